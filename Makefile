@@ -1,0 +1,30 @@
+# The targets that people use; CI runs .ci/run, which calls some of them.
+
+GO ?= go
+
+.PHONY: all test race lint bench results clean
+
+all: lint test
+
+test: ## every test
+	$(GO) test ./...
+
+race: ## every test under the race detector
+	$(GO) test -race ./...
+
+lint: ## formatting, vet, staticcheck, the rules of the pure packages
+	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); echo "run gofmt -w on these"; exit 1; }
+	$(GO) vet ./...
+	$(GO) tool staticcheck ./...
+	$(GO) test ./internal/purity
+
+bench: ## the engine's own benchmarks
+	$(GO) test ./engine -run '^$$' -bench . -benchtime 3s
+
+results: ## the comparison that docs/performance.md quotes, written to results/; elsewhere first, so that it names a clean commit
+	dir=$$(mktemp -d) && \
+	$(GO) run ./cmd/concordat ycsb compare --duration 10s --warmup 2s --html $$dir/compare.html --json $$dir/compare.json && \
+	mv $$dir/compare.html $$dir/compare.json results/
+
+clean:
+	rm -f concordat concordat-compare.html

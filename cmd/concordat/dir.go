@@ -1,0 +1,58 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+)
+
+// directory is where a run keeps its data.
+type directory struct {
+	path      string
+	temporary bool
+}
+
+// dataDir checks the directory that the user named, or makes a temporary one if none was. The user's directory may be missing,
+// empty, or one that an earlier run has left.
+func dataDir(path string) (directory, error) {
+	if path == "" {
+		return temporaryDir()
+	}
+	entries, err := os.ReadDir(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return directory{path: path}, nil
+	}
+	if err != nil {
+		return directory{}, err
+	}
+	if len(entries) > 0 && !isStore(path) {
+		return directory{}, fmt.Errorf("%s is not empty, and not a directory of Concordat's", path)
+	}
+	return directory{path: path}, nil
+}
+
+// isStore reports whether the directory holds a Pebble store. Whose it is, is for the one who opens it to say.
+func isStore(path string) bool {
+	found, err := filepath.Glob(filepath.Join(path, "marker.manifest.*"))
+	return err == nil && len(found) > 0
+}
+
+// temporaryDir makes a directory on a disk: in the usual place, or here if that is in memory, where a sync costs nothing.
+func temporaryDir() (directory, error) {
+	parent := os.TempDir()
+	if inMemory(parent) {
+		parent = "."
+	}
+	path, err := os.MkdirTemp(parent, "concordat-ycsb-")
+	return directory{path: path, temporary: true}, err
+}
+
+// remove removes a temporary directory.
+func (d directory) remove() error {
+	if !d.temporary {
+		return nil
+	}
+	return os.RemoveAll(d.path)
+}

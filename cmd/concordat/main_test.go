@@ -1,0 +1,271 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"log/slog"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/concordat-dev/concordat/ycsb"
+)
+
+// fake is a target in memory without any contention control: one transfer at a time, by a channel.
+type fake struct {
+	turn     chan struct{}
+	balances map[int]int64
+	leak     bool
+	moved    *atomic.Int64
+}
+
+func newFake(leak bool) *fake {
+	f := &fake{turn: make(chan struct{}, 1), balances: make(map[int]int64), leak: leak, moved: new(atomic.Int64)}
+	f.turn <- struct{}{}
+	return f
+}
+
+func (f *fake) do(what func()) error {
+	<-f.turn
+	what()
+	f.turn <- struct{}{}
+	return nil
+}
+
+func (f *fake) Load(_ context.Context, key int) error {
+	return f.do(func() { f.balances[key] = ycsb.OpeningBalance })
+}
+func (f *fake) Read(context.Context, int) error                        { return nil }
+func (f *fake) Update(context.Context, string, ycsb.FieldUpdate) error { return nil }
+func (f *fake) Transfer(_ context.Context, _ string, t ycsb.Transfer) error {
+	time.Sleep(100 * time.Microsecond)
+	f.moved.Add(1)
+	return f.do(func() {
+		f.balances[t.From] -= t.Amount
+		if !f.leak {
+			f.balances[t.To] += t.Amount
+		}
+	})
+}
+func (f *fake) Balance(_ context.Context, key int) (balance int64, err error) {
+	err = f.do(func() { balance = f.balances[key] })
+	return balance, err
+}
+func (f *fake) Counters() ycsb.Counters { return ycsb.Counters{} }
+func (f *fake) Close() error            { return nil }
+
+// withFake runs the program on a fake target.
+func withFake(ctx context.Context, leak bool, args ...string) (status int, stdout, stderr string) {
+	var out, errs bytes.Buffer
+	p := newProgram(ctx, &out, &errs)
+	p.open = func(ycsb.Setup, settings, string, *slog.Logger) (ycsb.Target, error) { return newFake(leak), nil }
+	status = p.main(args)
+	return status, out.String(), errs.String()
+}
+
+// words splits a command line.
+func words(line string) []string { return strings.Fields(line) }
+
+const short = " --duration 50ms --warmup 10ms --keys 20 --clients 4"
+
+// TestBadInput: a clear error, status 2, and nothing was run.
+func TestBadInput(t *testing.T) {
+	full := t.TempDir()
+	if err := os.WriteFile(filepath.Join(full, "letter"), nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct{ args, want string }{
+		{"", "expected"},
+		{"ycsb", "expected"},
+		{"ycsb fly", "fly"},
+		{"ycsb run --colour red", "colour"},
+		{"ycsb run --keys many", "keys"},
+		{"ycsb run --keys 0", "keys: must be more than 0"},
+		{"ycsb run --keys=-5", "keys: -5"},
+		{"ycsb run --keys 1", "two distinct keys"},
+		{"ycsb run --clients 0", "clients: must be more than 0"},
+		{"ycsb run --clients=-1", "clients: -1"},
+		{"ycsb run --rate=-1", "rate"},
+		{"ycsb run --rate NaN", "rate"},
+		{"ycsb run --duration 0s", "duration: must be more than 0"},
+		{"ycsb run --duration=-1s", "duration"},
+		{"ycsb run --duration 5", "duration"},
+		{"ycsb run --warmup=-1s", "warmup"},
+		{"ycsb run --mix read=50", "must sum"},
+		{"ycsb run --mix write=100", `"write"`},
+		{"ycsb run --distribution normal", "neither uniform nor zipfian"},
+		{"ycsb run --theta 0", "theta"},
+		{"ycsb run --rollbacks 1.5", "rollbacks"},
+		{"ycsb run --rollbacks=-1", "rollbacks"},
+		{"ycsb run --policy hope", "policy"},
+		{"ycsb run --protocol 3pc", "none of plain, saga and serializable"},
+		{"ycsb run --protocol floor", "none of plain, saga and serializable"},
+		{"ycsb floor --protocol saga", "protocol"},
+		{"ycsb run --workers=-1", "workers: -1"},
+		{"ycsb run --workers 1000", "workers: 1000"},
+		{"ycsb run --seed=-1", "seed"},
+		{"ycsb run --ids maybe", "maybe"},
+		{"ycsb run --json /nowhere/at/all.json", "json"},
+		{"ycsb run --json " + full, "json"},
+		{"ycsb run --cpuprofile /nowhere/at/all", "cpuprofile"},
+		{"ycsb run --dir " + full, "not empty, and not a directory of Concordat's"},
+		{"ycsb run --dir " + full + "/letter", "dir"},
+		{"ycsb floor --keys 0", "keys: must be more than 0"},
+		{"ycsb compare --clients 0", "clients: must be more than 0"},
+		{"ycsb compare --html /nowhere/at/all.html", "html"},
+		{"ycsb compare --dir " + full, "not empty"},
+	} {
+		status, stdout, stderr := withFake(t.Context(), false, words(test.args)...)
+		if status != exitUsage || !strings.Contains(stderr, test.want) || strings.Contains(stdout, "committed") {
+			t.Errorf("concordat %s: status %d, want 2 and %q, and got:\n%s%s", test.args, status, test.want, stdout, stderr)
+		}
+	}
+}
+
+func TestHelp(t *testing.T) {
+	for _, args := range []string{"--help", "ycsb --help", "ycsb run --help", "ycsb compare --help"} {
+		if status, stdout, _ := withFake(t.Context(), false, words(args)...); status != exitOK || !strings.Contains(stdout, "Usage:") {
+			t.Errorf("%s: status %d:\n%s", args, status, stdout)
+		}
+	}
+}
+
+// TestJSON: one object on standard output with exactly these fields, and nothing else there.
+func TestJSON(t *testing.T) {
+	for _, protocol := range []string{"run --protocol plain", "run --protocol saga", "run", "floor"} {
+		var stdout, stderr bytes.Buffer
+		args := words("ycsb " + protocol + " --json - --mix read=20,update=20,transfer=60 --dir " + filepath.Join(t.TempDir(), "d") + short)
+		if status := run(args, &stdout, &stderr); status != exitOK {
+			t.Fatalf("%s: status %d: %s", protocol, status, stderr.String())
+		}
+		var report map[string]any
+		if err := json.Unmarshal(stdout.Bytes(), &report); err != nil {
+			t.Fatalf("%s: %v in:\n%s", protocol, err, stdout.String())
+		}
+		fields := slices.Sorted(maps.Keys(report))
+		want := words("clients commit committed committed_per_s cpu deadlocks distribution duration_s failed go keys latency_ms " +
+			"mix policy protocol rate retries seed sum_after sum_before unknown workers")
+		if !slices.Equal(fields, want) {
+			t.Errorf("%s: fields %v", protocol, fields)
+		}
+		kinds := slices.Sorted(maps.Keys(report["latency_ms"].(map[string]any)))
+		if !slices.Equal(kinds, words("all read transfer update")) || report["committed"].(float64) < 10 {
+			t.Errorf("%s: kinds %v, %v committed", protocol, kinds, report["committed"])
+		}
+	}
+}
+
+// TestSummaryAndFile: people read standard output, programs the file; what the file held before is gone.
+func TestSummaryAndFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "out.json")
+	if err := os.WriteFile(path, bytes.Repeat([]byte("old"), 10_000), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	status, stdout, stderr := withFake(t.Context(), false, words("ycsb run --json "+path+short)...)
+	if status != exitOK || stderr != "" {
+		t.Errorf("status %d: %s", status, stderr)
+	}
+	for _, want := range []string{"serializable", "committed", "p99.9", "the sum of all balances is right: 200,000"} {
+		if !strings.Contains(stdout, want) {
+			t.Errorf("the summary does not say %q:\n%s", want, stdout)
+		}
+	}
+	data, err := os.ReadFile(path)
+	var report ycsb.Report
+	if err != nil || json.Unmarshal(data, &report) != nil || report.Protocol != "serializable" {
+		t.Errorf("%v in %s", err, data)
+	}
+}
+
+// TestWrongSum: status 1, and both people and programs are told.
+func TestWrongSum(t *testing.T) {
+	status, stdout, stderr := withFake(t.Context(), true, words("ycsb run"+short)...)
+	if status != exitFailed || !strings.Contains(stdout, "WRONG SUM") || !strings.Contains(stderr, "sum of all balances changed") {
+		t.Errorf("status %d:\n%s%s", status, stdout, stderr)
+	}
+	html := filepath.Join(t.TempDir(), "c.html")
+	status, stdout, _ = withFake(t.Context(), true, words("ycsb compare --html "+html+short)...)
+	if page, err := os.ReadFile(html); status != exitFailed || !strings.Contains(stdout, "WRONG") || err != nil || !bytes.Contains(page, []byte("WRONG SUM")) {
+		t.Errorf("compare: status %d, %v:\n%s", status, err, stdout)
+	}
+}
+
+// TestInterrupted: a signal ends the run early; it is audited and written, and the temporary directory is gone.
+func TestInterrupted(t *testing.T) {
+	t.Setenv("TMPDIR", t.TempDir())
+	path := filepath.Join(os.Getenv("TMPDIR"), "out.json")
+	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	status, stdout, _ := withFake(ctx, false, words("ycsb run --keys 20 --warmup 0s --duration 1h --json "+path)...)
+	data, err := os.ReadFile(path)
+	if status != exitInterrupted || err != nil || !strings.Contains(stdout, "is right") || !bytes.Contains(data, []byte(`"sum_after": 200000`)) {
+		t.Errorf("status %d, %v:\n%s\n%s", status, err, stdout, data)
+	}
+	if left, err := filepath.Glob(filepath.Join(os.Getenv("TMPDIR"), "concordat-*")); err != nil || len(left) > 0 {
+		t.Errorf("left behind: %v, %v", left, err)
+	}
+}
+
+// TestInterruptedAtOnce: nothing was measured, so nothing is written.
+func TestInterruptedAtOnce(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "out.json")
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	status, _, _ := withFake(ctx, false, words("ycsb run --json "+path)...)
+	if _, err := os.Stat(path); status != exitInterrupted || !os.IsNotExist(err) {
+		t.Errorf("status %d, %v", status, err)
+	}
+}
+
+// TestCompare: the real thing, for a moment: four protocols that balance, a table, a page and a JSON array.
+func TestCompare(t *testing.T) {
+	dir := t.TempDir()
+	var stdout, stderr bytes.Buffer
+	args := words("ycsb compare --html " + dir + "/c.html --json " + dir + "/c.json --dir " + dir + "/data" + short)
+	if status := run(args, &stdout, &stderr); status != exitOK {
+		t.Fatalf("status %d:\n%s%s", status, stdout.String(), stderr.String())
+	}
+	data, err := os.ReadFile(dir + "/c.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var reports []ycsb.Report
+	if err := json.Unmarshal(data, &reports); err != nil || len(reports) != 4 {
+		t.Fatalf("%v, %d reports", err, len(reports))
+	}
+	for i, r := range reports {
+		if r.Protocol != compared[i] || r.Committed == 0 || r.Failed != 0 || !strings.Contains(stdout.String(), r.Protocol) {
+			t.Errorf("%+v", r)
+		}
+	}
+}
+
+// TestDirIsUsedAgain: a second run on the same directory is not answered with the outcomes of the first, and the floor and the
+// engine do not touch each other's.
+func TestDirIsUsedAgain(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "d")
+	for range 2 {
+		status := run(words("ycsb run --dir "+dir+short), new(bytes.Buffer), os.Stderr)
+		if status != exitOK {
+			t.Fatalf("status %d", status)
+		}
+	}
+	var stderr bytes.Buffer
+	if status := run(words("ycsb floor --dir "+dir+short), new(bytes.Buffer), &stderr); status != exitUsage {
+		t.Errorf("status %d: %s", status, stderr.String())
+	}
+}
+
+func TestNoIDs(t *testing.T) {
+	for _, flag := range []string{"--ids=false", "--no-ids", "--ids=true"} {
+		if status, _, stderr := withFake(t.Context(), false, words("ycsb run "+flag+short)...); status != exitOK {
+			t.Errorf("%s: status %d: %s", flag, status, stderr)
+		}
+	}
+}

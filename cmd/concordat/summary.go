@@ -1,0 +1,59 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"text/tabwriter"
+
+	"github.com/concordat-dev/concordat/ycsb"
+	"github.com/concordat-dev/concordat/ycsb/page"
+)
+
+// writeSummary writes a run for people.
+func writeSummary(w io.Writer, r ycsb.Report, result ycsb.Result) error {
+	fmt.Fprintf(w, "%s: %s\n", r.Protocol, page.Workload(r))
+	if r.Workers > 0 {
+		fmt.Fprintf(w, "policy %s, %d workers\n", r.Policy, r.Workers)
+	}
+	fmt.Fprintln(w)
+	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(tw, "committed\t%s\t%s/s over %.1f s\n", page.Thousands(r.Committed), page.Thousands(int64(r.CommittedPerS)), r.DurationSeconds)
+	fmt.Fprintf(tw, "failed\t%s\t%s\n", page.Thousands(r.Failed), example(result.FirstFailure))
+	fmt.Fprintf(tw, "unknown\t%s\t%s\n", page.Thousands(r.Unknown), example(result.FirstUnknown))
+	if result.NotStarted > 0 {
+		fmt.Fprintf(tw, "not started\t%s\tthe rate is more than the target can do\n", page.Thousands(result.NotStarted))
+	}
+	fmt.Fprintf(tw, "retries\t%s\t\n", page.Thousands(r.Retries))
+	fmt.Fprintf(tw, "deadlocks\t%s\t\n", page.Thousands(r.Deadlocks))
+	if err := tw.Flush(); err != nil {
+		return err
+	}
+	fmt.Fprintln(w)
+	if err := writeLatency(w, r.LatencyMS); err != nil {
+		return err
+	}
+	sum := "the sum of all balances is right: " + page.Thousands(r.SumAfter)
+	if !r.Balanced() {
+		sum = page.WrongSum(r)
+	}
+	_, err := fmt.Fprintf(w, "\n%s\n", sum)
+	return err
+}
+
+func example(err error) string {
+	if err == nil {
+		return ""
+	}
+	return "the first: " + err.Error()
+}
+
+func writeLatency(w io.Writer, latency map[string]ycsb.Latency) error {
+	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(tw, "latency ms\tp50\tp95\tp99\tp99.9\tmax\t")
+	for _, kind := range []string{"read", "update", "transfer", "all"} {
+		if l, ok := latency[kind]; ok {
+			fmt.Fprintf(tw, "%s\t%.3f\t%.3f\t%.3f\t%.3f\t%.3f\t\n", kind, l.P50, l.P95, l.P99, l.P999, l.Max)
+		}
+	}
+	return tw.Flush()
+}

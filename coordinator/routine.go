@@ -1,0 +1,226 @@
+package coordinator
+
+import (
+	"fmt"
+	"iter"
+
+	"github.com/concordat-dev/concordat/functions"
+)
+
+// Routine is the coroutine of a running coordinator function. [Routine.Begin] gives it a function; each [Routine.Resume] runs
+// the body until it issues steps or returns. A routine that has returned can begin again: making one costs microseconds,
+// switching to one about a hundred nanoseconds, so a worker keeps returned routines for reuse.
+//
+// Only one goroutine at a time may use a routine.
+type Routine struct {
+	next  func() (struct{}, bool)
+	close func()
+	yield func(struct{}) bool
+
+	function *Function
+	input    []byte
+	value    any // the input itself, if it is at hand
+	attempt  int
+
+	issued   []Step
+	buffer   []Step // what Steps hands out
+	returned bool
+	stopping bool
+	steps    int
+
+	// Result and Err are what the body returned; Err may be a *functions.PanicError.
+	Result []byte
+	Err    error
+
+	// OnSuccess and OnFailure are the effects that the body attached to its outcome.
+	OnSuccess, OnFailure functions.Effects
+	effectErr            error
+}
+
+// stopped is the panic that unwinds the body of a routine that is stopped, or has made MaxSteps calls.
+type stopped struct{}
+
+// NewRoutine makes a routine at rest. Close it when it is no longer needed.
+func NewRoutine() *Routine {
+	r := &Routine{returned: true}
+	r.next, r.close = iter.Pull(func(yield func(struct{}) bool) {
+		r.yield = yield
+		for yield(struct{}{}) {
+			r.run()
+			r.returned = true
+		}
+	})
+	r.next() // up to the first yield
+	return r
+}
+
+// WithValue lets the next run have its input as it is, in the place of an encoded one.
+func (r *Routine) WithValue(input any) *Routine {
+	r.value = input
+	return r
+}
+
+// Begin makes f with this input the routine's next run; attempt counts the runs for the same start, from 1. The routine must
+// have returned.
+func (r *Routine) Begin(f *Function, input []byte, attempt int) {
+	if !r.returned {
+		panic("coordinator: a routine begins only after it has returned")
+	}
+	r.function, r.input, r.attempt = f, input, attempt
+	r.issued, r.returned, r.stopping, r.steps = nil, false, false, 0
+	r.Result, r.Err, r.effectErr = nil, nil, nil
+	r.OnSuccess, r.OnFailure = functions.Effects{}, functions.Effects{}
+}
+
+// Resume runs the body until it issues steps, which [Routine.Issued] then returns, or returns, which it reports. All issued
+// steps must have their Result or Err by then.
+func (r *Routine) Resume() (returned bool) {
+	r.issued = nil
+	r.next()
+	return r.returned
+}
+
+// Issued returns the steps that the body waits for. Resume gives control back to it once they are filled in.
+func (r *Routine) Issued() []Step { return r.issued }
+
+// Attempt counts the runs for the same start, from 1.
+func (r *Routine) Attempt() int { return r.attempt }
+
+// Stop unwinds a body that waits for steps: its defers run, but every further step it issues unwinds it again. The routine can
+// begin anew afterwards.
+func (r *Routine) Stop() {
+	if r.returned {
+		return
+	}
+	r.stopping = true
+	for !r.returned {
+		r.next()
+	}
+}
+
+// Close ends a routine that has returned.
+func (r *Routine) Close() {
+	r.Stop()
+	r.close()
+}
+
+func (r *Routine) run() {
+	defer func() {
+		r.value = nil // the next run has an input of its own
+		switch p := recover().(type) {
+		case nil:
+		case stopped:
+			if r.stopping {
+				r.Err = fmt.Errorf("coordinator: %s was stopped", r.function.Name)
+			}
+		default:
+			r.Err = functions.NewPanicError(p)
+		}
+		if r.Err == nil {
+			r.Err = r.effectErr
+		}
+	}()
+	r.Result, r.Err = r.function.Body(r, r.input)
+}
+
+// Issue hands steps to the protocol and waits until each has its result or error. For the packages of the protocols; it is
+// called by the body.
+func (r *Routine) Issue(steps []Step) {
+	if r.stopping {
+		panic(stopped{})
+	}
+	if r.steps += len(steps); r.steps > MaxSteps {
+		// An error would not do: a body that repeats what failed until it succeeds would do so for ever.
+		r.effectErr = fmt.Errorf("%w: %s makes more than %d calls", functions.ErrTooLarge, r.function.Name, MaxSteps)
+		panic(stopped{})
+	}
+	for i := range steps {
+		if err := steps[i].check(); err != nil {
+			r.refuse(steps, err)
+			return
+		}
+	}
+	r.issued = steps
+	r.yield(struct{}{})
+	if r.stopping {
+		panic(stopped{})
+	}
+}
+
+// refuse fails steps that can not be made, and with them the run, whatever the body does about it.
+func (r *Routine) refuse(steps []Step, err error) {
+	r.effectErr = err
+	for i := range steps {
+		steps[i].Err = err
+	}
+}
+
+// Steps returns n zero steps to fill in and issue. They are valid until the next call of Steps.
+func (r *Routine) Steps(n int) []Step {
+	clear(r.buffer)
+	if cap(r.buffer) < n {
+		r.buffer = make([]Step, n)
+	}
+	r.buffer = r.buffer[:n]
+	return r.buffer
+}
+
+// IssueOne issues one step and stores its result.
+func (r *Routine) IssueOne(step Step) error {
+	steps := r.Steps(1)
+	steps[0] = step
+	return r.IssueAll(steps)
+}
+
+// check reports a step that can not be made.
+func (s *Step) check() error {
+	if s.Call.Err != nil {
+		return s.Call.Err
+	}
+	if s.HasUndo && s.Undo.Err != nil {
+		return s.Undo.Err
+	}
+	if s.Call.Op == nil {
+		return nil
+	}
+	if err := functions.CheckID("instance", s.Call.ID); err != nil {
+		return err
+	}
+	if s.HasUndo {
+		return functions.CheckID("instance", s.Undo.ID)
+	}
+	return nil
+}
+
+// AddSuccess attaches effects to success. A bad effect makes the function fail.
+func (r *Routine) AddSuccess(effects ...functions.Effect) { r.add(&r.OnSuccess, effects) }
+
+// AddFailure attaches effects to failure. A bad effect makes the function fail.
+func (r *Routine) AddFailure(effects ...functions.Effect) { r.add(&r.OnFailure, effects) }
+
+func (r *Routine) add(to *functions.Effects, effects []functions.Effect) {
+	for _, e := range effects {
+		if err := e.AddTo(to); err != nil && r.effectErr == nil {
+			r.effectErr = err
+		}
+	}
+}
+
+// IssueAll is [Routine.Issue] followed by storing all results. It returns the first failure in the order of the steps.
+func (r *Routine) IssueAll(steps []Step) error {
+	if len(steps) == 0 {
+		return nil
+	}
+	r.Issue(steps)
+	for i := range steps {
+		if err := steps[i].Err; err != nil {
+			return err
+		}
+	}
+	for i := range steps {
+		if err := steps[i].Finish(); err != nil {
+			return err
+		}
+	}
+	return nil
+}

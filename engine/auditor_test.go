@@ -1,0 +1,398 @@
+package engine_test
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/concordat-dev/concordat/engine"
+	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/saga"
+)
+
+// books are the final states of a [world], when everything has settled.
+type books struct {
+	tills   map[string]tillState
+	sinks   []sinkState
+	gates   map[string]gateState
+	relays  []relayState
+	slips   map[string]bool
+	records []engine.Record // that left through the egress
+}
+
+// audit checks books against the orders that were given.
+type audit struct {
+	*books
+	world    world
+	outcomes map[string]string                 // by order: as told to the client; "" or absent if nobody knows
+	decided  map[string]map[saga.Decision]bool // by order: what a person may have decided about its saga
+	lines    map[string][]movedLine            // by order
+	notes    map[string][]string               // by order
+	toggles  map[string]int                    // by slip
+	wrong    []string
+}
+
+type movedLine struct {
+	where string
+	tillLine
+}
+
+func (a *audit) fail(format string, args ...any) {
+	if len(a.wrong) < 5 {
+		a.wrong = append(a.wrong, fmt.Sprintf(format, args...))
+	}
+}
+
+// check says what is wrong with the books; nothing if they are in order.
+func (a *audit) check(orders []order) []string {
+	a.lines, a.notes, a.toggles = map[string][]movedLine{}, map[string][]string{}, map[string]int{}
+	a.gather()
+	for _, o := range orders {
+		out := a.outcomes[o.ID]
+		a.checkReason(o, out)
+		switch {
+		case strings.HasPrefix(o.Kind, "start-"):
+			a.checkOrder(o.inner(), "", isOK(out), out == "")
+		default:
+			a.checkOrder(o, out, isOK(out), out == "")
+		}
+		delete(a.lines, o.ID)
+		delete(a.lines, o.ID+"/in")
+		delete(a.notes, o.ID)
+		delete(a.notes, o.ID+"/in")
+	}
+	for id, lines := range a.lines {
+		a.fail("order %s moved %v but was never given", id, lines)
+	}
+	for id, words := range a.notes {
+		if base, ok := strings.CutSuffix(id, "/bounce"); !ok || !slices.ContainsFunc(orders, func(o order) bool { return o.ID == base }) {
+			a.fail("order %s ended with %v but was never given", id, words)
+		}
+	}
+	a.checkTills()
+	a.checkRecords()
+	for slip, exists := range a.slips {
+		if exists != (a.toggles[slip]%2 == 1) {
+			a.fail("slip %s: exists is %v after %d toggles", slip, exists, a.toggles[slip])
+		}
+	}
+	return a.wrong
+}
+
+func isOK(out string) bool { return strings.HasPrefix(out, "ok") }
+
+// gather sorts all traces by order.
+func (a *audit) gather() {
+	for _, name := range slices.Sorted(maps.Keys(a.tills)) {
+		for _, l := range a.tills[name].Lines {
+			a.lines[l.ID] = append(a.lines[l.ID], movedLine{name, l})
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(a.gates)) {
+		for _, l := range a.gates[name].Lines {
+			a.lines[l.ID] = append(a.lines[l.ID], movedLine{name, l})
+		}
+	}
+	for _, s := range a.sinks {
+		for _, d := range s.Disorder {
+			a.fail("%s", d)
+		}
+		for id, words := range s.Notes {
+			a.notes[id] = append(a.notes[id], words...)
+		}
+	}
+}
+
+// checkReason allows only failures that user code chose.
+func (a *audit) checkReason(o order, out string) {
+	if out == "" || isOK(out) {
+		return
+	}
+	chosen := strings.Contains(out, string(errShort)) || strings.Contains(out, string(errSorry))
+	switch o.Kind {
+	case "tx", "chain", "doomed", "swallow", "saga", "sleepy", "sorry", "gates", "withdraw":
+		if !chosen {
+			a.fail("%s %s %s", o.Kind, o.ID, out)
+		}
+	default:
+		a.fail("%s %s %s: nothing in it can fail", o.Kind, o.ID, out)
+	}
+}
+
+// checkOrder checks what one order left behind. ok: it succeeded; open: nobody knows, so it may have happened or not.
+func (a *audit) checkOrder(o order, out string, ok, open bool) {
+	started := ok // of an order that was started by a message: the message was sent
+	if o.isTx() || o.isSaga() {
+		if out != "" {
+			open, started = false, true
+		}
+		ok, started = a.checkNote(o, out, started, open)
+		if !started {
+			a.expect(o)
+			return
+		}
+	}
+	switch o.Kind {
+	case "tx", "chain", "saga", "sleepy", "half", "doomed", "swallow", "total", "census", "toggle", "sorry", "gates":
+		a.checkMoves(o, out, ok)
+	case "deposit":
+		a.checkPlain(o, movedLine{o.To, tillLine{o.ID, o.Amount, false}}, ok, open)
+	case "withdraw":
+		a.checkPlain(o, movedLine{o.From, tillLine{o.ID, -o.Amount, false}}, ok, open)
+	case "relay":
+		a.checkRelay(o, ok, open)
+	case "knock":
+		if n := len(a.notes[o.ID+"/bounce"]); n > 1 || (n == 0 && ok) {
+			a.fail("knock %s: outcome %q, %d bounces", o.ID, out, n)
+		}
+	}
+}
+
+// checkNote checks that a coordinator function left exactly one note on how it ended.
+func (a *audit) checkNote(o order, out string, started, open bool) (ok, ended bool) {
+	notes := a.notes[o.ID]
+	switch {
+	case len(notes) > 1:
+		a.fail("%s %s: ended more than once: %v", o.Kind, o.ID, notes)
+	case len(notes) == 0 && !started && (open || out == ""):
+		return false, false
+	case len(notes) == 0:
+		a.fail("%s %s: no note of its end, outcome %q", o.Kind, o.ID, out)
+		return isOK(out), true
+	case !started && !open:
+		a.fail("%s %s: ended with %v but was never started", o.Kind, o.ID, notes)
+	case out != "" && isOK(out) != (notes[0] == "ok"):
+		a.fail("%s %s: the client was told %q, the note says %v", o.Kind, o.ID, out, notes)
+	}
+	return notes[0] == "ok", true
+}
+
+// checkMoves checks the lines of a coordinator function that has ended.
+func (a *audit) checkMoves(o order, out string, ok bool) {
+	switch {
+	case o.Kind == "toggle" && ok:
+		a.toggles[o.To]++
+	case o.Kind == "total" && out != "" && out != fmt.Sprintf("ok %d", len(o.Group)*firstBalance):
+		a.fail("total %s: %s", o.ID, out)
+	}
+	debit, credit := movedLine{o.From, tillLine{o.ID, -o.Amount, false}}, movedLine{o.To, tillLine{o.ID, o.Amount, false}}
+	switch {
+	case slices.Contains([]string{"total", "census", "toggle"}, o.Kind):
+		a.expect(o)
+	case ok && o.Kind == "half":
+		a.checkHalf(o, out)
+	case ok:
+		a.expect(o, debit, credit)
+	case o.isTx():
+		a.expect(o)
+	default:
+		a.checkUndone(o, debit)
+		a.checkUndone(o, credit)
+		undebit := slices.Index(a.lines[o.ID], movedLine{o.From, tillLine{o.ID, o.Amount, true}})
+		uncredit := slices.Index(a.lines[o.ID], movedLine{o.To, tillLine{o.ID, -o.Amount, true}})
+		if o.From == o.To && undebit >= 0 && undebit < uncredit {
+			a.fail("%s %s: undone in the wrong order: %v", o.Kind, o.ID, a.lines[o.ID])
+		}
+		for _, gate := range o.Group {
+			a.checkUndone(o, movedLine{gate, tillLine{o.ID, 0, false}})
+		}
+	}
+}
+
+// checkUndone checks that a step of a saga that failed was done and undone, in this order, or neither.
+func (a *audit) checkUndone(o order, do movedLine) {
+	undo := do
+	undo.Amount, undo.Undo = -do.Amount, true
+	state := 0 // lines seen: 0 none, 1 done, 2 undone
+	for _, l := range a.lines[o.ID] {
+		switch {
+		case l == do && state == 0:
+			state = 1
+		case l == undo && state == 1:
+			state = 2
+		case l == do || l == undo:
+			a.fail("%s %s: %v is out of order or twice in %v", o.Kind, o.ID, l, a.lines[o.ID])
+		}
+	}
+	decided := a.decided[o.ID]
+	if !o.Asked {
+		decided = a.decided["*"]
+	}
+	if state == 1 && !decided[saga.MarkDone] && (!decided[saga.Skip] || do.Amount != 0) {
+		a.fail("%s %s failed but %v was not undone", o.Kind, o.ID, do)
+	}
+}
+
+// checkHalf takes the amount from what the transaction told or did.
+func (a *audit) checkHalf(o order, out string) {
+	for _, l := range a.lines[o.ID] {
+		o.Amount = max(l.Amount, -l.Amount)
+	}
+	if len(a.lines[o.ID]) == 0 {
+		o.Amount = 0
+	}
+	if out != "" && out != fmt.Sprintf("ok %d", o.Amount) {
+		a.fail("half %s: %q, but it moved %d", o.ID, out, o.Amount)
+	}
+	if o.Amount != 0 {
+		a.expect(o, movedLine{o.From, tillLine{o.ID, -o.Amount, false}}, movedLine{o.To, tillLine{o.ID, o.Amount, false}})
+	}
+}
+
+func (a *audit) checkPlain(o order, want movedLine, ok, open bool) {
+	switch n := len(a.lines[o.ID]); {
+	case ok, open && n > 0:
+		a.expect(o, want)
+	default:
+		a.expect(o)
+	}
+}
+
+// expect checks that an order left exactly these lines.
+func (a *audit) expect(o order, want ...movedLine) {
+	left := slices.Clone(a.lines[o.ID])
+	for _, l := range want {
+		i := slices.Index(left, l)
+		if i < 0 {
+			a.fail("%s %s (outcome %q): %v is missing in %v", o.Kind, o.ID, a.outcomes[o.ID], l, a.lines[o.ID])
+			return
+		}
+		left = slices.Delete(left, i, i+1)
+	}
+	if len(left) > 0 {
+		a.fail("%s %s (outcome %q): %v too much", o.Kind, o.ID, a.outcomes[o.ID], left)
+	}
+}
+
+func (a *audit) checkRelay(o order, ok, open bool) {
+	var all []int
+	for _, r := range a.relays {
+		hops := r.Hops[o.ID]
+		if !slices.IsSortedFunc(hops, func(x, y int) int { return y - x }) {
+			a.fail("relay %s: hops out of order: %v", o.ID, hops)
+		}
+		all = append(all, hops...)
+	}
+	slices.Sort(all)
+	var want []int
+	if ok || (open && len(all) > 0) {
+		for i := range relayHops + 1 {
+			want = append(want, i)
+		}
+	}
+	if !slices.Equal(all, want) {
+		a.fail("relay %s (outcome %q): hops %v", o.ID, a.outcomes[o.ID], all)
+	}
+}
+
+// checkTills checks balances, notices and timers.
+func (a *audit) checkTills() {
+	last, fired := map[string]uint64{}, map[string]int{}
+	for _, s := range a.sinks {
+		maps.Copy(last, s.Last)
+		maps.Copy(fired, s.Fired)
+	}
+	for name, s := range a.tills {
+		balance := int64(firstBalance)
+		for _, l := range s.Lines {
+			balance += l.Amount
+		}
+		if s.Balance != balance || s.Sent != uint64(len(s.Lines)) {
+			a.fail("%s: balance %d and %d sent, %d and %d by its lines", name, s.Balance, s.Sent, balance, len(s.Lines))
+		}
+		if last[name] != s.Sent {
+			a.fail("%s sent %d notices, %d arrived", name, s.Sent, last[name])
+		}
+		for i, t := range s.Timers {
+			key := fmt.Sprintf("%s/%d", name, i)
+			if n := fired[key]; n > 1 || (n == 1 && t.Cancelled) || (n == 0 && !t.Cancelled && !t.Late) {
+				a.fail("timer %s fired %d times, cancelled %v, late %v", key, n, t.Cancelled, t.Late)
+			}
+		}
+	}
+	var vault int64
+	for _, name := range a.world.vault() {
+		vault += a.tills[name].Balance
+	}
+	if want := int64(firstBalance * len(a.world.vault())); vault != want {
+		a.fail("the vault holds %d, not %d", vault, want)
+	}
+}
+
+// checkRecords checks the egress: numbered without gaps, and of each till every record once, in order.
+func (a *audit) checkRecords() {
+	last := map[string]uint64{}
+	for i, r := range a.records {
+		if r.Seq != uint64(i+1) {
+			a.fail("record %d has number %d", i+1, r.Seq)
+		}
+		var n uint64
+		if err := functions.Decode(r.Value, &n); err != nil || n != last[r.Key]+1 {
+			a.fail("record %d of %s comes after %d (%v)", n, r.Key, last[r.Key], err)
+		}
+		last[r.Key] = n
+	}
+	for name, s := range a.tills {
+		if last[name] != s.Sent {
+			a.fail("%s emitted %d records, %d arrived", name, s.Sent, last[name])
+		}
+	}
+}
+
+// asker runs requests and waits for them.
+type asker interface {
+	do(r functions.Request) error
+}
+
+// auditQuestion makes a question a request.
+type auditQuestion struct{ envelope functions.Envelope }
+
+func (a auditQuestion) RequestEnvelope() functions.Envelope { return a.envelope }
+
+func lookAt[R any](a asker, q functions.Question[R], what string, errs *[]error) (answer R) {
+	if err := a.do(auditQuestion{q.Question(&answer)}); err != nil {
+		*errs = append(*errs, fmt.Errorf("look at %s: %w", what, err))
+	}
+	return answer
+}
+
+// readBooks reads the states of a world that has settled. It also updates every till, so that a lock that was left is found.
+func readBooks(w world, a asker, records []engine.Record) (*books, error) {
+	b := &books{tills: map[string]tillState{}, gates: map[string]gateState{}, slips: map[string]bool{}, records: records}
+	var errs []error
+	for i := range w.tills {
+		if err := a.do(touchTill.On(w.till(i), 0)); err != nil {
+			errs = append(errs, fmt.Errorf("update %s: %w", w.till(i), err))
+		}
+		b.tills[w.till(i)] = lookAt(a, lookTill.On(w.till(i)), w.till(i), &errs)
+	}
+	for i := range worldSinks {
+		b.sinks = append(b.sinks, lookAt(a, lookSink.On(w.sink(i)), w.sink(i), &errs))
+	}
+	for i := range worldGates {
+		if err := a.do(setGate.On(w.gate(i), false)); err != nil {
+			errs = append(errs, fmt.Errorf("update %s: %w", w.gate(i), err))
+		}
+		b.gates[w.gate(i)] = lookAt(a, lookGate.On(w.gate(i)), w.gate(i), &errs)
+	}
+	for i := range worldRelays {
+		b.relays = append(b.relays, lookAt(a, lookRelay.On(w.relay(i)), w.relay(i), &errs))
+	}
+	for i := range worldSlips {
+		b.slips[w.slip(i)] = lookAt(a, slipType.Exists(w.slip(i)), w.slip(i), &errs)
+	}
+	return b, errors.Join(errs...)
+}
+
+// outcomeText is what became of an order, as text: "ok 5", or "failed: ...", or "" if it is not known.
+func outcomeText(value int64, err error) string {
+	switch {
+	case err == nil:
+		return fmt.Sprintf("ok %d", value)
+	case errors.Is(err, engine.ErrUnknown):
+		return ""
+	}
+	return "failed: " + err.Error()
+}

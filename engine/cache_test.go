@@ -1,0 +1,88 @@
+package engine_test
+
+import (
+	"fmt"
+	"runtime"
+	"testing"
+
+	"github.com/concordat-dev/concordat/engine"
+	"github.com/concordat-dev/concordat/functions"
+)
+
+// submitAll makes n requests with at most 1,000 under way.
+func submitAll(t *testing.T, e *engine.Engine, n int, request func(i int) functions.Request) {
+	t.Helper()
+	var pending []engine.Pending
+	for i := range n {
+		p, err := e.Submit(request(i))
+		must(t, err)
+		if pending = append(pending, p); len(pending) == 1000 || i == n-1 {
+			for _, p := range pending {
+				must(t, p.Wait(ctx))
+			}
+			pending = pending[:0]
+		}
+	}
+}
+
+// TestMoreInstancesThanMemory: with a cache for a few hundred of 100,000 instances everything is right, whether they are made,
+// changed, only read, or missing, and the cache keeps to its bound.
+func TestMoreInstancesThanMemory(t *testing.T) {
+	n := 100_000
+	if testing.Short() || raceEnabled {
+		n = 10_000
+	}
+	const cacheBytes = 1 << 20
+	o := engine.Options{Dir: t.TempDir(), Workers: 2, CacheBytes: cacheBytes, MemTableBytes: 4 << 20}
+	parts := []functions.Part{desks}
+	id := func(i int) string { return fmt.Sprint("desk-", i) }
+	check := func(e *engine.Engine, doing string) {
+		t.Helper()
+		must(t, e.Close())
+		bytes, budget, instances := e.CacheBytes()
+		// What is not sealed is kept on top: here at most the 1,000 that are under way, and what a round adds.
+		const slack = 2000 * 700
+		if budget > cacheBytes || bytes > budget+slack {
+			t.Errorf("%s: the cache holds %d instances of %d bytes, its bound is %d", doing, instances, bytes, budget)
+		}
+	}
+	e := open(t, o, parts...)
+	submitAll(t, e, n, func(i int) functions.Request { return newDesk.On(id(i), false) })
+	check(e, "making them")
+
+	e = open(t, o, parts...)
+	submitAll(t, e, n/5, func(i int) functions.Request { return take.On(id(5*i), i) })
+	check(e, "changing them")
+
+	e = open(t, o, parts...)
+	var before, after runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	got := make([]int, n)
+	submitAll(t, e, n, func(i int) functions.Request { return taken.On(id(i)).Into(&got[i]) })
+	runtime.GC()
+	runtime.ReadMemStats(&after)
+	for i := range n {
+		want := 0
+		if i%5 == 0 {
+			want = i / 5
+		}
+		if got[i] != want {
+			t.Fatalf("%s holds %d, want %d", id(i), got[i], want)
+		}
+	}
+	if grew := int64(after.HeapAlloc) - int64(before.HeapAlloc); grew > 8<<20 {
+		t.Errorf("reading %d instances grew the heap by %d bytes", n, grew)
+	}
+	check(e, "reading them")
+
+	e = open(t, o, parts...)
+	missing := make([]bool, n/5)
+	submitAll(t, e, n/5, func(i int) functions.Request { return desks.Exists(id(-1 - i)).Into(&missing[i]) })
+	for i, exists := range missing {
+		if exists {
+			t.Fatalf("%s exists", id(-1-i))
+		}
+	}
+	check(e, "asking for missing ones")
+}

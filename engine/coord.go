@@ -1,0 +1,212 @@
+package engine
+
+import (
+	"fmt"
+
+	"github.com/concordat-dev/concordat/coordinator"
+	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/saga"
+	"github.com/concordat-dev/concordat/twopc"
+)
+
+// coord is one run of a coordinator function, from its start to its end: a transaction with all its attempts, or a saga.
+type coord struct {
+	id       uint64 // unique; smaller is older
+	function *coordinator.Function
+	input    []byte
+	value    any // the input itself, if it is at hand
+	shard    uint16
+	worker   *worker
+	req      *request // whose outcome it settles; nil if a message started it
+
+	routine *coordinator.Routine
+	tx      *twopc.Coordinator // of a transaction
+	stays   []*call            // of a transaction: by participant, the call whose visit is its own there
+	calls   []*call            // of a transaction: by step, the calls that are out
+	locking *call              // of a transaction: the lock that is asked for
+	saga    *saga.Coordinator  // of a saga
+	resume  bool               // of a saga: to be resumed in the next epoch
+
+	touched bool // in the running epoch's list
+	over    bool
+	hasRow  bool
+
+	usedTx   *twopc.Coordinator // memory for tx and saga, from an earlier run
+	usedSaga *saga.Coordinator
+}
+
+// startFor starts the coordinator function that a client asked for.
+func (w *worker) startFor(q *request) {
+	c := w.newCoord()
+	c.id, c.function = w.engine.nextID.Add(1), w.engine.registry.coordinators[q.env.Coordinator]
+	c.input, c.value, c.shard, c.worker = q.env.Arg, q.env.Value, q.shard, w
+	c.req, q.coord = q, c
+	w.start(c)
+}
+
+// startMessage starts a coordinator function that a message asks for, on some worker.
+func (w *worker) startMessage(env *functions.Envelope) {
+	id := w.engine.nextID.Add(1)
+	c := &coord{id: id, function: w.engine.registry.coordinators[env.Coordinator], input: env.Arg, value: env.Value}
+	c.shard = w.engine.registry.numberShard(id)
+	c.worker = w.engine.workerOf(c.shard)
+	w.send(c.worker, message{kind: msgStart, coord: c})
+}
+
+// start begins a run, or goes on with a saga that a row brought back.
+func (w *worker) start(c *coord) {
+	w.touch(c)
+	if c.function.Protocol == coordinator.Saga {
+		if c.saga == nil { // a new one, not one that a row brought back
+			if c.usedSaga == nil {
+				c.usedSaga = new(saga.Coordinator)
+			}
+			c.saga = c.usedSaga
+			c.saga.Init(saga.Journal{}, w.engine.options.MaxUndoTries)
+		}
+		w.actSaga(c, c.saga.Begin(w.sgActs[:0]))
+		return
+	}
+	if c.usedTx == nil {
+		c.usedTx = new(twopc.Coordinator)
+	}
+	c.tx = c.usedTx
+	c.tx.Init(c.id, w.engine.options.Policy, w.engine.options.MaxAttempts)
+	w.actTx(c, c.tx.Begin(w.txActs[:0]))
+}
+
+// newCoord makes an empty run, in used memory if there is any.
+func (w *worker) newCoord() *coord {
+	n := len(w.idle)
+	if n == 0 {
+		return new(coord)
+	}
+	c := w.idle[n-1]
+	w.idle = w.idle[:n-1]
+	return c
+}
+
+// newCall makes a call of a run, in used memory if there is any.
+func (w *worker) newCall(c *coord, step int) *call {
+	out := new(call)
+	if n := len(w.idleCalls); n > 0 {
+		out = w.idleCalls[n-1]
+		w.idleCalls = w.idleCalls[:n-1]
+		*out = call{}
+	}
+	out.coord, out.step = c, step
+	return out
+}
+
+// maxIdle bounds the runs, calls and routines that a worker keeps, each, to use them again.
+const maxIdle = 4096
+
+// recycle keeps the memory of a run that is over. It must be called at a cut that was not forced: then no message is under way,
+// no lock is held for the run and nothing else refers to it or to its calls.
+func (w *worker) recycle(c *coord) {
+	if len(w.idle) >= maxIdle {
+		return
+	}
+	if c.req != nil {
+		c.req.coord = nil
+	}
+	for _, stay := range c.stays {
+		if stay != nil {
+			w.recycleCall(stay)
+		}
+	}
+	clear(c.stays)
+	clear(c.calls)
+	*c = coord{usedTx: c.usedTx, usedSaga: c.usedSaga, stays: c.stays[:0], calls: c.calls[:0]}
+	w.idle = append(w.idle, c)
+}
+
+// recycleCall keeps the memory of a call that nothing refers to.
+func (w *worker) recycleCall(c *call) {
+	if len(w.idleCalls) < maxIdle {
+		w.idleCalls = append(w.idleCalls, c)
+	}
+}
+
+// touch notes that the running epoch changes a run, so that the cut looks at it.
+func (w *worker) touch(c *coord) {
+	if !c.touched {
+		c.touched = true
+		w.epoch.touched = append(w.epoch.touched, c)
+	}
+}
+
+// begin makes the function's body the routine's next run.
+func (w *worker) begin(c *coord, attempt int) {
+	if c.routine == nil {
+		c.routine = w.takeRoutine()
+	}
+	c.routine.WithValue(c.value).Begin(c.function, c.input, attempt)
+}
+
+// resumeBody runs the body until it issues steps or returns, and reports whether it returned.
+func (w *worker) resumeBody(c *coord) bool {
+	w.enterBody(c.function)
+	returned := c.routine.Resume()
+	w.leave()
+	if returned && c.routine.Err != nil {
+		w.logPanic(c.function.Name, c.routine.Err)
+	}
+	return returned
+}
+
+// verdict is the error that the body ended with, or what is wrong with the effects that it attached to its success.
+func (w *worker) verdict(c *coord) error {
+	r := c.routine
+	if r.Err != nil {
+		return r.Err
+	}
+	if len(r.Result) > w.engine.options.MaxBytes {
+		return fmt.Errorf("%w: the result of %s has %d bytes, at most %d", functions.ErrTooLarge, c.function.Name, len(r.Result), w.engine.options.MaxBytes)
+	}
+	if r.OnSuccess.Empty() {
+		return nil
+	}
+	return w.checkEffects(&r.OnSuccess)
+}
+
+// conclude ends a run: its effects, its routine, its outcome.
+func (w *worker) conclude(c *coord, o outcome, effects *functions.Effects) {
+	w.touch(c)
+	c.over = true
+	if !effects.Empty() {
+		if err := w.checkEffects(effects); err != nil {
+			w.engine.options.Logger.Error("effects of an outcome are dropped", "function", c.function.Name, "error", err)
+		} else {
+			w.apply(functions.Address{}, c.shard, effects)
+		}
+	}
+	if c.routine != nil {
+		w.putRoutine(c.routine)
+		c.routine = nil
+	}
+	switch {
+	case c.req == nil && o.failure != nil:
+		w.engine.options.Logger.Warn("a coordinator function that a message started failed", "function", c.function.Name, "error", o.err())
+	case c.req != nil:
+		w.settle(c.req, o)
+	}
+}
+
+func (w *worker) takeRoutine() *coordinator.Routine {
+	n := len(w.routines)
+	if n == 0 {
+		return coordinator.NewRoutine()
+	}
+	r := w.routines[n-1]
+	w.routines = w.routines[:n-1]
+	return r
+}
+
+func (w *worker) putRoutine(r *coordinator.Routine) {
+	if len(w.routines) < maxIdle {
+		w.routines = append(w.routines, r)
+		return
+	}
+	r.Close()
+}

@@ -1,0 +1,291 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/store"
+)
+
+// Record is a record that left through an egress.
+type Record struct {
+	Seq   uint64 // counts up from 1 without gaps, per egress: a receiver drops what it has seen
+	Key   string
+	Value []byte // encoded; see functions.Decode
+}
+
+// Egress is where the records of a named egress go.
+//
+// The engine keeps each record until Write has returned nil for it, and after a restart writes what Position does not cover. So
+// a receiver whose position is stored together with the records gets each exactly once.
+type Egress interface {
+	// Position is the sequence number of the last record that the receiver has durably, or 0 if there is none or it can not
+	// know; it is called once, at engine.Open.
+	Position() (uint64, error)
+	// Write takes records in the order of their numbers, and returns nil once they are durable at the receiver. After an error
+	// the same records are written again, later. It may block; it holds up only this egress.
+	Write(ctx context.Context, records []Record) error
+	// Close is called once, after the last Write.
+	Close() error
+}
+
+// Callback makes an egress of a function that is called for each record in order. It has no durable position: after a restart
+// records may come again, with the same numbers.
+func Callback(f func(ctx context.Context, r Record) error) Egress { return callback(f) }
+
+type callback func(ctx context.Context, r Record) error
+
+func (callback) Position() (uint64, error) { return 0, nil }
+
+func (f callback) Write(ctx context.Context, records []Record) error {
+	for _, r := range records {
+		if err := f(ctx, r); err != nil {
+			return fmt.Errorf("record %d: %w", r.Seq, err)
+		}
+	}
+	return nil
+}
+
+func (callback) Close() error { return nil }
+
+// Channel makes an egress that sends each record to a channel, and waits while it is full. It has no durable position; see
+// [Callback].
+func Channel(ch chan<- Record) Egress {
+	return Callback(func(ctx context.Context, r Record) error {
+		select {
+		case ch <- r:
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	})
+}
+
+// egress delivers the records of one Egress. Its rows are the truth; it reads what it delivers from them.
+type egress struct {
+	engine *Engine
+	name   string
+	to     Egress
+
+	last uint64 // the last record that was numbered: the conductor's
+
+	sealed    atomic.Uint64 // the last record that is durable
+	delivered atomic.Uint64 // the last record that Write has taken
+	deleted   uint64        // the last record whose row is deleted: the sealer's
+	news      chan struct{}
+	cancel    context.CancelFunc
+	ctx       context.Context
+	done      sync.WaitGroup
+}
+
+// egressRecord is a record with its number, on its way into its row.
+type egressRecord struct {
+	egress *egress
+	seq    uint64
+	record functions.Emitted
+}
+
+func (e *Engine) setUpEgresses() error {
+	for name, to := range e.options.Egresses {
+		g := &egress{engine: e, name: name, to: to, news: make(chan struct{}, 1)}
+		g.ctx, g.cancel = context.WithCancel(context.Background())
+		e.egresses = append(e.egresses, g)
+	}
+	sortByName(e.egresses)
+	for i, g := range e.egresses {
+		e.registry.egresses[g.name] = i
+	}
+	return nil
+}
+
+// openEgresses finds out what the receivers have, once the watermark is known.
+func (e *Engine) openEgresses() error {
+	for _, g := range e.egresses {
+		position, err := g.to.Position()
+		if err != nil {
+			return fmt.Errorf("engine: egress %q: %w", g.name, err)
+		}
+		if position > g.last {
+			return fmt.Errorf("engine: egress %q has record %d, but only %d were ever emitted: it belongs to another directory", g.name, position, g.last)
+		}
+		g.sealed.Store(g.last)
+		first, err := g.firstRow()
+		if err != nil {
+			return fmt.Errorf("engine: egress %q: %w", g.name, err)
+		}
+		g.deleted = first - 1
+		g.delivered.Store(max(position, g.deleted))
+	}
+	return nil
+}
+
+// firstRow is the number of the first record that has a row, or one more than the last.
+func (g *egress) firstRow() (first uint64, err error) {
+	first = g.last + 1
+	prefix := store.EgressKey(nil, g.name, 0)
+	err = g.engine.store.Scan(prefix, store.EgressKey(nil, g.name, g.last+1), func(key, _ []byte) error {
+		seq, err := store.Number(key)
+		first = seq
+		return errors.Join(err, errEnough)
+	})
+	if errors.Is(err, errEnough) {
+		err = nil
+	}
+	return first, err
+}
+
+// number gives the records that a worker emitted their numbers. The conductor calls it at the cut.
+func (e *Engine) number(p *portion) {
+	for _, r := range p.emits {
+		g := e.egresses[e.registry.egresses[r.Egress]]
+		g.last++
+		p.records = append(p.records, egressRecord{g, g.last, r})
+	}
+}
+
+// writeEgresses adds the rows of new records and deletes those of delivered ones.
+func (e *Engine) writeEgresses(batch store.Batch, s *sealing) {
+	for _, g := range e.egresses {
+		g.deleteDelivered(batch)
+	}
+	for _, p := range s.portions {
+		for i := range p.records {
+			r := &p.records[i]
+			value, err := functions.Encode(&r.record)
+			if err != nil {
+				panic("engine: a record's row always encodes: " + err.Error())
+			}
+			batch.Set(store.EgressKey(nil, r.egress.name, r.seq), value)
+		}
+	}
+}
+
+// deleteDelivered deletes the rows of records that the receiver has.
+func (g *egress) deleteDelivered(batch store.Batch) {
+	var buf [256]byte
+	for delivered := g.delivered.Load(); g.deleted < delivered; {
+		g.deleted++
+		batch.Delete(store.EgressKey(buf[:0], g.name, g.deleted))
+	}
+}
+
+// releaseEgresses tells the egresses what is durable now.
+func (e *Engine) releaseEgresses(s *sealing) {
+	for _, p := range s.portions {
+		for i := range p.records {
+			p.records[i].egress.sealed.Store(p.records[i].seq)
+		}
+		if n := len(p.records); n > 0 {
+			for _, g := range e.egresses {
+				g.tell()
+			}
+		}
+	}
+}
+
+func (g *egress) tell() {
+	select {
+	case g.news <- struct{}{}:
+	default:
+	}
+}
+
+func (g *egress) hasNews() bool { return g.delivered.Load() < g.sealed.Load() }
+
+func (e *Engine) runEgresses() {
+	for _, g := range e.egresses {
+		g.done.Add(1)
+		go g.loop()
+	}
+}
+
+// Back-off between failed writes to an egress.
+const (
+	egressFirstBackOff = 10 * time.Millisecond
+	egressLastBackOff  = 5 * time.Second
+)
+
+func (g *egress) loop() {
+	defer g.done.Done()
+	wait := egressFirstBackOff
+	for g.ctx.Err() == nil {
+		for g.hasNews() && g.ctx.Err() == nil {
+			if err := g.deliver(); err != nil {
+				if g.ctx.Err() == nil {
+					g.engine.options.Logger.Warn("an egress does not take records", "egress", g.name, "error", err, "again in", wait)
+				}
+				g.pause(wait)
+				wait = min(2*wait, egressLastBackOff)
+				continue
+			}
+			wait = egressFirstBackOff
+		}
+		select {
+		case <-g.news:
+		case <-g.ctx.Done():
+		}
+	}
+}
+
+func (g *egress) pause(d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-g.ctx.Done():
+	}
+}
+
+// maxDelivery bounds the records of one Write.
+const maxDelivery = 1024
+
+// deliver writes the next records to the receiver.
+func (g *egress) deliver() error {
+	from, to := g.delivered.Load()+1, g.sealed.Load()
+	var records []Record
+	lower, upper := store.EgressKey(nil, g.name, from), store.EgressKey(nil, g.name, to+1)
+	err := g.engine.store.Scan(lower, upper, func(key, value []byte) error {
+		if len(records) == maxDelivery {
+			return errEnough
+		}
+		seq, err := store.Number(key)
+		var r functions.Emitted
+		if err == nil {
+			err = functions.Decode(value, &r)
+		}
+		records = append(records, Record{Seq: seq, Key: r.Key, Value: r.Value})
+		return err
+	})
+	if err != nil && !errors.Is(err, errEnough) {
+		return err
+	}
+	if len(records) == 0 {
+		return nil
+	}
+	if err := g.to.Write(g.ctx, records); err != nil {
+		return err
+	}
+	g.delivered.Store(records[len(records)-1].Seq)
+	return nil
+}
+
+// stopEgresses ends delivery and forgets the rows of what was delivered.
+func (e *Engine) stopEgresses() error {
+	var errs []error
+	for _, g := range e.egresses {
+		g.cancel()
+		g.done.Wait()
+		if g.delivered.Load() > g.deleted {
+			batch := e.store.NewBatch()
+			g.deleteDelivered(batch)
+			errs = append(errs, batch.Seal())
+		}
+		errs = append(errs, g.to.Close())
+	}
+	return errors.Join(errs...)
+}

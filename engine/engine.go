@@ -1,0 +1,249 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+
+	"github.com/concordat-dev/concordat/deadlock"
+	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/store"
+)
+
+// Engine runs the functions and coordinator functions of a program on a directory. It is safe for use by many goroutines.
+type Engine struct {
+	options  Options
+	registry *registry
+	store    *store.Store
+	workers  []*worker
+	gate     gate
+	egresses []*egress
+	absent   map[string]uint64 // the last numbers of egresses that this opening does not have
+	feeds    []*feed
+
+	// Written by clients.
+	inFlight atomic.Int64  // requests that wait for their outcome
+	spread   atomic.Uint64 // spreads coordinator functions without request id over the shards
+	closed   atomic.Bool
+	space    space
+
+	nextID    atomic.Uint64  // of coordinator functions, waiting calls and carried messages
+	timerSeq  []paddedCount  // by worker: timers ever set
+	stats     counters       //
+	sealed    atomic.Uint64  // the last epoch that is durable
+	sealing   atomic.Bool    // an epoch is with the sealer
+	cutting   atomic.Bool    // the epoch has gone on for too long: urgent messages only
+	closedAt  atomic.Int64   // when the gate was closed, Unix nanoseconds
+	armed     atomic.Int64   // when the clock will wake the workers, Unix nanoseconds
+	stopping  atomic.Bool    // Close was called
+	ended     chan struct{}  // closed when nothing runs any more
+	dead      deadChans      // closed when no outcome will come any more
+	toSeal    chan *sealing  // at most one
+	toRelease chan *sealing  // sealed; few
+	running   sync.WaitGroup // the engine's goroutines
+	watch     watchdog
+
+	// The conductor's. While it runs no worker does.
+	epoch     uint64 // the running epoch
+	graph     deadlock.Graph
+	tangled   []*instance
+	deadlocks deadlockLog
+	lastCuts  int
+	atEnd     sync.Once
+	deadOnce  sync.Once
+
+	sweeper sweeper // the sealer's
+}
+
+// paddedCount is a counter on a cache line of its own.
+type paddedCount struct {
+	n uint64
+	_ [56]byte
+}
+
+// Open opens an engine on Options.Dir with the parts of a program: function types and coordinator functions. What an earlier
+// engine left unfinished there (sagas, timers, messages) goes on at once.
+//
+// Errors: bad options; bad or duplicate names; a directory that is in use, was made with another format version or number of
+// shards, or is damaged; unfinished work for functions that are not among the parts.
+func Open(o Options, parts ...functions.Part) (*Engine, error) {
+	if err := o.Validate(); err != nil {
+		return nil, err
+	}
+	registry, err := newRegistry(parts)
+	if err != nil {
+		return nil, err
+	}
+	e := &Engine{
+		options:   o.withDefaults(),
+		registry:  registry,
+		ended:     make(chan struct{}),
+		dead:      newDeadChans(),
+		toSeal:    make(chan *sealing, 1),
+		toRelease: make(chan *sealing, 4),
+	}
+	o = e.options
+	e.store, err = store.Open(store.Options{
+		Dir: o.Dir, FS: o.Seams.FS, Logger: o.Logger, Fatal: e.fatal,
+		CacheBytes: o.CacheBytes / 4, MemTableBytes: uint64(o.MemTableBytes),
+	})
+	if err != nil {
+		return nil, err
+	}
+	if err := e.setUp(); err != nil {
+		return nil, errors.Join(err, e.store.Close())
+	}
+	e.run()
+	return e, nil
+}
+
+// setUp brings the engine to where the last one stopped.
+func (e *Engine) setUp() error {
+	if err := e.checkFormat(); err != nil {
+		return err
+	}
+	e.registry.shards = uint64(e.options.Shards)
+	e.timerSeq = make([]paddedCount, e.options.Workers)
+	for i := range e.options.Workers {
+		e.workers = append(e.workers, newWorker(e, i))
+	}
+	e.gate.conduct = e.conduct
+	e.gate.stirred = make(chan struct{}, 1)
+	e.space.init(e.store, e.options)
+	e.deadlocks.init()
+	if err := e.setUpEgresses(); err != nil {
+		return err
+	}
+	if err := e.recover(); err != nil {
+		return err
+	}
+	if err := e.firstSweep(); err != nil {
+		return err
+	}
+	return e.setUpIngresses()
+}
+
+// firstSweep makes the filters of seen request ids, if there are few.
+func (e *Engine) firstSweep() error {
+	e.sweeper.engine = e
+	batch := e.store.NewBatch()
+	if err := e.sweeper.walk(batch, e.options.Seams.Clock.Now(), sweepAtOpen); err != nil {
+		return errors.Join(err, batch.Close())
+	}
+	if batch.Count() == 0 {
+		return batch.Close()
+	}
+	return batch.Seal()
+}
+
+// run starts the engine's goroutines and lets the workers go on with what was recovered.
+func (e *Engine) run() {
+	if !e.options.Seams.Stepped {
+		e.running.Add(len(e.workers) + 2)
+		for _, w := range e.workers {
+			go w.loop()
+		}
+		go e.sealLoop()
+		go e.releaseLoop()
+		e.runEgresses()
+		e.watch.start(e)
+	}
+	e.gate.open.Store(true)
+	e.wakeBusy()
+	e.gate.nudge() // sets the clock for the first timer
+	if !e.options.Seams.Stepped {
+		e.runIngresses()
+	}
+}
+
+// workerOf is the worker that owns a shard.
+func (e *Engine) workerOf(shard uint16) *worker { return e.workers[int(shard)%len(e.workers)] }
+
+// Close stops the engine. New requests are refused with ErrClosed; those that were admitted get their outcome, or ErrUnknown
+// when they need longer than a few epochs, such as a saga that sleeps: it goes on when the directory is opened again. Close
+// waits until all is durable. Further calls return nil.
+func (e *Engine) Close() error {
+	if !e.closed.CompareAndSwap(false, true) {
+		<-e.dead[0]
+		return nil
+	}
+	e.stopIngresses()
+	for _, w := range e.workers {
+		w.mu.Lock()
+		w.shut = true
+		w.mu.Unlock()
+	}
+	e.stopping.Store(true)
+	e.gate.nudge()
+	if e.options.Seams.Stepped {
+		for e.Step(func(int) int { return 0 }) {
+		}
+	}
+	<-e.ended
+	if e.watch.stop != nil {
+		e.watch.stop()
+	}
+	e.options.Seams.Clock.Wake(e.options.Seams.Clock.Now(), func() {}) // forget the timer that was next, and with it this engine
+	close(e.toSeal)
+	for _, w := range e.workers {
+		close(w.signal)
+	}
+	e.running.Wait()
+	e.die() // everything that was sealed has been released
+	err := e.stopEgresses()
+	for _, w := range e.workers {
+		w.closeRoutines()
+	}
+	return errors.Join(err, e.store.Flush(), e.store.Close())
+}
+
+// closeRoutines unwinds the bodies of what has not ended. Their defers run.
+func (w *worker) closeRoutines() {
+	for _, c := range w.coords {
+		if c.routine != nil {
+			c.routine.Close()
+		}
+	}
+	for _, r := range w.routines {
+		r.Close()
+	}
+}
+
+// die lets everybody who still waits for an outcome go.
+func (e *Engine) die() {
+	e.deadOnce.Do(func() {
+		for _, dead := range e.dead {
+			close(dead)
+		}
+	})
+}
+
+// deadChannels is how many channels say that an engine is dead: all who wait for an outcome watch one, and one for all would be
+// the hottest lock in the program.
+const deadChannels = 64
+
+type deadChans [deadChannels]chan struct{}
+
+func newDeadChans() (d deadChans) {
+	for i := range d {
+		d[i] = make(chan struct{})
+	}
+	return d
+}
+
+// fatal ends the process: something could not be made durable or read back. It does not return.
+func (e *Engine) fatal(err error) {
+	e.closed.Store(true)
+	defer e.die() // should Options.Fatal unwind this goroutine, as tests do
+	e.options.Fatal(err)
+	e.die()
+	select {}
+}
+
+// trace tells a simulator what happens.
+func (e *Engine) trace(format string, args ...any) {
+	if e.options.Seams.Trace != nil {
+		e.options.Seams.Trace(fmt.Sprintf(format, args...))
+	}
+}

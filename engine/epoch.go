@@ -1,0 +1,348 @@
+package engine
+
+import (
+	"maps"
+	"time"
+
+	"github.com/concordat-dev/concordat/deadlock"
+	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/store"
+)
+
+// The life of an epoch.
+//
+//	open      Workers take requests, due timers and ingress records, and handle the messages that follow from them.
+//	close     closeGate: as soon as the sealer is free and there is something to seal. Workers take nothing new and drain.
+//	          A function that keeps sending would never let this end: after Options.MaxDrain or a million messages the epoch is
+//	          cut as it is (cutting); workers then handle urgent messages only, which run no code of users.
+//	rest      No worker has anything to do. The last one conducts: it sees all workers, and none of them moves.
+//	untangle  Whoever waits for a lock now, in a cycle, is deadlocked. All cycles are broken; draining goes on.
+//	cut       Dirty rows, outcomes, replies and records of all workers become one sealing, and the next epoch opens.
+//	seal      The sealer writes one batch with one sync, while the next epoch runs.
+//	release   Replies and egress records go out.
+//
+// Invariants:
+//   - A decision of a transaction and all its applications are in one epoch: decisions are urgent messages, and there is none
+//     under way at rest. So no row of an undecided transaction's changes is ever written, and after a crash it is simply run
+//     again from its input, if anything knows of it.
+//   - The outcome of a request and its effects are in one epoch, for the same reason: msgDone is urgent.
+//   - What a saga's journal records as called without a result was not executed in the sealed state: results are urgent too. So
+//     after a crash it is called again.
+//   - What a client or an egress gets to see is sealed.
+
+// portion is what one worker adds to an epoch.
+type portion struct {
+	dirty    []*instance
+	images   []image // of dirty, made at the cut
+	rows     []row
+	outcomes []*request // settled, with ids
+	replies  []*request // to be released
+	touched  []*coord
+	emits    []functions.Emitted
+	feeds    []fed // what was taken from ingresses
+	records  []egressRecord
+}
+
+// image is the state of an instance to be written.
+type image struct {
+	inst  *instance
+	state functions.Image
+}
+
+// row is a row to be written, or deleted if value is nil.
+type row struct{ key, value []byte }
+
+func (p *portion) empty() bool {
+	return len(p.dirty) == 0 && len(p.rows) == 0 && len(p.outcomes) == 0 && len(p.replies) == 0 && len(p.touched) == 0 &&
+		len(p.emits) == 0 && len(p.feeds) == 0
+}
+
+func (p *portion) reset() {
+	clear(p.dirty)
+	clear(p.images)
+	clear(p.rows)
+	clear(p.outcomes)
+	clear(p.replies)
+	clear(p.touched)
+	clear(p.emits)
+	clear(p.feeds)
+	clear(p.records)
+	*p = portion{
+		dirty: p.dirty[:0], images: p.images[:0], rows: p.rows[:0], outcomes: p.outcomes[:0], replies: p.replies[:0],
+		touched: p.touched[:0], emits: p.emits[:0], feeds: p.feeds[:0], records: p.records[:0],
+	}
+}
+
+// closeGate ends admission to the running epoch.
+func (e *Engine) closeGate() {
+	if e.gate.open.CompareAndSwap(true, false) {
+		e.closedAt.Store(e.options.Seams.Clock.Now().UnixNano())
+	}
+}
+
+// conduct is called when all workers are at rest, by the last one or by the sealer.
+func (e *Engine) conduct() {
+	if !e.cutting.Load() && e.untangle() {
+		e.wakeBusy()
+		return
+	}
+	if !e.sealing.Load() {
+		if e.hasWork() {
+			e.cut()
+		} else if e.stopping.Load() && e.mayStop() {
+			return
+		}
+	}
+	for _, w := range e.workers {
+		w.drained = 0
+	}
+	e.cutting.Store(false)
+	if e.stopping.Load() && e.lastCuts >= maxLastCuts {
+		return // sealed once more, then nothing runs again
+	}
+	e.gate.open.Store(true)
+	e.wakeBusy()
+	e.armClock()
+}
+
+// maxLastCuts bounds the epochs that are cut after Close was called, should functions keep sending.
+const maxLastCuts = 3
+
+// mayStop reports whether a closing engine is at its end, and says so to Close.
+func (e *Engine) mayStop() bool {
+	if e.lastCuts < maxLastCuts {
+		for _, w := range e.workers {
+			w.mu.Lock()
+			busy := len(w.inbox) > 0 || len(w.mail) > 0
+			w.mu.Unlock()
+			if busy || w.queue.len() > 0 {
+				return false
+			}
+		}
+	}
+	e.gate.end()
+	e.atEnd.Do(func() { close(e.ended) })
+	return true
+}
+
+// wakeBusy wakes the workers that have something to do.
+func (e *Engine) wakeBusy() {
+	for _, w := range e.workers {
+		w.mu.Lock()
+		busy := w.hasInput()
+		w.mu.Unlock()
+		if busy || w.urgent.len() > 0 || w.queue.len() > 0 {
+			e.gate.wake(w)
+		}
+	}
+}
+
+func (e *Engine) hasWork() bool {
+	for _, w := range e.workers {
+		if !w.epoch.empty() {
+			return true
+		}
+	}
+	return false
+}
+
+// untangle breaks all cycles of the wait-for graph and reports whether there were any.
+func (e *Engine) untangle() bool {
+	e.graph.Reset()
+	waiting := false
+	resource := 0
+	e.tangled = e.tangled[:0]
+	for _, w := range e.workers {
+		w.pruneContended()
+		for _, i := range w.contended {
+			waiting = true
+			deadlock.AddLock(&e.graph, resource, &i.seat.Lock)
+			e.tangled = append(e.tangled, i)
+			resource++
+		}
+	}
+	if !waiting {
+		return false
+	}
+	cycles := e.graph.Break()
+	if len(cycles) == 0 {
+		return false
+	}
+	e.breakCycles(cycles)
+	return true
+}
+
+// breakCycles tells the victims, and keeps a record of each deadlock.
+func (e *Engine) breakCycles(cycles []deadlock.Cycle) {
+	runs := e.coordsWaiting()
+	now := e.options.Seams.Clock.Now()
+	for i := range cycles {
+		c := runs[cycles[i].Victim.ID]
+		if c == nil {
+			panic("engine: a victim waits for a lock")
+		}
+		c.worker.queue.push(message{kind: msgConflict, coord: c, attempt: cycles[i].Victim.Attempt})
+		e.deadlocks.add(e.describeCycle(&cycles[i], runs, now))
+	}
+	e.stats.deadlocks.Add(uint64(len(cycles)))
+}
+
+// coordsWaiting finds the transactions that wait somewhere, by id.
+func (e *Engine) coordsWaiting() map[uint64]*coord {
+	runs := map[uint64]*coord{}
+	for _, i := range e.tangled {
+		for _, claim := range i.seat.Lock.Levels {
+			if c := claim.Ref.Ref.coord; c != nil {
+				runs[c.id] = c
+			}
+		}
+	}
+	return runs
+}
+
+// cut ends the running epoch and hands it to the sealer.
+func (e *Engine) cut() {
+	s := &sealing{epoch: e.epoch, forced: e.cutting.Load()}
+	for _, w := range e.workers {
+		p := w.epoch
+		if s.forced {
+			w.carry()
+		}
+		w.cutRuns(s.forced)
+		w.cutFeeds()
+		for _, i := range p.dirty {
+			i.dirty = false
+			p.images = append(p.images, image{i, i.seat.Committed()})
+			w.cache.charge(i)
+		}
+		e.number(p)
+		s.portions = append(s.portions, p)
+		w.epoch = w.freshPortion()
+		w.cache.limit = w.cache.budget
+		w.cache.tidy(e.sealed.Load())
+	}
+	s.marks = e.marks()
+	if e.stopping.Load() {
+		e.lastCuts++
+	}
+	e.trace("cut epoch %d", e.epoch)
+	e.epoch++
+	e.stats.epochs.Add(1)
+	e.sealing.Store(true)
+	e.toSeal <- s
+}
+
+// freshPortion takes back what earlier epochs used, once their replies are out, and forgets the requests that they settled: a
+// request that comes again finds its outcome's row.
+func (w *worker) freshPortion() *portion {
+	w.mu.Lock()
+	free := w.free
+	w.free = nil
+	w.mu.Unlock()
+	for _, p := range free {
+		for _, q := range p.outcomes {
+			if w.requests[q.env.RequestID] == q {
+				delete(w.requests, q.env.RequestID)
+				w.seen.Add(requestHash(q.env.RequestID))
+			}
+		}
+		p.reset()
+	}
+	if len(free) > 0 {
+		return free[0]
+	}
+	return &portion{}
+}
+
+// cutRuns writes rows for the coordinator functions that go on beyond the epoch, and deletes those of the ones that ended.
+func (w *worker) cutRuns(forced bool) {
+	for _, c := range w.epoch.touched {
+		c.touched = false
+		switch {
+		case !c.over:
+			w.coords[c.id] = c
+			c.hasRow = true
+			w.addRow(c.key(), c.row())
+		case c.hasRow:
+			delete(w.coords, c.id)
+			w.addRow(c.key(), nil)
+		case !forced:
+			w.recycle(c)
+		}
+	}
+	clear(w.epoch.touched)
+	w.epoch.touched = w.epoch.touched[:0]
+}
+
+// carry writes rows for the messages that have not been handled when an epoch is cut as it is. Requests of clients are not
+// written: no reply has gone out for them. Calls of transactions and sagas follow from their own rows.
+//
+// A restart handles messages in the order of their numbers. So those that an instance has let wait for its lock are numbered
+// before those that are still to reach it: first who has been granted it, then who waits, then the rest.
+func (w *worker) carry() {
+	for _, m := range w.queue.all() {
+		if m.kind == msgGranted {
+			w.carryCall(m.call)
+		}
+	}
+	for _, i := range w.contended {
+		for _, claim := range i.seat.Lock.Levels {
+			if claim.Waiting() {
+				w.carryCall(claim.Ref.Ref)
+			}
+		}
+	}
+	for _, m := range w.queue.all() {
+		switch m.kind {
+		case msgCall:
+			w.carryCall(m.call)
+		case msgStart:
+			w.touch(m.coord)
+		}
+	}
+}
+
+func (w *worker) carryCall(c *call) {
+	if !c.isMessage() || c.number != 0 {
+		return
+	}
+	c.number = w.engine.nextID.Add(1)
+	env := functions.Envelope{Op: c.op, ID: c.id, Arg: c.arg, Value: c.value}
+	value, err := functions.Encode(env.Stored())
+	if err != nil {
+		panic("engine: a message's row always encodes: " + err.Error())
+	}
+	w.addRow(store.NumberedKey(nil, c.shard, store.KindMessage, c.number), value)
+	w.engine.stats.carried.Add(1)
+}
+
+// watermark is the row that counts sealed epochs, with the counters that go on after a restart.
+type watermark struct {
+	Epoch  uint64            `cbor:"1,keyasint"`
+	NextID uint64            `cbor:"2,keyasint"`
+	Timers uint64            `cbor:"3,keyasint"`
+	Egress map[string]uint64 `cbor:"4,keyasint,omitempty"`
+	At     time.Time         `cbor:"5,keyasint"`
+}
+
+// marks is the watermark of the epoch that is being cut.
+func (e *Engine) marks() watermark {
+	m := watermark{Epoch: e.epoch, NextID: e.nextID.Load(), At: e.options.Seams.Clock.Now()}
+	for i := range e.timerSeq {
+		m.Timers = max(m.Timers, e.timerSeq[i].n&timerCountMask)
+	}
+	if len(e.egresses)+len(e.absent) > 0 {
+		m.Egress = make(map[string]uint64, len(e.egresses)+len(e.absent))
+		maps.Copy(m.Egress, e.absent)
+	}
+	for _, g := range e.egresses {
+		m.Egress[g.name] = g.last
+	}
+	return m
+}
+
+// Timer numbers have the worker in their upper byte, so that workers need not agree on them.
+const (
+	timerWorkerShift = 56
+	timerCountMask   = 1<<timerWorkerShift - 1
+)

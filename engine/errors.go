@@ -1,0 +1,38 @@
+package engine
+
+import (
+	"errors"
+
+	"github.com/concordat-dev/concordat/functions"
+)
+
+// Errors of the engine itself. None of them says that a request failed: ErrUnknown leaves open what became of it, the others
+// say that it was not even begun.
+var (
+	// ErrUnknown: the outcome is not known. Ask again under the same request id.
+	ErrUnknown = errors.New("engine: outcome unknown")
+	// ErrOverloaded: too many requests wait for their outcome. Nothing happened.
+	ErrOverloaded = errors.New("engine: overloaded")
+	// ErrClosed: the engine is closed. Nothing happened.
+	ErrClosed = errors.New("engine: closed")
+	// ErrNoSpace: the disk is too full to take more requests. Nothing happened.
+	ErrNoSpace = errors.New("engine: no disk space")
+	// ErrReusedID: the request id belongs to a different request. Nothing happened.
+	ErrReusedID = errors.New("engine: request id was used for a different request")
+	// ErrNoSaga: there is no such saga, or it is not in a state that the request is for.
+	ErrNoSaga = errors.New("engine: no such saga")
+	// ErrFormat: the directory was written by another version of the format, or with another number of shards.
+	ErrFormat = errors.New("engine: directory does not fit")
+	// ErrDamaged: a stored row does not decode.
+	ErrDamaged = errors.New("engine: damaged row")
+)
+
+// ErrUnknownCoordinator: a request, or an operation's message, is for a coordinator function that the engine was not opened with.
+// Nothing happened; the operation failed.
+const ErrUnknownCoordinator functions.Failure = "concordat: unknown coordinator function"
+
+// ErrNoEgress: an operation emitted a record for an egress that the engine was not opened with. The operation failed.
+const ErrNoEgress functions.Failure = "concordat: unknown egress"
+
+// ErrTooManyTimers: an operation set a timer while Options.MaxTimers were set on its worker. The operation failed.
+const ErrTooManyTimers functions.Failure = "concordat: too many timers"

@@ -1,0 +1,26 @@
+package engine
+
+import "os"
+
+// CacheBytes adds up what the workers' caches hold, and the most that they may. Only while nothing runs.
+func (e *Engine) CacheBytes() (bytes, budget int64, instances int) {
+	for _, w := range e.workers {
+		bytes += w.cache.bytes
+		budget += w.cache.budget
+		for _, byID := range w.cache.byType {
+			instances += len(byID)
+		}
+	}
+	return bytes, budget, instances
+}
+
+// LinesFile is the file of a JSONLines egress.
+type LinesFile = linesFile
+
+// JSONLinesOn is JSONLines with a file that the test wraps.
+func JSONLinesOn(path string, wrap func(LinesFile) LinesFile) Egress {
+	return &jsonLines{path: path, open: func() (linesFile, error) {
+		file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o644)
+		return wrap(file), err
+	}}
+}

@@ -1,0 +1,290 @@
+package engine_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"runtime"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
+
+	"github.com/concordat-dev/concordat/engine"
+	"github.com/concordat-dev/concordat/internal/store"
+)
+
+// doomed is a sim that runs on a goroutine of its own until an injected error ends it: Options.Fatal must not return, so it ends
+// the goroutine that it is called on.
+type doomed struct {
+	*sim
+	fs    *vfs.MemFS
+	fatal chan error    // what Options.Fatal was told
+	ended chan struct{} // closed when the sim's goroutine is over
+	over  atomic.Bool   // Options.Fatal was called
+	err   error         // of a run that came to its end
+}
+
+func newDoomed(seed uint64) *doomed {
+	d := &doomed{sim: newSim(seed), fs: vfs.NewCrashableMem(), fatal: make(chan error, 100), ended: make(chan struct{})}
+	d.options.Seams.FS = d.fs
+	d.options.Fatal = func(err error) {
+		d.over.Store(true)
+		d.fatal <- err
+		runtime.Goexit()
+	}
+	return d
+}
+
+// start runs n orders. It returns what Fatal was told, or nil if the run came to its end.
+func (d *doomed) start(n int) error {
+	go func() {
+		defer close(d.ended)
+		d.afterStep = func() {
+			if d.over.Load() {
+				runtime.Goexit() // told on another goroutine
+			}
+		}
+		if d.err = d.open(); d.err == nil {
+			d.err = errors.Join(d.run(n), d.settle())
+		}
+	}()
+	select {
+	case err := <-d.fatal:
+		select {
+		case <-d.ended:
+		case <-time.After(100 * time.Millisecond): // hangs in the write that failed
+		}
+		return err
+	case <-d.ended:
+		select {
+		case err := <-d.fatal:
+			return err
+		default:
+			return nil
+		}
+	}
+}
+
+// check makes sure that nothing was acknowledged after the error, that nothing more is taken, and that what was acknowledged is
+// on the disk.
+func (d *doomed) check(t *testing.T, what string, count *crashCount) {
+	t.Helper()
+	if d.engine != nil {
+		select {
+		case <-d.ended:
+			for _, w := range d.waiting {
+				if w.pending.Done() {
+					t.Errorf("%s: %s was acknowledged", what, w.id)
+				}
+			}
+		default:
+		}
+		if err := d.engine.Do(context.Background(), lookTill.On(d.world.till(0)).Into(new(tillState))); !errors.Is(err, engine.ErrClosed) {
+			t.Errorf("%s: afterwards a request gets %v, not ErrClosed", what, err)
+		}
+	}
+	rng := rand.New(rand.NewPCG(1, 1))
+	shot := d.snapshot(d.fs, rng, what)
+	shot.fs = crashClone(d.fs, 0, rng)
+	(&recovery{t: t, rng: rng, count: count, path: what}).run(shot, maxNested)
+}
+
+// TestFailedSync lets the k-th sync of the file system fail, once, for every k: the engine tells Fatal and acknowledges nothing
+// more, and what it had acknowledged is there after a power failure.
+func TestFailedSync(t *testing.T) {
+	var count crashCount
+	fatal, syncs := 0, 0
+	for k := 1; ; k++ {
+		d := newDoomed(7)
+		d.options.MemTableBytes = 4 << 20 // no second log: if the first can not be closed, Pebble ends the process by itself
+		injected, n, over := 0, 0, false
+		var mu sync.Mutex
+		d.options.Seams.FS = simFS(d.fs, func(op errorfs.Op) error {
+			switch {
+			case op.Path == d.options.Dir: // a directory: Pebble panics, on any goroutine, which ends a process too
+				return nil
+			case op.Kind != errorfs.OpFileSync && op.Kind != errorfs.OpFileSyncData && op.Kind != errorfs.OpFileSyncTo:
+				return nil
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			if over {
+				return nil // Close has syncs of its own
+			}
+			if n++; n != k {
+				return nil
+			}
+			injected++
+			return fmt.Errorf("sync %d of %s: %w", k, op.Path, errorfs.ErrInjected)
+		})
+		err := d.start(80)
+		mu.Lock()
+		failed := injected
+		over = true
+		mu.Unlock()
+		if failed == 0 {
+			must(t, d.err)
+			must(t, d.engine.Close())
+			break
+		}
+		syncs++
+		switch {
+		case err != nil:
+			fatal++
+		case d.err == nil:
+			t.Logf("sync %d: not told, but not needed", k)
+		case !strings.Contains(d.err.Error(), errorfs.ErrInjected.Error()):
+			t.Errorf("sync %d: %v", k, d.err)
+		}
+		if err != nil || d.engine == nil {
+			d.check(t, fmt.Sprintf("after sync %d failed with %v, %v", k, err, d.err), &count)
+		}
+		if t.Failed() {
+			return
+		}
+	}
+	t.Logf("%d syncs failed, %d of them were fatal", syncs, fatal)
+	if fatal < 20 {
+		t.Error("the test tests too little")
+	}
+}
+
+// TestFailedSeal lets the sealing of the k-th epoch fail, for every k, before it has written anything or after it has written
+// all: what is told to clients must not depend on which.
+func TestFailedSeal(t *testing.T) {
+	errBroken := errors.New("the log is broken")
+	for _, written := range []bool{false, true} {
+		var count crashCount
+		k := 1
+		for ; ; k++ {
+			d := newDoomed(11)
+			n := 0
+			d.options.Seams.Seal = func(_ uint64, batch store.Batch, write func() error) error {
+				if n++; n != k {
+					return write()
+				}
+				if written {
+					return errors.Join(write(), errBroken)
+				}
+				return errors.Join(batch.Close(), errBroken)
+			}
+			err := d.start(80)
+			if err == nil {
+				must(t, d.err)
+				must(t, d.engine.Close())
+				break
+			}
+			if !errors.Is(err, errBroken) || !strings.Contains(err.Error(), "seal epoch") {
+				t.Errorf("seal %d: Fatal was told %v", k, err)
+			}
+			d.check(t, fmt.Sprintf("after seal %d failed (written: %v)", k, written), &count)
+			if t.Failed() {
+				return
+			}
+		}
+		if k < 20 {
+			t.Errorf("only %d seals: the test tests too little", k)
+		}
+	}
+}
+
+// TestFailedSealUnderLoad is the same with workers and clients on goroutines of their own: every client that waits is told that
+// the outcome is unknown, and none waits for ever.
+func TestFailedSealUnderLoad(t *testing.T) {
+	for k := 2; k <= 40; k += 6 {
+		fs := vfs.NewCrashableMem()
+		s := newSim(uint64(k))
+		s.options.Seams = engine.Seams{FS: fs}
+		s.options.Fatal = func(error) { runtime.Goexit() }
+		var n atomic.Int64
+		s.options.Seams.Seal = func(_ uint64, batch store.Batch, write func() error) error {
+			if n.Add(1) == int64(k+len(s.world.setUp())) {
+				for range 2000 {
+					runtime.Gosched() // the next epoch goes on meanwhile, and must not let anything out
+				}
+				return errors.Join(batch.Close(), errors.New("the log is broken"))
+			}
+			return write()
+		}
+		must(t, s.open())
+		ctx, cancel := context.WithCancel(context.Background()) // who can not be cancelled waits until the process ends
+		defer cancel()
+		for _, o := range s.world.setUp() {
+			must(t, s.engine.Do(ctx, o.request(new(int64))))
+			s.orders, s.outcomes[o.ID] = append(s.orders, o), "ok 0"
+		}
+		unknown := atomic.Int64{}
+		var group sync.WaitGroup
+		for c := range 16 {
+			group.Go(func() {
+				rng := rand.New(rand.NewPCG(uint64(c), uint64(k)))
+				for i := 0; ; i++ {
+					o := s.world.next(rng, 1000*c+i)
+					s.mu.Lock()
+					s.orders = append(s.orders, o)
+					s.mu.Unlock()
+					var value int64
+					err := s.engine.Do(ctx, o.request(&value))
+					if errors.Is(err, engine.ErrClosed) {
+						return
+					}
+					if errors.Is(err, engine.ErrUnknown) {
+						unknown.Add(1)
+					}
+					s.mu.Lock()
+					s.learn(o.ID, outcomeText(value, err))
+					s.mu.Unlock()
+				}
+			})
+		}
+		group.Wait()
+		if unknown.Load() == 0 {
+			t.Errorf("seal %d: nobody was told that the outcome is unknown", k)
+		}
+		rng := rand.New(rand.NewPCG(uint64(k), 1))
+		shot := s.snapshot(fs, rng, "")
+		shot.fs, shot.now = crashClone(fs, 0, rng), time.Now()
+		(&recovery{t: t, rng: rng, count: new(crashCount), path: fmt.Sprintf("after seal %d failed", k)}).run(shot, maxNested)
+	}
+}
+
+// TestReadWaitsForSeal: a read is answered at once if what it saw is durable, and with the seal if it is not.
+func TestReadWaitsForSeal(t *testing.T) {
+	var hold atomic.Bool
+	held, release := make(chan struct{}), make(chan struct{})
+	s := newSim(1)
+	s.options.Seams = engine.Seams{FS: vfs.NewMem(), Seal: func(_ uint64, _ store.Batch, write func() error) error {
+		if hold.Load() {
+			held <- struct{}{}
+			<-release
+		}
+		return write()
+	}}
+	must(t, s.open())
+	ctx := context.Background()
+	changed, other := s.world.till(0), s.world.till(1)
+	must(t, s.engine.Do(ctx, openTill.On(changed, 1)))
+	must(t, s.engine.Do(ctx, openTill.On(other, 1)))
+	hold.Store(true)
+	update, err := s.engine.Submit(touchTill.On(changed, 0))
+	must(t, err)
+	<-held // the update is on its way to the disk
+	early, err := s.engine.Submit(cashTill.On(changed).Into(new(int64)))
+	must(t, err)
+	must(t, s.engine.Do(ctx, cashTill.On(other).Into(new(int64)))) // answered while the disk is busy
+	time.Sleep(20 * time.Millisecond)                              // a read of what is not durable is not, however long one waits
+	if early.Done() || update.Done() {
+		t.Errorf("before the seal, the read is answered: %v, the update: %v", early.Done(), update.Done())
+	}
+	hold.Store(false)
+	close(release)
+	must(t, update.Wait(ctx))
+	must(t, early.Wait(ctx))
+	must(t, s.engine.Close())
+}

@@ -1,0 +1,193 @@
+package engine_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/concordat-dev/concordat/engine"
+	"github.com/concordat-dev/concordat/functions"
+)
+
+// tape is an ingress that counts up to an end, and tells what it was asked for.
+type tape struct {
+	end   uint64
+	after atomic.Uint64 // where the last Run began
+	ran   atomic.Int64
+	give  func(position uint64) functions.Message
+	fail  error // after the last record
+}
+
+func (s *tape) Run(_ context.Context, after uint64, deliver func(uint64, functions.Message) error) error {
+	s.after.Store(after)
+	s.ran.Add(1)
+	for p := after + 1; p <= s.end; p++ {
+		if err := deliver(p, s.give(p)); err != nil {
+			return err
+		}
+	}
+	return s.fail
+}
+
+const tapeNotes = 100
+
+// jotPosition spreads the positions over notes.
+func jotPosition(p uint64) functions.Message { return jot.On(fmt.Sprint(p%tapeNotes), int(p)) }
+
+// jotted checks that the notes have all positions up to some number, once and in order, and returns it.
+func jotted(t *testing.T, e *engine.Engine) (last int) {
+	t.Helper()
+	count := 0
+	for i := range tapeNotes {
+		want := i
+		if i == 0 {
+			want = tapeNotes
+		}
+		for _, p := range ask(t, e, lines.On(fmt.Sprint(i))) {
+			if p != want {
+				t.Fatalf("note %d has position %d where %d is due", i, p, want)
+			}
+			want += tapeNotes
+			last = max(last, p)
+			count++
+		}
+	}
+	if count != last {
+		t.Fatalf("%d positions were handled, the last is %d", count, last)
+	}
+	return last
+}
+
+// TestIngressGoesOnWhereItWas: each record is handled exactly once and in order, over restarts in the midst of them.
+func TestIngressGoesOnWhereItWas(t *testing.T) {
+	total := 20_000
+	if raceEnabled {
+		total = 6000
+	}
+	o := engine.Options{Dir: t.TempDir(), Workers: 2}
+	e := open(t, o, notes)
+	for i := range tapeNotes {
+		must(t, e.Do(ctx, newNote.On(fmt.Sprint(i), 0)))
+	}
+	must(t, e.Close())
+	for have := 0; have < total; {
+		source := &tape{end: uint64(total), give: jotPosition}
+		o.Ingresses = map[string]engine.Ingress{"tape": source}
+		e = open(t, o, notes)
+		eventually(t, "records come in", func() bool { return len(ask(t, e, lines.On("1"))) > have/tapeNotes })
+		must(t, e.Close())
+		if after := int(source.after.Load()); after != have {
+			t.Fatalf("the ingress went on after %d, want %d", after, have)
+		}
+		e = open(t, engine.Options{Dir: o.Dir}, notes)
+		have = jotted(t, e)
+		must(t, e.Close())
+	}
+}
+
+// TestIngressRecords: records call operations and start coordinator functions. Bad ones are refused without harm: the ingress is
+// told, and may go on.
+func TestIngressRecords(t *testing.T) {
+	refused := make(chan error, 10)
+	bad := []functions.Message{unknownTx.With("x"), jot.On("", 1), newTeller.On("x", 1), lines.On("n").Into(new([]int)), jot.On("n", 1)}
+	wants := []error{engine.ErrUnknownCoordinator, functions.ErrBadCall, functions.ErrUnknownOperation, functions.ErrBadCall, nil}
+	source := ingressFunc(func(ctx context.Context, after uint64, deliver func(uint64, functions.Message) error) error {
+		for i, m := range bad {
+			refused <- deliver(uint64(i+1), m)
+		}
+		refused <- deliver(5, jot.On("n", 2)) // a position that does not grow
+		refused <- deliver(9, jotSaga.With("n"))
+		refused <- deliver(10, jotTx.With("n"))
+		return nil
+	})
+	dir := t.TempDir()
+	e := open(t, engine.Options{Dir: dir}, notes, jotSaga, jotTx)
+	must(t, e.Do(ctx, newNote.On("n", 0)))
+	e = reopen(t, e, engine.Options{Dir: dir, Ingresses: map[string]engine.Ingress{"in": source}}, notes, jotSaga, jotTx)
+	for _, want := range wants {
+		wantErr(t, <-refused, want)
+	}
+	if err := <-refused; err == nil || !strings.Contains(err.Error(), "position 5 after 5") {
+		t.Errorf("a position that does not grow gives %v", err)
+	}
+	must(t, <-refused)
+	must(t, <-refused)
+	eventually(t, "all are handled", func() bool { return len(ask(t, e, lines.On("n"))) == 3 })
+}
+
+type ingressFunc func(ctx context.Context, after uint64, deliver func(uint64, functions.Message) error) error
+
+func (f ingressFunc) Run(ctx context.Context, after uint64, deliver func(uint64, functions.Message) error) error {
+	return f(ctx, after, deliver)
+}
+
+// TestIngressThatFailsIsRunAgain from where it was, and its error is logged.
+func TestIngressThatFailsIsRunAgain(t *testing.T) {
+	var log logLines
+	source := &tape{end: 3, give: func(p uint64) functions.Message { return newNote.On(fmt.Sprint(p), 0) }, fail: errors.New("test: broken tape")}
+	e := open(t, engine.Options{Logger: log.logger(), Ingresses: map[string]engine.Ingress{"tape": source}}, notes)
+	eventually(t, "it runs again", func() bool { return source.ran.Load() >= 2 })
+	if after := source.after.Load(); after != 3 {
+		t.Errorf("the second run begins after %d, want 3", after)
+	}
+	if log.line("tape", "broken tape") == "" {
+		t.Errorf("the log says: %s", log.String())
+	}
+	must(t, e.Close())
+}
+
+// TestIngressLeavesRoomForClients: however much an ingress has, clients are not told that the engine is overloaded.
+func TestIngressLeavesRoomForClients(t *testing.T) {
+	dir := t.TempDir()
+	must(t, openDesk(t, engine.Options{Dir: dir}).Close())
+	source := &tape{end: 1 << 40, give: func(uint64) functions.Message { return take.On("a", 1) }}
+	e := open(t, engine.Options{Dir: dir, MaxInFlight: 8, Ingresses: map[string]engine.Ingress{"tape": source}}, requestParts()...)
+	for range 10 {
+		must(t, e.Do(ctx, take.On("a", 1)))
+	}
+	closeSoon(t, e)
+}
+
+// TestFileToFileExactlyOnce: lines of one file become lines of another through an engine, exactly once and in order, over restarts
+// at any moment and with an egress whose answers get lost.
+func TestFileToFileExactlyOnce(t *testing.T) {
+	in, out := filepath.Join(t.TempDir(), "in"), filepath.Join(t.TempDir(), "out")
+	toTell := func(line []byte) (functions.Message, error) {
+		n, err := strconv.Atoi(string(line))
+		return tell.On("a", n), err
+	}
+	dir := t.TempDir()
+	e := open(t, engine.Options{Dir: dir, Egresses: map[string]engine.Egress{"wire": engine.JSONLines(out)}}, tellers)
+	must(t, e.Do(ctx, newTeller.On("a", 0)))
+	must(t, e.Close())
+	file, err := os.Create(in)
+	must(t, err)
+	defer file.Close()
+	total := 0
+	for round := range 10 {
+		for i := range 50 {
+			_, err := fmt.Fprintln(file, i%4)
+			must(t, err)
+			total += i % 4
+		}
+		e := open(t, engine.Options{
+			Dir: dir, Workers: 2, Logger: new(logLines).logger(),
+			Egresses:  map[string]engine.Egress{"wire": &lostAnswer{Egress: engine.JSONLines(out), n: round}},
+			Ingresses: map[string]engine.Ingress{"in": engine.JSONLinesSource(in, toTell, engine.JSONLinesOptions{Follow: true, Poll: time.Millisecond})},
+		}, tellers)
+		enough := total - 75 + 7*round // somewhere in the midst
+		if round == 9 {
+			enough = total
+		}
+		eventually(t, "lines come out", func() bool { return strings.Count(readFile(t, out), "\n") >= enough })
+		must(t, e.Close())
+	}
+	wantLines(t, out, total)
+}

@@ -1,0 +1,140 @@
+package engine
+
+import (
+	"fmt"
+
+	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/store"
+)
+
+// instance is a function instance in a worker's cache.
+type instance struct {
+	entry *typeEntry
+	id    string
+	shard uint16
+	seat  seat
+
+	dirty     bool   // changed in the running epoch
+	contended bool   // in the worker's list of contended instances
+	epoch     uint64 // the last epoch that changed it
+	charged   int64  // the bytes it counts for in the cache
+
+	used       bool      // since the cache's hand came by
+	prev, next *instance // in the cache's ring
+}
+
+// cache holds instances. When it is over its budget a hand goes round the ring of them and drops those that were not used since
+// it came by last (the clock algorithm; Corbato, 1968). What is dirty, not sealed or locked stays.
+type cache struct {
+	byType []map[string]*instance
+	ring   instance  // sentinel
+	hand   *instance // where evict goes on
+	bytes  int64
+	budget int64
+	limit  int64 // tidy evicts once there are so many bytes
+}
+
+func (c *cache) init(types int, budget int64) {
+	c.byType = make([]map[string]*instance, types)
+	for i := range c.byType {
+		c.byType[i] = map[string]*instance{}
+	}
+	c.ring.prev, c.ring.next = &c.ring, &c.ring
+	c.hand = &c.ring
+	c.budget, c.limit = budget, budget
+}
+
+// tidy evicts when the cache has grown over its budget, or by some more since it did so last. Between two messages nothing
+// refers to an instance that is neither locked nor dirty. It can not wait for the end of the epoch: reads have none.
+func (c *cache) tidy(sealed uint64) {
+	if c.bytes > c.limit {
+		c.evict(sealed)
+		c.limit = max(c.budget, c.bytes) + c.budget/16
+	}
+}
+
+func (c *cache) link(i *instance) {
+	i.prev, i.next = &c.ring, c.ring.next
+	i.prev.next, i.next.prev = i, i
+}
+
+func (c *cache) unlink(i *instance) { i.prev.next, i.next.prev = i.next, i.prev }
+
+// instanceOverhead is about what an instance costs besides its bytes: the struct, its place in a map, its decoded value.
+const instanceOverhead = 512
+
+func (c *cache) charge(i *instance) {
+	bytes := int64(instanceOverhead + len(i.id) + 2*len(i.seat.Cell.Bytes))
+	c.bytes += bytes - i.charged
+	i.charged = bytes
+}
+
+// evict drops instances until the cache is within its budget, or the hand has passed over maxSkips that stay.
+func (c *cache) evict(sealed uint64) {
+	const maxSkips = 4096
+	for skips := 0; c.bytes > c.budget && skips < maxSkips; {
+		i := c.hand
+		c.hand = i.prev
+		switch {
+		case i == &c.ring:
+			skips++
+		case i.used || i.dirty || i.contended || i.epoch > sealed || !i.seat.Lock.Free():
+			i.used = false
+			skips++
+		default:
+			c.unlink(i)
+			delete(c.byType[i.entry.index], i.id)
+			c.bytes -= i.charged
+		}
+	}
+}
+
+// instance finds the instance of a call, in the cache or in its row.
+func (w *worker) instance(c *call) *instance {
+	instances := w.cache.byType[c.entry.index]
+	if i := instances[c.id]; i != nil {
+		i.used = true
+		return i
+	}
+	i := &instance{entry: c.entry, id: c.id, shard: c.shard}
+	i.seat.Cell.Type = c.entry.info
+	w.key = store.InstanceKey(w.scratch(), c.shard, c.entry.info.Name, c.id)
+	if value, found := w.load(w.key); found {
+		i.seat.Cell.Restore(functions.Image{Exists: true, Bytes: value})
+	}
+	instances[c.id] = i
+	w.cache.link(i)
+	w.cache.charge(i)
+	return i
+}
+
+// changed notes that the running epoch changes an instance.
+func (w *worker) changed(i *instance) {
+	if !i.dirty {
+		i.dirty = true
+		w.epoch.dirty = append(w.epoch.dirty, i)
+	}
+	i.epoch = w.engine.epoch
+}
+
+// noteContended notes that somebody waits for an instance.
+func (w *worker) noteContended(i *instance) {
+	if !i.contended {
+		i.contended = true
+		w.contended = append(w.contended, i)
+	}
+}
+
+// pruneContended forgets instances that nobody waits for any more.
+func (w *worker) pruneContended() {
+	kept := w.contended[:0]
+	for _, i := range w.contended {
+		if i.contended = i.seat.Lock.Waiters() > 0; i.contended {
+			kept = append(kept, i)
+		}
+	}
+	clear(w.contended[len(kept):])
+	w.contended = kept
+}
+
+func (i *instance) String() string { return fmt.Sprintf("%s/%s", i.entry.info.Name, i.id) }

@@ -1,0 +1,239 @@
+package engine
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"math/big"
+	"os"
+	"path/filepath"
+	"strconv"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/fxamacker/cbor/v2"
+
+	"github.com/concordat-dev/concordat/functions"
+)
+
+// JSONLines makes an egress that appends each record to a file as one line of JSON:
+//
+//	{"seq":7,"key":"alice","value":{"Amount":30}}
+//
+// Each record is in the file exactly once, over restarts and crashes: the file's last line says how far it is, and what a crash
+// left half-written behind that is written anew. The file is made if it is missing, its directory is not. It is opened by engine.Open,
+// and belongs to one egress of one engine. Moving it away while the engine is closed is fine: the next record starts a new one.
+//
+// The value is what the record's encoding holds: structs and maps are objects with sorted keys, slices arrays, integers of any
+// size exact numbers, times strings (RFC 3339, nanoseconds), byte slices base64. Keys of maps that are no strings are written
+// as strings. NaN and the infinities, which JSON lacks, are the strings "NaN", "+Inf" and "-Inf"; bytes that are no UTF-8 in a
+// string become U+FFFD.
+//
+// A file with content that it did not write is an error at engine.Open; so is one that is damaged among the last lines, which
+// are all it reads. If lines are missing from the end, because somebody cut the file or put back an old copy, the next Write
+// fails, and goes on failing.
+func JSONLines(path string) Egress {
+	return &jsonLines{path: path, open: func() (linesFile, error) {
+		return os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o644)
+	}}
+}
+
+// linesFile is what JSONLines needs of its file.
+type linesFile interface {
+	io.ReaderAt
+	io.WriterAt
+	io.Closer
+	Truncate(size int64) error
+	Sync() error
+	Stat() (os.FileInfo, error)
+}
+
+type jsonLines struct {
+	path string
+	open func() (linesFile, error)
+
+	file  linesFile
+	size  int64  // of the lines that are synced
+	last  uint64 // the last of them; 0 if there is none
+	torn  bool   // there is something behind size, left by a crash or a failed Write: it has to go
+	lines bytes.Buffer
+}
+
+// jsonLine is a record's line.
+type jsonLine struct {
+	Seq   uint64 `json:"seq"`
+	Key   string `json:"key"`
+	Value any    `json:"value"`
+}
+
+// Position implements [Egress].
+func (j *jsonLines) Position() (uint64, error) {
+	if err := j.openFile(); err != nil {
+		return 0, fmt.Errorf("JSON lines: %w", err)
+	}
+	tail, err := readTail(j.file)
+	if err != nil {
+		return 0, errors.Join(fmt.Errorf("JSON lines: %s: %w", j.path, err), j.Close())
+	}
+	j.size, j.last, j.torn = tail.cut, tail.last, tail.cut < tail.size
+	return j.last, nil
+}
+
+// openFile opens the file, and makes its name durable in case it is new.
+func (j *jsonLines) openFile() error {
+	file, err := j.open()
+	if err != nil {
+		return err
+	}
+	j.file = file
+	dir, err := vfs.Default.OpenDir(filepath.Dir(j.path))
+	if err == nil {
+		err = errors.Join(dir.Sync(), dir.Close())
+	}
+	if err != nil {
+		return errors.Join(err, j.Close())
+	}
+	return nil
+}
+
+// Write implements [Egress].
+//
+// After a failed write or sync nothing is known of what is behind the last synced line. A sync that is tried again may succeed
+// without the data having reached the disk, so the next Write cuts the file and writes the lines afresh. It does the same with
+// what a crash left. The engine still has all those records; if it does not, their numbers have a gap, and nothing is cut.
+func (j *jsonLines) Write(_ context.Context, records []Record) error {
+	if err := j.write(records); err != nil {
+		return fmt.Errorf("JSON lines: %s: %w", j.path, err)
+	}
+	return nil
+}
+
+func (j *jsonLines) write(records []Record) error {
+	last, err := j.encode(records)
+	if err != nil {
+		return err
+	}
+	if j.lines.Len() == 0 {
+		return nil
+	}
+	if j.torn {
+		if err := j.file.Truncate(j.size); err != nil {
+			return err
+		}
+	}
+	j.torn = true
+	if _, err := j.file.WriteAt(j.lines.Bytes(), j.size); err != nil {
+		return err
+	}
+	if err := j.file.Sync(); err != nil {
+		return err
+	}
+	j.size, j.last, j.torn = j.size+int64(j.lines.Len()), last, false
+	return nil
+}
+
+// encode puts the lines of the records that the file does not have into j.lines.
+func (j *jsonLines) encode(records []Record) (last uint64, err error) {
+	j.lines.Reset()
+	encoder := json.NewEncoder(&j.lines)
+	encoder.SetEscapeHTML(false)
+	last = j.last
+	for _, r := range records {
+		if r.Seq <= last {
+			continue
+		}
+		if last != 0 && r.Seq != last+1 {
+			return 0, fmt.Errorf("record %d comes after record %d: lines that were written are missing from the file", r.Seq, last)
+		}
+		value, err := jsonValue(r.Value)
+		if err == nil {
+			err = encoder.Encode(jsonLine{r.Seq, r.Key, value})
+		}
+		if err != nil {
+			return 0, fmt.Errorf("record %d: %w", r.Seq, err)
+		}
+		last = r.Seq
+	}
+	return last, nil
+}
+
+// Close implements [Egress].
+func (j *jsonLines) Close() error {
+	if j.file == nil {
+		return nil
+	}
+	err := j.file.Close()
+	j.file = nil
+	return err
+}
+
+// jsonValue turns an encoded value into what encoding/json writes as described at JSONLines.
+func jsonValue(data []byte) (any, error) {
+	var value any
+	if err := functions.Decode(data, &value); err != nil {
+		return nil, err
+	}
+	return toJSON(value)
+}
+
+func toJSON(value any) (any, error) {
+	switch v := value.(type) {
+	case float64:
+		if math.IsNaN(v) || math.IsInf(v, 0) {
+			return strconv.FormatFloat(v, 'g', -1, 64), nil
+		}
+	case big.Int:
+		return &v, nil
+	case cbor.ByteString:
+		return []byte(v), nil
+	case cbor.Tag:
+		return toJSON(v.Content)
+	case []any:
+		for i := range v {
+			var err error
+			if v[i], err = toJSON(v[i]); err != nil {
+				return nil, err
+			}
+		}
+	case map[any]any:
+		return toObject(v)
+	}
+	return value, nil
+}
+
+func toObject(m map[any]any) (map[string]any, error) {
+	object := make(map[string]any, len(m))
+	for key, value := range m {
+		name, err := keyName(key)
+		if err != nil {
+			return nil, err
+		}
+		if _, twice := object[name]; twice {
+			return nil, fmt.Errorf("two keys of a map are both %q in JSON", name)
+		}
+		if object[name], err = toJSON(value); err != nil {
+			return nil, err
+		}
+	}
+	return object, nil
+}
+
+// keyName is the name that a map's key has in an object.
+func keyName(key any) (string, error) {
+	switch k := key.(type) {
+	case string:
+		return k, nil
+	case cbor.ByteString:
+		return base64.StdEncoding.EncodeToString([]byte(k)), nil
+	}
+	value, err := toJSON(key)
+	if err != nil {
+		return "", err
+	}
+	text, err := json.Marshal(value)
+	return string(bytes.Trim(text, `"`)), err
+}

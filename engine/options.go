@@ -1,0 +1,205 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"runtime"
+	"sync"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/store"
+	"github.com/concordat-dev/concordat/locks"
+)
+
+// Options say how an engine is opened. Only Dir is required; the zero value of every other field is its default.
+type Options struct {
+	// Dir is the directory of the engine's data. It is made if it is missing. One engine at a time can have it open.
+	Dir string
+
+	// Workers is the number of worker goroutines. Default: GOMAXPROCS, at most 64. It may change from one opening to the next.
+	Workers int
+
+	// Shards is the number of shards, fixed when the directory is made. Default: 64 for a new directory, what it has for an
+	// old one. A number that differs from the directory's is an error. At most 4096.
+	Shards int
+
+	// Policy says what a transaction does that finds a lock taken. Default: locks.Detect.
+	Policy locks.Policy
+
+	// MaxAttempts bounds how often a transaction is run before it fails with twopc.ErrDeadlock. Default: 1000.
+	MaxAttempts int
+
+	// MaxUndoTries bounds how often a compensation is tried before its saga is stuck. Default: 8, over about 6 seconds.
+	MaxUndoTries int
+
+	// MaxInFlight bounds the requests that are waiting for their outcome. One more is ErrOverloaded at once. Default: 65,536.
+	MaxInFlight int
+
+	// MaxBytes bounds the encoded state of an instance, an argument and a result, each. Default: 1 MiB.
+	MaxBytes int
+
+	// CacheBytes bounds the memory for cached instances, roughly: rows that are not sealed yet are kept on top of it. Default:
+	// 256 MiB. Pebble's block cache takes another quarter of it.
+	CacheBytes int64
+
+	// KeepOutcomes is how long the outcome of a request with an id is kept at least; after that the same id is a new request.
+	// Default: 1 hour. Negative: for ever.
+	KeepOutcomes time.Duration
+
+	// MaxTimers bounds the timers that are set at a time on each worker; an operation that sets one more fails. They are kept in
+	// memory.
+	// Default: 1,000,000.
+	MaxTimers int
+
+	// MaxDrain bounds how long an epoch may go on after admission has closed. What is not done by then is carried to the next
+	// epoch. Default: 50 ms. The bound on the number of messages is 1,000,000 a worker.
+	MaxDrain time.Duration
+
+	// ReserveBytes is the disk space below which new requests are refused with ErrNoSpace, so that what has been admitted can
+	// be written. Default: 256 MiB. Negative: no check.
+	ReserveBytes int64
+
+	// MemTableBytes is the size of Pebble's memtables. Default: 16 MiB.
+	MemTableBytes int64
+
+	// Egresses receive the records that functions emit, by the name of the egress. A record for any other name fails the
+	// operation that emits it.
+	Egresses map[string]Egress
+
+	// Ingresses are sources of messages, by a name under which their positions are kept.
+	Ingresses map[string]Ingress
+
+	// Logger takes panics of user code, failures that nobody waits for, and slow operations. Default: slog.Default().
+	Logger *slog.Logger
+
+	// Fatal is called with the first error after which nothing may be acknowledged any more, such as a failed sync. It must
+	// not return: if it does, its goroutine blocks for ever. Default: log the error and exit with status 70.
+	Fatal func(error)
+
+	// Seams replace the clock, the file system, the scheduling and the log, for simulation.
+	Seams Seams
+}
+
+const (
+	defaultShards = 64
+	maxWorkers    = 64
+	maxDrainSteps = 1_000_000
+)
+
+func (o Options) withDefaults() Options {
+	setDefault(&o.Workers, min(runtime.GOMAXPROCS(0), maxWorkers))
+	setDefault(&o.MaxAttempts, 1000)
+	setDefault(&o.MaxUndoTries, 8)
+	setDefault(&o.MaxInFlight, 1<<16)
+	setDefault(&o.MaxBytes, 1<<20)
+	setDefault(&o.CacheBytes, 256<<20)
+	setDefault(&o.KeepOutcomes, time.Hour)
+	setDefault(&o.MaxTimers, 1_000_000)
+	setDefault(&o.MaxDrain, 50*time.Millisecond)
+	setDefault(&o.ReserveBytes, 256<<20)
+	setDefault(&o.MemTableBytes, 16<<20)
+	if o.Logger == nil {
+		o.Logger = slog.Default()
+	}
+	if o.Fatal == nil {
+		logger := o.Logger
+		o.Fatal = func(err error) {
+			logger.Error("concordat stops: nothing more can be made durable", "error", err)
+			os.Exit(70)
+		}
+	}
+	o.Seams = o.Seams.withDefaults()
+	return o
+}
+
+func setDefault[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}
+
+// Validate reports what is wrong with the options.
+func (o Options) Validate() error {
+	var errs []error
+	check := func(ok bool, format string, args ...any) {
+		if !ok {
+			errs = append(errs, fmt.Errorf("engine: "+format, args...))
+		}
+	}
+	check(o.Dir != "", "Options.Dir is empty")
+	check(o.Workers >= 0 && o.Workers <= maxWorkers, "Options.Workers is %d, allowed are 1 to %d", o.Workers, maxWorkers)
+	check(o.Shards >= 0 && o.Shards <= store.MaxShards, "Options.Shards is %d, allowed are 1 to %d", o.Shards, store.MaxShards)
+	check(o.Policy <= locks.NoWait, "Options.Policy is %v", o.Policy)
+	check(o.MaxAttempts >= 0, "Options.MaxAttempts is negative")
+	check(o.MaxUndoTries >= 0, "Options.MaxUndoTries is negative")
+	check(o.MaxInFlight >= 0, "Options.MaxInFlight is negative")
+	check(o.MaxBytes >= 0 && o.MaxBytes <= 256<<20, "Options.MaxBytes is %d, at most 256 MiB", o.MaxBytes)
+	check(o.CacheBytes >= 0, "Options.CacheBytes is negative")
+	check(o.MaxTimers >= 0, "Options.MaxTimers is negative")
+	check(o.MaxDrain >= 0, "Options.MaxDrain is negative")
+	check(o.MemTableBytes >= 0 && o.MemTableBytes < 1<<31, "Options.MemTableBytes is %d, at most 2 GiB", o.MemTableBytes)
+	for name := range o.Egresses {
+		errs = append(errs, functions.CheckName("egress", name))
+	}
+	for name := range o.Ingresses {
+		errs = append(errs, functions.CheckName("ingress", name))
+	}
+	return errors.Join(errs...)
+}
+
+// Seams are what a simulator replaces. The zero value is the real world.
+type Seams struct {
+	// FS is the file system. Default: the operating system's.
+	FS vfs.FS
+	// Clock tells the time. Default: the operating system's.
+	Clock Clock
+	// Stepped makes the engine start no goroutine of its own: whoever opened it runs it with Engine.Step, one thread and one
+	// step at a time.
+	Stepped bool
+	// Trace, if set, is called with a line for each thing that happens. Only for stepped engines.
+	Trace func(event string)
+	// Seal replaces the sealing of an epoch; write is the default way. It must return nil only once the batch is durable.
+	Seal func(epoch uint64, batch store.Batch, write func() error) error
+}
+
+func (s Seams) withDefaults() Seams {
+	if s.FS == nil {
+		s.FS = vfs.Default
+	}
+	if s.Clock == nil {
+		s.Clock = new(realClock)
+	}
+	if s.Seal == nil {
+		s.Seal = func(_ uint64, _ store.Batch, write func() error) error { return write() }
+	}
+	return s
+}
+
+// Clock tells the time and wakes.
+type Clock interface {
+	Now() time.Time
+	// Wake calls f once, about at the given time, on a goroutine of its own, and forgets an earlier Wake.
+	Wake(at time.Time, f func())
+}
+
+type realClock struct {
+	mu    sync.Mutex
+	timer *time.Timer
+}
+
+func (*realClock) Now() time.Time { return time.Now() }
+
+func (c *realClock) Wake(at time.Time, f func()) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.timer != nil {
+		c.timer.Stop()
+	}
+	c.timer = time.AfterFunc(time.Until(at), f)
+}

@@ -1,0 +1,241 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/store"
+	"github.com/concordat-dev/concordat/locks"
+)
+
+// call is one call of an operation, on its way to the instance and back. Exactly one of req and coord is set for a call that
+// somebody waits for; neither for a message.
+type call struct {
+	op     *functions.Operation
+	id     string
+	arg    []byte
+	value  any // the argument itself, if it is at hand
+	entry  *typeEntry
+	shard  uint16
+	worker *worker // of the instance
+
+	req   *request
+	coord *coord
+	step  int  // in the coordinator function: the step, or -1 for a lock
+	undo  bool // the step's compensation
+
+	number uint64 // of a message: its row, once it was carried from one epoch to the next
+
+	// At the instance.
+	inst    *instance
+	visit   visit // a plain call's while it waits; a transaction's from its first call there
+	stay    *call // the call whose visit is the transaction's
+	owner   locks.Owner
+	mode    locks.Mode
+	mayWait bool
+	part    int
+
+	outcome  outcome
+	conflict bool // the outcome is a failure for the sake of other transactions
+}
+
+// initCall sets up a call of an envelope that the registry has checked.
+func (e *Engine) initCall(c *call, env *functions.Envelope) {
+	c.op, c.id, c.arg, c.value = env.Op, env.ID, env.Arg, env.Value
+	c.entry = e.registry.types[env.Op.Type]
+	c.shard = e.registry.shardOf(c.entry, c.id)
+	c.worker = e.workerOf(c.shard)
+}
+
+func (c *call) address() functions.Address {
+	return functions.Address{Type: c.entry.info.Name, ID: c.id}
+}
+
+// isMessage reports whether nobody waits for the call.
+func (c *call) isMessage() bool { return c.req == nil && c.coord == nil }
+
+// runCall runs a call that is no transaction's, or lets it wait for its turn if the instance is locked.
+func (w *worker) runCall(c *call) {
+	c.inst = w.instance(c)
+	lock := &c.inst.seat.Lock
+	if !transactions || lock.Free() {
+		w.execute(c)
+		return
+	}
+	c.mode = locks.Exclusive
+	if c.op.Kind.Reads() {
+		c.mode = locks.Shared
+	}
+	c.owner = locks.Owner{ID: w.engine.nextID.Add(1), Single: true}
+	c.visit.Init(&c.inst.seat, c, c.owner)
+	if w.acquire(c, &c.visit) == locks.Granted {
+		w.runGranted(c)
+	}
+}
+
+// acquire asks for a call's lock, on behalf of a visit, and wounds whom the policy says.
+func (w *worker) acquire(c *call, v *visit) locks.Result {
+	w.wounded = w.wounded[:0]
+	result := c.inst.seat.Lock.Acquire(&v.Claim, c.mode, w.engine.options.Policy, c.mayWait, &w.wounded)
+	for _, claim := range w.wounded {
+		if victim := claim.Ref.Ref.coord; victim != nil {
+			w.send(victim.worker, message{kind: msgConflict, coord: victim, attempt: claim.Owner.Attempt})
+		}
+	}
+	if result == locks.Waits {
+		w.noteContended(c.inst)
+	}
+	return result
+}
+
+// runGranted runs a plain call that holds the lock, and gives the lock up.
+func (w *worker) runGranted(c *call) {
+	w.execute(c)
+	w.grant(c.inst.seat.Lock.Release(&c.visit.Claim, w.granted[:0]))
+}
+
+// grant queues the calls whose claims were granted.
+func (w *worker) grant(claims []*locks.Claim[*visit]) {
+	for _, claim := range claims {
+		w.queue.push(message{kind: msgGranted, call: claim.Ref.Ref})
+	}
+	w.granted = claims
+}
+
+// execute runs a call on its instance, whose lock is free or held for it.
+func (w *worker) execute(c *call) {
+	inst := c.inst
+	result, err := w.runOperation(c)
+	if err != nil {
+		w.failed(c, err)
+		return
+	}
+	c.outcome = outcome{result: result}
+	if !c.op.Kind.Reads() {
+		w.changed(inst)
+	}
+	if !w.effects.Empty() {
+		w.apply(c.address(), c.shard, &w.effects)
+	}
+	w.done(c)
+}
+
+// runOperation runs user code on the instance's cell. Effects that can not be carried out are a failure, with the state as
+// before.
+func (w *worker) runOperation(c *call) ([]byte, error) {
+	cell := &c.inst.seat.Cell
+	before := cell.Image()
+	result, err := cell.Run(c.op, w.enter(c), c.arg, w.engine.options.MaxBytes)
+	w.leave()
+	if err == nil && !w.effects.Empty() {
+		if err = w.checkEffects(&w.effects); err != nil {
+			cell.Restore(before)
+		}
+	}
+	if err != nil {
+		w.logPanic(c.op.FullName(), err)
+	}
+	return result, err
+}
+
+func (w *worker) checkEffects(e *functions.Effects) error {
+	if w.timers.Len()+len(e.Timers) > w.engine.options.MaxTimers && len(e.Timers) > 0 {
+		return fmt.Errorf("%w: %d", ErrTooManyTimers, w.engine.options.MaxTimers)
+	}
+	return w.engine.registry.checkEffects(e, w.engine.options.MaxBytes)
+}
+
+// failed is the end of a call that failed.
+func (w *worker) failed(c *call, err error) {
+	c.outcome = outcome{failure: functions.EncodeFailure(err)}
+	if c.isMessage() {
+		w.handleFailure(c, err)
+	}
+	w.done(c)
+}
+
+// handleFailure runs the type's handler for a message that failed.
+func (w *worker) handleFailure(c *call, failure error) {
+	err := c.entry.info.Handle(w.enter(c), functions.Failed{Operation: c.op.Name, Arg: functions.EncodedArg(c.arg, c.value), Err: failure})
+	w.leave()
+	if err == nil {
+		err = w.checkEffects(&w.effects)
+	}
+	if err != nil {
+		w.logPanic(c.op.FullName(), err)
+		w.engine.options.Logger.Warn("a message failed and nobody handled it", "operation", c.op.FullName(), "id", c.id, "error", err)
+		w.effects.Reset()
+		return
+	}
+	w.apply(c.address(), c.shard, &w.effects)
+}
+
+func (w *worker) logPanic(what string, err error) {
+	var p *functions.PanicError
+	if errors.As(err, &p) {
+		w.engine.options.Logger.Error("user code panicked", "in", what, "panic", p.Value, "stack", string(p.Stack))
+	}
+}
+
+// done tells whoever waits for a call that its outcome is known.
+func (w *worker) done(c *call) {
+	switch {
+	case c.coord != nil:
+		w.send(c.coord.worker, message{kind: msgDone, call: c})
+	case c.req == nil:
+		if c.number != 0 {
+			w.addRow(store.NumberedKey(nil, c.shard, store.KindMessage, c.number), nil)
+		}
+	case c.req.env.RequestID != "":
+		w.send(w.engine.workerOf(c.req.shard), message{kind: msgDone, call: c})
+	case c.op.Kind.Reads() && w.effects.Empty() && !c.inst.dirty && c.inst.epoch <= w.engine.sealed.Load():
+		c.req.outcome = c.outcome // what was read is durable: no need to wait
+		w.engine.release(c.req)
+	default:
+		w.settle(c.req, c.outcome)
+	}
+}
+
+// onDone takes the outcome of a call at whom it came from.
+func (w *worker) onDone(c *call) {
+	if c.coord != nil {
+		w.sagaReply(c)
+		return
+	}
+	w.settle(c.req, c.outcome)
+}
+
+// settle ends a request with an outcome, to be released when the running epoch is sealed.
+func (w *worker) settle(q *request, o outcome) {
+	q.outcome, q.settled, q.epoch = o, true, w.engine.epoch
+	if q.env.RequestID != "" {
+		w.epoch.outcomes = append(w.epoch.outcomes, q)
+	}
+	w.epoch.replies = append(w.epoch.replies, q)
+}
+
+// apply carries out the effects of an operation or of an outcome.
+func (w *worker) apply(from functions.Address, shard uint16, e *functions.Effects) {
+	for i := range e.Sends {
+		w.sendMessage(&e.Sends[i])
+	}
+	for i := range e.Timers {
+		w.setTimer(from, shard, &e.Timers[i])
+	}
+	for _, id := range e.Cancels {
+		w.cancelTimer(from, shard, id)
+	}
+	w.epoch.emits = append(w.epoch.emits, e.Emits...)
+}
+
+// sendMessage sends a message that nobody waits for.
+func (w *worker) sendMessage(env *functions.Envelope) {
+	if env.Op == nil {
+		w.startMessage(env)
+		return
+	}
+	c := new(call)
+	w.engine.initCall(c, env)
+	w.send(c.worker, message{kind: msgCall, call: c})
+}

@@ -1,0 +1,31 @@
+package engine
+
+// queue is a first-in-first-out queue that keeps its memory.
+type queue[T any] struct {
+	items []T
+	head  int
+}
+
+func (q *queue[T]) push(item T) { q.items = append(q.items, item) }
+
+func (q *queue[T]) pop() (item T, ok bool) {
+	if q.head == len(q.items) {
+		return item, false
+	}
+	var zero T
+	item, q.items[q.head] = q.items[q.head], zero
+	q.head++
+	if q.head == len(q.items) {
+		q.items, q.head = q.items[:0], 0
+	} else if q.head >= 1024 && q.head*2 >= len(q.items) {
+		n := copy(q.items, q.items[q.head:])
+		clear(q.items[n:])
+		q.items, q.head = q.items[:n], 0
+	}
+	return item, true
+}
+
+func (q *queue[T]) len() int { return len(q.items) - q.head }
+
+// all lists what is in the queue, the first first. It is valid until the queue changes.
+func (q *queue[T]) all() []T { return q.items[q.head:] }

@@ -1,0 +1,220 @@
+package engine
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/concordat-dev/concordat/coordinator"
+	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/store"
+	"github.com/concordat-dev/concordat/saga"
+)
+
+// formatVersion is the version of the rows. It changes when older programs could misread them.
+const formatVersion = 1
+
+// storedFormat is the row that says how a directory was made.
+type storedFormat struct {
+	Version int `cbor:"1,keyasint"`
+	Shards  int `cbor:"2,keyasint"`
+}
+
+// checkFormat reads or writes the format row, and sets the number of shards.
+func (e *Engine) checkFormat() error {
+	key := store.Prefix(nil, store.NodeShard, store.KindFormat)
+	value, found, err := e.store.Get(key)
+	if err != nil {
+		return err
+	}
+	if !found {
+		return e.makeFormat(key)
+	}
+	var f storedFormat
+	if err := functions.Decode(value, &f); err != nil {
+		return fmt.Errorf("%w: the format row: %w", ErrDamaged, err)
+	}
+	if f.Version != formatVersion {
+		return fmt.Errorf("%w: %s has format version %d, this program reads version %d", ErrFormat, e.options.Dir, f.Version, formatVersion)
+	}
+	if e.options.Shards != 0 && e.options.Shards != f.Shards {
+		return fmt.Errorf("%w: %s has %d shards, Options.Shards is %d", ErrFormat, e.options.Dir, f.Shards, e.options.Shards)
+	}
+	e.options.Shards = f.Shards
+	return nil
+}
+
+func (e *Engine) makeFormat(key []byte) error {
+	err := e.store.Scan(nil, nil, func(key, _ []byte) error {
+		return fmt.Errorf("%w: %s holds rows but no format: it is not Concordat's", ErrFormat, e.options.Dir)
+	})
+	if err != nil {
+		return err
+	}
+	setDefault(&e.options.Shards, defaultShards)
+	value, err := functions.Encode(storedFormat{Version: formatVersion, Shards: e.options.Shards})
+	if err != nil {
+		return err
+	}
+	batch := e.store.NewBatch()
+	batch.Set(key, value)
+	return batch.Seal()
+}
+
+// recover brings back what the last sealed epoch left unfinished. Instances and outcomes stay where they are until somebody asks
+// for them, so its cost does not depend on their number.
+func (e *Engine) recover() error {
+	if err := e.recoverMarks(); err != nil {
+		return err
+	}
+	if err := e.openEgresses(); err != nil {
+		return err
+	}
+	for shard := range uint16(e.options.Shards) {
+		for _, kind := range []struct {
+			kind byte
+			row  func(shard uint16, key, value []byte) error
+		}{
+			{store.KindMessage, e.recoverMessage},
+			{store.KindCoordinator, e.recoverRun},
+			{store.KindTimer, e.recoverTimer},
+		} {
+			prefix := store.Prefix(nil, shard, kind.kind)
+			err := e.store.Scan(prefix, store.Upper(prefix), func(key, value []byte) error {
+				return kind.row(shard, key, append([]byte(nil), value...))
+			})
+			if err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (e *Engine) recoverMarks() error {
+	value, found, err := e.store.Get(store.Prefix(nil, store.NodeShard, store.KindWatermark))
+	var m watermark
+	if err == nil && found {
+		err = functions.Decode(value, &m)
+	}
+	if err != nil {
+		return fmt.Errorf("%w: the watermark: %w", ErrDamaged, err)
+	}
+	e.epoch = m.Epoch + 1
+	e.sealed.Store(m.Epoch)
+	e.nextID.Store(m.NextID)
+	for i := range e.timerSeq {
+		e.timerSeq[i].n = m.Timers | uint64(i)<<timerWorkerShift
+	}
+	e.absent = m.Egress
+	for _, g := range e.egresses {
+		g.last = m.Egress[g.name]
+		delete(e.absent, g.name)
+	}
+	return nil
+}
+
+func (e *Engine) recoverMessage(_ uint16, key, value []byte) error {
+	number, err := store.Number(key)
+	var stored functions.StoredMessage
+	if err == nil {
+		err = functions.Decode(value, &stored)
+	}
+	if err != nil {
+		return fmt.Errorf("%w: message: %w", ErrDamaged, err)
+	}
+	env := stored.Resolve(e.registry)
+	if err := e.registry.check(&env, e.options.MaxBytes); err != nil {
+		return fmt.Errorf("engine: a message waits for what this program does not have: %w", err)
+	}
+	c := &call{number: number}
+	e.initCall(c, &env)
+	c.worker.queue.push(message{kind: msgCall, call: c})
+	return nil
+}
+
+// storedRun is the row of a coordinator function that goes on beyond an epoch.
+type storedRun struct {
+	Function    string `cbor:"1,keyasint"`
+	Input       []byte `cbor:"2,keyasint"`
+	RequestID   string `cbor:"3,keyasint,omitempty"`
+	Fingerprint uint64 `cbor:"4,keyasint,omitempty"`
+	Journal     []byte `cbor:"5,keyasint,omitempty"`
+}
+
+// key is the key of the run's row.
+func (c *coord) key() []byte {
+	return store.NumberedKey(nil, c.shard, store.KindCoordinator, c.id)
+}
+
+// row encodes the run.
+func (c *coord) row() []byte {
+	s := storedRun{Function: c.function.Name, Input: c.input}
+	if c.req != nil {
+		s.RequestID, s.Fingerprint = c.req.env.RequestID, c.req.fingerprint
+	}
+	var err error
+	if c.saga != nil {
+		s.Journal, err = c.saga.Marshal()
+	}
+	value, encodeErr := functions.Encode(&s)
+	if err != nil || encodeErr != nil {
+		panic(fmt.Sprintf("engine: a run's row always encodes: %v, %v", err, encodeErr))
+	}
+	return value
+}
+
+func (e *Engine) recoverRun(shard uint16, key, value []byte) error {
+	id, err := store.Number(key)
+	var s storedRun
+	if err == nil {
+		err = functions.Decode(value, &s)
+	}
+	if err != nil {
+		return fmt.Errorf("%w: coordinator function: %w", ErrDamaged, err)
+	}
+	f := e.registry.coordinators[s.Function]
+	if f == nil {
+		return fmt.Errorf("%w: %q has unfinished runs in %s", ErrUnknownCoordinator, s.Function, e.options.Dir)
+	}
+	c := &coord{id: id, function: f, input: s.Input, shard: shard, worker: e.workerOf(shard), hasRow: true}
+	if f.Protocol == coordinator.Saga && len(s.Journal) > 0 {
+		journal, err := saga.UnmarshalJournal(s.Journal, e.registry)
+		if err != nil {
+			return fmt.Errorf("%w: saga %d: %w", ErrDamaged, id, err)
+		}
+		c.saga = new(saga.Coordinator)
+		c.saga.Init(journal, e.options.MaxUndoTries)
+	}
+	if s.RequestID != "" {
+		c.req = &request{fingerprint: s.Fingerprint, shard: shard, coord: c}
+		c.req.env.RequestID, c.req.env.Coordinator, c.req.env.Arg = s.RequestID, s.Function, s.Input
+		c.worker.requests[s.RequestID] = c.req
+	}
+	c.worker.coords[id] = c
+	c.worker.queue.push(message{kind: msgStart, coord: c})
+	return nil
+}
+
+func (e *Engine) recoverTimer(shard uint16, key, value []byte) error {
+	seq, err := store.Number(key)
+	var stored storedTimer
+	if err == nil {
+		err = functions.Decode(value, &stored)
+	}
+	if err == nil && len(key) != len(store.TimerKey(nil, shard, 0, 0)) {
+		err = fmt.Errorf("a key of %d bytes", len(key))
+	}
+	if err != nil {
+		return fmt.Errorf("%w: timer: %w", ErrDamaged, err)
+	}
+	due, err := store.Number(key[:len(key)-8])
+	if err != nil {
+		return err
+	}
+	t := &timer{due: int64(due), seq: seq, from: stored.From, shard: shard, env: stored.Message.Resolve(e.registry)}
+	if err := e.registry.check(&t.env, e.options.MaxBytes); err != nil {
+		return fmt.Errorf("engine: the timer of %v due %v is for what this program does not have: %w", t.from, time.Unix(0, t.due), err)
+	}
+	e.workerOf(shard).timers.add(t)
+	return nil
+}

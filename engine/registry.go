@@ -1,0 +1,149 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/cespare/xxhash/v2"
+
+	"github.com/concordat-dev/concordat/coordinator"
+	"github.com/concordat-dev/concordat/functions"
+)
+
+// registry knows the parts that an engine was opened with. It does not change after that.
+type registry struct {
+	types        map[*functions.TypeInfo]*typeEntry
+	typesByName  map[string]*functions.TypeInfo
+	operations   map[*functions.Operation]*typeEntry
+	coordinators map[string]*coordinator.Function
+	egresses     map[string]int // index into Engine.egresses
+	shards       uint64
+}
+
+// typeEntry is a function type in an engine.
+type typeEntry struct {
+	info  *functions.TypeInfo
+	index int
+	hash  uint64
+	ops   map[string]*functions.Operation
+}
+
+func newRegistry(parts []functions.Part) (*registry, error) {
+	r := &registry{
+		types:        map[*functions.TypeInfo]*typeEntry{},
+		typesByName:  map[string]*functions.TypeInfo{},
+		operations:   map[*functions.Operation]*typeEntry{},
+		coordinators: map[string]*coordinator.Function{},
+		egresses:     map[string]int{},
+	}
+	var errs []error
+	for i, part := range parts {
+		if part == nil {
+			errs = append(errs, fmt.Errorf("engine: part %d is nil", i+1))
+			continue
+		}
+		errs = append(errs, r.add(part.Definition()))
+	}
+	return r, errors.Join(errs...)
+}
+
+func (r *registry) add(d functions.Definition) error {
+	if err := d.Validate(); err != nil {
+		return err
+	}
+	switch d := d.(type) {
+	case *functions.TypeInfo:
+		if r.typesByName[d.Name] != nil {
+			return fmt.Errorf("engine: two function types are named %q", d.Name)
+		}
+		entry := &typeEntry{info: d, index: len(r.types), hash: xxhash.Sum64String(d.Name), ops: map[string]*functions.Operation{}}
+		r.types[d], r.typesByName[d.Name] = entry, d
+		for _, op := range d.Operations() {
+			entry.ops[op.Name], r.operations[op] = op, entry
+		}
+	case *coordinator.Function:
+		if r.coordinators[d.Name] != nil {
+			return fmt.Errorf("engine: two coordinator functions are named %q", d.Name)
+		}
+		r.coordinators[d.Name] = d
+	default:
+		return fmt.Errorf("engine: %q is neither a function type nor a coordinator function", d.DefinedName())
+	}
+	return nil
+}
+
+// Operation implements functions.Resolver.
+func (r *registry) Operation(typeName, operation string) (*functions.Operation, bool) {
+	info := r.typesByName[typeName]
+	if info == nil {
+		return nil, false
+	}
+	op, ok := r.types[info].ops[operation]
+	return op, ok
+}
+
+// check reports why a message can not be delivered, or nil.
+func (r *registry) check(e *functions.Envelope, maxBytes int) error {
+	if e.Err != nil {
+		return e.Err
+	}
+	if len(e.Arg) > maxBytes {
+		return fmt.Errorf("%w: the argument of %s has %d bytes, at most %d", functions.ErrTooLarge, e.Target(), len(e.Arg), maxBytes)
+	}
+	if e.Op == nil {
+		if r.coordinators[e.Coordinator] == nil {
+			return fmt.Errorf("%w: %q", ErrUnknownCoordinator, e.Coordinator)
+		}
+		return nil
+	}
+	if r.operations[e.Op] == nil {
+		return fmt.Errorf("%w: %s; the engine was not opened with its type", functions.ErrUnknownOperation, e.Op.FullName())
+	}
+	return functions.CheckID("instance", e.ID)
+}
+
+// checkEffects reports why effects can not all be carried out, or nil.
+func (r *registry) checkEffects(e *functions.Effects, maxBytes int) error {
+	for i := range e.Sends {
+		if err := r.check(&e.Sends[i], maxBytes); err != nil {
+			return err
+		}
+	}
+	for i := range e.Timers {
+		if err := r.check(&e.Timers[i].Message, maxBytes); err != nil {
+			return err
+		}
+	}
+	for i := range e.Emits {
+		if _, ok := r.egresses[e.Emits[i].Egress]; !ok {
+			return fmt.Errorf("%w: %q", ErrNoEgress, e.Emits[i].Egress)
+		}
+		if size := len(e.Emits[i].Key) + len(e.Emits[i].Value); size > maxBytes {
+			return fmt.Errorf("%w: a record for egress %q has %d bytes, at most %d", functions.ErrTooLarge, e.Emits[i].Egress, size, maxBytes)
+		}
+	}
+	return nil
+}
+
+// shardOf is the shard of an instance: it depends on nothing but type name, id and the number of shards.
+func (r *registry) shardOf(t *typeEntry, id string) uint16 {
+	return uint16(mix(t.hash^xxhash.Sum64String(id)) % r.shards)
+}
+
+// requestShard is the shard that keeps the outcome of a request.
+func (r *registry) requestShard(id string) uint16 {
+	return uint16(requestHash(id) % r.shards)
+}
+
+// requestHash is what a request id is known by in the filter of those that were seen.
+func requestHash(id string) uint64 { return mix(xxhash.Sum64String(id)) }
+
+// numberShard is the shard of a coordinator function that no request id belongs to.
+func (r *registry) numberShard(number uint64) uint16 { return uint16(mix(number) % r.shards) }
+
+// mix spreads the bits of x over all of it (the finalizer of splitmix64).
+func mix(x uint64) uint64 {
+	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
+	x = (x ^ x>>27) * 0x94d049bb133111eb
+	return x ^ x>>31
+}

@@ -1,0 +1,217 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	"github.com/cespare/xxhash/v2"
+
+	"github.com/concordat-dev/concordat/functions"
+)
+
+// request is something that a client waits for.
+//
+// It belongs to the client until it is submitted, then to the worker of its shard, from the cut of the epoch that settled it to
+// the sealer, and with done to the client again.
+type request struct {
+	env         functions.Envelope
+	fingerprint uint64  // tells requests with one id apart; 0 without id
+	shard       uint16  // keeps the outcome, if there is an id
+	call        *call   // the call, if it is one
+	coord       *coord  // the coordinator function, if it is one
+	control     control // a question to a worker instead of either
+
+	settled bool
+	epoch   uint64 // the epoch that settled it
+	outcome outcome
+	err     error    // instead of an outcome: the engine's own error
+	next    *request // others that wait for the same outcome
+
+	feed     *feed // the ingress it came from, if any
+	position uint64
+
+	engine *Engine
+	done   chan struct{}
+}
+
+// control is run on a worker, between two messages.
+type control func(w *worker)
+
+// outcome is what became of a call or a coordinator function: a result, or an encoded failure.
+type outcome struct {
+	result  []byte
+	failure []byte
+}
+
+func (o *outcome) err() error {
+	if o.failure == nil {
+		return nil
+	}
+	return functions.DecodeFailure(o.failure)
+}
+
+var donePool = sync.Pool{New: func() any { return make(chan struct{}, 1) }}
+
+// Pending is a request that was submitted.
+type Pending struct{ r *request }
+
+// Do runs a request and waits until its outcome is durable. It returns nil, a failure (errors.Is finds the functions.Failure
+// values in it), or one of the engine's errors. If ctx ends first it is ErrUnknown with the context's error: the request goes
+// on, and asking again under the same id tells what became of it.
+func (e *Engine) Do(ctx context.Context, r functions.Request) error {
+	q := &request{env: r.RequestEnvelope()}
+	if err := e.submit(q); err != nil {
+		return err
+	}
+	return q.wait(ctx)
+}
+
+// Ask runs a request that has an answer and waits for it. Errors are those of [Engine.Do].
+func Ask[R any](ctx context.Context, e *Engine, q functions.Question[R]) (answer R, err error) {
+	r := &request{env: q.Question(&answer)}
+	if err := e.submit(r); err != nil {
+		return answer, err
+	}
+	err = r.wait(ctx)
+	return answer, err
+}
+
+// Submit begins a request and does not wait for it. It never blocks. An error means that nothing happened.
+func (e *Engine) Submit(r functions.Request) (Pending, error) {
+	q := &request{env: r.RequestEnvelope()}
+	if err := e.submit(q); err != nil {
+		return Pending{}, err
+	}
+	return Pending{q}, nil
+}
+
+// Wait waits for the outcome; see [Engine.Do]. It may be called once.
+func (p Pending) Wait(ctx context.Context) error { return p.r.wait(ctx) }
+
+// Done reports whether Wait would return at once.
+func (p Pending) Done() bool { return len(p.r.done) > 0 }
+
+func (q *request) wait(ctx context.Context) error {
+	select {
+	case <-q.done:
+	case <-ctx.Done():
+		return fmt.Errorf("%w: %w", ErrUnknown, context.Cause(ctx))
+	case <-q.engine.dead[q.shard%deadChannels]:
+		select {
+		case <-q.done:
+		default:
+			return fmt.Errorf("%w: the engine was closed", ErrUnknown)
+		}
+	}
+	donePool.Put(q.done)
+	q.done = nil
+	if q.err != nil {
+		return q.err
+	}
+	if err := q.outcome.err(); err != nil {
+		return err
+	}
+	if q.env.Into != nil {
+		return q.env.Into(q.outcome.result)
+	}
+	return nil
+}
+
+// submit checks a request and hands it to its worker.
+func (e *Engine) submit(q *request) error {
+	if err := e.registry.check(&q.env, e.options.MaxBytes); err != nil {
+		return err
+	}
+	if err := e.admits(); err != nil {
+		return err
+	}
+	q.engine, q.done = e, donePool.Get().(chan struct{})
+	if q.env.Op != nil {
+		q.call = &call{req: q}
+		e.initCall(q.call, &q.env)
+	}
+	switch {
+	case q.env.RequestID != "":
+		q.fingerprint = fingerprint(&q.env)
+		q.shard = e.registry.requestShard(q.env.RequestID)
+	case q.env.Op != nil:
+		q.shard = q.call.shard
+	default:
+		q.shard = uint16(e.spread.Add(1) % uint64(e.options.Shards))
+	}
+	return e.admitTo(e.workerOf(q.shard), q)
+}
+
+// admits reports why no request can be taken now, or nil, and counts the request as in flight.
+func (e *Engine) admits() error {
+	if e.closed.Load() {
+		return ErrClosed
+	}
+	if e.space.low() {
+		return ErrNoSpace
+	}
+	if e.inFlight.Add(1) > int64(e.options.MaxInFlight) {
+		e.inFlight.Add(-1)
+		return fmt.Errorf("%w: %d requests wait for their outcome", ErrOverloaded, e.options.MaxInFlight)
+	}
+	return nil
+}
+
+// admitTo puts a request into a worker's inbox. It is counted as in flight, unless it is an ingress's: those have a bound of
+// their own.
+func (e *Engine) admitTo(w *worker, q *request) error {
+	w.mu.Lock()
+	if w.shut {
+		w.mu.Unlock()
+		if q.feed == nil {
+			e.inFlight.Add(-1)
+		}
+		return ErrClosed
+	}
+	w.inbox = append(w.inbox, q)
+	parked := w.parked
+	w.mu.Unlock()
+	if parked && e.gate.open.Load() {
+		e.gate.wake(w)
+	}
+	return nil
+}
+
+// release gives the outcome to the client and to the others that wait for it.
+func (e *Engine) release(q *request) {
+	for other := q.next; other != nil; {
+		next := other.next
+		other.outcome, other.err = q.outcome, q.err
+		e.finish(other)
+		other = next
+	}
+	q.next = nil
+	e.finish(q)
+}
+
+func (e *Engine) finish(q *request) {
+	if q.done == nil {
+		return // nobody waits: it came from a row or an ingress
+	}
+	e.inFlight.Add(-1)
+	q.done <- struct{}{}
+}
+
+// fingerprint tells two requests with one id apart. It depends on names and bytes only, so that it can be stored.
+func fingerprint(env *functions.Envelope) uint64 {
+	var d xxhash.Digest
+	d.Reset()
+	if env.Op != nil {
+		d.WriteString(env.Op.Type.Name)
+		d.WriteString("\x00")
+		d.WriteString(env.Op.Name)
+	} else {
+		d.WriteString(env.Coordinator)
+	}
+	d.WriteString("\x00")
+	d.WriteString(env.ID)
+	d.WriteString("\x00")
+	d.Write(env.Encoded())
+	return d.Sum64()
+}

@@ -1,0 +1,287 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/saga"
+)
+
+// actSaga carries out what the protocol asks for. Running the body leads to further actions, which are appended and carried out
+// in turn.
+func (w *worker) actSaga(c *coord, acts []saga.Action) {
+	w.touch(c)
+	for i := 0; i < len(acts); i++ {
+		switch a := acts[i]; a.Kind {
+		case saga.ActRun:
+			w.begin(c, 1)
+			acts = w.runSaga(c, acts)
+		case saga.ActResume:
+			if w.engine.cutting.Load() {
+				c.resume = true // user code has to wait for the next epoch
+				w.queue.push(message{kind: msgGoOn, coord: c})
+				continue
+			}
+			acts = w.runSaga(c, acts)
+		case saga.ActStop:
+			if c.routine != nil {
+				c.routine.Stop()
+				c.saga.Effects = c.routine.OnFailure
+			}
+		case saga.ActCall:
+			w.sendStep(c, a.Entry, false)
+		case saga.ActUndo:
+			w.sendStep(c, a.Entry, true)
+		case saga.ActSleep:
+			w.sleep(c, a.Due, a.Entry)
+		case saga.ActBackOff:
+			w.sleep(c, a.Due, backOff)
+		case saga.ActReport:
+			w.reportStuck(c)
+		case saga.ActFinish:
+			w.finishSaga(c)
+		}
+	}
+	w.sgActs = acts[:0]
+}
+
+// runSaga runs the body up to its next steps or its end.
+func (w *worker) runSaga(c *coord, acts []saga.Action) []saga.Action {
+	if !w.resumeBody(c) {
+		steps := c.routine.Issued()
+		return c.saga.Issue(steps, w.now, acts)
+	}
+	err := w.verdict(c)
+	effects := c.routine.OnSuccess
+	if err != nil {
+		effects = c.routine.OnFailure
+	}
+	acts = c.saga.Returned(c.routine.Result, err, effects, acts)
+	if c.saga.Phase != saga.Done {
+		c.saga.Effects = c.routine.OnFailure // also of a body that returned nil, but was cancelled or diverged
+	}
+	return acts
+}
+
+// goOn resumes a saga whose epoch was cut before it could be.
+func (w *worker) goOn(c *coord) {
+	if c.resume && !c.over {
+		c.resume = false
+		w.actSaga(c, w.runSaga(c, w.sgActs[:0]))
+	}
+}
+
+// sendStep sends a step's call or its compensation. One that can not be delivered fails at once.
+func (w *worker) sendStep(c *coord, entry int, undo bool) {
+	step := &c.saga.Entries[entry].Step
+	env := &step.Call
+	if undo {
+		env = &step.Undo
+	}
+	out := w.newCall(c, entry)
+	out.undo = undo
+	if err := w.engine.registry.check(env, w.engine.options.MaxBytes); err != nil {
+		out.outcome.failure = functions.EncodeFailure(err)
+		w.send(w, message{kind: msgDone, call: out})
+		return
+	}
+	w.engine.initCall(out, env)
+	w.send(out.worker, message{kind: msgCall, call: out})
+}
+
+// sagaReply takes the outcome of a step or a compensation.
+func (w *worker) sagaReply(out *call) {
+	c, step, undo, result, err := out.coord, out.step, out.undo, out.outcome.result, out.outcome.err()
+	w.recycleCall(out) // its worker has let go of it
+	if undo {
+		w.actSaga(c, c.saga.UndoReply(step, err, w.now, w.sgActs[:0]))
+		return
+	}
+	w.actSaga(c, c.saga.Reply(step, result, err, w.sgActs[:0]))
+}
+
+// backOff stands for the end of a back-off in the place of a sleeping step.
+const backOff = -1
+
+// wakeSaga takes the end of a sleep or a back-off.
+func (w *worker) wakeSaga(c *coord, entry int) {
+	switch {
+	case c.over:
+	case entry == backOff:
+		w.actSaga(c, c.saga.Wake(w.sgActs[:0]))
+	default:
+		w.actSaga(c, c.saga.Reply(entry, nil, nil, w.sgActs[:0]))
+	}
+}
+
+func (w *worker) finishSaga(c *coord) {
+	result, err := c.saga.Outcome()
+	o := outcome{result: result}
+	if err != nil {
+		o = outcome{failure: functions.EncodeFailure(err)}
+	}
+	w.conclude(c, o, &c.saga.Effects)
+}
+
+// reportStuck tells those who wait for a saga that a person has to decide. The saga may still end, so another request takes the
+// place of the client's, for its outcome and for those who ask again under its id.
+func (w *worker) reportStuck(c *coord) {
+	w.engine.options.Logger.Error("a saga is stuck", "function", c.function.Name, "saga", c.id, "failure", c.sagaError(), "compensations", c.stuckAt())
+	told := c.req
+	if told == nil || (told.done == nil && told.next == nil) {
+		return
+	}
+	c.req = &request{env: told.env, fingerprint: told.fingerprint, shard: told.shard, coord: c}
+	if told.env.RequestID != "" {
+		w.requests[told.env.RequestID] = c.req
+	}
+	told.err = w.stuckError(c)
+	w.epoch.replies = append(w.epoch.replies, told)
+}
+
+func (w *worker) stuckError(c *coord) error {
+	return fmt.Errorf("%w: %w: saga %d: %w; %s", ErrUnknown, saga.ErrStuck, c.id, c.sagaError(), c.stuckAt())
+}
+
+// stuckAt says which compensations of a stuck saga failed, and why.
+func (c *coord) stuckAt() string {
+	var failed []string
+	for i := range c.saga.Entries {
+		e := &c.saga.Entries[i]
+		if e.Step.HasUndo && e.Undo == saga.NotUndone && e.Tries > 0 {
+			failed = append(failed, fmt.Sprintf("%s fails: %v", e.Step.Undo.Target(), e.Step.Err))
+		}
+	}
+	return strings.Join(failed, "; ")
+}
+
+func (c *coord) isStuck() bool { return c.saga != nil && c.saga.Phase == saga.Stuck }
+
+func (c *coord) sagaError() error {
+	_, err := c.saga.Outcome()
+	return err
+}
+
+// SagaInfo describes a saga that has not ended.
+type SagaInfo struct {
+	ID        uint64
+	Function  string
+	RequestID string // "" if it has none
+	Phase     saga.Phase
+	Failure   error // why it is being undone, or nil
+	Steps     []SagaStep
+}
+
+// SagaStep is a step of a saga.
+type SagaStep struct {
+	Call, Undo string // what is called; Undo is "" if there is no compensation
+	State      saga.EntryState
+	Undone     saga.UndoState
+	Tries      int   // failed tries of the compensation
+	Err        error // why the step, or the last try of its compensation, failed
+}
+
+func (c *coord) info() SagaInfo {
+	info := SagaInfo{ID: c.id, Function: c.function.Name, Phase: c.saga.Phase, Failure: c.sagaError()}
+	if c.req != nil {
+		info.RequestID = c.req.env.RequestID
+	}
+	for i := range c.saga.Entries {
+		e := &c.saga.Entries[i]
+		step := SagaStep{Call: e.Step.Call.Target(), State: e.State, Undone: e.Undo, Tries: e.Tries, Err: e.Step.Err}
+		if e.Step.Sleep > 0 {
+			step.Call = fmt.Sprintf("sleep of %v", e.Step.Sleep)
+		}
+		if e.Step.HasUndo {
+			step.Undo = e.Step.Undo.Target()
+		}
+		info.Steps = append(info.Steps, step)
+	}
+	return info
+}
+
+// Sagas lists the sagas that outlived the epoch in which they began and have not ended: those that sleep, are being undone with
+// a back-off, or are stuck. The list is sorted by ID.
+func (e *Engine) Sagas(ctx context.Context) ([]SagaInfo, error) {
+	var all []SagaInfo
+	for _, w := range e.workers {
+		err := e.control(ctx, w, func(w *worker) error {
+			for _, c := range w.coords {
+				if c.saga != nil && !c.over { // nil: it waits for its turn to begin
+					all = append(all, c.info())
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	slices.SortFunc(all, func(a, b SagaInfo) int { return int(a.ID) - int(b.ID) })
+	return all, nil
+}
+
+// DecideSaga carries out a person's decision about a stuck saga: to retry its compensation, to skip the step, or to mark the
+// saga done. It returns once the decision is durable. A saga that is not stuck is ErrNoSaga.
+func (e *Engine) DecideSaga(ctx context.Context, id uint64, d saga.Decision) error {
+	if d < saga.Retry || d > saga.MarkDone {
+		return fmt.Errorf("engine: unknown decision %d", d)
+	}
+	return e.onSaga(ctx, id, func(w *worker, c *coord) error {
+		ok, acts := c.saga.Decide(d, w.sgActs[:0])
+		if !ok {
+			return fmt.Errorf("%w: saga %d is %v, not stuck", ErrNoSaga, id, c.saga.Phase)
+		}
+		w.actSaga(c, acts)
+		return nil
+	})
+}
+
+// CancelSaga asks a running saga to stop; its steps are compensated and it fails with saga.ErrCancelled. It returns once that
+// is durable, not once it has been done. A saga that is not running any more is ErrNoSaga.
+func (e *Engine) CancelSaga(ctx context.Context, id uint64) error {
+	return e.onSaga(ctx, id, func(w *worker, c *coord) error {
+		ok, acts := c.saga.Cancel(saga.ErrCancelled, w.sgActs[:0])
+		if !ok {
+			return fmt.Errorf("%w: saga %d is %v", ErrNoSaga, id, c.saga.Phase)
+		}
+		w.actSaga(c, acts)
+		return nil
+	})
+}
+
+func (e *Engine) onSaga(ctx context.Context, id uint64, f func(w *worker, c *coord) error) error {
+	for _, w := range e.workers {
+		found := false
+		err := e.control(ctx, w, func(w *worker) error {
+			c := w.coords[id]
+			if found = c != nil && c.saga != nil && !c.over; !found {
+				return nil
+			}
+			return f(w, c)
+		})
+		if err != nil || found { // in this order: after an error f may still run
+			return err
+		}
+	}
+	return fmt.Errorf("%w: %d", ErrNoSaga, id)
+}
+
+// control runs f on a worker, between two messages, and waits until what it did is durable.
+func (e *Engine) control(ctx context.Context, w *worker, f func(w *worker) error) error {
+	if err := e.admits(); err != nil {
+		return err
+	}
+	q := &request{engine: e, done: donePool.Get().(chan struct{})}
+	q.control = func(w *worker) {
+		q.err = f(w)
+		w.epoch.replies = append(w.epoch.replies, q)
+	}
+	if err := e.admitTo(w, q); err != nil {
+		return err
+	}
+	return q.wait(ctx)
+}

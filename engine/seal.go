@@ -1,0 +1,166 @@
+package engine
+
+import (
+	"encoding/binary"
+	"fmt"
+	"time"
+
+	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/store"
+)
+
+// sealing is an epoch on its way to the disk.
+type sealing struct {
+	epoch    uint64
+	forced   bool // cut before it was drained
+	portions []*portion
+	marks    watermark
+}
+
+// sealLoop seals one epoch after the other until the engine stops.
+func (e *Engine) sealLoop() {
+	defer e.running.Done()
+	defer close(e.toRelease)
+	for s := range e.toSeal {
+		e.seal(s)
+	}
+}
+
+// seal writes an epoch, lets the next one be cut, and releases what waited for it.
+func (e *Engine) seal(s *sealing) {
+	now := s.marks.At
+	batch := e.store.NewBatch()
+	e.sweeper.work(batch, now)
+	for _, p := range s.portions {
+		for _, r := range p.rows {
+			if r.value == nil {
+				batch.Delete(r.key)
+			} else {
+				batch.Set(r.key, r.value)
+			}
+		}
+		for i := range p.images {
+			writeInstance(batch, &p.images[i])
+		}
+		for _, q := range p.outcomes {
+			writeOutcome(batch, q, now)
+		}
+		e.sweeper.written += len(p.outcomes)
+	}
+	e.writeEgresses(batch, s)
+	if err := e.write(s, batch); err != nil {
+		e.fatal(fmt.Errorf("engine: seal epoch %d: %w", s.epoch, err))
+	}
+	e.trace("sealed epoch %d", s.epoch)
+	e.sealed.Store(s.epoch)
+	e.sealing.Store(false)
+	e.closeGate()
+	e.gate.nudge()
+	if e.options.Seams.Stepped {
+		e.releaseAll(s)
+		return
+	}
+	e.toRelease <- s
+}
+
+// releaseLoop releases one sealed epoch after the other, in order, while the sealer goes on with the next.
+func (e *Engine) releaseLoop() {
+	defer e.running.Done()
+	for s := range e.toRelease {
+		e.releaseAll(s)
+	}
+}
+
+// write makes the batch durable, if there is anything in it.
+func (e *Engine) write(s *sealing, batch store.Batch) error {
+	if batch.Count() == 0 {
+		return batch.Close()
+	}
+	value, err := functions.Encode(&s.marks)
+	if err != nil {
+		panic("engine: the watermark always encodes: " + err.Error())
+	}
+	batch.Set(store.Prefix(nil, store.NodeShard, store.KindWatermark), value)
+	size := batch.Len()
+	if err := e.options.Seams.Seal(s.epoch, batch, batch.Seal); err != nil {
+		return err
+	}
+	e.space.wrote(size)
+	return nil
+}
+
+// releaseAll lets out what waited for the epoch.
+func (e *Engine) releaseAll(s *sealing) {
+	e.releaseEgresses(s)
+	for i, p := range s.portions {
+		for _, f := range p.feeds {
+			f.sealed()
+		}
+		for _, q := range p.replies {
+			e.release(q)
+		}
+		w := e.workers[i]
+		w.mu.Lock()
+		w.free = append(w.free, p)
+		w.mu.Unlock()
+	}
+}
+
+func writeInstance(batch store.Batch, i *image) {
+	var buf [256]byte
+	key := store.InstanceKey(buf[:0], i.inst.shard, i.inst.entry.info.Name, i.inst.id)
+	if i.state.Exists {
+		batch.Set(key, i.state.Bytes)
+	} else {
+		batch.Delete(key)
+	}
+}
+
+// An outcome's row: the request's fingerprint, when it was settled (Unix nanoseconds), whether it failed, and its result or
+// failure.
+const (
+	outcomeHeader = 17
+	outcomeOK     = 0
+	outcomeFailed = 1
+)
+
+func writeOutcome(batch store.Batch, q *request, now time.Time) {
+	var buf [256]byte
+	key := store.OutcomeKey(buf[:0], q.shard, q.env.RequestID)
+	payload, status := q.outcome.result, byte(outcomeOK)
+	if q.outcome.failure != nil {
+		payload, status = q.outcome.failure, outcomeFailed
+	}
+	batch.SetDeferred(len(key), outcomeHeader+len(payload), func(k, v []byte) {
+		copy(k, key)
+		binary.BigEndian.PutUint64(v, q.fingerprint)
+		binary.BigEndian.PutUint64(v[8:], uint64(now.UnixNano()))
+		v[16] = status
+		copy(v[outcomeHeader:], payload)
+	})
+}
+
+// answerFrom settles a request from the row of an earlier one with the same id. It reports false if the row has expired.
+func (w *worker) answerFrom(q *request, value []byte) bool {
+	if len(value) < outcomeHeader || value[16] > outcomeFailed {
+		w.engine.fatal(fmt.Errorf("%w: outcome of request %q", ErrDamaged, q.env.RequestID))
+	}
+	if w.engine.expired(int64(binary.BigEndian.Uint64(value[8:])), w.now) {
+		return false
+	}
+	switch {
+	case binary.BigEndian.Uint64(value) != q.fingerprint:
+		q.err = ErrReusedID
+	case value[16] == outcomeFailed:
+		q.outcome = outcome{failure: value[outcomeHeader:]}
+	default:
+		q.outcome = outcome{result: value[outcomeHeader:]}
+	}
+	w.engine.finish(q)
+	return true
+}
+
+func (e *Engine) expired(settled int64, now time.Time) bool {
+	keep := e.options.KeepOutcomes
+	return keep >= 0 && now.Sub(time.Unix(0, settled)) > keep
+}

@@ -1,0 +1,113 @@
+package engine_test
+
+import (
+	"fmt"
+	"hash/fnv"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/concordat-dev/concordat/engine"
+	"github.com/concordat-dev/concordat/locks"
+)
+
+// TestStepped runs the whole engine in one thread from a seed, under each policy and number of workers, and then once more: two
+// runs with one seed give the same trace, line for line, and another seed gives another. The books are in order at the end. And
+// the runs did something: each kind of message was handled, epochs were cut by force, deadlocks broken.
+func TestStepped(t *testing.T) {
+	total := &stepCount{kinds: map[string]int{}}
+	for _, policy := range []locks.Policy{locks.Detect, locks.WaitDie, locks.WoundWait, locks.NoWait} {
+		for workers := 1; workers <= 3; workers++ {
+			t.Run(fmt.Sprintf("%v-%d", policy, workers), func(t *testing.T) {
+				seed := uint64(10*int(policy) + workers)
+				first := tracedRun(t, seed, policy, workers, total)
+				second := tracedRun(t, seed, policy, workers, total)
+				compareTraces(t, first, second)
+				if other := tracedRun(t, seed+1000, policy, workers, total); traceHash(other) == traceHash(first) {
+					t.Error("another seed gives the same trace")
+				}
+			})
+		}
+	}
+	t.Logf("%+v", *total)
+	for _, kind := range []string{
+		"call", "prepare", "lock", "withdraw", "granted", "commit", "abort", "done", "vote", "conflict", "start", "go-on", "cut", "sealed",
+	} {
+		if total.kinds[kind] < 20 {
+			t.Errorf("%q happened %d times only: the test tests too little", kind, total.kinds[kind])
+		}
+	}
+	s := total.stats
+	if s.Retries < 20 || s.Deadlocks < 20 || s.Carried < 20 || total.fired < 20 || total.records < 100 || total.outcomes < 500 {
+		t.Errorf("too little happened: %+v", *total)
+	}
+}
+
+// stepCount counts what happened over several runs.
+type stepCount struct {
+	kinds                    map[string]int // lines of traces
+	stats                    engine.Stats
+	fired, records, outcomes int
+}
+
+var traceKind = regexp.MustCompile(`^(?:worker \d+: )?([a-z-]+)`)
+
+func tracedRun(t *testing.T, seed uint64, policy locks.Policy, workers int, total *stepCount) (trace []string) {
+	t.Helper()
+	s := newSim(seed)
+	s.options.Policy, s.options.Workers = policy, workers
+	s.options.Seams.Trace = func(event string) { trace = append(trace, event) }
+	must(t, s.open())
+	must(t, s.run(150))
+	must(t, s.settle())
+	must(t, s.decide())
+	if len(s.waiting) > 0 || s.refused > 0 {
+		t.Errorf("%d orders wait, the first: %+v; %d were refused", len(s.waiting), s.waiting, s.refused)
+	}
+	b, err := s.books()
+	must(t, err)
+	for _, wrong := range (&audit{books: b, world: s.world, outcomes: s.outcomes, decided: s.decided}).check(s.orders) {
+		t.Error(wrong)
+	}
+	total.add(trace, s, b)
+	must(t, s.engine.Close())
+	return trace
+}
+
+func (c *stepCount) add(trace []string, s *sim, b *books) {
+	for _, line := range trace {
+		c.kinds[traceKind.FindStringSubmatch(line)[1]]++
+	}
+	stats := s.engine.Stats()
+	c.stats.Epochs += stats.Epochs
+	c.stats.Retries += stats.Retries
+	c.stats.Deadlocks += stats.Deadlocks
+	c.stats.Carried += stats.Carried
+	for _, sink := range b.sinks {
+		c.fired += len(sink.Fired)
+	}
+	c.records += len(b.records)
+	c.outcomes += len(s.outcomes)
+}
+
+func traceHash(trace []string) uint64 {
+	h := fnv.New64a()
+	for _, line := range trace {
+		fmt.Fprintln(h, line)
+	}
+	return h.Sum64()
+}
+
+func compareTraces(t *testing.T, a, b []string) {
+	t.Helper()
+	if traceHash(a) == traceHash(b) {
+		return
+	}
+	for i := range min(len(a), len(b)) {
+		if a[i] != b[i] {
+			t.Fatalf("the traces part at line %d of %d and %d:\n%s\nfirst:  %s\nsecond: %s", i, len(a), len(b),
+				strings.Join(a[max(0, i-5):i], "\n"), a[i], b[i])
+		}
+	}
+	t.Fatalf("one trace has %d lines, the other %d", len(a), len(b))
+}

@@ -1,0 +1,7 @@
+//go:build !notransactions
+
+package engine
+
+// transactions: plain calls look at the lock of their instance. Programs are built with it. The build tag notransactions leaves
+// the look out, to measure what it costs those who use no transactions: see docs/performance.md.
+const transactions = true

@@ -1,0 +1,5 @@
+//go:build notransactions
+
+package engine
+
+const transactions = false

@@ -1,0 +1,241 @@
+package engine
+
+import (
+	"github.com/concordat-dev/concordat/coordinator"
+	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/locks"
+	"github.com/concordat-dev/concordat/twopc"
+)
+
+// The coordinator's side.
+
+// actTx carries out what the protocol asks for. Running the body leads to further actions, which are appended and carried out
+// in turn.
+func (w *worker) actTx(c *coord, acts []twopc.Action) {
+	for i := 0; i < len(acts); i++ {
+		switch a := acts[i]; a.Kind {
+		case twopc.ActRun:
+			w.begin(c, int(c.tx.Owner().Attempt))
+			acts = w.runTx(c, acts)
+		case twopc.ActResume:
+			acts = w.runTx(c, acts)
+		case twopc.ActLock:
+			w.sendLock(c, a)
+		case twopc.ActPrepare:
+			w.sendPrepare(c, a)
+		case twopc.ActWithdraw:
+			out := c.locking
+			if a.Step >= 0 {
+				out = c.calls[a.Step]
+			}
+			w.send(out.worker, message{kind: msgWithdraw, call: out})
+		case twopc.ActCommit:
+			w.decide(c, a.Part, msgCommit)
+		case twopc.ActAbort:
+			w.decide(c, a.Part, msgAbort)
+		case twopc.ActFinish:
+			w.finishTx(c)
+		}
+	}
+	w.txActs = acts[:0]
+}
+
+// runTx runs the body up to its next steps or its end.
+func (w *worker) runTx(c *coord, acts []twopc.Action) []twopc.Action {
+	if w.resumeBody(c) {
+		return c.tx.Returned(w.verdict(c), acts)
+	}
+	steps := c.routine.Issued()
+	for i := range steps {
+		if err := w.engine.registry.check(&steps[i].Call, w.engine.options.MaxBytes); err != nil {
+			return w.refuseSteps(c, steps, err, acts)
+		}
+	}
+	c.calls = c.calls[:0]
+	for range steps {
+		c.calls = append(c.calls, nil)
+	}
+	return c.tx.Issue(steps, acts)
+}
+
+// refuseSteps dooms a transaction that makes a call that can not be delivered.
+func (w *worker) refuseSteps(c *coord, steps []coordinator.Step, err error, acts []twopc.Action) []twopc.Action {
+	acts = c.tx.Cancel(err, acts)
+	return c.tx.Issue(steps, acts)
+}
+
+func (w *worker) sendPrepare(c *coord, a twopc.Action) {
+	out := w.newCall(c, a.Step)
+	w.engine.initCall(out, &c.routine.Issued()[a.Step].Call)
+	c.calls[a.Step] = out
+	w.visitPart(c, out, a)
+	w.send(out.worker, message{kind: msgPrepare, call: out})
+}
+
+func (w *worker) sendLock(c *coord, a twopc.Action) {
+	if a.Part == 0 {
+		w.engine.stats.retries.Add(1)
+		w.dropStays(c)
+	}
+	addr := c.tx.PartAddress(a.Part)
+	out := w.newCall(c, -1)
+	out.id = addr.ID
+	out.entry = w.engine.registry.types[w.engine.registry.typesByName[addr.Type]]
+	out.shard = w.engine.registry.shardOf(out.entry, addr.ID)
+	out.worker = w.engine.workerOf(out.shard)
+	c.locking = out
+	w.visitPart(c, out, a)
+	w.send(out.worker, message{kind: msgLock, call: out})
+}
+
+// visitPart ties a call to the transaction's visit at the participant, which is the first call's own.
+func (w *worker) visitPart(c *coord, out *call, a twopc.Action) {
+	out.owner, out.mode, out.mayWait, out.part = c.tx.Owner(), a.Mode, a.MayWait, a.Part
+	for len(c.stays) <= a.Part {
+		c.stays = append(c.stays, nil)
+	}
+	if c.stays[a.Part] == nil {
+		c.stays[a.Part] = out
+	}
+	out.stay = c.stays[a.Part]
+}
+
+// dropStays forgets the visits of an earlier attempt, whose participants have been told to abort.
+func (w *worker) dropStays(c *coord) {
+	clear(c.stays)
+	c.stays = c.stays[:0]
+}
+
+func (w *worker) decide(c *coord, part int, k kind) {
+	stay := c.stays[part]
+	w.send(stay.worker, message{kind: k, call: stay})
+}
+
+// onVote takes the answer of a participant to a prepare or a lock.
+func (w *worker) onVote(out *call) {
+	c := out.coord
+	w.touch(c)
+	if out.step < 0 {
+		w.actTx(c, c.tx.Locked(!out.conflict, w.txActs[:0]))
+		return
+	}
+	var err error
+	switch {
+	case out.conflict:
+		err = twopc.ErrDeadlock
+	case out.outcome.failure != nil:
+		err = out.outcome.err()
+	}
+	w.actTx(c, c.tx.Vote(out.step, out.outcome.result, err, out.conflict, w.txActs[:0]))
+}
+
+// onConflict tells a transaction that it has to give way: it was wounded or picked as a victim.
+func (w *worker) onConflict(c *coord, attempt uint32) {
+	if !c.over {
+		w.actTx(c, c.tx.Conflict(attempt, w.txActs[:0]))
+	}
+}
+
+func (w *worker) finishTx(c *coord) {
+	if c.tx.Decision() == twopc.Committed {
+		w.conclude(c, outcome{result: c.routine.Result}, &c.routine.OnSuccess)
+		return
+	}
+	w.conclude(c, outcome{failure: functions.EncodeFailure(c.tx.Err())}, &c.routine.OnFailure)
+}
+
+// The participant's side.
+
+// prepare takes the lock for a transaction's call and runs it, or lets it wait.
+func (w *worker) prepare(c *call) {
+	w.enterSeat(c)
+	switch w.acquire(c, &c.stay.visit) {
+	case locks.Granted:
+		w.runPrepare(c)
+	case locks.Refused:
+		w.refuse(c)
+	}
+}
+
+// lock takes a lock up front.
+func (w *worker) lock(c *call) {
+	w.enterSeat(c)
+	switch w.acquire(c, &c.stay.visit) {
+	case locks.Granted:
+		w.vote(c)
+	case locks.Refused:
+		w.refuse(c)
+	}
+}
+
+// enterSeat finds the instance of a transaction's call and makes the call the one that its visit waits for.
+func (w *worker) enterSeat(c *call) {
+	if c.stay == c {
+		c.inst = w.instance(c)
+		c.visit.Init(&c.inst.seat, c, c.owner)
+		return
+	}
+	c.inst = c.stay.inst
+	c.stay.visit.Ref = c
+}
+
+// runPrepare runs a transaction's call, whose lock is held.
+func (w *worker) runPrepare(c *call) {
+	result, err := c.stay.visit.Prepare(c.op, w.enter(c), c.arg, w.engine.options.MaxBytes, &w.effects, w.checker)
+	w.leave()
+	if err != nil {
+		w.logPanic(c.op.FullName(), err)
+		c.outcome.failure = functions.EncodeFailure(err)
+	} else {
+		c.outcome.result = result
+	}
+	w.vote(c)
+}
+
+func (w *worker) vote(c *call) { w.send(c.coord.worker, message{kind: msgVote, call: c}) }
+
+// refuse answers a call that gives way to other transactions.
+func (w *worker) refuse(c *call) {
+	c.conflict = true
+	w.vote(c)
+}
+
+// withdraw takes back a call that waits for its lock. One that does not has its vote on the way.
+func (w *worker) withdraw(c *call) {
+	v := &c.stay.visit
+	if !v.Claim.Waiting() || v.Ref != c {
+		return
+	}
+	w.grant(c.inst.seat.Lock.Withdraw(&v.Claim, w.granted[:0]))
+	w.refuse(c)
+}
+
+// onGranted goes on with a call whose claim was granted.
+func (w *worker) onGranted(c *call) {
+	switch {
+	case c.stay == nil:
+		w.runGranted(c)
+	case c.step < 0:
+		w.vote(c)
+	default:
+		w.runPrepare(c)
+	}
+}
+
+// commit makes a transaction's changes to an instance final.
+func (w *worker) commit(stay *call) {
+	v := &stay.visit
+	changed, granted := v.Commit(w.granted[:0])
+	if changed {
+		w.changed(stay.inst)
+	}
+	w.grant(granted)
+	if v.Effects != nil {
+		w.apply(stay.address(), stay.shard, v.Effects)
+	}
+}
+
+// abort undoes a transaction's changes to an instance.
+func (w *worker) abort(stay *call) {
+	w.grant(stay.visit.Abort(w.granted[:0]))
+}

@@ -1,0 +1,366 @@
+package engine_test
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/concordat-dev/concordat/engine"
+	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/locks"
+	"github.com/concordat-dev/concordat/twopc"
+)
+
+var policies = []locks.Policy{locks.Detect, locks.WaitDie, locks.WoundWait, locks.NoWait}
+
+// openDesks opens an engine with desks, each of which 10 are taken of.
+func openDesks(t *testing.T, o engine.Options, n int, parts ...functions.Part) *engine.Engine {
+	t.Helper()
+	e := open(t, o, append(parts, notes, desks, tellers)...)
+	for i := range n {
+		must(t, e.Do(ctx, newDesk.On(deskID(i), false)))
+		must(t, e.Do(ctx, take.On(deskID(i), 10)))
+	}
+	return e
+}
+
+func deskID(i int) string { return fmt.Sprint("desk-", i) }
+
+// TestReadThenDecide: a transaction that loops over instances, reads each, and decides by what it read what to do next.
+func TestReadThenDecide(t *testing.T) {
+	type demand struct{ Desks, Want int }
+	collect := twopc.NewReturning("test/collect", func(tx *twopc.Tx, d demand) (rounds int, err error) {
+		for i := 0; d.Want > 0; i++ {
+			if i == d.Desks {
+				return 0, errRude // dropped with all that it did
+			}
+			have, err := twopc.Ask(tx, taken.On(deskID(i)))
+			if err != nil {
+				return 0, err
+			}
+			if n := min(have, d.Want); n > 0 {
+				if err := tx.Do(give.On(deskID(i), n)); err != nil {
+					return 0, err
+				}
+				d.Want -= n
+			}
+			rounds++
+		}
+		return rounds, nil
+	})
+	e := openDesks(t, engine.Options{Workers: 2}, 10, collect)
+	for _, c := range []struct{ want, rounds int }{{0, 0}, {5, 1}, {5, 1}, {15, 3}, {1, 3}} {
+		if rounds := ask(t, e, collect.With(demand{10, c.want})); rounds != c.rounds {
+			t.Errorf("to collect %d took %d rounds, want %d", c.want, rounds, c.rounds)
+		}
+	}
+	_, err := engine.Ask(ctx, e, collect.With(demand{10, 1000}))
+	wantErr(t, err, errRude)
+	left := 0
+	for i := range 10 {
+		left += ask(t, e, taken.On(deskID(i)))
+	}
+	if left != 100-26 {
+		t.Errorf("%d are left, want 74", left)
+	}
+}
+
+// TestTransactionWithoutCalls commits, or fails, as its body says.
+func TestTransactionWithoutCalls(t *testing.T) {
+	tx := twopc.New("test/no-calls", func(tx *twopc.Tx, fail bool) error {
+		if fail {
+			return errRude
+		}
+		return tx.All()
+	})
+	e := open(t, engine.Options{}, tx)
+	must(t, e.Do(ctx, tx.As("1", false)))
+	wantErr(t, e.Do(ctx, tx.As("2", true)), errRude)
+}
+
+// TestSameInstanceSeveralTimes: a transaction sees what it did before, calls at once on one instance happen in their order, and an
+// abort undoes them all.
+func TestSameInstanceSeveralTimes(t *testing.T) {
+	tx := twopc.NewReturning("test/again", func(tx *twopc.Tx, fail bool) ([]int, error) {
+		var inside []int
+		err := tx.All(jot.On("n", 1), lines.On("n").Into(&inside), jot.On("n", 2), burn.On("n"), newNote.On("n", 0), jot.On("n", 3))
+		if err != nil || !slices.Equal(inside, []int{0, 1}) {
+			return nil, fmt.Errorf("inside: %v, %w", inside, err)
+		}
+		if err := tx.Do(jot.On("n", 4)); err != nil {
+			return nil, err
+		}
+		all, err := twopc.Ask(tx, lines.On("n"))
+		if fail {
+			return nil, errRude
+		}
+		return all, err
+	})
+	e := open(t, engine.Options{}, notes, tx)
+	must(t, e.Do(ctx, newNote.On("n", 0)))
+	must(t, e.Do(ctx, jot.On("n", 0)))
+	_, err := engine.Ask(ctx, e, tx.With(true))
+	wantErr(t, err, errRude)
+	if got := ask(t, e, lines.On("n")); !slices.Equal(got, []int{0}) {
+		t.Errorf("an abort left %v", got)
+	}
+	if got := ask(t, e, tx.With(false)); !slices.Equal(got, []int{3, 4}) {
+		t.Errorf("the transaction saw %v", got)
+	}
+	if got := ask(t, e, lines.On("n")); !slices.Equal(got, []int{3, 4}) {
+		t.Errorf("a commit left %v", got)
+	}
+}
+
+// TestAbsentInstances: to ask whether an instance exists never fails, and locks the answer: of many transactions that make it if
+// it is missing exactly one does, however they meet.
+func TestAbsentInstances(t *testing.T) {
+	for _, policy := range policies {
+		makeIt := twopc.NewReturning("test/make", func(tx *twopc.Tx, id string) (bool, error) {
+			exists, err := twopc.Ask(tx, notes.Exists(id))
+			if err != nil || exists {
+				return false, err
+			}
+			return true, tx.Do(newNote.On(id, 0))
+		})
+		e := open(t, engine.Options{Policy: policy, Workers: 2}, notes, makeIt)
+		if ask(t, e, notes.Exists("none")) {
+			t.Error("an instance exists that nobody made")
+		}
+		wantErr(t, e.Do(ctx, jot.On("none", 1)), functions.ErrNotFound, "none")
+		for round := range 10 {
+			var made [16]bool
+			var group sync.WaitGroup
+			for i := range made {
+				group.Go(func() {
+					var err error
+					if made[i], err = engine.Ask(ctx, e, makeIt.With(fmt.Sprint(round))); err != nil {
+						t.Error(err)
+					}
+				})
+			}
+			group.Wait()
+			n := 0
+			for _, m := range made {
+				if m {
+					n++
+				}
+			}
+			if n != 1 {
+				t.Errorf("%v: %d transactions made the instance", policy, n)
+			}
+		}
+	}
+}
+
+// TestWriteSkew: two transactions that each read both of two desks and empty one if the other is not empty, never empty both.
+func TestWriteSkew(t *testing.T) {
+	for _, policy := range policies {
+		empty := twopc.New("test/empty", func(tx *twopc.Tx, which int) error {
+			var x, y int
+			if err := tx.All(taken.On(deskID(0)).Into(&x), taken.On(deskID(1)).Into(&y)); err != nil {
+				return err
+			}
+			if x+y <= 10 {
+				return errRude
+			}
+			return tx.Do(give.On(deskID(which), 10))
+		})
+		e := openDesks(t, engine.Options{Policy: policy, Workers: 2}, 2, empty)
+		for range 20 {
+			var errs [8]error
+			var group sync.WaitGroup
+			for i := range errs {
+				group.Go(func() { errs[i] = e.Do(ctx, empty.With(i%2)) })
+			}
+			group.Wait()
+			done := -1
+			for i, err := range errs {
+				switch {
+				case err == nil && done >= 0:
+					t.Fatalf("%v: two transactions emptied the desks", policy)
+				case err == nil:
+					done = i
+				case !errors.Is(err, errRude):
+					t.Fatal(err)
+				}
+			}
+			must(t, e.Do(ctx, take.On(deskID(done%2), 10)))
+		}
+	}
+}
+
+// TestSwallowedErrorDoesNotCommit: a transaction with a failed call aborts, whatever its body makes of the error.
+func TestSwallowedErrorDoesNotCommit(t *testing.T) {
+	tx := twopc.New("test/swallow", func(tx *twopc.Tx, call int) error {
+		_ = tx.Do(take.On(deskID(0), 1))
+		switch call {
+		case 0:
+			_ = tx.Do(take.On("missing", 1))
+		case 1:
+			_ = tx.Do(newTalker.On("x", 0)) // not among the parts
+		case 2:
+			_ = tx.Do(take.On("", 1))
+		case 3:
+			_ = tx.Do(functions.Call{})
+		}
+		_ = tx.Do(take.On(deskID(0), 1))
+		return nil
+	})
+	e := openDesks(t, engine.Options{}, 1, tx)
+	for call, want := range []error{functions.ErrNotFound, functions.ErrUnknownOperation, functions.ErrBadCall, functions.ErrBadCall} {
+		wantErr(t, e.Do(ctx, tx.With(call)), want)
+	}
+	if n := ask(t, e, taken.On(deskID(0))); n != 10 {
+		t.Errorf("an aborted transaction left %d, want 10", n)
+	}
+}
+
+// crossing takes two desks one after the other; two that go in opposite directions meet. Its outcome is noted.
+type crossing struct{ First, Then int }
+
+func crossTx(name string) *twopc.Transaction[crossing] {
+	return twopc.New(name, func(tx *twopc.Tx, c crossing) error {
+		tx.OnCommit(jot.On("diary", tx.Attempt()))
+		tx.OnAbort(jot.On("diary", -tx.Attempt()))
+		if err := tx.Do(take.On(deskID(c.First), 1)); err != nil {
+			return err
+		}
+		return tx.Do(take.On(deskID(c.Then), 1))
+	})
+}
+
+// meet makes transactions with ids "0", "1" ... meet: they come to a worker that is held up, and start together.
+func meet(t *testing.T, e *engine.Engine, requests ...functions.Request) []error {
+	t.Helper()
+	entered, release := blocked(t)
+	must(t, e.Do(ctx, newNote.On("diary", 0)))
+	must(t, e.Do(ctx, newDesk.On("door", false)))
+	pending := make([]engine.Pending, len(requests)+1)
+	var err error
+	pending[len(requests)], err = e.Submit(block.On("door", 1))
+	must(t, err)
+	<-entered
+	for i, r := range requests {
+		pending[i], err = e.Submit(r)
+		must(t, err)
+	}
+	release()
+	errs := make([]error, len(pending))
+	for i, p := range pending {
+		errs[i] = p.Wait(ctx)
+	}
+	return errs[:len(requests)]
+}
+
+// TestDeadlockIsBrokenAndRetried: of two transactions that wait for one another the younger gives way and is run again; both
+// commit, and effects of the outcome happen once for each. The deadlock is kept: who waited for what, held by whom.
+func TestDeadlockIsBrokenAndRetried(t *testing.T) {
+	left, right := crossTx("test/left"), crossTx("test/right")
+	e := openDesks(t, engine.Options{Workers: 1}, 2, left, right)
+	if len(e.Deadlocks()) != 0 {
+		t.Errorf("deadlocks before there is anything: %v", e.Deadlocks())
+	}
+	before := time.Now()
+	for _, err := range meet(t, e, left.As("L", crossing{0, 1}), right.As("R", crossing{1, 0})) {
+		must(t, err)
+	}
+	if a, b := ask(t, e, taken.On(deskID(0))), ask(t, e, taken.On(deskID(1))); a != 12 || b != 12 {
+		t.Errorf("the desks hold %d and %d, want 12 each", a, b)
+	}
+	if got := ask(t, e, lines.On("diary")); !slices.Equal(got, []int{1, 2}) {
+		t.Errorf("the effects are %v, want one for the first attempt of one and one for the second of the other", got)
+	}
+	all := e.Deadlocks()
+	if len(all) != 1 || len(all[0].Waits) != 2 {
+		t.Fatalf("the deadlocks are %+v, want one of two transactions", all)
+	}
+	d := all[0]
+	if d.At.Before(before) || d.Epoch == 0 {
+		t.Errorf("the time or the epoch is wrong: %+v", d)
+	}
+	one, two := d.Waits[0], d.Waits[1]
+	if one.Function == "test/right" {
+		one, two = two, one
+	}
+	if d.Victim != two.Transaction {
+		t.Errorf("the victim is %d, the younger one is %d", d.Victim, two.Transaction)
+	}
+	type fact = engine.Wait
+	want := [2]fact{
+		{one.Transaction, 1, "test/left", "L", functions.Address{Type: "test/desk", ID: deskID(1)}, "exclusive", two.Transaction, true},
+		{two.Transaction, 1, "test/right", "R", functions.Address{Type: "test/desk", ID: deskID(0)}, "exclusive", one.Transaction, true},
+	}
+	if got := [2]fact{one, two}; got != want {
+		t.Errorf("the deadlock is recorded as\n%+v, want\n%+v", got, want)
+	}
+	if s := e.Stats(); s.Deadlocks != 1 || s.Retries != 1 {
+		t.Errorf("the counts are %+v, want one deadlock and one retry", s)
+	}
+}
+
+// TestMaxAttempts: a transaction that gave way as often as it may fails with ErrDeadlock, without effect but for those of an
+// abort, under every policy.
+func TestMaxAttempts(t *testing.T) {
+	for _, policy := range policies {
+		t.Run(policy.String(), func(t *testing.T) {
+			left, right := crossTx("test/left"), crossTx("test/right")
+			e := openDesks(t, engine.Options{Workers: 1, MaxAttempts: 1, Policy: policy}, 2, left, right)
+			errs := meet(t, e, left.As("L", crossing{0, 1}), right.As("R", crossing{1, 0}))
+			failed := 0
+			for i, id := range []string{"L", "R"} {
+				if errs[i] != nil {
+					failed++
+					wantErr(t, errs[i], twopc.ErrDeadlock, "1 attempts")
+					again := []*twopc.Transaction[crossing]{left, right}[i].As(id, crossing{i, 1 - i})
+					wantErr(t, e.Do(ctx, again), twopc.ErrDeadlock)
+				}
+			}
+			a, b, effects := ask(t, e, taken.On(deskID(0))), ask(t, e, taken.On(deskID(1))), ask(t, e, lines.On("diary"))
+			if failed == 0 || a != 12-failed || b != 12-failed {
+				t.Errorf("%d transactions failed, the desks hold %d and %d", failed, a, b)
+			}
+			slices.Sort(effects)
+			if want := slices.Repeat([]int{-1}, failed); !slices.Equal(effects[:failed], want) || len(effects) != 2 {
+				t.Errorf("the effects of the outcomes are %v", effects)
+			}
+		})
+	}
+}
+
+// TestPlainCallsWaitForTransactions: a call on an instance that a transaction has locked sees all of the transaction or nothing.
+func TestPlainCallsWaitForTransactions(t *testing.T) {
+	twice := twopc.New("test/twice", func(tx *twopc.Tx, _ int) error {
+		if err := tx.Do(take.On(deskID(0), 1)); err != nil {
+			return err
+		}
+		for range 3 {
+			if _, err := twopc.Ask(tx, taken.On(deskID(1))); err != nil {
+				return err
+			}
+		}
+		return tx.Do(take.On(deskID(0), 1))
+	})
+	e := openDesks(t, engine.Options{Workers: 2}, 2, twice)
+	var group sync.WaitGroup
+	for range 4 {
+		group.Go(func() {
+			for range 50 {
+				if err := e.Do(ctx, twice.With(0)); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+		group.Go(func() {
+			for range 50 {
+				if n, err := engine.Ask(ctx, e, taken.On(deskID(0))); err != nil || n%2 != 0 {
+					t.Errorf("in the midst of a transaction somebody saw %d, %v", n, err)
+				}
+			}
+		})
+	}
+	group.Wait()
+}

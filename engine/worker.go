@@ -1,0 +1,372 @@
+package engine
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/concordat-dev/concordat/coordinator"
+	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/seen"
+	"github.com/concordat-dev/concordat/internal/store"
+	"github.com/concordat-dev/concordat/locks"
+	"github.com/concordat-dev/concordat/saga"
+	"github.com/concordat-dev/concordat/twopc"
+)
+
+// kind says what a message is about.
+type kind uint8
+
+const (
+	msgCall     kind = iota + 1 // to an instance: run a call of a client, a saga or a message
+	msgPrepare                  // to an instance: a transaction's call
+	msgLock                     // to an instance: a transaction takes its lock up front
+	msgWithdraw                 // to an instance: a transaction takes back a call or lock that waits
+	msgGranted                  // to an instance: a claim that waited was granted
+	msgCommit                   // to an instance, urgent: apply and release
+	msgAbort                    // to an instance, urgent: undo and release
+	msgDone                     // to whom a call came from, urgent: its outcome is known
+	msgVote                     // to a transaction: the answer to a prepare or a lock
+	msgConflict                 // to a transaction: it was wounded
+	msgStart                    // to a coordinator function: begin
+	msgGoOn                     // to a saga: carry on with what its epoch's end cut short
+)
+
+// urgent messages are handled even when an epoch is being cut. They run no code of users.
+func (k kind) urgent() bool { return k == msgCommit || k == msgAbort || k == msgDone }
+
+// message is what workers send each other and themselves. Whoever has a message owns what it points to.
+type message struct {
+	kind    kind
+	attempt uint32
+	call    *call
+	coord   *coord
+}
+
+// worker owns the instances and coordinator functions of some shards.
+type worker struct {
+	engine *Engine
+	id     int
+
+	// Shared with other goroutines.
+	mu     sync.Mutex
+	inbox  []*request // from clients, taken while the gate is open
+	mail   []message  // from other workers
+	parked bool
+	shut   bool // takes no more requests
+	awake  bool // guarded by the gate's mutex
+	signal chan struct{}
+	free   []*portion // released, to be used again; guarded by mu
+
+	// What runs now, for the watchdog.
+	running   atomic.Uint64                        // odd while user code runs
+	operation atomic.Pointer[functions.Operation]  // the operation, nil if it is a coordinator function
+	subject   atomic.Pointer[instance]             // the operation's instance
+	function  atomic.Pointer[coordinator.Function] // the coordinator function
+
+	// The worker's own, and the conductor's while all are at rest.
+	urgent  queue[message]
+	queue   queue[message]
+	out     [][]message // by worker, sent at the end of a round
+	taken   []*request
+	mailed  []message
+	now     time.Time
+	drained int // messages handled since admission closed
+
+	cache     cache
+	requests  map[string]*request // with ids, not settled or not yet sealed
+	seen      *seen.Filter        // of the ids whose outcomes have rows
+	coords    map[uint64]*coord   // with rows
+	idle      []*coord            // over, to be used again
+	idleCalls []*call
+	contended []*instance // have had waiters since the last look
+	timers    timerHeap
+	routines  []*coordinator.Routine
+
+	epoch *portion // what this worker adds to the running epoch
+
+	ctx     functions.Ctx // of the operation that runs
+	effects functions.Effects
+	granted []*locks.Claim[*visit]
+	wounded []*locks.Claim[*visit]
+	checker func(*functions.Effects) error // checkEffects, bound once
+	txActs  []twopc.Action
+	sgActs  []saga.Action
+	key     []byte
+}
+
+type (
+	seat  = twopc.Seat[*call]
+	visit = twopc.Visit[*call]
+)
+
+func newWorker(e *Engine, id int) *worker {
+	w := &worker{
+		engine:   e,
+		id:       id,
+		parked:   true,
+		signal:   make(chan struct{}, 1),
+		out:      make([][]message, e.options.Workers),
+		requests: map[string]*request{},
+		seen:     seen.New(int(e.options.CacheBytes) / 4 / e.options.Workers),
+		coords:   map[uint64]*coord{},
+		epoch:    &portion{},
+	}
+	w.checker = w.checkEffects
+	w.cache.init(len(e.registry.types), e.options.CacheBytes/int64(e.options.Workers))
+	return w
+}
+
+// roundSize is the number of messages that a worker handles before it looks for new ones.
+const roundSize = 256
+
+// loop runs the worker on a goroutine of its own until the engine stops.
+func (w *worker) loop() {
+	defer w.engine.running.Done()
+	for range w.signal {
+		for {
+			for w.round(roundSize) {
+			}
+			if w.engine.gate.rest(w) {
+				break
+			}
+		}
+	}
+}
+
+func (w *worker) unpark() {
+	if !w.engine.options.Seams.Stepped {
+		w.signal <- struct{}{}
+	}
+}
+
+// hasInput reports whether there is something to do. The caller holds mu.
+func (w *worker) hasInput() bool {
+	return len(w.mail) > 0 || (len(w.inbox) > 0 && w.engine.gate.open.Load())
+}
+
+// round handles up to n messages, sends what they led to, and takes what has come in. It reports whether there is more to do.
+func (w *worker) round(n int) bool {
+	w.now = w.engine.options.Seams.Clock.Now()
+	handled := w.handleSome(n)
+	w.cache.tidy(w.engine.sealed.Load())
+	w.flush()
+	took := w.take()
+	if handled > 0 && !w.engine.gate.open.Load() {
+		w.countDrained(handled)
+	}
+	return took || w.urgent.len() > 0 || (w.queue.len() > 0 && !w.engine.cutting.Load())
+}
+
+func (w *worker) handleSome(n int) (handled int) {
+	for ; handled < n; handled++ {
+		m, ok := w.urgent.pop()
+		if !ok && !w.engine.cutting.Load() {
+			m, ok = w.queue.pop()
+		}
+		if !ok {
+			break
+		}
+		w.handle(m)
+	}
+	return handled
+}
+
+// countDrained cuts the epoch when it goes on too long after admission has closed.
+func (w *worker) countDrained(n int) {
+	w.drained += n
+	e := w.engine
+	if w.drained > maxDrainSteps || w.now.Sub(time.Unix(0, e.closedAt.Load())) > e.options.MaxDrain {
+		e.cutting.Store(true)
+	}
+}
+
+func (w *worker) handle(m message) {
+	if w.engine.options.Seams.Trace != nil {
+		w.trace(m)
+	}
+	switch m.kind {
+	case msgCall:
+		w.runCall(m.call)
+	case msgPrepare:
+		w.prepare(m.call)
+	case msgLock:
+		w.lock(m.call)
+	case msgWithdraw:
+		w.withdraw(m.call)
+	case msgGranted:
+		w.onGranted(m.call)
+	case msgCommit:
+		w.commit(m.call)
+	case msgAbort:
+		w.abort(m.call)
+	case msgDone:
+		w.onDone(m.call)
+	case msgVote:
+		w.onVote(m.call)
+	case msgConflict:
+		w.onConflict(m.coord, m.attempt)
+	case msgStart:
+		w.start(m.coord)
+	case msgGoOn:
+		w.goOn(m.coord)
+	default:
+		panic("engine: a message has a kind")
+	}
+}
+
+// send hands a message to a worker, which may be this one. It arrives after what was sent there before, unless it is urgent.
+func (w *worker) send(to *worker, m message) {
+	if to == w {
+		w.receive(m)
+		return
+	}
+	w.out[to.id] = append(w.out[to.id], m)
+}
+
+func (w *worker) receive(m message) {
+	if m.kind.urgent() {
+		w.urgent.push(m)
+	} else {
+		w.queue.push(m)
+	}
+}
+
+// flush delivers what was sent to other workers.
+func (w *worker) flush() {
+	for i, batch := range w.out {
+		if len(batch) == 0 {
+			continue
+		}
+		to := w.engine.workers[i]
+		to.mu.Lock()
+		to.mail = append(to.mail, batch...)
+		parked := to.parked
+		to.mu.Unlock()
+		clear(batch)
+		w.out[i] = batch[:0]
+		if parked {
+			w.engine.gate.wake(to)
+		}
+	}
+}
+
+// take takes what other workers sent, and while the gate is open what clients sent. It reports whether there was anything.
+func (w *worker) take() bool {
+	open := w.engine.gate.open.Load()
+	w.mu.Lock()
+	w.mail, w.mailed = w.mailed[:0], w.mail
+	if open {
+		w.inbox, w.taken = w.taken[:0], w.inbox
+	}
+	w.mu.Unlock()
+	for _, m := range w.mailed {
+		w.receive(m)
+	}
+	took := len(w.mailed) > 0
+	clear(w.mailed)
+	if !open {
+		return took
+	}
+	if w.fireTimers() {
+		took = true
+	}
+	for i, q := range w.taken {
+		w.accept(q)
+		w.taken[i] = nil
+	}
+	if len(w.taken) > 0 {
+		took = true
+	}
+	if took && !w.engine.sealing.Load() {
+		w.engine.closeGate() // the sealer is free: seal what there is
+	}
+	return took
+}
+
+// accept is where a request enters its worker.
+func (w *worker) accept(q *request) {
+	switch {
+	case q.control != nil:
+		q.control(w)
+	case q.feed != nil:
+		w.acceptFed(q)
+	case q.env.RequestID != "" && w.isRepeat(q):
+	case q.env.Op != nil:
+		w.send(q.call.worker, message{kind: msgCall, call: q.call})
+	default:
+		w.startFor(q)
+	}
+}
+
+// enter frames the code of an operation, for the watchdog and with the operation's Ctx; leave ends it.
+func (w *worker) enter(c *call) *functions.Ctx {
+	w.operation.Store(c.op)
+	w.subject.Store(c.inst)
+	w.running.Add(1)
+	w.effects.Reset()
+	w.ctx = functions.NewCtx(c.address(), w.now, &w.engine.timerSeq[w.id].n, &w.effects).WithArg(c.value)
+	return &w.ctx
+}
+
+// enterBody frames the code of a coordinator function.
+func (w *worker) enterBody(f *coordinator.Function) {
+	w.operation.Store(nil)
+	w.function.Store(f)
+	w.running.Add(1)
+}
+
+func (w *worker) leave() { w.running.Add(1) }
+
+// scratch is the worker's memory for a key, emptied.
+func (w *worker) scratch() []byte { return w.key[:0] }
+
+// addRow adds a row to the running epoch; a nil value deletes it.
+func (w *worker) addRow(key, value []byte) {
+	w.epoch.rows = append(w.epoch.rows, row{key: key, value: value})
+}
+
+// load reads a row. A read error ends the process: the rows are not what was written.
+func (w *worker) load(key []byte) ([]byte, bool) {
+	value, found, err := w.engine.store.Get(key)
+	if err != nil {
+		w.engine.fatal(err)
+	}
+	return value, found
+}
+
+// isRepeat settles a request whose id is known already, and otherwise notes the id.
+func (w *worker) isRepeat(q *request) bool {
+	if first := w.requests[q.env.RequestID]; first != nil {
+		w.join(q, first)
+		return true
+	}
+	if w.seen.May(requestHash(q.env.RequestID)) {
+		w.key = store.OutcomeKey(w.scratch(), q.shard, q.env.RequestID)
+		if value, found := w.load(w.key); found && w.answerFrom(q, value) {
+			return true
+		}
+	}
+	w.requests[q.env.RequestID] = q
+	return false
+}
+
+// join lets q wait for the outcome of first, which has the same id.
+func (w *worker) join(q, first *request) {
+	switch {
+	case q.fingerprint != first.fingerprint:
+		q.err = ErrReusedID
+		w.engine.finish(q)
+	case first.settled && first.epoch <= w.engine.sealed.Load():
+		q.outcome = first.outcome
+		w.engine.finish(q)
+	case first.settled: // to be sealed with this epoch or the one before
+		q.outcome = first.outcome
+		w.epoch.replies = append(w.epoch.replies, q)
+	case first.coord != nil && first.coord.isStuck():
+		q.err = w.stuckError(first.coord)
+		w.engine.finish(q)
+	default:
+		q.next, first.next = first.next, q
+	}
+}

@@ -1,0 +1,130 @@
+package functions
+
+import (
+	"encoding"
+	"reflect"
+	"strings"
+	"time"
+
+	"github.com/fxamacker/cbor/v2"
+)
+
+// The one codec of states, arguments, results and records: CBOR (RFC 8949), times with nanoseconds, map keys sorted so that
+// equal values have equal bytes.
+var (
+	encMode = mustEnc(cbor.EncOptions{Sort: cbor.SortBytewiseLexical, Time: cbor.TimeRFC3339Nano})
+	decMode = mustDec(cbor.DecOptions{MaxArrayElements: 1 << 24, MaxMapPairs: 1 << 24, MaxNestedLevels: 64, UTF8: cbor.UTF8DecodeInvalid})
+)
+
+func mustEnc(o cbor.EncOptions) cbor.EncMode {
+	mode, err := o.EncMode()
+	if err != nil {
+		panic("functions: codec options: " + err.Error())
+	}
+	return mode
+}
+
+func mustDec(o cbor.DecOptions) cbor.DecMode {
+	mode, err := o.DecMode()
+	if err != nil {
+		panic("functions: codec options: " + err.Error())
+	}
+	return mode
+}
+
+// Encode encodes a value as CBOR, the way states, arguments and results are. Equal values give equal bytes.
+func Encode(v any) ([]byte, error) { return encMode.Marshal(v) }
+
+// Decode decodes what [Encode] wrote into the value that v points to. Bytes left over are an error.
+func Decode(data []byte, v any) error { return decMode.Unmarshal(data, v) }
+
+// codecMethods are what a type implements that encodes itself.
+var codecMethods = []reflect.Type{
+	reflect.TypeFor[cbor.Marshaler](), reflect.TypeFor[cbor.Unmarshaler](),
+	reflect.TypeFor[encoding.BinaryMarshaler](), reflect.TypeFor[encoding.BinaryUnmarshaler](),
+}
+
+// isFaithful reports whether a value of type t certainly encodes and decodes, into one that no program can tell from it. Slices,
+// maps and pointers do not: two that share their memory come back apart. Nor do fields that are not encoded, interfaces and codec
+// methods.
+func isFaithful(t reflect.Type) bool {
+	for _, methods := range codecMethods {
+		if reflect.PointerTo(t).Implements(methods) {
+			return false
+		}
+	}
+	switch t.Kind() {
+	case reflect.Array:
+		return isFaithful(t.Elem())
+	case reflect.Struct:
+		return hasFaithfulFields(t)
+	case reflect.Complex64, reflect.Complex128, reflect.Uintptr:
+		return false
+	}
+	return isFlat(t)
+}
+
+func hasFaithfulFields(t reflect.Type) bool {
+	names := make(map[string]bool, t.NumField())
+	for i := range t.NumField() {
+		f := t.Field(i)
+		if f.Name == "_" {
+			continue
+		}
+		tag, ok := f.Tag.Lookup("cbor")
+		if !ok {
+			tag = f.Tag.Get("json")
+		}
+		name, options, _ := strings.Cut(tag, ",")
+		if name == "" {
+			name = f.Name
+		}
+		if names[name] || name == "-" || strings.Contains(options, "omitzero") || !f.IsExported() || f.Anonymous || !isFaithful(f.Type) {
+			return false // of two with one name, neither is encoded
+		}
+		names[name] = true
+	}
+	return true
+}
+
+// isFixed reports whether values of type t are flat and of one size, which needs no check against a limit.
+func isFixed(t reflect.Type) bool {
+	switch t.Kind() {
+	case reflect.String:
+		return false
+	case reflect.Array:
+		return t.Len() <= 16 && isFixed(t.Elem())
+	case reflect.Struct:
+		for i := range t.NumField() {
+			if !isFixed(t.Field(i).Type) {
+				return false
+			}
+		}
+	}
+	return isFlat(t)
+}
+
+// IsFaithful reports whether a copy of an A is what decoding its encoding gives, and shares no memory with it that could be
+// written through. Such inputs are handed on as they are within a process.
+func IsFaithful[A any]() bool { return isFaithful(reflect.TypeFor[A]()) }
+
+// isFlat reports whether a copy of a value of type t shares no memory that could be written through it.
+func isFlat(t reflect.Type) bool {
+	if t == reflect.TypeFor[time.Time]() {
+		return true // its location is never written
+	}
+	switch t.Kind() {
+	case reflect.Array:
+		return isFlat(t.Elem())
+	case reflect.Struct:
+		for i := range t.NumField() {
+			if !isFlat(t.Field(i).Type) {
+				return false
+			}
+		}
+		return true
+	case reflect.Pointer, reflect.Map, reflect.Slice, reflect.Interface, reflect.Chan, reflect.Func, reflect.UnsafePointer:
+		return false
+	}
+	return true
+}

@@ -1,0 +1,182 @@
+package functions_test
+
+import (
+	"errors"
+	"math"
+	"testing"
+	"time"
+
+	"github.com/concordat-dev/concordat/functions"
+)
+
+var receipts = functions.NewEgress[string]("test/receipts")
+
+// withCtx runs f as an operation does and returns what it left.
+func withCtx(f func(ctx *functions.Ctx)) (functions.Effects, uint64, error) {
+	var effects functions.Effects
+	timers := uint64(41)
+	ctx := functions.NewCtx(functions.Address{Type: "test/purse", ID: "p"}, noon, &timers, &effects)
+	f(&ctx)
+	return effects, timers, ctx.Err()
+}
+
+func TestEffectsAreCollectedInOrder(t *testing.T) {
+	effects, timers, err := withCtx(func(ctx *functions.Ctx) {
+		if ctx.Self().String() != "test/purse/p" || !ctx.Now().Equal(noon) {
+			t.Errorf("self %v, now %v", ctx.Self(), ctx.Now())
+		}
+		ctx.Send(take.On("a", 1))
+		ctx.Send(swap.On("b", "eve").Drop())
+		first := ctx.SendAfter(time.Minute, take.On("c", 2))
+		second := ctx.SendAfter(-time.Hour, take.On("d", 3))
+		ctx.Cancel(first)
+		ctx.Emit(receipts.Record("key", "value"))
+		if first.Due != noon.Add(time.Minute).UnixNano() || second.Due != noon.UnixNano() {
+			t.Errorf("timers are due %d, %d", first.Due, second.Due)
+		}
+		if first.Seq != 42 || second.Seq != 43 {
+			t.Errorf("timers %+v, %+v", first, second)
+		}
+	})
+	must(t, err)
+	if len(effects.Sends) != 2 || effects.Sends[0].Target() != "test/purse.take(a)" || effects.Sends[1].Target() != "test/purse.swap(b)" {
+		t.Errorf("sends %+v", effects.Sends)
+	}
+	if timers != 43 || len(effects.Timers) != 2 || effects.Timers[1].Message.ID != "d" {
+		t.Errorf("timers %+v", effects.Timers)
+	}
+	if len(effects.Cancels) != 1 || effects.Cancels[0] != effects.Timers[0].ID {
+		t.Errorf("cancels %+v", effects.Cancels)
+	}
+	if e := effects.Emits; len(e) != 1 || e[0].Egress != "test/receipts" || e[0].Key != "key" || string(e[0].Value) != "\x65value" {
+		t.Errorf("emits %+v", e)
+	}
+	if effects.Reset(); !effects.Empty() {
+		t.Error("not empty after Reset")
+	}
+}
+
+// A timer that is set for ever does not fire at once.
+func TestTimerBeyondTheClock(t *testing.T) {
+	_, _, err := withCtx(func(ctx *functions.Ctx) {
+		if id := ctx.SendAfter(math.MaxInt64, take.On("p", 1)); id.Due < noon.AddDate(200, 0, 0).UnixNano() {
+			t.Errorf("due %v", time.Unix(0, id.Due))
+		}
+	})
+	must(t, err)
+}
+
+func TestBadEffectsFailTheOperation(t *testing.T) {
+	long := string(make([]byte, functions.MaxID+1))
+	for _, tc := range []struct {
+		name string
+		do   func(ctx *functions.Ctx)
+		want error
+	}{
+		{"zero call", func(ctx *functions.Ctx) { ctx.Send(functions.Call{}) }, functions.ErrBadCall},
+		{"empty id", func(ctx *functions.Ctx) { ctx.Send(take.On("", 1)) }, functions.ErrBadCall},
+		{"long id", func(ctx *functions.Ctx) { ctx.Send(take.On(long, 1)) }, functions.ErrTooLarge},
+		{"later, empty id", func(ctx *functions.Ctx) { ctx.SendAfter(1, take.On("", 1)) }, functions.ErrBadCall},
+		{"a result nobody takes", func(ctx *functions.Ctx) { ctx.Send(swap.On("a", "b").Into(new(string))) }, functions.ErrBadCall},
+		{"an argument that does not encode", func(ctx *functions.Ctx) { ctx.Send(badArgument()) }, functions.ErrBadCall},
+		{"a record that does not encode", func(ctx *functions.Ctx) {
+			ctx.Emit(functions.NewEgress[chan int]("x").Record("", make(chan int)))
+		}, functions.ErrBadCall},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			effects, timers, err := withCtx(func(ctx *functions.Ctx) {
+				tc.do(ctx)
+				ctx.Send(take.On("a", 1)) // a good one after it does not repair anything
+			})
+			wantErr(t, err, tc.want)
+			if len(effects.Sends) != 1 || timers != 41 {
+				t.Errorf("%d sends, timer %d", len(effects.Sends), timers)
+			}
+		})
+	}
+}
+
+func badArgument() functions.Call {
+	pipes := functions.NewType[struct{}]("test/pipe")
+	return functions.Update(pipes, "open", func(*functions.Ctx, *struct{}, chan int) error { return nil }).On("a", make(chan int))
+}
+
+func TestMaxEffectsAtTheBound(t *testing.T) {
+	kinds := map[string]func(ctx *functions.Ctx){
+		"send":   func(ctx *functions.Ctx) { ctx.Send(take.On("a", 1)) },
+		"timer":  func(ctx *functions.Ctx) { ctx.SendAfter(1, take.On("a", 1)) },
+		"cancel": func(ctx *functions.Ctx) { ctx.Cancel(functions.TimerID{Seq: 1}) },
+		"emit":   func(ctx *functions.Ctx) { ctx.Emit(receipts.Record("", "")) },
+	}
+	for name, last := range kinds {
+		for _, over := range []int{0, 1} {
+			effects, _, err := withCtx(func(ctx *functions.Ctx) {
+				for i := range functions.MaxEffects - 1 {
+					[]func(*functions.Ctx){kinds["send"], kinds["timer"], kinds["cancel"], kinds["emit"]}[i%4](ctx)
+				}
+				for range 1 + over {
+					last(ctx)
+				}
+			})
+			if errors.Is(err, functions.ErrTooLarge) != (over > 0) {
+				t.Errorf("%s, %d over the bound: %v", name, over, err)
+			}
+			if n := len(effects.Sends) + len(effects.Timers) + len(effects.Cancels) + len(effects.Emits); n != functions.MaxEffects {
+				t.Errorf("%s, %d over the bound: %d effects", name, over, n)
+			}
+		}
+	}
+}
+
+func TestOutcomeEffects(t *testing.T) {
+	var effects functions.Effects
+	for _, e := range []functions.Effect{take.On("a", 1), receipts.Record("k", "v")} {
+		must(t, e.AddTo(&effects))
+	}
+	wantErr(t, take.On("", 1).AddTo(&effects), functions.ErrBadCall)
+	wantErr(t, functions.NewEgress[func()]("x").Record("", func() {}).AddTo(&effects), functions.ErrBadCall)
+	if len(effects.Sends) != 1 || len(effects.Emits) != 1 {
+		t.Errorf("%+v", effects)
+	}
+	var more functions.Effects
+	more.Append(&effects)
+	more.Append(&effects)
+	if len(more.Sends) != 2 || len(more.Emits) != 2 {
+		t.Errorf("%+v", more)
+	}
+}
+
+func TestFailureHandler(t *testing.T) {
+	failed := functions.Failed{Operation: "take", Err: errPoor}
+	bare := functions.NewType[purse]("test/bare")
+	handled := functions.NewType[purse]("test/handled")
+	var handle func(ctx *functions.Ctx, f functions.Failed) error
+	functions.OnFailure(handled, func(ctx *functions.Ctx, f functions.Failed) error { return handle(ctx, f) })
+	for _, tc := range []struct {
+		name   string
+		t      functions.Part
+		handle func(ctx *functions.Ctx, f functions.Failed) error
+		want   error
+	}{
+		{"none", bare, nil, errPoor},
+		{"handles", handled, func(ctx *functions.Ctx, f functions.Failed) error {
+			ctx.Send(take.On("a", 1))
+			if !errors.Is(f.Err, errPoor) || f.Operation != "take" {
+				t.Errorf("handler got %+v", f)
+			}
+			return nil
+		}, nil},
+		{"fails", handled, func(*functions.Ctx, functions.Failed) error { return errA }, errA},
+		{"panics", handled, func(*functions.Ctx, functions.Failed) error { panic("x") }, functions.ErrPanic},
+		{"bad effect", handled, func(ctx *functions.Ctx, _ functions.Failed) error { ctx.Send(functions.Call{}); return nil }, functions.ErrBadCall},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			handle = tc.handle
+			_, _, _ = withCtx(func(ctx *functions.Ctx) {
+				if err := infoOf(tc.t).Handle(ctx, failed); !errors.Is(err, tc.want) {
+					t.Errorf("got %v", err)
+				}
+			})
+		})
+	}
+}

@@ -1,0 +1,151 @@
+package functions
+
+import (
+	"errors"
+	"fmt"
+	"unicode/utf8"
+)
+
+// Failure is an outcome that code chose: nothing happened, or all was undone. Declare failures as constants and wrap them
+// with %w to add detail: errors.Is holds on the far side of any encoding, also for several failures in one error.
+//
+//	const ErrInsufficientFunds functions.Failure = "bank: insufficient funds"
+type Failure string
+
+// Error returns the failure's text.
+func (f Failure) Error() string { return string(f) }
+
+// Failures that Concordat itself chooses for an operation. In all of them the instance is as it was before.
+const (
+	// ErrNotFound: the operation needs an instance that does not exist.
+	ErrNotFound Failure = "concordat: instance not found"
+	// ErrExists: a Create found that the instance exists already.
+	ErrExists Failure = "concordat: instance exists already"
+	// ErrPanic: the operation or coordinator function panicked. The stack is in the engine's log.
+	ErrPanic Failure = "concordat: panic in user code"
+	// ErrBadArgument: the bytes of an argument do not decode into the operation's argument type.
+	ErrBadArgument Failure = "concordat: argument does not decode"
+	// ErrBadState: the stored bytes of an instance do not decode into its state type.
+	ErrBadState Failure = "concordat: state does not decode"
+	// ErrTooLarge: an id, argument, state, result or list of effects is over its limit.
+	ErrTooLarge Failure = "concordat: over the size limit"
+	// ErrUnknownOperation: a call names an operation that the engine does not know.
+	ErrUnknownOperation Failure = "concordat: unknown operation"
+	// ErrBadCall: a call that can not be made: an empty id, no operation, an argument that does not encode.
+	ErrBadCall Failure = "concordat: malformed call"
+)
+
+// maxFailureText bounds the encoded text of a failure, in bytes; longer text is cut.
+const maxFailureText = 4096
+
+// maxFailureCodes bounds how many Failure values one encoded error keeps.
+const maxFailureCodes = 16
+
+// farFailure is a failure that was encoded and decoded: its text, and the Failure values it matches.
+type farFailure struct {
+	Text  string    `cbor:"1,keyasint"`
+	Codes []Failure `cbor:"2,keyasint"`
+}
+
+func (f *farFailure) Error() string { return f.Text }
+
+// Is reports whether target is one of the Failure values that the original error wrapped.
+func (f *farFailure) Is(target error) bool {
+	want, ok := target.(Failure)
+	if !ok {
+		return false
+	}
+	for _, code := range f.Codes {
+		if code == want {
+			return true
+		}
+	}
+	return false
+}
+
+// EncodeFailure encodes an error with every [Failure] that it wraps. Text over 4,096 bytes is cut, and of more than 16
+// failures the first 16 in depth-first order are kept. A nil error has no encoding: it panics.
+func EncodeFailure(err error) []byte {
+	if err == nil {
+		panic("functions: a failure that is encoded is not nil")
+	}
+	far := farFailure{Text: cutText(textOf(err)), Codes: failuresIn(err, nil)}
+	data, encodeErr := Encode(&far)
+	if encodeErr != nil {
+		panic(fmt.Sprintf("functions: a failure always encodes: %v", encodeErr))
+	}
+	return data
+}
+
+// textOf is the error's text. User code makes errors that panic, for example a nil pointer in an error; they must not end the
+// process.
+func textOf(err error) (text string) {
+	defer func() {
+		if r := recover(); r != nil {
+			text = fmt.Sprintf("a %T whose Error method panics: %v", err, r)
+		}
+	}()
+	return err.Error()
+}
+
+// cutText cuts a text to maxFailureText bytes, between two letters.
+func cutText(text string) string {
+	if len(text) <= maxFailureText {
+		return text
+	}
+	cut := maxFailureText
+	for cut > maxFailureText-utf8.UTFMax && !utf8.RuneStart(text[cut]) {
+		cut--
+	}
+	return text[:cut]
+}
+
+// DecodeFailure is the inverse of [EncodeFailure]. Bytes that are no encoded failure give an error that says so.
+func DecodeFailure(data []byte) error {
+	far := new(farFailure)
+	if err := Decode(data, far); err != nil {
+		return fmt.Errorf("functions: not an encoded failure: %w", err)
+	}
+	return far
+}
+
+// failuresIn appends the Failure values in err's tree to codes, depth first.
+func failuresIn(err error, codes []Failure) []Failure {
+	if err == nil || len(codes) >= maxFailureCodes {
+		return codes
+	}
+	switch e := err.(type) {
+	case Failure:
+		return append(codes, e)
+	case *farFailure:
+		return append(codes, e.Codes[:min(len(e.Codes), maxFailureCodes-len(codes))]...)
+	}
+	for _, inner := range unwrap(err) {
+		codes = failuresIn(inner, codes)
+	}
+	return codes
+}
+
+// unwrap returns what err wraps: nothing, if its method panics; see textOf.
+func unwrap(err error) (inner []error) {
+	defer func() {
+		if recover() != nil {
+			inner = nil
+		}
+	}()
+	switch e := err.(type) {
+	case interface{ Unwrap() error }:
+		return []error{e.Unwrap()}
+	case interface{ Unwrap() []error }:
+		return e.Unwrap()
+	}
+	return nil
+}
+
+// asFailure makes err matchable by fallback if it wraps no Failure of its own.
+func asFailure(fallback Failure, err error) error {
+	if errors.Is(err, fallback) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", fallback, err)
+}

@@ -1,0 +1,132 @@
+package functions_test
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/concordat-dev/concordat/functions"
+)
+
+const (
+	errA functions.Failure = "test: a"
+	errB functions.Failure = "test: b"
+	errC functions.Failure = "test: c"
+)
+
+// far sends an error over the wire.
+func far(err error) error { return functions.DecodeFailure(functions.EncodeFailure(err)) }
+
+func TestFailuresSurviveEncoding(t *testing.T) {
+	ab := errors.Join(errA, errB)
+	for _, tc := range []struct {
+		name string
+		err  error
+		is   []error
+		not  []error
+	}{
+		{"bare", errA, []error{errA}, []error{errB}},
+		{"wrapped", fmt.Errorf("deep: %w", fmt.Errorf("down: %w", errA)), []error{errA}, []error{errB}},
+		{"joined", ab, []error{errA, errB}, []error{errC}},
+		{"several in one wrap", fmt.Errorf("%w and %w", errC, ab), []error{errA, errB, errC}, nil},
+		{"encoded twice", far(ab), []error{errA, errB}, []error{errC}},
+		{"wrapped on the far side, encoded again", fmt.Errorf("%w: %w", errC, far(ab)), []error{errA, errB, errC}, nil},
+		{"no failure at all", errors.New("plain"), nil, []error{errA, errors.New("plain")}},
+		{"a panic", functions.NewPanicError("boom"), []error{functions.ErrPanic}, nil},
+		{"the empty failure", functions.Failure(""), []error{functions.Failure("")}, []error{errA}},
+		{"no utf-8", fmt.Errorf("\xff\xfe: %w", errA), []error{errA}, nil},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			got := far(tc.err)
+			if got.Error() != tc.err.Error() {
+				t.Errorf("text %q became %q", tc.err, got)
+			}
+			for _, want := range tc.is {
+				wantErr(t, got, want)
+			}
+			for _, other := range tc.not {
+				if errors.Is(got, other) {
+					t.Errorf("%v is %v", got, other)
+				}
+			}
+		})
+	}
+}
+
+func TestFailureTextIsCut(t *testing.T) {
+	at := fmt.Errorf("%s%w", strings.Repeat("x", 4096-len(errA)), errA)
+	if got := far(at).Error(); got != at.Error() {
+		t.Errorf("a text of 4,096 bytes became one of %d", len(got))
+	}
+	over := fmt.Errorf("%s%w", strings.Repeat("x", 4096), errA)
+	got := far(over)
+	if got.Error() != over.Error()[:4096] {
+		t.Errorf("a text of %d bytes became one of %d", len(over.Error()), len(got.Error()))
+	}
+	wantErr(t, got, errA)
+	letters := far(errors.New("x" + strings.Repeat("ä", 4096)))
+	if !utf8.ValidString(letters.Error()) {
+		t.Error("the cut went through a letter")
+	}
+}
+
+func TestFailureKeepsSixteenCodes(t *testing.T) {
+	var all []error
+	for i := range 20 {
+		all = append(all, functions.Failure(fmt.Sprintf("test: %d", i)))
+	}
+	nested := errors.Join(errors.Join(all[:7]...), far(errors.Join(all[7:]...)))
+	for name, err := range map[string]error{"flat": errors.Join(all...), "nested": nested} {
+		got := far(far(err))
+		for i, code := range all {
+			if errors.Is(got, code) != (i < 16) {
+				t.Errorf("%s: errors.Is(%v) is %v", name, code, !(i < 16))
+			}
+		}
+	}
+}
+
+func TestNilFailurePanics(t *testing.T) {
+	defer func() {
+		if recover() == nil {
+			t.Error("nil was encoded as a failure")
+		}
+	}()
+	functions.EncodeFailure(nil)
+}
+
+// spoiled is an error whose methods panic, as those of a nil pointer in an error do.
+type spoiled struct{ text string }
+
+func (s *spoiled) Error() string { return s.text }
+func (s *spoiled) Unwrap() error { return errors.New(s.text) }
+
+func TestBrokenErrorIsStillAFailure(t *testing.T) {
+	var broken *spoiled
+	for name, err := range map[string]error{"bare": broken, "joined": errors.Join(errA, broken)} {
+		got := far(err)
+		if got.Error() == "" {
+			t.Errorf("%s: no text", name)
+		}
+		if name == "joined" {
+			wantErr(t, got, errA)
+		}
+	}
+}
+
+func TestGarbageIsNoFailure(t *testing.T) {
+	whole := functions.EncodeFailure(errors.Join(errA, errB))
+	for cut := range whole {
+		if err := functions.DecodeFailure(whole[:cut]); err == nil || errors.Is(err, errA) {
+			t.Errorf("the first %d bytes decode to %v", cut, err)
+		}
+	}
+	for name, data := range map[string][]byte{"nothing": nil, "noise": {0xff, 0x00}, "too long": append(whole[:len(whole):len(whole)], 0)} {
+		err := functions.DecodeFailure(data)
+		if err == nil || !strings.Contains(err.Error(), "not an encoded failure") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}

@@ -1,0 +1,140 @@
+package functions
+
+import (
+	"fmt"
+	"reflect"
+)
+
+// Command is an operation that returns no result: the access mode of [Create], [Update] and [Delete].
+type Command[A any] struct{ op *Operation }
+
+// On makes the call of this operation on instance id.
+func (c Command[A]) On(id string, arg A) Call { return newCall(c.op, id, arg) }
+
+// Command0 is a [Command] without an argument.
+type Command0 struct{ op *Operation }
+
+// On makes the call of this operation on instance id.
+func (c Command0) On(id string) Call { return Call{op: c.op, id: id} }
+
+// Exchange is an operation that changes the state and returns a result.
+type Exchange[A, R any] struct{ op *Operation }
+
+// On makes the call of this operation on instance id.
+func (x Exchange[A, R]) On(id string, arg A) Returning[R] {
+	return Returning[R]{call: newCall(x.op, id, arg)}
+}
+
+// Reader is an operation that reads the state and takes an argument.
+type Reader[A, R any] struct{ op *Operation }
+
+// On makes the question to instance id.
+func (r Reader[A, R]) On(id string, arg A) Query[R] { return Query[R]{call: newCall(r.op, id, arg)} }
+
+// Reader0 is a [Reader] without an argument.
+type Reader0[R any] struct{ op *Operation }
+
+// On makes the question to instance id.
+func (r Reader0[R]) On(id string) Query[R] { return Query[R]{call: Call{op: r.op, id: id}} }
+
+// Create makes an operation that brings an instance into being: f gets the zero state. On an instance that exists it fails
+// with [ErrExists].
+func Create[S, A any](t *Type[S], name string, f func(ctx *Ctx, state *S, arg A) error) Command[A] {
+	return Command[A]{withArg[A](t.info.add(name, KindCreate, command(f)))}
+}
+
+// Update makes an operation that changes an instance; it takes the exclusive lock. On an instance that does not exist it
+// fails with [ErrNotFound]. After an error or a panic of f the state is exactly as before.
+func Update[S, A any](t *Type[S], name string, f func(ctx *Ctx, state *S, arg A) error) Command[A] {
+	return Command[A]{withArg[A](t.info.add(name, KindUpdate, command(f)))}
+}
+
+// UpdateReturning is [Update] with a result.
+func UpdateReturning[S, A, R any](t *Type[S], name string, f func(ctx *Ctx, state *S, arg A) (R, error)) Exchange[A, R] {
+	return Exchange[A, R]{withArg[A](t.info.add(name, KindUpdate, func(ctx *Ctx, cell *Cell, data []byte) ([]byte, error) {
+		arg, err := decodeArg[A](ctx, data)
+		if err != nil {
+			return nil, err
+		}
+		result, err := f(ctx, cell.value.(*S), arg)
+		if err != nil {
+			return nil, err
+		}
+		return encodeResult(result)
+	}))}
+}
+
+// View makes an operation that reads an instance; it takes the shared lock. The state is passed by value. A state type with
+// slices, maps or pointers is decoded anew for every view, so that nothing f does to it lasts. On an instance that does not
+// exist it fails with [ErrNotFound].
+func View[S, R any](t *Type[S], name string, f func(ctx *Ctx, state S) (R, error)) Reader0[R] {
+	return Reader0[R]{t.info.add(name, KindView, func(ctx *Ctx, cell *Cell, _ []byte) ([]byte, error) {
+		result, err := f(ctx, *cell.value.(*S))
+		if err != nil {
+			return nil, err
+		}
+		return encodeResult(result)
+	})}
+}
+
+// ViewWith is [View] with an argument.
+func ViewWith[S, A, R any](t *Type[S], name string, f func(ctx *Ctx, state S, arg A) (R, error)) Reader[A, R] {
+	return Reader[A, R]{withArg[A](t.info.add(name, KindView, func(ctx *Ctx, cell *Cell, data []byte) ([]byte, error) {
+		arg, err := decodeArg[A](ctx, data)
+		if err != nil {
+			return nil, err
+		}
+		result, err := f(ctx, *cell.value.(*S), arg)
+		if err != nil {
+			return nil, err
+		}
+		return encodeResult(result)
+	}))}
+}
+
+// Delete makes an operation that removes an instance if f returns nil. On an instance that does not exist it fails with
+// [ErrNotFound].
+func Delete[S any](t *Type[S], name string, f func(ctx *Ctx, state *S) error) Command0 {
+	return Command0{t.info.add(name, KindDelete, func(ctx *Ctx, cell *Cell, _ []byte) ([]byte, error) {
+		return nil, f(ctx, cell.value.(*S))
+	})}
+}
+
+func command[S, A any](f func(*Ctx, *S, A) error) func(*Ctx, *Cell, []byte) ([]byte, error) {
+	return func(ctx *Ctx, cell *Cell, data []byte) ([]byte, error) {
+		arg, err := decodeArg[A](ctx, data)
+		if err != nil {
+			return nil, err
+		}
+		return nil, f(ctx, cell.value.(*S), arg)
+	}
+}
+
+// withArg notes whether arguments of type A are handed on as they are.
+func withArg[A any](op *Operation) *Operation {
+	arg := reflect.TypeFor[A]()
+	op.fixed = isFixed(arg) && isFaithful(arg)
+	return op
+}
+
+func decodeArg[A any](ctx *Ctx, data []byte) (arg A, err error) {
+	if value, ok := ctx.arg.(A); ok {
+		return value, nil
+	}
+	return decodeBytes[A](data)
+}
+
+func decodeBytes[A any](data []byte) (arg A, err error) {
+	if err := Decode(data, &arg); err != nil {
+		return arg, asFailure(ErrBadArgument, err)
+	}
+	return arg, nil
+}
+
+func encodeResult[R any](result R) ([]byte, error) {
+	data, err := Encode(result)
+	if err != nil {
+		return nil, fmt.Errorf("encode the result: %w", err)
+	}
+	return data, nil
+}

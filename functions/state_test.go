@@ -1,0 +1,191 @@
+package functions_test
+
+import (
+	"errors"
+	"fmt"
+	"reflect"
+	"testing"
+	"time"
+
+	"github.com/concordat-dev/concordat/functions"
+)
+
+// chest is a state with everything that a shallow copy shares.
+type chest struct {
+	Items  []string
+	Labels map[string]string
+	Next   *chest
+	Any    any
+}
+
+var (
+	chests = functions.NewType[chest]("test/chest")
+	fill   = functions.Create(chests, "fill", func(_ *functions.Ctx, c *chest, a chest) error { *c = a; return nil })
+	alter  = functions.Update(chests, "alter", func(_ *functions.Ctx, c *chest, name string) error { return alters[name](c) })
+	spoil  = functions.View(chests, "spoil", spoilChest)
+	peek   = functions.View(chests, "peek", func(_ *functions.Ctx, c chest) (chest, error) { return c, nil })
+)
+
+var alters = map[string]func(c *chest) error{}
+
+func spoilChest(_ *functions.Ctx, c chest) (int, error) {
+	c.Items[0] = "spoiled"
+	c.Labels["a"] = "spoiled"
+	c.Next.Items[0] = "spoiled"
+	return 0, nil
+}
+
+func fullChest() chest {
+	return chest{Items: []string{"i"}, Labels: map[string]string{"a": "b"}, Next: &chest{Items: []string{"n"}}}
+}
+
+func contents(t *testing.T, cell *functions.Cell) (c chest) {
+	t.Helper()
+	must(t, run(cell, peek.On("c").Into(&c), roomy).err)
+	return c
+}
+
+func TestViewChangesNothingLasting(t *testing.T) {
+	cell := newCell(chests)
+	must(t, run(cell, fill.On("c", fullChest()), roomy).err)
+	alters["touch"] = func(*chest) error { return nil }
+	for _, before := range []string{"fresh", "after a view", "after an update"} {
+		image := cell.Image()
+		if before == "after an update" {
+			must(t, run(cell, alter.On("c", "touch"), roomy).err)
+		}
+		must(t, run(cell, spoil.On("c").Into(new(int)), roomy).err)
+		if got := contents(t, cell); !reflect.DeepEqual(got, fullChest()) {
+			t.Errorf("%s: a view left %+v", before, got)
+		}
+		same(t, cell, image)
+	}
+}
+
+func TestFailedUpdateOfSharedMemory(t *testing.T) {
+	cell := newCell(chests)
+	must(t, run(cell, fill.On("c", fullChest()), roomy).err)
+	alters["half"] = func(c *chest) error {
+		c.Items[0], c.Labels["a"], c.Next.Items = "half", "half", nil
+		return errPoor
+	}
+	wantErr(t, run(cell, alter.On("c", "half"), roomy).err, errPoor)
+	if got := contents(t, cell); !reflect.DeepEqual(got, fullChest()) {
+		t.Errorf("a failed update left %+v", got)
+	}
+}
+
+// What an operation finds does not depend on whether the state is decoded anew (after a restart, or an eviction) or still there
+// from the operation before.
+func TestStateIsTheSameDecodedAnew(t *testing.T) {
+	alters["any"] = func(c *chest) error { c.Any = int32(7); return nil }
+	alters["alias"] = func(c *chest) error { c.Next = &chest{Items: c.Items}; return nil }
+	alters["see"] = func(c *chest) error {
+		if c.Next != nil && len(c.Items) > 0 {
+			c.Items[0] += "!"
+		}
+		c.Labels = map[string]string{"any": fmt.Sprintf("%T", c.Any)}
+		return nil
+	}
+	for _, change := range []string{"any", "alias"} {
+		var seen [2]chest
+		for i, anew := range []bool{false, true} {
+			cell := newCell(chests)
+			must(t, run(cell, fill.On("c", chest{Items: []string{"i"}}), roomy).err)
+			must(t, run(cell, alter.On("c", change), roomy).err)
+			if anew {
+				cell.Restore(cell.Image())
+			}
+			must(t, run(cell, alter.On("c", "see"), roomy).err)
+			seen[i] = contents(t, cell)
+		}
+		if !reflect.DeepEqual(seen[0], seen[1]) {
+			t.Errorf("%s: %+v, decoded anew %+v", change, seen[0], seen[1])
+		}
+	}
+}
+
+// secretive has a field that is not encoded.
+type secretive struct {
+	Open   int
+	hidden int
+}
+
+func TestUnexportedFieldsNeverLast(t *testing.T) {
+	secrets := functions.NewType[secretive]("test/secretive")
+	make_ := functions.Create(secrets, "make", func(_ *functions.Ctx, s *secretive, _ int) error { s.hidden = 1; return nil })
+	count := functions.Update(secrets, "count", func(_ *functions.Ctx, s *secretive, _ int) error {
+		s.hidden++
+		s.Open = s.hidden
+		return nil
+	})
+	open := functions.View(secrets, "open", func(_ *functions.Ctx, s secretive) (int, error) { return s.Open, nil })
+	cell := newCell(secrets)
+	must(t, run(cell, make_.On("s", 0), roomy).err)
+	for range 2 {
+		must(t, run(cell, count.On("s", 0), roomy).err)
+		var got int
+		if must(t, run(cell, open.On("s").Into(&got), roomy).err); got != 1 {
+			t.Errorf("the hidden field was %d before, want 0 as after a restart", got-1)
+		}
+	}
+}
+
+// A state that could not be read back is refused when it is made, not found broken after a restart.
+func TestStateThatDoesNotReadBackIsRefused(t *testing.T) {
+	cell := newCell(chests)
+	must(t, run(cell, fill.On("c", fullChest()), roomy).err)
+	before := cell.Image()
+	alters["deep"] = func(c *chest) error {
+		for range 100 {
+			c.Next = &chest{Next: c.Next}
+		}
+		return nil
+	}
+	err := run(cell, alter.On("c", "deep"), roomy).err
+	if err == nil {
+		cell.Restore(cell.Image())
+		t.Errorf("accepted; decoded anew: %v", run(cell, peek.On("c").Into(new(chest)), roomy).err)
+	}
+	wantErr(t, err, functions.ErrBadState)
+	same(t, cell, before)
+
+	type odd struct{ Error error }
+	odds := functions.NewType[odd]("test/odd")
+	make_ := functions.Create(odds, "make", func(_ *functions.Ctx, o *odd, _ int) error { o.Error = errors.New("x"); return nil })
+	wantErr(t, run(newCell(odds), make_.On("o", 0), roomy).err, functions.ErrBadState)
+}
+
+// touchy panics where user code hides: in its codec methods.
+type touchy struct{ N int }
+
+func (touchy) MarshalCBOR() ([]byte, error) { panic("touchy") }
+func (*touchy) UnmarshalCBOR([]byte) error  { panic("touchy") }
+
+func TestPanicInACodecMethodIsAFailure(t *testing.T) {
+	type wrapper struct{ T *touchy }
+	wrappers := functions.NewType[wrapper]("test/touchy")
+	set := functions.Update(wrappers, "set", func(_ *functions.Ctx, w *wrapper, _ int) error { w.T = &touchy{}; return nil })
+	for name, image := range map[string]functions.Image{
+		"encode": {Exists: true, Bytes: []byte{0xa0}},
+		"decode": {Exists: true, Bytes: []byte{0xa1, 0x61, 'T', 0x01}},
+	} {
+		cell := newCell(wrappers)
+		cell.Restore(image)
+		if err := run(cell, set.On("w", 0), roomy).err; !errors.Is(err, functions.ErrPanic) {
+			t.Errorf("%s: %v", name, err)
+		}
+		same(t, cell, image)
+	}
+}
+
+func TestTimesKeepNanoseconds(t *testing.T) {
+	at := time.Date(2026, 1, 2, 3, 4, 5, 678901234, time.FixedZone("", 3600))
+	data, err := functions.Encode(at)
+	must(t, err)
+	var back time.Time
+	must(t, functions.Decode(data, &back))
+	if !back.Equal(at) {
+		t.Errorf("%v became %v", at, back)
+	}
+}

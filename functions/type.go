@@ -1,0 +1,162 @@
+package functions
+
+import (
+	"errors"
+	"fmt"
+	"reflect"
+)
+
+// Limits of names and ids, in bytes.
+const (
+	// MaxName bounds the name of a type, operation, coordinator function or egress.
+	MaxName = 128
+	// MaxID bounds the id of an instance and of a request.
+	MaxID = 512
+)
+
+// Type is a function type: a named kind of instance whose state is an S. Make it once, at package level, with [NewType], and
+// hand it to engine.Open. The state is encoded as CBOR after every operation that changes it, so only exported fields last.
+type Type[S any] struct{ info *TypeInfo }
+
+// NewType makes a function type. The name is part of every stored row: it must not change while data exists. By convention
+// it is "package/kind". A bad name (empty, longer than [MaxName], with a zero byte) is an error at engine.Open.
+func NewType[S any](name string) *Type[S] {
+	info := &TypeInfo{
+		Name:     name,
+		newState: func() any { return new(S) },
+		flat:     isFlat(reflect.TypeFor[S]()),
+		faithful: isFaithful(reflect.TypeFor[S]()),
+	}
+	t := &Type[S]{info: info}
+	info.exists = info.add("concordat.exists", KindProbe, func(_ *Ctx, c *Cell, _ []byte) ([]byte, error) {
+		return Encode(c.Exists)
+	})
+	return t
+}
+
+// Definition implements [Part].
+func (t *Type[S]) Definition() Definition { return t.info }
+
+// Part is what a program hands to engine.Open: a [Type] or a coordinator function.
+type Part interface{ Definition() Definition }
+
+// Definition is the description behind a [Part]. Programs have no use for it.
+type Definition interface {
+	DefinedName() string
+	Validate() error
+}
+
+// DefinedName implements [Definition].
+func (t *TypeInfo) DefinedName() string { return t.Name }
+
+// Exists asks whether the instance exists. It never fails; in a transaction it locks the answer, also an absence.
+func (t *Type[S]) Exists(id string) Query[bool] {
+	return Query[bool]{call: Call{op: t.info.exists, id: id}}
+}
+
+// OnFailure sets the handler for the failure of a message that nobody waits for: a [Ctx.Send] whose operation on an instance
+// of this type failed. The handler runs in the place of the operation; it can send and emit, but the instance stays as it
+// was. An error or a panic of the handler drops its effects. Without a handler such a failure is logged.
+func OnFailure[S any](t *Type[S], handle func(ctx *Ctx, failed Failed) error) {
+	t.info.onFailure = handle
+}
+
+// Failed is a message whose operation failed, as the handler set with [OnFailure] gets it.
+type Failed struct {
+	Operation string // the operation's name
+	Arg       []byte // its argument as encoded; see [Decode]
+	Err       error  // the failure; errors.Is works
+}
+
+// Kind is what an operation does to its instance.
+type Kind uint8
+
+// The kinds of operations. All but KindView and KindProbe take the exclusive lock.
+const (
+	KindView   Kind = iota + 1 // reads an instance that exists
+	KindProbe                  // reads, whether the instance exists or not
+	KindUpdate                 // changes an instance that exists
+	KindCreate                 // makes an instance that does not exist
+	KindDelete                 // removes an instance that exists
+)
+
+// Reads reports whether operations of this kind leave the state alone and can share their lock.
+func (k Kind) Reads() bool { return k == KindView || k == KindProbe }
+
+// TypeInfo describes a type to the engine. Programs have no use for it.
+type TypeInfo struct {
+	Name string
+
+	newState  func() any
+	flat      bool // a shallow copy shares nothing that can be written
+	faithful  bool // the decoded value is the same as before it was encoded
+	ops       []*Operation
+	exists    *Operation
+	onFailure func(ctx *Ctx, failed Failed) error
+}
+
+// Operation describes an operation to the engine. Programs have no use for it.
+type Operation struct {
+	Type *TypeInfo
+	Name string
+	Kind Kind
+
+	fixed bool // arguments have a fixed size and are handed on as they are
+	body  func(ctx *Ctx, cell *Cell, arg []byte) ([]byte, error)
+}
+
+// FullName is the type's name, a dot and the operation's name.
+func (o *Operation) FullName() string { return o.Type.Name + "." + o.Name }
+
+// Operations lists the type's operations in the order in which they were made.
+func (t *TypeInfo) Operations() []*Operation { return t.ops }
+
+// Handler returns what [OnFailure] set, or nil.
+func (t *TypeInfo) Handler() func(*Ctx, Failed) error { return t.onFailure }
+
+func (t *TypeInfo) add(name string, kind Kind, body func(*Ctx, *Cell, []byte) ([]byte, error)) *Operation {
+	op := &Operation{Type: t, Name: name, Kind: kind, body: body}
+	t.ops = append(t.ops, op)
+	return op
+}
+
+// Validate reports bad and duplicate names.
+func (t *TypeInfo) Validate() error {
+	errs := []error{CheckName("type", t.Name)}
+	seen := make(map[string]bool, len(t.ops))
+	for _, op := range t.ops {
+		errs = append(errs, CheckName("operation of "+t.Name, op.Name))
+		if seen[op.Name] {
+			errs = append(errs, fmt.Errorf("functions: type %q has two operations named %q", t.Name, op.Name))
+		}
+		seen[op.Name] = true
+	}
+	return errors.Join(errs...)
+}
+
+// CheckName reports what is wrong with the name of a type, operation, coordinator function or egress, or nil.
+func CheckName(what, name string) error {
+	switch {
+	case name == "":
+		return fmt.Errorf("functions: the name of a %s is empty", what)
+	case len(name) > MaxName:
+		return fmt.Errorf("functions: the name of a %s has %d bytes, at most %d; it begins with %.20q", what, len(name), MaxName, name)
+	}
+	for i := range len(name) {
+		if name[i] == 0 {
+			return fmt.Errorf("functions: the name of a %s has a zero byte: %q", what, name)
+		}
+	}
+	return nil
+}
+
+// CheckID reports what is wrong with the id of an instance or a request, or nil.
+func CheckID(what, id string) error {
+	switch {
+	case id == "":
+		return fmt.Errorf("%w: the id of a %s is empty", ErrBadCall, what)
+	case len(id) > MaxID:
+		return fmt.Errorf("%w: the id of a %s has %d bytes, at most %d; it begins with %.20q", ErrTooLarge, what, len(id), MaxID, id)
+	}
+	return nil
+}

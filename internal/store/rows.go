@@ -1,0 +1,97 @@
+package store
+
+import (
+	"encoding/binary"
+	"fmt"
+)
+
+// Every row of a shard begins with the shard's number (two bytes, big-endian) and the row's kind, so that a shard can be moved
+// as one range. Rows of the whole node are under the last shard number, which no shard has.
+//
+//	shard 'i' type 0 id           instance state
+//	shard 'o' request id          request outcome
+//	shard 't' due seq             timer
+//	shard 'm' seq                 carried message
+//	shard 'c' id                  coordinator record: a saga's journal, a transaction's input
+//	node  'w'                     watermark: sealed epochs and counters
+//	node  'f'                     format of the directory
+//	node  'e' egress 0 seq        record for an egress
+//	node  'p' ingress             position of an ingress
+const (
+	KindInstance    byte = 'i'
+	KindOutcome     byte = 'o'
+	KindTimer       byte = 't'
+	KindMessage     byte = 'm'
+	KindCoordinator byte = 'c'
+	KindWatermark   byte = 'w'
+	KindFormat      byte = 'f'
+	KindEgress      byte = 'e'
+	KindIngress     byte = 'p'
+)
+
+// NodeShard is the shard number under which the rows of the whole node are.
+const NodeShard uint16 = 0xffff
+
+// MaxShards is the largest number of shards.
+const MaxShards = 1 << 12
+
+// Prefix appends the common start of a shard's rows of a kind.
+func Prefix(key []byte, shard uint16, kind byte) []byte {
+	return append(binary.BigEndian.AppendUint16(key, shard), kind)
+}
+
+// Upper returns the first key behind all keys with this prefix.
+func Upper(prefix []byte) []byte {
+	upper := append([]byte(nil), prefix...)
+	for i := len(upper) - 1; i >= 0; i-- {
+		if upper[i]++; upper[i] != 0 {
+			return upper[:i+1]
+		}
+	}
+	return nil
+}
+
+// InstanceKey appends the key of an instance's state.
+func InstanceKey(key []byte, shard uint16, typeName, id string) []byte {
+	key = Prefix(key, shard, KindInstance)
+	key = append(key, typeName...)
+	key = append(key, 0)
+	return append(key, id...)
+}
+
+// OutcomeKey appends the key of a request's outcome.
+func OutcomeKey(key []byte, shard uint16, requestID string) []byte {
+	return append(Prefix(key, shard, KindOutcome), requestID...)
+}
+
+// TimerKey appends the key of a timer. Due is in Unix nanoseconds; timers sort by it.
+func TimerKey(key []byte, shard uint16, due int64, seq uint64) []byte {
+	key = Prefix(key, shard, KindTimer)
+	key = binary.BigEndian.AppendUint64(key, uint64(due))
+	return binary.BigEndian.AppendUint64(key, seq)
+}
+
+// NumberedKey appends the key of a carried message or a coordinator record.
+func NumberedKey(key []byte, shard uint16, kind byte, number uint64) []byte {
+	return binary.BigEndian.AppendUint64(Prefix(key, shard, kind), number)
+}
+
+// Number reads the number at the end of a key made with NumberedKey, TimerKey or EgressKey.
+func Number(key []byte) (uint64, error) {
+	if len(key) < 8 {
+		return 0, fmt.Errorf("store: key %q is too short for its kind", key)
+	}
+	return binary.BigEndian.Uint64(key[len(key)-8:]), nil
+}
+
+// EgressKey appends the key of a record for an egress.
+func EgressKey(key []byte, egress string, seq uint64) []byte {
+	key = append(Prefix(key, NodeShard, KindEgress), egress...)
+	key = append(key, 0)
+	return binary.BigEndian.AppendUint64(key, seq)
+}
+
+// IngressKey appends the key of an ingress's position.
+func IngressKey(key []byte, ingress string) []byte {
+	return append(Prefix(key, NodeShard, KindIngress), ingress...)
+}

@@ -1,0 +1,254 @@
+// Package store keeps the engine's rows in Pebble: it opens a directory with the options that Concordat needs, reads rows,
+// and seals a [Batch] of them with one sync. The keys of the rows are in rows.go.
+package store
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/bloom"
+	"github.com/cockroachdb/pebble/v2/vfs"
+)
+
+// ErrInUse: the directory is open in another process, or twice in this one.
+var ErrInUse = errors.New("store: the directory is in use by another engine")
+
+// Options say how a store is opened.
+type Options struct {
+	// Dir is the directory; it is made if it is missing.
+	Dir string
+	// FS is the file system. Default: the operating system's.
+	FS vfs.FS
+	// CacheBytes bounds Pebble's block cache. Default 64 MiB.
+	CacheBytes int64
+	// MemTableBytes is the size of a memtable. Default 16 MiB, which stays in the processor's cache. Two may exist at a time.
+	MemTableBytes uint64
+	// Logger takes what Pebble has to say of errors. Default: slog.Default().
+	Logger *slog.Logger
+	// Fatal is called with the first error after which nothing may be acknowledged any more, such as a failed sync. It must
+	// end the process: if it returns, its caller blocks for ever. Required.
+	Fatal func(error)
+}
+
+func (o Options) withDefaults() Options {
+	if o.FS == nil {
+		o.FS = vfs.Default
+	}
+	if o.CacheBytes == 0 {
+		o.CacheBytes = 64 << 20
+	}
+	if o.MemTableBytes == 0 {
+		o.MemTableBytes = 16 << 20
+	}
+	if o.Logger == nil {
+		o.Logger = slog.Default()
+	}
+	return o
+}
+
+// Store is an open directory of rows.
+type Store struct {
+	db   *pebble.DB
+	lock *pebble.Lock
+	fs   vfs.FS
+	dir  string
+}
+
+// Open opens or makes the directory. A directory that is in use is [ErrInUse]; a damaged file is an error.
+func Open(o Options) (*Store, error) {
+	o = o.withDefaults()
+	if err := makeDir(o.FS, o.Dir); err != nil {
+		return nil, fmt.Errorf("store: make %s: %w", o.Dir, err)
+	}
+	if o.FS == vfs.Default { // one name for a directory: Pebble's lock holds within a process only for the same name
+		if dir, err := filepath.Abs(o.Dir); err == nil {
+			o.Dir = dir
+		}
+		if dir, err := filepath.EvalSymlinks(o.Dir); err == nil {
+			o.Dir = dir
+		}
+	}
+	lock, err := pebble.LockDirectory(o.Dir, o.FS)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %s: %w", ErrInUse, o.Dir, err)
+	}
+	cache := pebble.NewCache(o.CacheBytes)
+	defer cache.Unref()
+	options := &pebble.Options{
+		FS:                    o.FS,
+		Lock:                  lock,
+		Cache:                 cache,
+		MemTableSize:          o.MemTableBytes,
+		FormatMajorVersion:    pebble.FormatNewest, // older ones can lose synced log records to one flipped bit without an error
+		MaxOpenFiles:          1024,
+		L0CompactionThreshold: 8,
+		L0StopWritesThreshold: 32,
+		Logger:                logger{o.Logger, o.Fatal},
+		// By default this ends the process. But whoever reads what is damaged gets an error, and knows better what it means.
+		EventListener: &pebble.EventListener{DataCorruption: func(info pebble.DataCorruptionInfo) {
+			o.Logger.Error("a file is damaged", "file", info.Path, "error", info.Details)
+		}},
+	}
+	for i := range options.Levels {
+		options.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
+	}
+	db, err := openNewest(o.Dir, options)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("store: open %s: %w", o.Dir, err), lock.Close())
+	}
+	return &Store{db: db, lock: lock, fs: o.FS, dir: o.Dir}, nil
+}
+
+// openNewest opens a directory at options.FormatMajorVersion, its log included. Pebble makes the log that it is going to write
+// before it raises the format of a directory that is new or older, so it is the second opening that has a log of the new format.
+func openNewest(dir string, options *pebble.Options) (*pebble.DB, error) {
+	before, err := pebble.Peek(dir, options.FS)
+	if err != nil {
+		return nil, err
+	}
+	db, err := pebble.Open(dir, options)
+	if err != nil || (before.Exists && before.FormatMajorVersion >= options.FormatMajorVersion) {
+		return db, err
+	}
+	if err := db.Close(); err != nil {
+		return nil, err
+	}
+	return pebble.Open(dir, options)
+}
+
+// makeDir makes a directory and those above it that are missing, and syncs what holds their names: without that, a power failure
+// takes a new directory with all that was sealed in it. Pebble does the same for its directory, but to lock it, it has to be
+// there before Pebble looks.
+func makeDir(fs vfs.FS, dir string) error {
+	var parents []string
+	for parent := fs.PathDir(dir); ; parent = fs.PathDir(parent) {
+		parents = append(parents, parent)
+		if _, err := fs.Stat(parent); err == nil || parent == fs.PathDir(parent) {
+			break
+		}
+	}
+	if err := fs.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	for _, parent := range parents {
+		d, err := fs.OpenDir(parent)
+		if err != nil {
+			return err
+		}
+		if err := errors.Join(d.Sync(), d.Close()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Flush moves all rows from the log into tables, so that the log is empty. Damage to a table is always noticed. Damage to the last
+// 32 KiB of a log is not: it looks like a write that a crash cut short, and Pebble drops it and what is behind it.
+func (s *Store) Flush() error { return s.db.Flush() }
+
+// Close closes the store. All batches and iterations must be over.
+func (s *Store) Close() error {
+	return errors.Join(s.db.Close(), s.lock.Close())
+}
+
+// Get reads a row. The value is the caller's.
+func (s *Store) Get(key []byte) (value []byte, found bool, err error) {
+	data, closer, err := s.db.Get(key)
+	if errors.Is(err, pebble.ErrNotFound) {
+		return nil, false, nil
+	}
+	if err != nil {
+		return nil, false, fmt.Errorf("store: read %q: %w", key, err)
+	}
+	value = append(make([]byte, 0, len(data)), data...)
+	return value, true, closer.Close()
+}
+
+// Scan calls visit with each row from lower (included) to upper (excluded) in order, until it returns an error. Key and value
+// are valid during the call only.
+func (s *Store) Scan(lower, upper []byte, visit func(key, value []byte) error) error {
+	it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: lower, UpperBound: upper})
+	if err != nil {
+		return fmt.Errorf("store: scan: %w", err)
+	}
+	for ok := it.First(); ok; ok = it.Next() {
+		value, err := it.ValueAndErr()
+		if err == nil {
+			err = visit(it.Key(), value)
+		}
+		if err != nil {
+			return errors.Join(err, it.Close())
+		}
+	}
+	return errors.Join(it.Error(), it.Close())
+}
+
+// FreeBytes is the space left on the file system, and whether that is known.
+func (s *Store) FreeBytes() (uint64, bool) {
+	usage, err := s.fs.GetDiskUsage(s.dir)
+	return usage.AvailBytes, err == nil
+}
+
+// Batch collects rows that are sealed together.
+type Batch struct{ b *pebble.Batch }
+
+// NewBatch makes an empty batch. It must be sealed or closed.
+func (s *Store) NewBatch() Batch { return Batch{s.db.NewBatch()} }
+
+// Set writes a row. It copies key and value.
+func (b Batch) Set(key, value []byte) { must(b.b.Set(key, value, nil)) }
+
+// SetDeferred makes room for a row of these lengths and lets fill write key and value in place.
+func (b Batch) SetDeferred(keyLen, valueLen int, fill func(key, value []byte)) {
+	op := b.b.SetDeferred(keyLen, valueLen)
+	fill(op.Key, op.Value)
+	must(op.Finish())
+}
+
+// Delete removes a row.
+func (b Batch) Delete(key []byte) { must(b.b.Delete(key, nil)) }
+
+// DeleteRange removes the rows from lower (included) to upper (excluded).
+func (b Batch) DeleteRange(lower, upper []byte) { must(b.b.DeleteRange(lower, upper, nil)) }
+
+// Close drops the batch.
+func (b Batch) Close() error { return b.b.Close() }
+
+// Len is the batch's size in bytes.
+func (b Batch) Len() int { return b.b.Len() }
+
+// Count is the number of rows in the batch.
+func (b Batch) Count() int { return int(b.b.Count()) }
+
+// Seal writes the batch and syncs it, and closes it. When it returns nil the rows are durable, all of them; after an error
+// none may be relied on, and the process must end.
+func (b Batch) Seal() error {
+	return errors.Join(b.b.Commit(pebble.Sync), b.b.Close())
+}
+
+// must panics on an error that an unindexed batch in memory can not have.
+func must(err error) {
+	if err != nil {
+		panic("store: adding to a batch never fails: " + err.Error())
+	}
+}
+
+// logger passes Pebble's messages on and never lets Fatalf return.
+type logger struct {
+	log   *slog.Logger
+	fatal func(error)
+}
+
+func (l logger) Infof(string, ...any) {}
+
+func (l logger) Errorf(format string, args ...any) {
+	l.log.Error("pebble: " + fmt.Sprintf(format, args...))
+}
+
+func (l logger) Fatalf(format string, args ...any) {
+	l.fatal(fmt.Errorf("pebble: "+format, args...))
+	select {}
+}

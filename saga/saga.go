@@ -1,0 +1,141 @@
+// Package saga is the saga protocol: steps that are visible at once, and compensations that undo them in reverse order.
+//
+// A saga is a coordinator function made with [New]. Each step that it makes through its [Run] is an ordinary operation, done
+// exactly once. When the function returns nil the saga is done; on an error the steps that succeeded are compensated, the last
+// first. A compensation that keeps failing leaves the saga stuck: it stands in a list until a person retries it, skips the step
+// or marks the saga done.
+//
+// The [Coordinator] is a pure machine over the saga's [Journal]: an event in, actions out. Package engine carries the messages.
+//
+// Start reading at coordinator.go, whose comment has the protocol's steps and invariants. The idea of a saga is Garcia-Molina
+// and Salem's ("Sagas", SIGMOD 1987).
+package saga
+
+import (
+	"time"
+
+	"github.com/concordat-dev/concordat/coordinator"
+	"github.com/concordat-dev/concordat/functions"
+)
+
+// Failures that sagas end with, or report.
+const (
+	// ErrStuck: a compensation failed in all its tries. The saga is neither done nor undone: it is listed until somebody
+	// decides. Asking again under the same request id tells what became of it.
+	ErrStuck functions.Failure = "concordat: saga is stuck in a compensation"
+	// ErrCancelled: the saga was cancelled; its steps are compensated.
+	ErrCancelled functions.Failure = "concordat: saga was cancelled"
+	// ErrDiverged: after a restart the saga's function made other calls than its journal records. Its steps are compensated.
+	ErrDiverged functions.Failure = "concordat: saga diverged from its journal"
+)
+
+// NoUndo is the compensation of a step that needs none.
+var NoUndo functions.Call
+
+// Step is a step of [Run.All]: a call and its compensation, which is [NoUndo] if it needs none.
+type Step struct{ Do, Undo functions.Call }
+
+// Saga is a saga with input A.
+type Saga[A any] struct{ function *coordinator.Function }
+
+// New makes a saga. After a restart the body is run again and gets the recorded results of its steps, so it must make the same
+// calls for the same input and results: no clock, no random numbers, no I/O. A body that does not is stopped with
+// [ErrDiverged]. If it returns an error, the steps that succeeded are compensated and the error is the saga's failure.
+func New[A any](name string, body func(s *Run, input A) error) *Saga[A] {
+	return &Saga[A]{newFunction(name, func(s *Run, input A) ([]byte, error) { return nil, body(s, input) })}
+}
+
+// Definition implements functions.Part.
+func (s *Saga[A]) Definition() functions.Definition { return s.function }
+
+// With makes the start of the saga with this input.
+func (s *Saga[A]) With(input A) coordinator.Start { return coordinator.NewStart(s.function, input) }
+
+// As makes the start of the saga with a request id; see functions.Call.As.
+func (s *Saga[A]) As(requestID string, input A) functions.Identified {
+	return s.With(input).As(requestID)
+}
+
+// SagaReturning is a [Saga] that returns an R.
+type SagaReturning[A, R any] struct{ function *coordinator.Function }
+
+// NewReturning is [New] for a saga with a result.
+func NewReturning[A, R any](name string, body func(s *Run, input A) (R, error)) *SagaReturning[A, R] {
+	return &SagaReturning[A, R]{newFunction(name, func(s *Run, input A) ([]byte, error) {
+		result, err := body(s, input)
+		if err != nil {
+			return nil, err
+		}
+		return functions.Encode(result)
+	})}
+}
+
+// Definition implements functions.Part.
+func (s *SagaReturning[A, R]) Definition() functions.Definition { return s.function }
+
+// With makes the start of the saga with this input.
+func (s *SagaReturning[A, R]) With(input A) coordinator.StartReturning[R] {
+	return coordinator.NewStartReturning[R](coordinator.NewStart(s.function, input))
+}
+
+func newFunction[A any](name string, body func(s *Run, input A) ([]byte, error)) *coordinator.Function {
+	return &coordinator.Function{
+		Name:     name,
+		ByValue:  functions.IsFaithful[A](),
+		Protocol: coordinator.Saga,
+		Body: func(r *coordinator.Routine, data []byte) ([]byte, error) {
+			input, err := coordinator.Input[A](r, data)
+			if err != nil {
+				return nil, err
+			}
+			return body(&Run{r}, input)
+		},
+	}
+}
+
+// Run is a running saga, for its body only.
+type Run struct{ routine *coordinator.Routine }
+
+// Do makes a step and waits for it. If the saga fails later, undo compensates it; a step without compensation says so with
+// [NoUndo]. A step that fails has no effect and is not compensated; the body may go on and try something else.
+func (s *Run) Do(step, undo functions.Call) error {
+	return s.routine.IssueOne(newStep(step, undo))
+}
+
+// All makes several steps at once and waits for all of them; their compensations run at once too. It returns the first
+// failure; steps that succeeded beside it are compensated if the saga fails.
+func (s *Run) All(steps ...Step) error {
+	issued := s.routine.Steps(len(steps))
+	for i, step := range steps {
+		issued[i] = newStep(step.Do, step.Undo)
+	}
+	return s.routine.IssueAll(issued)
+}
+
+// Ask asks a question and waits for the answer. Others may change it right after.
+func Ask[R any](s *Run, q functions.Query[R]) (answer R, err error) {
+	err = s.Do(q.Into(&answer), NoUndo)
+	return answer, err
+}
+
+// Sleep waits until d has passed on the wall clock, also over restarts. It returns an error only if the saga is over its limits.
+func (s *Run) Sleep(d time.Duration) error {
+	steps := s.routine.Steps(1)
+	steps[0].Sleep = max(d, 1)
+	s.routine.Issue(steps)
+	return steps[0].Err
+}
+
+// OnSuccess attaches effects (calls and starts to send, records to emit) that happen if and only if the saga succeeds.
+func (s *Run) OnSuccess(effects ...functions.Effect) { s.routine.AddSuccess(effects...) }
+
+// OnFailure attaches effects that happen if and only if the saga fails, once its steps are compensated.
+func (s *Run) OnFailure(effects ...functions.Effect) { s.routine.AddFailure(effects...) }
+
+func newStep(step, undo functions.Call) coordinator.Step {
+	issued := coordinator.Step{Call: step.Envelope()}
+	if !undo.IsZero() {
+		issued.Undo, issued.HasUndo = undo.Envelope(), true
+	}
+	return issued
+}

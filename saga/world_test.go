@@ -1,0 +1,293 @@
+package saga_test
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/concordat-dev/concordat/coordinator"
+	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/saga"
+)
+
+// world is a few accounts, one saga, and a clock. It does what an engine does, without disk and threads. What an event changes, in
+// the accounts and in the journal, is written at once and together, and a crash goes back to what was written.
+type world struct {
+	disk   disk
+	writes []disk // after each event
+
+	machine *saga.Coordinator
+	routine *coordinator.Routine
+	script  *script
+	tries   int
+	unknown map[string]bool // operations that this program does not know
+	now     time.Duration
+	pending []saga.Action // what the saga asked for and has no answer yet
+	trace   strings.Builder
+}
+
+// disk is what outlives a crash.
+type disk struct {
+	accounts map[string]functions.Image
+	done     map[string]int // how often each step and each compensation succeeded, e.g. "2" and "undo 2"
+	faults   map[string]int // how often a call is still to fail, e.g. "credit b"
+	order    []string       // the keys of done, in order of time
+	emitted  []string
+	journal  []byte
+}
+
+func (d disk) clone() disk {
+	return disk{maps.Clone(d.accounts), maps.Clone(d.done), maps.Clone(d.faults), slices.Clone(d.order), slices.Clone(d.emitted), slices.Clone(d.journal)}
+}
+
+func newWorld(tries int) *world {
+	w := &world{tries: tries, unknown: map[string]bool{}}
+	w.disk = disk{accounts: map[string]functions.Image{}, done: map[string]int{}, faults: map[string]int{}}
+	return w
+}
+
+func (w *world) set(id string, n int64) {
+	data, err := functions.Encode(account{n})
+	if err != nil {
+		panic(err)
+	}
+	w.disk.accounts[id] = functions.Image{Exists: true, Bytes: data}
+}
+
+func (w *world) tell(format string, args ...any) { fmt.Fprintf(&w.trace, format+"\n", args...) }
+
+// Operation implements functions.Resolver.
+func (w *world) Operation(_, name string) (*functions.Operation, bool) {
+	for _, op := range accounts.Definition().(*functions.TypeInfo).Operations() {
+		if op.Name == name && !w.unknown[name] {
+			return op, true
+		}
+	}
+	return nil, false
+}
+
+// begin starts a saga, or goes on with one from its journal.
+func (w *world) begin(body []string, j saga.Journal) {
+	w.script = &script{lines: body, log: func(text string) { w.tell("  %s", text) }}
+	w.machine, w.routine = new(saga.Coordinator), coordinator.NewRoutine()
+	w.machine.Init(j, w.tries)
+	w.act(w.machine.Begin(nil))
+}
+
+// act carries out actions, and writes.
+func (w *world) act(acts []saga.Action) {
+	for i := 0; i < len(acts); i++ {
+		switch a := acts[i]; a.Kind {
+		case saga.ActRun:
+			w.tell("  run")
+			body := saga.New("script", func(r *saga.Run, _ int) error { return w.script.run(r) })
+			w.routine.Begin(body.Definition().(*coordinator.Function), []byte{0}, 1)
+			acts = w.resume(acts)
+		case saga.ActResume:
+			acts = w.resume(acts)
+		case saga.ActStop:
+			w.tell("  stop")
+			w.routine.Stop()
+			w.machine.Effects = w.routine.OnFailure
+		case saga.ActReport:
+			_, err := w.machine.Outcome()
+			w.tell("  stuck: %v", err)
+		case saga.ActFinish:
+			w.finish()
+		default:
+			w.tell("  %s", w.describe(a))
+			w.pending = append(w.pending, a)
+		}
+	}
+	w.write()
+}
+
+func (w *world) resume(acts []saga.Action) []saga.Action {
+	if !w.routine.Resume() {
+		return w.machine.Issue(w.routine.Issued(), w.clock(), acts)
+	}
+	w.tell("  the body returns %v", w.routine.Err)
+	effects := w.routine.OnSuccess
+	if w.routine.Err != nil {
+		effects = w.routine.OnFailure
+	}
+	acts = w.machine.Returned(w.routine.Result, w.routine.Err, effects, acts)
+	if w.machine.Phase != saga.Done {
+		w.machine.Effects = w.routine.OnFailure
+	}
+	return acts
+}
+
+func (w *world) finish() {
+	_, err := w.machine.Outcome()
+	w.tell("  %v: %v", w.machine.Phase, err)
+	for _, e := range w.machine.Effects.Emits {
+		var n int64
+		_ = functions.Decode(e.Value, &n)
+		w.tell("  emits %s=%d", e.Key, n)
+		w.disk.emitted = append(w.disk.emitted, fmt.Sprintf("%s=%d", e.Key, n))
+	}
+	w.routine.Close()
+}
+
+func (w *world) clock() time.Time { return time.Unix(0, 0).Add(w.now) }
+
+// write makes what has happened last.
+func (w *world) write() {
+	data, err := w.machine.Marshal()
+	if err != nil {
+		panic(err)
+	}
+	w.disk.journal = data
+	w.writes = append(w.writes, w.disk.clone())
+}
+
+// crash drops all that is not written, and goes on from what was written after the n-th event; the body may be another.
+func (w *world) crash(n int, body []string) error {
+	w.routine.Close()
+	w.disk, w.writes, w.pending = w.writes[n].clone(), w.writes[:n], nil
+	j, err := saga.UnmarshalJournal(w.disk.journal, w)
+	if err != nil {
+		return err
+	}
+	w.begin(body, j)
+	return nil
+}
+
+func (w *world) describe(a saga.Action) string {
+	switch a.Kind {
+	case saga.ActSleep:
+		return fmt.Sprintf("%d: sleep until %v", a.Entry+1, time.Duration(a.Due))
+	case saga.ActBackOff:
+		return fmt.Sprintf("back off until %v", time.Duration(a.Due))
+	}
+	return fmt.Sprintf("%d: %v %s", a.Entry+1, a.Kind, show(w.envelope(a)))
+}
+
+func (w *world) envelope(a saga.Action) functions.Envelope {
+	if a.Kind == saga.ActUndo {
+		return w.machine.Entries[a.Entry].Step.Undo
+	}
+	return w.machine.Entries[a.Entry].Step.Call
+}
+
+func show(env functions.Envelope) string {
+	text := env.Op.Name + " " + env.ID
+	var n int64
+	if functions.Decode(env.Encoded(), &n) == nil {
+		text += fmt.Sprint(" ", n)
+	}
+	return text
+}
+
+// answer answers the i-th of what is pending.
+func (w *world) answer(i int) {
+	a := w.pending[i]
+	w.pending = slices.Delete(w.pending, i, i+1)
+	switch a.Kind {
+	case saga.ActSleep:
+		w.tell("%d: wakes at %v", a.Entry+1, w.now)
+		w.act(w.machine.Reply(a.Entry, nil, nil, nil))
+	case saga.ActBackOff:
+		w.tell("backed off until %v", w.now)
+		w.act(w.machine.Wake(nil))
+	case saga.ActCall:
+		result, err := w.call(a, fmt.Sprint(a.Entry+1))
+		w.act(w.machine.Reply(a.Entry, result, err, nil))
+	case saga.ActUndo:
+		_, err := w.call(a, fmt.Sprint("undo ", a.Entry+1))
+		w.act(w.machine.UndoReply(a.Entry, err, w.clock(), nil))
+	}
+}
+
+// call runs a step or a compensation.
+func (w *world) call(a saga.Action, key string) ([]byte, error) {
+	env := w.envelope(a)
+	text := show(env)
+	result, err := w.run(env)
+	if err != nil {
+		w.tell("%d: %s: no, %v", a.Entry+1, text, err)
+		return nil, functions.DecodeFailure(functions.EncodeFailure(err))
+	}
+	w.disk.done[key]++
+	w.disk.order = append(w.disk.order, key)
+	w.tell("%d: %s: yes", a.Entry+1, text)
+	return result, nil
+}
+
+func (w *world) run(env functions.Envelope) ([]byte, error) {
+	if env.Err != nil {
+		return nil, env.Err
+	}
+	if fault := env.Op.Name + " " + env.ID; w.disk.faults[fault] > 0 {
+		w.disk.faults[fault]--
+		return nil, errFaulty
+	}
+	cell := functions.Cell{Type: accounts.Definition().(*functions.TypeInfo)}
+	cell.Restore(w.disk.accounts[env.ID])
+	var effects functions.Effects
+	ctx := functions.NewCtx(functions.Address{ID: env.ID}, w.clock(), new(uint64), &effects)
+	result, err := cell.Run(env.Op, &ctx, env.Encoded(), 1000)
+	w.disk.accounts[env.ID] = cell.Image()
+	return result, err
+}
+
+// quiet answers all calls, the oldest first.
+func (w *world) quiet() {
+	for {
+		i := slices.IndexFunc(w.pending, func(a saga.Action) bool { return a.Kind == saga.ActCall || a.Kind == saga.ActUndo })
+		if i < 0 {
+			return
+		}
+		w.answer(i)
+	}
+}
+
+// advance lets time pass, and fires what is due.
+func (w *world) advance(to time.Duration) {
+	w.now = max(w.now, to)
+	for {
+		i := slices.IndexFunc(w.pending, func(a saga.Action) bool { return a.Due != 0 && time.Duration(a.Due) <= w.now })
+		if i < 0 {
+			return
+		}
+		w.answer(i)
+	}
+}
+
+// finishAll answers calls and lets time pass until nothing is left to do.
+func (w *world) finishAll() {
+	for w.quiet(); len(w.pending) > 0; w.quiet() {
+		next := w.pending[0].Due
+		for _, a := range w.pending {
+			next = min(next, a.Due)
+		}
+		w.advance(time.Duration(next))
+	}
+}
+
+func (w *world) over() bool { return w.machine.Phase == saga.Done || w.machine.Phase == saga.Undone }
+
+// result is all that a user can see of a saga in the end.
+func (w *world) result() string {
+	_, err := w.machine.Outcome()
+	text := fmt.Sprintf("%v: %v", w.machine.Phase, err)
+	for _, id := range slices.Sorted(maps.Keys(w.disk.accounts)) {
+		text += fmt.Sprintf("; %s %d", id, w.balance(id))
+	}
+	text += fmt.Sprintf("; did %s", strings.Join(w.disk.order, ", "))
+	if len(w.disk.emitted) > 0 {
+		text += fmt.Sprintf("; emitted %s", strings.Join(w.disk.emitted, ", "))
+	}
+	return text
+}
+
+func (w *world) balance(id string) int64 {
+	var a account
+	if err := functions.Decode(w.disk.accounts[id].Bytes, &a); err != nil {
+		panic(err)
+	}
+	return a.Balance
+}

@@ -1,0 +1,121 @@
+package floor
+
+import (
+	"encoding/binary"
+	"fmt"
+	"hash/maphash"
+	"runtime"
+	"sync"
+
+	"github.com/cespare/xxhash/v2"
+
+	"github.com/concordat-dev/concordat/internal/store"
+	"github.com/concordat-dev/concordat/ycsb"
+)
+
+// claims are the ids of requests that have not been sealed yet. A request claims its id before it looks for an older outcome
+// in the store, and the claim stands until the outcome's row can be read there; so of two requests with one id the second
+// finds the first in one of the two places. A filter of all ids ever seen spares most looks into the store.
+type claims struct {
+	seed   maphash.Seed
+	shards [64]claimShard
+}
+
+type claimShard struct {
+	mu sync.Mutex
+	of map[string]struct{}
+
+	seen filter   // every id that was claimed or has a row
+	_    [80]byte // whole cache lines for each shard
+}
+
+func (c *claims) init() {
+	c.seed = maphash.MakeSeed()
+	for i := range c.shards {
+		c.shards[i].of = make(map[string]struct{})
+	}
+}
+
+func (c *claims) hash(id string) uint64 { return maphash.String(c.seed, id) }
+
+// shard picks a shard by the high bits, which the filter's blocks are not picked by.
+func (c *claims) shard(hash uint64) *claimShard { return &c.shards[hash>>58] }
+
+// claim makes sure that this is the first request with its id, or returns done and the outcome of the first one. A request
+// without an id is always the first.
+func (f *Floor) claim(id string, print uint64) (done bool, err error) {
+	if id == "" {
+		return false, nil
+	}
+	hash := f.claims.hash(id)
+	s := f.claims.shard(hash)
+	claimed, fresh := s.claim(id, hash)
+	for ; !claimed; claimed, fresh = s.claim(id, hash) {
+		runtime.Gosched() // a repeat while the first is under way: it ends within a sync
+	}
+	if fresh {
+		return false, nil
+	}
+	key := store.OutcomeKey(make([]byte, 0, 64), shard, id)
+	value, found, err := f.store.Get(key)
+	if !found && err == nil {
+		return false, nil
+	}
+	s.release(id)
+	if err != nil {
+		return true, err
+	}
+	if len(value) != outcomeBytes {
+		return true, fmt.Errorf("floor: the outcome of %q has %d bytes, not %d", id, len(value), outcomeBytes)
+	}
+	if binary.BigEndian.Uint64(value) != print {
+		return true, fmt.Errorf("%w: %q", ErrReused, id)
+	}
+	return true, status(value[16]).err()
+}
+
+// claim claims the id unless another request has it, and reports whether it is certain that no earlier one had it.
+func (s *claimShard) claim(id string, hash uint64) (claimed, fresh bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if _, ok := s.of[id]; ok {
+		return false, false
+	}
+	s.of[id] = struct{}{}
+	return true, !s.seen.add(hash)
+}
+
+func (s *claimShard) release(id string) {
+	s.mu.Lock()
+	delete(s.of, id)
+	s.mu.Unlock()
+}
+
+// release ends the claims of a sealed group.
+func (f *Floor) release(outcomes []outcome) {
+	for i := range outcomes {
+		id := outcomes[i].id
+		f.claims.shard(f.claims.hash(id)).release(id)
+	}
+}
+
+// fingerprintTransfer tells requests with the same id but different contents apart.
+func fingerprintTransfer(t ycsb.Transfer) uint64 {
+	var b [26]byte
+	b[0] = byte(ycsb.Move)
+	binary.LittleEndian.PutUint64(b[1:], uint64(t.From))
+	binary.LittleEndian.PutUint64(b[9:], uint64(t.To))
+	binary.LittleEndian.PutUint64(b[17:], uint64(t.Amount))
+	if t.Refuse {
+		b[25] = 1
+	}
+	return xxhash.Sum64(b[:])
+}
+
+func fingerprintUpdate(u ycsb.FieldUpdate) uint64 {
+	b := make([]byte, 0, 17+ycsb.FieldBytes)
+	b = append(b, byte(ycsb.Update))
+	b = binary.LittleEndian.AppendUint64(b, uint64(u.Key))
+	b = binary.LittleEndian.AppendUint64(b, uint64(u.Field))
+	return xxhash.Sum64(append(b, u.Value...))
+}

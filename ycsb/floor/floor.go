@@ -1,0 +1,193 @@
+// Package floor is what careful hand-written Go does for the transfers of package ycsb: the honest yardstick for an engine
+// that does them in general. It keeps the same promises (durable before the answer, exactly once by request id, serializable)
+// and writes the same rows with the same codec through the same store.
+//
+// A [Floor] has all accounts in memory, each with a mutex. An operation claims its request id, locks the accounts that it
+// needs in the order of their keys, changes them, joins the open group, unlocks, and waits until its group is sealed. The
+// committer cuts the open group and writes the rows that it changed in one batch; the sealer puts the batch on disk with one
+// sync and wakes the group's waiters. Meanwhile the committer writes the next batch, and the group after it fills.
+//
+// # Why the mutexes can be released before the sync
+//
+// Whoever sees a change that is not sealed yet joins the same group or a later one, because it joins after the change was made
+// and groups open one after the other. Groups are sealed in order. So when its answer goes out, everything it saw is durable;
+// and if a crash undoes the change, it undoes its successor as well. Reads wait for the group that wrote what they read.
+//
+// # Why rows are encoded late
+//
+// A row that changes several times within a group is encoded once, by the committer after the cut. By then the next group
+// may want to change it: whoever does so first encodes it for the closed group (see account.touch). With 100 keys that
+// saves most of the encoding, with many keys it moves it off the mutexes.
+//
+// Start reading at transfer.go, then group.go and claims.go.
+package floor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+
+	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/store"
+	"github.com/concordat-dev/concordat/ycsb"
+)
+
+// ErrReused: a request id was used before for a different request. Nothing happened.
+var ErrReused = errors.New("floor: the request id was used for a different request")
+
+// typeName is the type under which the rows are; the engine's accounts have another.
+const typeName = "ycsb/floor"
+
+// shard is where all rows are: one map needs no shards.
+const shard = 0
+
+// Options say how a floor is opened.
+type Options struct {
+	// Dir is the directory; it is made if it is missing.
+	Dir string
+	// Keys is the number of accounts that there is room for. Rows of other keys in the directory are an error.
+	Keys int
+	// CacheBytes bounds the store's block cache. Default: the store's.
+	CacheBytes int64
+	// Logger takes the store's errors. Default: slog.Default().
+	Logger *slog.Logger
+}
+
+// Floor is a [ycsb.Target]. Its methods may be called at once; they block until what they did is durable.
+type Floor struct {
+	store    *store.Store
+	accounts []account
+	claims   claims
+
+	mu   sync.Mutex // guards open and what is in it; taken after account mutexes
+	open *group
+
+	work    chan struct{} // holds a token when the open group has something to seal
+	written chan sealing  // from the committer to the sealer, which takes one when it has sealed the one before
+	spare   chan *group   // groups with memory to use again
+	running sync.WaitGroup
+}
+
+var _ ycsb.Target = (*Floor)(nil)
+
+// Open opens or makes a floor.
+func Open(o Options) (*Floor, error) {
+	if o.Keys < 1 || o.Keys > ycsb.MaxKeys {
+		return nil, fmt.Errorf("floor: %d keys are not between 1 and %d", o.Keys, ycsb.MaxKeys)
+	}
+	s, err := store.Open(store.Options{
+		Dir:        o.Dir,
+		CacheBytes: o.CacheBytes,
+		Logger:     o.Logger,
+		Fatal:      func(err error) { panic(fmt.Errorf("floor: the store failed: %w", err)) },
+	})
+	if err != nil {
+		return nil, err
+	}
+	f := &Floor{
+		store:    s,
+		accounts: newAccounts(o.Keys),
+		open:     newGroup(),
+		work:     make(chan struct{}, 1),
+		written:  make(chan sealing),
+		spare:    make(chan *group, 2),
+	}
+	f.claims.init()
+	if err := f.recover(); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	f.running.Go(f.commitLoop)
+	f.running.Go(f.sealLoop)
+	return f, nil
+}
+
+// recover reads the rows, and the ids of all requests that have an outcome.
+func (f *Floor) recover() error {
+	if _, found, err := f.store.Get(store.Prefix(nil, store.NodeShard, store.KindFormat)); err != nil || found {
+		return errors.Join(err, fmt.Errorf("floor: the directory is an engine's"))
+	}
+	if err := f.recoverRows(); err != nil {
+		return err
+	}
+	prefix := store.OutcomeKey(nil, shard, "")
+	return f.store.Scan(prefix, store.Upper(prefix), func(key, _ []byte) error {
+		hash := f.claims.hash(string(key[len(prefix):]))
+		f.claims.shard(hash).seen.add(hash)
+		return nil
+	})
+}
+
+func (f *Floor) recoverRows() error {
+	prefix := store.InstanceKey(nil, shard, typeName, "")
+	return f.store.Scan(prefix, store.Upper(prefix), func(key, value []byte) error {
+		n, err := ycsb.ParseRowID(string(key[len(prefix):]))
+		if err == nil && n >= len(f.accounts) {
+			err = fmt.Errorf("floor: the directory has a row %d, and there is room for %d", n, len(f.accounts))
+		}
+		if err != nil {
+			return err
+		}
+		a := &f.accounts[n]
+		a.exists = true
+		return functions.Decode(value, &a.row)
+	})
+}
+
+// Close waits for what is under way and closes the store. No method may be called afterwards.
+func (f *Floor) Close() error {
+	close(f.work)
+	f.running.Wait()
+	return f.store.Close()
+}
+
+// Counters implements [ycsb.Target]: with mutexes in order there is nothing to retry.
+func (f *Floor) Counters() ycsb.Counters { return ycsb.Counters{} }
+
+// Load implements [ycsb.Target].
+func (f *Floor) Load(_ context.Context, key int) error {
+	row := ycsb.NewRow(key)
+	a := &f.accounts[key]
+	a.mu.Lock()
+	if a.exists {
+		a.mu.Unlock()
+		return nil
+	}
+	a.settle()
+	g := f.join("", 0, sealed, func(g *group) {
+		a.touch(g)
+		a.exists, a.row = true, row
+	})
+	a.mu.Unlock()
+	return g.wait()
+}
+
+// Read implements [ycsb.Target].
+func (f *Floor) Read(_ context.Context, key int) error {
+	_, err := f.read(key)
+	return err
+}
+
+// Balance implements [ycsb.Target].
+func (f *Floor) Balance(_ context.Context, key int) (int64, error) {
+	row, err := f.read(key)
+	return row.Balance, err
+}
+
+// read returns a row once it is durable.
+func (f *Floor) read(key int) (ycsb.Row, error) {
+	a := &f.accounts[key]
+	a.mu.Lock()
+	row, exists, writer := a.row, a.exists, a.writer
+	a.mu.Unlock()
+	if writer != nil {
+		if err := writer.wait(); err != nil {
+			return ycsb.Row{}, err
+		}
+	}
+	if !exists {
+		return ycsb.Row{}, functions.ErrNotFound
+	}
+	return row, nil
+}

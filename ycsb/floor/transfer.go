@@ -1,0 +1,96 @@
+package floor
+
+import (
+	"context"
+
+	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/ycsb"
+)
+
+// Transfer implements [ycsb.Target].
+func (f *Floor) Transfer(_ context.Context, requestID string, t ycsb.Transfer) error {
+	print := fingerprintTransfer(t)
+	if done, err := f.claim(requestID, print); done {
+		return err
+	}
+	from, to := &f.accounts[t.From], &f.accounts[t.To]
+	first, second := from, to
+	if t.To < t.From {
+		first, second = to, from
+	}
+	first.mu.Lock()
+	second.mu.Lock()
+	status := checkTransfer(t, from, to)
+	if status == sealed {
+		first.settle()
+		second.settle()
+	}
+	g := f.join(requestID, print, status, func(g *group) {
+		if status == sealed {
+			first.touch(g)
+			second.touch(g)
+			from.row.Balance -= t.Amount
+			to.row.Balance += t.Amount
+		}
+	})
+	second.mu.Unlock()
+	first.mu.Unlock()
+	return g.answer(status)
+}
+
+func checkTransfer(t ycsb.Transfer, from, to *account) status {
+	switch {
+	case !from.exists || !to.exists:
+		return notFound
+	case from.row.Balance < t.Amount:
+		return insufficient
+	case t.Refuse:
+		return refused
+	}
+	return sealed
+}
+
+// Update implements [ycsb.Target].
+func (f *Floor) Update(_ context.Context, requestID string, u ycsb.FieldUpdate) error {
+	print := fingerprintUpdate(u)
+	if done, err := f.claim(requestID, print); done {
+		return err
+	}
+	a := &f.accounts[u.Key]
+	a.mu.Lock()
+	status := notFound
+	if a.exists {
+		status = sealed
+		a.settle()
+	}
+	g := f.join(requestID, print, status, func(g *group) {
+		if status == sealed {
+			a.touch(g)
+			a.row.Fields[u.Field] = u.Value
+		}
+	})
+	a.mu.Unlock()
+	return g.answer(status)
+}
+
+// status is how a request ended, as it is kept in its outcome row.
+type status byte
+
+const (
+	sealed status = iota // it took effect
+	notFound
+	insufficient
+	refused
+)
+
+func (s status) err() error {
+	switch s {
+	case sealed:
+		return nil
+	case notFound:
+		return functions.ErrNotFound
+	case insufficient:
+		return ycsb.ErrInsufficientFunds
+	}
+	return ycsb.ErrRefused
+}

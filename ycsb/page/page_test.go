@@ -1,0 +1,97 @@
+package page
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/concordat-dev/concordat/ycsb"
+)
+
+func sample() []ycsb.Report {
+	var reports []ycsb.Report
+	for i, protocol := range []string{"plain", "saga", "serializable", "floor"} {
+		n := float64(i + 1)
+		reports = append(reports, ycsb.Report{
+			Protocol: protocol, Keys: 5000, Clients: 512, Mix: ycsb.Mix{Transfer: 1}, Distribution: "uniform", Seed: 1,
+			Policy: "detect", Workers: 2, Committed: 1234567, CommittedPerS: 30_000 * n, SumBefore: 50_000_000, SumAfter: 50_000_000,
+			LatencyMS: map[string]ycsb.Latency{"all": {P50: 8 / n, P95: 12 / n, P99: 18 / n, P999: 30 / n, Max: 44}},
+			Go:        "go1.26", CPU: "2 x Some Processor",
+		})
+	}
+	return reports
+}
+
+// TestPage: the page needs nothing else, shows every protocol, and names a wrong sum.
+func TestPage(t *testing.T) {
+	reports := sample()
+	reports[0].SumAfter -= 7
+	var out bytes.Buffer
+	if err := Write(&out, reports, "concordat ycsb compare"); err != nil {
+		t.Fatal(err)
+	}
+	html := out.String()
+	for _, want := range []string{"serializable", "WRONG SUM under plain", "50,000,000", "(-7)", "milliseconds", "thousands a second", "0.75"} {
+		if !strings.Contains(html, want) {
+			t.Errorf("the page does not contain %q", want)
+		}
+	}
+	for _, bad := range []string{"<script src", "<link", "<img", "<?xml"} {
+		if strings.Contains(html, bad) {
+			t.Errorf("the page contains %q", bad)
+		}
+	}
+	if n := strings.Count(html, "<svg"); n != 2 {
+		t.Errorf("the page has %d charts, want 2", n)
+	}
+}
+
+// TestCharts writes the charts as PNG when CHARTS names a directory to look at them in.
+func TestCharts(t *testing.T) {
+	for name, draw := range map[string]func([]ycsb.Report) (Chart, error){"throughput": Throughput, "percentiles": Percentiles} {
+		chart, err := draw(sample())
+		if err != nil {
+			t.Fatal(err)
+		}
+		var png bytes.Buffer
+		if err := chart.WriteTo(&png, "png"); err != nil {
+			t.Fatal(err)
+		}
+		if dir := os.Getenv("CHARTS"); dir != "" {
+			if err := os.WriteFile(filepath.Join(dir, name+".png"), png.Bytes(), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
+
+// TestNothingCommitted: a run without a single operation still has a page.
+func TestNothingCommitted(t *testing.T) {
+	if err := Write(new(bytes.Buffer), []ycsb.Report{{Protocol: "saga"}}, ""); err != nil {
+		t.Fatal(err)
+	}
+	if err := Write(new(bytes.Buffer), nil, ""); err == nil {
+		t.Fatal("a page of no reports was written")
+	}
+}
+
+func TestThousands(t *testing.T) {
+	for n, want := range map[int64]string{0: "0", 999: "999", 1000: "1,000", -1234567: "-1,234,567", 100000: "100,000"} {
+		if got := Thousands(n); got != want {
+			t.Errorf("Thousands(%d) = %q, want %q", n, got, want)
+		}
+	}
+}
+
+func TestTable(t *testing.T) {
+	var out bytes.Buffer
+	if err := NewTable(sample()).WriteText(&out); err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Split(out.String(), "\n")
+	if fields := strings.Fields(lines[3]); fields[0] != "serializable" || fields[1] != "90,000" || fields[2] != "0.75" || fields[3] != "1.50" {
+		t.Errorf("row of serializable: %v", fields)
+	}
+}
