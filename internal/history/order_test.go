@@ -1,0 +1,270 @@
+package history
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+
+	"pgregory.net/rapid"
+)
+
+// explainable looks for an order of the transactions, true to real time and to each process, that explains all reads: it tries
+// every one. That is the definition, and so the judge of the checker.
+func explainable(header Header, txs []Tx) bool {
+	s := ordering{workload: header.Workload, txs: txs, state: map[string][]int64{}, done: make([]bool, len(txs))}
+	return s.search()
+}
+
+type ordering struct {
+	workload Workload
+	txs      []Tx
+	state    map[string][]int64
+	done     []bool
+}
+
+// search places one transaction after the other.
+func (s *ordering) search() bool {
+	left := false
+	for i := range s.txs {
+		t := &s.txs[i]
+		if s.done[i] || t.Status == Failed {
+			continue
+		}
+		left = left || t.Status == OK
+		if !s.mayBeNext(i) {
+			continue
+		}
+		before := map[string][]int64{}
+		for k, v := range s.state {
+			before[k] = slices.Clip(v)
+		}
+		s.done[i] = true
+		if s.apply(t) && s.search() {
+			return true
+		}
+		s.done[i] = false
+		s.state = before
+	}
+	return !left // what is left is unknown and did not happen
+}
+
+// mayBeNext reports whether nothing that is left must come before.
+func (s *ordering) mayBeNext(i int) bool {
+	t := &s.txs[i]
+	for j := range s.txs {
+		o := &s.txs[j]
+		if j == i || s.done[j] || o.Status != OK {
+			continue
+		}
+		if o.End < t.Start || o.Process == t.Process && o.End == t.Start && t.Status == OK && j < i {
+			return false
+		}
+	}
+	return true
+}
+
+// apply does the operations and reports whether the reads are right.
+func (s *ordering) apply(t *Tx) bool {
+	for _, o := range t.Ops {
+		switch o.Kind {
+		case Append:
+			s.state[o.Key] = append(s.state[o.Key], o.Value)
+		case Write:
+			s.state[o.Key] = []int64{o.Value}
+		case Read:
+			if t.Status != OK {
+				continue
+			}
+			want := o.List
+			if s.workload == Register {
+				want = []int64{o.Value}
+				if o.Absent {
+					want = nil
+				}
+			}
+			if !slices.Equal(s.state[o.Key], want) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// drawHistory draws a small history: transactions with times, run in an order true to them, of which some then fail, are unknown or
+// read something else.
+func drawHistory(t *rapid.T, workload Workload) []Tx {
+	count := rapid.IntRange(1, 6).Draw(t, "transactions")
+	txs := make([]Tx, count)
+	points := make([]int64, count)
+	clock := map[int32]int64{}
+	next := map[string]int64{}
+	for i := range txs {
+		process := int32(rapid.IntRange(0, 3).Draw(t, "process"))
+		start := clock[process] + int64(rapid.IntRange(0, 3).Draw(t, "pause"))
+		end := start + int64(rapid.IntRange(0, 6).Draw(t, "length"))
+		clock[process] = end
+		points[i] = 1000*rapid.Int64Range(start, end).Draw(t, "point") + int64(i)
+		txs[i] = Tx{Process: process, Start: start, End: end}
+		for range rapid.IntRange(1, 3).Draw(t, "operations") {
+			txs[i].Ops = append(txs[i].Ops, drawOp(t, workload, next))
+		}
+		if rapid.IntRange(0, 7).Draw(t, "status") == 0 {
+			txs[i].Status = rapid.SampledFrom([]Status{Failed, Unknown}).Draw(t, "not ok")
+			if txs[i].Status == Unknown {
+				points[i] += 1000 * int64(rapid.IntRange(0, 10).Draw(t, "late"))
+			}
+		}
+	}
+	runSerially(txs, points, rapid.Bool().Draw(t, "unknown ones happen"))
+	if rapid.Bool().Draw(t, "mutate") {
+		for range rapid.IntRange(1, 3).Draw(t, "mutations") {
+			mutate(t, txs)
+		}
+	}
+	return txs
+}
+
+func drawOp(t *rapid.T, workload Workload, next map[string]int64) Op {
+	key := rapid.SampledFrom([]string{"x", "y", "z"}).Draw(t, "key")
+	if rapid.Bool().Draw(t, "read") {
+		return Op{Kind: Read, Key: key}
+	}
+	next[key]++
+	if workload == Register {
+		return Op{Kind: Write, Key: key, Value: next[key]}
+	}
+	return Op{Kind: Append, Key: key, Value: next[key]}
+}
+
+// runSerially fills in what each transaction reads, in the order of the points.
+func runSerially(txs []Tx, points []int64, unknown bool) {
+	order := make([]int, len(txs))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortFunc(order, func(a, b int) int { return int(points[a] - points[b]) })
+	state := map[string][]int64{}
+	for _, i := range order {
+		if txs[i].Status == Failed || txs[i].Status == Unknown && !unknown {
+			continue
+		}
+		for j := range txs[i].Ops {
+			o := &txs[i].Ops[j]
+			switch o.Kind {
+			case Append:
+				state[o.Key] = append(state[o.Key], o.Value)
+			case Write:
+				state[o.Key] = []int64{o.Value}
+			case Read:
+				o.List = slices.Clone(state[o.Key])
+				o.Absent = len(o.List) == 0
+				if !o.Absent {
+					o.Value = o.List[len(o.List)-1]
+				}
+			}
+		}
+	}
+}
+
+// mutate changes what one read saw, or when or whether one transaction happened.
+func mutate(t *rapid.T, txs []Tx) {
+	tx := &txs[rapid.IntRange(0, len(txs)-1).Draw(t, "which")]
+	switch rapid.IntRange(0, 5).Draw(t, "mutation") {
+	case 0:
+		tx.Status = rapid.SampledFrom([]Status{OK, Failed, Unknown}).Draw(t, "other status")
+		return
+	case 1:
+		if tx.Status == OK {
+			tx.Process = int32(10 + rapid.IntRange(0, 1000).Draw(t, "new process"))
+			tx.Start = rapid.Int64Range(0, 20).Draw(t, "start")
+			tx.End = tx.Start + rapid.Int64Range(0, 5).Draw(t, "length")
+			return
+		}
+	}
+	o := &tx.Ops[rapid.IntRange(0, len(tx.Ops)-1).Draw(t, "operation")]
+	if o.Kind != Read {
+		return
+	}
+	switch n := len(o.List); rapid.IntRange(0, 3).Draw(t, "change") {
+	case 0:
+		o.List = append(slices.Clone(o.List), rapid.Int64Range(1, 4).Draw(t, "extra"))
+	case 1:
+		o.List = o.List[:max(n-1, 0)]
+	case 2:
+		if n > 1 {
+			o.List = slices.Clone(o.List)
+			o.List[n-1], o.List[n-2] = o.List[n-2], o.List[n-1]
+		}
+	}
+	o.Value, o.Absent = rapid.Int64Range(1, 4).Draw(t, "value"), rapid.IntRange(0, 3).Draw(t, "absent") == 0
+}
+
+// built makes a History, or skips a draw in which a process did two things at a time.
+func built(t *rapid.T, header Header, txs []Tx) *History {
+	b, err := NewBuilder(header)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range txs {
+		for j := range txs[i].Ops {
+			txs[i].Ops[j].Absent = txs[i].Ops[j].Absent && header.Workload == Register
+		}
+		if err := b.Add(&txs[i]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	h, err := b.History()
+	if err != nil {
+		t.Skip(err)
+	}
+	return h
+}
+
+// TestListAppendAgainstEveryOrder: the checker finds an anomaly exactly if no order explains the history.
+func TestListAppendAgainstEveryOrder(t *testing.T) {
+	verdicts := map[bool]int{}
+	rapid.Check(t, func(t *rapid.T) {
+		txs := drawHistory(t, ListAppend)
+		header := NewHeader(ListAppend)
+		r := Check(built(t, header, txs))
+		want := explainable(header, txs)
+		verdicts[want]++
+		if r.OK() != want {
+			t.Fatalf("an order that explains it: %v, the checker: %s\n%s", want, r.Verdict(), txText(txs))
+		}
+	})
+	t.Logf("%d valid, %d not", verdicts[true], verdicts[false])
+	if verdicts[true] < 10 || verdicts[false] < 10 {
+		t.Error("the histories are not a mix of valid and other ones")
+	}
+}
+
+// TestRegistersAgainstEveryOrder: what the checker finds is a violation. It finds most, not all.
+func TestRegistersAgainstEveryOrder(t *testing.T) {
+	found, missed := 0, 0
+	rapid.Check(t, func(t *rapid.T) {
+		txs := drawHistory(t, Register)
+		header := NewHeader(Register)
+		r := Check(built(t, header, txs))
+		valid := explainable(header, txs)
+		switch {
+		case valid && !r.OK():
+			t.Fatalf("the history is valid, the checker: %s\n%s", r.Verdict(), txText(txs))
+		case !valid && r.OK():
+			missed++
+		case !valid:
+			found++
+		}
+	})
+	t.Logf("%d violations found, %d missed", found, missed)
+	if found < 10 || missed > found/4 {
+		t.Errorf("only %d violations are found, %d are missed", found, missed)
+	}
+}
+
+func txText(txs []Tx) (text string) {
+	for i := range txs {
+		text += fmt.Sprintf("%s\n", appendTx(nil, &txs[i], true))
+	}
+	return text
+}
