@@ -135,6 +135,8 @@ func (b *Builder) addRaw(line int32, t *rawTx) error {
 		return fmt.Errorf("the start, %d, is negative", t.start)
 	case t.status != Unknown && t.end < t.start:
 		return fmt.Errorf("the end, %d, is before the start, %d", t.end, t.start)
+	case t.start == forever || t.end == forever:
+		return fmt.Errorf("the times, %d and %d, are too large", t.start, t.end)
 	case len(h.txs) == maxTxs || len(h.keys) > maxKeys || len(h.ops)+len(t.ops) > maxOps:
 		return fmt.Errorf("the history is too large: at most %d transactions, %d keys, %d operations", maxTxs, maxKeys, maxOps)
 	}

@@ -56,11 +56,18 @@ func (s *ordering) mayBeNext(i int) bool {
 		if j == i || s.done[j] || o.Status != OK {
 			continue
 		}
-		if o.End < t.Start || o.Process == t.Process && o.End == t.Start && t.Status == OK && j < i {
+		if o.End < t.Start || t.Status == OK && s.sameProcess(j, i) {
 			return false
 		}
 	}
 	return true
+}
+
+// sameProcess reports whether a process did j, and then i in the nanosecond in which j ended. Of two in one nanosecond the first
+// is the one that was recorded first.
+func (s *ordering) sameProcess(j, i int) bool {
+	a, b := &s.txs[j], &s.txs[i]
+	return a.Process == b.Process && a.End == b.Start && (a.Start < b.Start || a.End < b.End || j < i)
 }
 
 // apply does the operations and reports whether the reads are right.

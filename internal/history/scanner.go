@@ -7,7 +7,8 @@ import (
 )
 
 // scanner reads the JSON of one line. Its first error stays, and after it every method returns a zero value, so that callers look
-// at err once. It knows just what the format needs; encoding/json took 20 times as long for the same lines.
+// at err once. It knows just what the format needs: encoding/json takes four times as long (BenchmarkDecode), and then has not
+// looked into the operations.
 type scanner struct {
 	data []byte
 	pos  int
@@ -162,13 +163,4 @@ func (s *scanner) null() bool {
 		return true
 	}
 	return false
-}
-
-// peek is the next byte that is no space, 0 at the end.
-func (s *scanner) peek() byte {
-	s.space()
-	if s.pos < len(s.data) {
-		return s.data[s.pos]
-	}
-	return 0
 }
