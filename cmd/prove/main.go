@@ -1,6 +1,7 @@
 // Command prove tries to prove Concordat wrong.
 //
 //	prove check FILE...   check recorded histories for strict serializability
+//	prove load            record a history of an engine under load, and check it
 //
 // The exit status is 0 if nothing is wrong, 1 if something is, and 2 if the command line was bad or its input can not be read.
 package main
@@ -30,6 +31,7 @@ var errViolated = errors.New("violated")
 // commands are the commands, each in a file of its own. Run returns nil, errViolated, or what is wrong with its input.
 type commands struct {
 	Check checkCommand `cmd:"" help:"Check recorded histories: are they strictly serializable?"`
+	Load  loadCommand  `cmd:"" help:"Record a history of an engine under load, and check it."`
 }
 
 // program is what the commands need.

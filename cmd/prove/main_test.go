@@ -1,0 +1,175 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/xml"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/concordat-dev/concordat/internal/history"
+)
+
+// prove runs the program with a command line.
+func prove(args ...string) (status int, stdout, stderr string) {
+	var out, errs bytes.Buffer
+	status = run(args, &out, &errs)
+	return status, out.String(), errs.String()
+}
+
+// write makes a list-append history of these lines.
+func write(t *testing.T, name string, txs ...string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), name)
+	text := `{"format":"concordat-history","version":1,"workload":"list-append"}` + "\n"
+	for _, tx := range txs {
+		text += tx + "\n"
+	}
+	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+const (
+	appendOne = `{"process":0,"start":0,"end":10,"status":"ok","ops":[["append","<x>",1]]}`
+	readNone  = `{"process":1,"start":20,"end":30,"status":"ok","ops":[["read","<x>",[]]]}`
+	readOne   = `{"process":1,"start":20,"end":30,"status":"ok","ops":[["read","<x>",[1]]]}`
+)
+
+func TestCheckOfValidHistory(t *testing.T) {
+	status, stdout, stderr := prove("check", write(t, "good.jsonl", appendOne, readOne))
+	if status != exitOK || stderr != "" {
+		t.Errorf("status %d, %s", status, stderr)
+	}
+	for _, want := range []string{"2 transactions (0 failed, 0 unknown), 2 operations, 1 keys", "0 ww, 1 wr, 0 rw", "records/s", "\nstrictly serializable\n"} {
+		if !strings.Contains(stdout, want) {
+			t.Errorf("%q is missing in:\n%s", want, stdout)
+		}
+	}
+}
+
+// TestCheckOfStaleRead: the anomaly is named, told, and drawn.
+func TestCheckOfStaleRead(t *testing.T) {
+	dir := t.TempDir()
+	svg, dot := filepath.Join(dir, "a.svg"), filepath.Join(dir, "a.dot")
+	status, stdout, stderr := prove("check", write(t, "bad.jsonl", appendOne, readNone), "--svg", svg, "--dot", dot)
+	if status != exitViolated || stderr != "" {
+		t.Errorf("status %d, %s", status, stderr)
+	}
+	for _, want := range []string{
+		"1. stale read", "line 2, process 0, 0s to 10ns: append <x> 1", "line 3, process 1, 20ns to 30ns: read <x>: []",
+		"(rw <x>)", "(real time)", "had ended 10ns before", "VIOLATED: 1 × stale read",
+	} {
+		if !strings.Contains(stdout, want) {
+			t.Errorf("%q is missing in:\n%s", want, stdout)
+		}
+	}
+	drawn, err := os.ReadFile(svg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for decoder := xml.NewDecoder(bytes.NewReader(drawn)); ; {
+		if _, err := decoder.Token(); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			t.Fatalf("the drawing is not XML: %v", err)
+		}
+	}
+	for _, want := range []string{"stale read", "rw &lt;x&gt;", "real time", "T1", "T2"} {
+		if !strings.Contains(string(drawn), want) {
+			t.Errorf("%q is not drawn", want)
+		}
+	}
+	graph, err := os.ReadFile(dot)
+	if err != nil || !strings.Contains(string(graph), `a1t1 -> a1t2 [label="rw <x>"`) && !strings.Contains(string(graph), `a1t2 -> a1t1 [label="rw <x>"`) {
+		t.Errorf("the graph is %s, %v", graph, err)
+	}
+}
+
+// TestCheckOfSeveral: each is checked and drawn under its own name, and one bad one is enough.
+func TestCheckOfSeveral(t *testing.T) {
+	dir := t.TempDir()
+	good, bad := write(t, "good.jsonl", appendOne, readOne), write(t, "bad.jsonl", appendOne, readNone)
+	status, stdout, _ := prove("check", "--svg", filepath.Join(dir, "a.svg"), bad, good)
+	if status != exitViolated || !strings.Contains(stdout, "\nstrictly serializable\n") || !strings.Contains(stdout, "VIOLATED") {
+		t.Errorf("status %d:\n%s", status, stdout)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "bad-a.svg")); err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "good-a.svg")); err == nil {
+		t.Error("there is a drawing of nothing")
+	}
+}
+
+// TestBadInput: a clear error and status 2.
+func TestBadInput(t *testing.T) {
+	good := write(t, "good.jsonl", appendOne, readNone)
+	for _, test := range []struct{ name, args, want string }{
+		{"no command", "", "expected one of"},
+		{"unknown command", "chek x", "unexpected argument chek"},
+		{"unknown flag", "check --fast " + good, "unknown flag --fast"},
+		{"no file", "check", "expected \"<file> ...\""},
+		{"missing file", "check /nowhere/h.jsonl", "no such file"},
+		{"directory", "check /", "read /: is a directory"},
+		{"foreign file", "check main.go", history.ErrFormat.Error()},
+		{"drawing into nowhere", "check --svg /nowhere/a.svg " + good, "/nowhere/a.svg"},
+		{"no transactions", "load --transactions 0", "must be at least 1"},
+		{"unknown workload", "load --workload queue", "--workload must be one of"},
+		{"unknown policy", "load --policy hope", "--policy must be one of"},
+		{"directory that is not there", "load --dir /nowhere/at/all", "no such file"},
+		{"history into nowhere", "load --transactions 10 --out /nowhere/h.jsonl", "/nowhere/h.jsonl"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			status, _, stderr := prove(strings.Fields(test.args)...)
+			if status != exitUsage || !strings.Contains(stderr, test.want) || !strings.HasPrefix(stderr, "prove: ") {
+				t.Errorf("status %d, %q; want %q", status, stderr, test.want)
+			}
+		})
+	}
+}
+
+func TestHelp(t *testing.T) {
+	if status, stdout, _ := prove("--help"); status != exitOK || !strings.Contains(stdout, "check") {
+		t.Errorf("status %d:\n%s", status, stdout)
+	}
+}
+
+// TestLoad: each workload, and what it recorded can be checked again; nothing else is left behind.
+func TestLoad(t *testing.T) {
+	for _, workload := range []string{"list-append", "bank", "saga"} {
+		t.Run(workload, func(t *testing.T) {
+			dir := t.TempDir()
+			out := filepath.Join(dir, "out.jsonl.gz")
+			status, stdout, stderr := prove("load", "--workload", workload, "--transactions", "500", "--clients", "8", "--dir", dir, "--out", out)
+			if status != exitOK || stderr != "" {
+				t.Fatalf("status %d:\n%s%s", status, stdout, stderr)
+			}
+			if !strings.Contains(stdout, workload+": 8 clients") {
+				t.Errorf("the output is\n%s", stdout)
+			}
+			if status, _, stderr := prove("check", out); status != exitOK {
+				t.Errorf("status %d: %s", status, stderr)
+			}
+			if left, err := os.ReadDir(dir); err != nil || len(left) != 1 {
+				t.Errorf("left in the directory: %v, %v", left, err)
+			}
+		})
+	}
+}
+
+// TestLoadInterrupted: a run that is ended early is checked as far as it went.
+func TestLoadInterrupted(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	var out, errs bytes.Buffer
+	status := (&program{ctx: ctx, stdout: &out, stderr: &errs}).main([]string{"load", "--dir", t.TempDir()})
+	if status != exitOK || !strings.Contains(out.String(), "interrupted") {
+		t.Errorf("status %d:\n%s%s", status, out.String(), errs.String())
+	}
+}
