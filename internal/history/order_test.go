@@ -78,12 +78,14 @@ func (s *ordering) apply(t *Tx) bool {
 			s.state[o.Key] = append(s.state[o.Key], o.Value)
 		case Write:
 			s.state[o.Key] = []int64{o.Value}
+		case Add:
+			s.state[o.Key] = []int64{s.state[o.Key][0] + o.Value}
 		case Read:
 			if t.Status != OK {
 				continue
 			}
 			want := o.List
-			if s.workload == Register {
+			if s.workload != ListAppend {
 				want = []int64{o.Value}
 				if o.Absent {
 					want = nil
