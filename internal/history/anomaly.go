@@ -51,6 +51,9 @@ const (
 	G2RealTime    Kind = "G2-realtime"
 )
 
+// NotLinearizable: no order of the operations on a key explains them.
+const NotLinearizable Kind = "not linearizable"
+
 // Anomalies of banks and sagas.
 const (
 	// WrongTotal: a transaction saw all accounts, and together they held more or less than there is.

@@ -22,6 +22,8 @@ const (
 	Register Workload = "register"
 	// Bank: add(account, amount) changes a balance, and the amounts of a transaction sum up to nothing; read(account) is the balance.
 	Bank Workload = "bank"
+	// Counter: add(key, amount) changes a number that begins with 0, read(key) is the number. Each transaction is one operation.
+	Counter Workload = "counter"
 	// Sagas: what each saga did and undid, its outcome, and a read of all balances once all have settled.
 	Sagas Workload = "saga"
 )
@@ -58,7 +60,7 @@ func (h Header) Validate() error {
 		return fmt.Errorf("%w: its version is %d, this program reads version %d", ErrFormat, h.Version, Version)
 	}
 	switch h.Workload {
-	case ListAppend, Register:
+	case ListAppend, Register, Counter:
 		if h.Accounts != 0 || h.Opening != 0 {
 			return fmt.Errorf("%w: a %s history has no accounts", ErrFormat, h.Workload)
 		}
@@ -67,7 +69,8 @@ func (h Header) Validate() error {
 			return fmt.Errorf("%w: a %s history needs accounts, it has %d", ErrFormat, h.Workload, h.Accounts)
 		}
 	default:
-		return fmt.Errorf("%w: the workload is %q, known are %s, %s, %s and %s", ErrFormat, h.Workload, ListAppend, Register, Bank, Sagas)
+		return fmt.Errorf("%w: the workload is %q, known are %s, %s, %s, %s and %s",
+			ErrFormat, h.Workload, ListAppend, Register, Bank, Counter, Sagas)
 	}
 	if h.Unsettled && h.Workload != Sagas {
 		return fmt.Errorf("%w: only a %s history can be unsettled", ErrFormat, Sagas)

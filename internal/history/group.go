@@ -90,7 +90,7 @@ func (h *History) checkUnique() error {
 // which the last had ended: there the process tells what the clock does not.
 func (h *History) orderProcesses() error {
 	order := h.byProcess()
-	last := int32(-1)
+	last, lastOK := int32(-1), int32(-1)
 	for _, tx := range order {
 		t := &h.txs[tx]
 		if t.status == Unknown {
@@ -102,11 +102,14 @@ func (h *History) orderProcesses() error {
 				return fmt.Errorf("line %d: process %d began a transaction at %d while another, in line %d, lasted until %d",
 					t.line, t.process, t.start, l.line, l.end)
 			}
-			if l.end == t.start && l.status == OK && t.status == OK {
-				h.ties = append(h.ties, [2]int32{last, tx})
-			}
 		}
-		last = tx
+		if last = tx; t.status != OK {
+			continue
+		}
+		if lastOK >= 0 && h.txs[lastOK].process == t.process && h.txs[lastOK].end == t.start {
+			h.ties = append(h.ties, [2]int32{lastOK, tx})
+		}
+		lastOK = tx
 	}
 	return nil
 }

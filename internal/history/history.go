@@ -124,7 +124,7 @@ func (b *Builder) Add(t *Tx) error {
 }
 
 // writeKinds is the operation that changes something, by workload.
-var writeKinds = map[Workload]OpKind{ListAppend: Append, Register: Write, Bank: Add, Sagas: Read}
+var writeKinds = map[Workload]OpKind{ListAppend: Append, Register: Write, Bank: Add, Counter: Add, Sagas: Read}
 
 func (b *Builder) addRaw(line int32, t *rawTx) error {
 	h := b.h
@@ -172,7 +172,10 @@ func (b *Builder) checkOps(t *rawTx) error {
 			sum += o.value
 		}
 	}
-	if sum != 0 {
+	switch {
+	case workload == Counter && len(t.ops) != 1:
+		return fmt.Errorf("the transaction has %d operations, and those on counters have one each", len(t.ops))
+	case workload == Bank && sum != 0:
 		return fmt.Errorf("the transaction adds %d to the sum of all balances", sum)
 	}
 	return nil

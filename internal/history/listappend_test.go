@@ -120,6 +120,15 @@ var listAnomalies = []struct {
 			p1 10-20 ok: r x []`,
 	},
 	{
+		name: "stale read around a failure in one nanosecond", want: []Kind{StaleRead},
+		text: `p1 0-10 ok: a x 1
+			p1 10-10 fail: a x 2
+			p1 10-20 ok: r x []`,
+		valid: `p1 0-10 ok: a x 1
+			p1 10-10 fail: a x 2
+			p1 10-20 ok: r x [1]`,
+	},
+	{
 		name: "writes against real time", want: []Kind{G0RealTime},
 		text: `p1 0-10 ok: a x 1
 			p2 20-30 ok: a x 2

@@ -17,6 +17,9 @@ func (r *Report) WriteText(w io.Writer) error {
 		fmt.Fprintf(b, "edges: %d ww, %d wr, %d rw, %d rw by time, %d process\n",
 			r.Edges[WW], r.Edges[WR], r.Edges[RW], r.Edges[RWTime], r.Edges[Process])
 	}
+	if n := r.Linearizable + r.Undecided; n > 0 {
+		fmt.Fprintf(b, "single operations: %d keys are linearizable, %d were too hard to decide\n", r.Linearizable, r.Undecided)
+	}
 	if r.Workload == Sagas {
 		fmt.Fprintf(b, "sagas: %d, with %d steps and %d compensations\n", r.Sagas, r.Steps-r.Undos, r.Undos)
 	}
@@ -41,6 +44,8 @@ func (r *Report) Verdict() string {
 		return "every saga was done or undone as a whole"
 	case r.Workload == ListAppend:
 		return "strictly serializable"
+	case r.Linearizable > 0 && r.Undecided == 0:
+		return "linearizable"
 	}
 	return "no violation of strict serializability found"
 }
