@@ -1,0 +1,123 @@
+package chaos
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"syscall"
+	"time"
+)
+
+// monkey does things to the child until it has been killed, and the disk filled, as often as was wanted.
+func (r *run) monkey(ctx context.Context, rng *rand.Rand) error {
+	between := func(from, to time.Duration) time.Duration { return from + time.Duration(rng.Int64N(int64(to-from))) }
+	fills, kills := r.options.Fills, r.options.Kills
+	for ctx.Err() == nil && (kills > 0 || fills > 0) && r.keeper.failed() == nil {
+		switch n := rng.IntN(10); {
+		case fills > 0 && (kills == 0 || n == 0):
+			fills--
+			if err := r.fill(ctx); err != nil {
+				return err
+			}
+		case n == 1:
+			r.pause(between(10*time.Millisecond, 300*time.Millisecond))
+		case n == 2:
+			r.keeper.end(syscall.SIGTERM)
+			r.count(func(c *Counts) { c.Restarts++ })
+		case n == 3 && kills > 0: // before it has recovered, or soon after
+			kills--
+			time.Sleep(between(0, 60*time.Millisecond))
+			r.kill()
+		case kills > 0:
+			kills--
+			if _, err := r.keeper.serving(); err != nil {
+				return err
+			}
+			time.Sleep(between(5*time.Millisecond, 400*time.Millisecond))
+			r.kill()
+		}
+		if r.options.Progress != nil {
+			r.mu.Lock()
+			counts := r.counts
+			r.mu.Unlock()
+			r.options.Progress(counts)
+		}
+	}
+	return r.keeper.failed()
+}
+
+func (r *run) kill() {
+	served := r.keeper.end(syscall.SIGKILL)
+	r.count(func(c *Counts) {
+		if c.Kills++; !served {
+			c.Opening++
+		}
+	})
+}
+
+// pause stops the process for a while: its clients wait, and its clock jumps.
+func (r *run) pause(d time.Duration) {
+	c, err := r.keeper.serving()
+	if err != nil {
+		return // the loop above sees it
+	}
+	c.signal(syscall.SIGSTOP)
+	time.Sleep(d)
+	c.signal(syscall.SIGCONT)
+	r.count(func(c *Counts) { c.Stops++ })
+}
+
+// fillTime bounds the wait for the engine to notice that the disk is full.
+const fillTime = 20 * time.Second
+
+// fill fills the disk until a request is refused, waits a little, and makes room again.
+func (r *run) fill(ctx context.Context) error {
+	path := filepath.Join(r.disk, "ballast")
+	refused := func() int {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		return r.counts.NoSpace
+	}
+	before := refused()
+	if err := writeUntilFull(path); err != nil {
+		return errors.Join(err, os.Remove(path))
+	}
+	for deadline := time.Now().Add(fillTime); refused() == before && ctx.Err() == nil; time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			return errors.Join(fmt.Errorf("the disk is full, and for %v no request was refused", fillTime), os.Remove(path))
+		}
+	}
+	r.count(func(c *Counts) { c.Fills++ })
+	return os.Remove(path)
+}
+
+// leaveBytes is what a fill leaves: less than the engine's reserve, so that it refuses; enough for what it has admitted.
+const leaveBytes = reserveBytes / 2
+
+// writeUntilFull writes a file until there is little space left.
+func writeUntilFull(path string) (err error) {
+	file, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, file.Close()) }()
+	chunk := make([]byte, 1<<20)
+	for {
+		var s syscall.Statfs_t
+		if err := syscall.Statfs(filepath.Dir(path), &s); err != nil {
+			return err
+		}
+		if s.Bavail*uint64(s.Bsize) < leaveBytes {
+			return nil
+		}
+		if _, err := file.Write(chunk); err != nil {
+			if errors.Is(err, syscall.ENOSPC) {
+				return nil
+			}
+			return err
+		}
+	}
+}
