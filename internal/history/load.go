@@ -13,7 +13,7 @@ import (
 )
 
 // MaxLine bounds a line of a file, in bytes.
-const MaxLine = 64 << 20
+const MaxLine = 16 << 20
 
 // Load reads a file that a Writer made. A name that ends in ".gz" is a compressed one. Errors name the line: a file that is no
 // history or has another version ([ErrFormat]), is cut off, or holds what no client can have seen, such as an end before its start
