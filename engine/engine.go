@@ -121,7 +121,23 @@ func (e *Engine) setUp() error {
 	if err := e.firstSweep(); err != nil {
 		return err
 	}
+	if err := e.showRows(); err != nil {
+		return err
+	}
 	return e.setUpIngresses()
+}
+
+// showRows shows a simulator what was found, when the store is done with it.
+func (e *Engine) showRows() error {
+	if e.options.Seams.Stepped {
+		e.store.Quiet()
+	}
+	if e.options.Seams.Recovered == nil {
+		return nil
+	}
+	return e.options.Seams.Recovered(func(visit func(key, value []byte) error) error {
+		return e.store.Scan(nil, nil, visit)
+	})
 }
 
 // firstSweep makes the filters of seen request ids, if there are few.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/bloom"
@@ -149,6 +150,20 @@ func makeDir(fs vfs.FS, dir string) error {
 // 32 KiB of a log is not: it looks like a write that a crash cut short, and Pebble drops it and what is behind it.
 func (s *Store) Flush() error { return s.db.Flush() }
 
+// Quiet waits until the store does nothing of its own accord: no flush, no compaction and no removal of old files is under way.
+// A simulator calls it between its steps, so that what the file system sees is up to the simulator alone. It must not be called
+// while batches are being sealed.
+func (s *Store) Quiet() {
+	for {
+		m := s.db.Metrics()
+		if m.Flush.NumInProgress == 0 && m.Compact.NumInProgress == 0 {
+			break
+		}
+		time.Sleep(20 * time.Microsecond) // Pebble tells of the end of its work, but not of all that is about to begin
+	}
+	s.db.TestOnlyWaitForCleaning()
+}
+
 // Close closes the store. All batches and iterations must be over.
 func (s *Store) Close() error {
 	return errors.Join(s.db.Close(), s.lock.Close())
@@ -222,6 +237,24 @@ func (b Batch) Len() int { return b.b.Len() }
 
 // Count is the number of rows in the batch.
 func (b Batch) Count() int { return int(b.b.Count()) }
+
+// Each calls visit with each row that the batch sets, and with a nil value for each that it deletes, in the order in which they
+// were added. Key and value are valid during the call only.
+func (b Batch) Each(visit func(key, value []byte)) error {
+	for r := b.b.Reader(); ; {
+		kind, key, value, ok, err := r.Next()
+		switch {
+		case err != nil || !ok:
+			return err
+		case kind == pebble.InternalKeyKindSet:
+			visit(key, value[:len(value):len(value)])
+		case kind == pebble.InternalKeyKindDelete:
+			visit(key, nil)
+		default:
+			return fmt.Errorf("store: a batch has an entry of kind %v", kind)
+		}
+	}
+}
 
 // Seal writes the batch and syncs it, and closes it. When it returns nil the rows are durable, all of them; after an error
 // none may be relied on, and the process must end.
