@@ -86,7 +86,7 @@ func Open(o Options, parts ...functions.Part) (*Engine, error) {
 	o = e.options
 	e.store, err = store.Open(store.Options{
 		Dir: o.Dir, FS: o.Seams.FS, Logger: o.Logger, Fatal: e.fatal,
-		CacheBytes: o.CacheBytes / 4, MemTableBytes: uint64(o.MemTableBytes),
+		CacheBytes: o.CacheBytes / 4, MemTableBytes: uint64(o.MemTableBytes), Stepped: o.Seams.Stepped,
 	})
 	if err != nil {
 		return nil, err
@@ -130,7 +130,9 @@ func (e *Engine) setUp() error {
 // showRows shows a simulator what was found, when the store is done with it.
 func (e *Engine) showRows() error {
 	if e.options.Seams.Stepped {
-		e.store.Quiet()
+		if err := e.store.Quiet(0); err != nil {
+			return err
+		}
 	}
 	if e.options.Seams.Recovered == nil {
 		return nil

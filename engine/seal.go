@@ -85,10 +85,10 @@ func (e *Engine) write(s *sealing, batch store.Batch) error {
 	if err := e.options.Seams.Seal(s.epoch, batch, batch.Seal); err != nil {
 		return err
 	}
-	if e.options.Seams.Stepped {
-		e.store.Quiet()
-	}
 	e.space.wrote(size)
+	if e.options.Seams.Stepped {
+		return e.store.Quiet(size)
+	}
 	return nil
 }
 

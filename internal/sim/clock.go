@@ -7,11 +7,12 @@ import (
 
 // Clock is an engine.Clock that only its owner moves. It may go back.
 type Clock struct {
-	mu    sync.Mutex
-	now   time.Time
-	at    time.Time
-	f     func()
-	fired int
+	mu     sync.Mutex
+	now    time.Time
+	at     time.Time
+	f      func()
+	fired  int
+	passed time.Duration
 }
 
 // NewClock makes a clock that shows the given time.
@@ -34,6 +35,21 @@ func (c *Clock) Wake(at time.Time, f func()) {
 // Advance moves the time, and wakes who is due.
 func (c *Clock) Advance(d time.Duration) {
 	c.mu.Lock()
+	c.passed += d
+	c.mu.Unlock()
+	c.Jump(d)
+}
+
+// Passed is the time that has passed, jumps left out.
+func (c *Clock) Passed() time.Duration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.passed
+}
+
+// Jump sets the clock forward, or back, and wakes who is due.
+func (c *Clock) Jump(d time.Duration) {
+	c.mu.Lock()
 	c.now = c.now.Add(d)
 	f := c.f
 	if f == nil || c.at.After(c.now) {
@@ -53,6 +69,7 @@ func (c *Clock) Drift(d time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.now = c.now.Add(d)
+	c.passed += d
 }
 
 // UntilWake is how long it is until somebody is to be woken, and whether anybody is.

@@ -119,10 +119,9 @@ func (c *crash) clone(n *node, name string) *node {
 		return made
 	}
 	made.names = maps.Clone(n.syncedNames)
-	coins := c.coins(name)
 	first := 0 // changes before it survive: a marker depends on them
 	for i, change := range n.changes {
-		if kept := coins.IntN(100) < c.keep; !kept {
+		if c.coins(path.Join(name, change.clear, "to", change.set)).IntN(100) >= c.keep {
 			continue
 		}
 		if change.marker() {

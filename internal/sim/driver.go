@@ -33,6 +33,8 @@ type Driver struct {
 	AfterStep func()
 	// BeforeSeal and AfterSeal, if set, are called around the sealing of an epoch.
 	BeforeSeal, AfterSeal func()
+	// AfterSealed, if set, is told what was sealed.
+	AfterSealed func(epoch uint64, rows []rowChange)
 	// SealBy, if set, seals in the place of the engine; see engine.Seams.
 	SealBy func(epoch uint64, batch store.Batch, write func() error) error
 	// Dead, if set, reports that the process is dead: nothing that it says is heard any more.
@@ -130,8 +132,12 @@ func (d *Driver) seal(epoch uint64, batch store.Batch, write func() error) error
 	}
 	if err == nil && !d.dead() {
 		d.mu.Lock()
+		rows := d.ledger.pending
 		d.report(d.ledger.done())
 		d.mu.Unlock()
+		if d.AfterSealed != nil {
+			d.AfterSealed(epoch, rows)
+		}
 	}
 	d.collect()
 	if d.AfterSeal != nil {

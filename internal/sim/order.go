@@ -39,6 +39,7 @@ func (o Order) isTx() bool { return slices.Contains(txKinds, o.Kind) }
 var (
 	sagaKinds = []string{"saga", "sleepy", "sorry", "gates", "saga-boom"}
 	txKinds   = []string{"tx", "chain", "half", "doomed", "swallow", "total", "census", "toggle", "tx-boom", "tx-bad"}
+	panicking = []string{"boom", "saga-boom", "tx-boom", "tx-bad"}
 )
 
 // start is the start of the order's coordinator function. What it returns is dropped.

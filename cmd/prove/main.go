@@ -1,0 +1,107 @@
+// Command prove tries to break the engine, and says how hard it tried.
+//
+//	prove sim     runs from seeds, with everything going wrong that can
+//	prove sweep   a crash at every operation of the disk, and at every step of the protocols
+//
+// The exit status is 0 if nothing was found, 1 if something is wrong or nothing was tried, 2 if the command line was, and 130 after
+// an interrupt. A failing seed is printed together with the command that runs it again.
+//
+// This package binds flags to internal/sim.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+)
+
+// Exit statuses.
+const (
+	exitOK          = 0
+	exitFailed      = 1
+	exitUsage       = 2
+	exitInterrupted = 130
+)
+
+var (
+	// errUsage marks errors of the command line: nothing was run.
+	errUsage = errors.New("usage")
+	// errInterrupted: somebody did not want to wait.
+	errInterrupted = errors.New("interrupted")
+)
+
+func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
+
+// run is the whole program: it parses the arguments, does what they say, and returns the exit status.
+func run(args []string, stdout, stderr io.Writer) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	context.AfterFunc(ctx, stop) // the second signal has its usual effect
+	return (&program{ctx: ctx, stdout: stdout, stderr: stderr}).main(args)
+}
+
+// program is what the commands need.
+type program struct {
+	ctx            context.Context
+	stdout, stderr io.Writer
+}
+
+// commands are the commands; each has a file.
+type commands struct {
+	Sim   simCommand   `cmd:"" help:"Run the engine from seeds on a simulated clock, disk and scheduler, with faults."`
+	Sweep sweepCommand `cmd:"" help:"Crash at every operation of the disk and every step of the protocols, and damage every file."`
+}
+
+// exited is what kong's exit is turned into, so that --help ends main and not the process.
+type exited int
+
+func (p *program) main(args []string) (status int) {
+	defer func() {
+		if r := recover(); r != nil {
+			code, ok := r.(exited)
+			if !ok {
+				panic(r)
+			}
+			status = int(code)
+		}
+	}()
+	var c commands
+	parser, err := kong.New(&c,
+		kong.Name("prove"),
+		kong.Description("Tries to break the engine, and says how hard it tried."),
+		kong.Writers(p.stdout, p.stderr),
+		kong.Exit(func(code int) { panic(exited(code)) }),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
+	)
+	if err != nil {
+		panic("prove: the flags are not well-formed: " + err.Error())
+	}
+	chosen, err := parser.Parse(args)
+	if err != nil {
+		return p.finish(fmt.Errorf("%w: %w", errUsage, err))
+	}
+	return p.finish(chosen.Run(p))
+}
+
+// finish says what went wrong and returns the exit status for it.
+func (p *program) finish(err error) int {
+	switch {
+	case err == nil:
+		return exitOK
+	case errors.Is(err, errUsage):
+		fmt.Fprintf(p.stderr, "prove: %s\nTry: prove --help\n", strings.TrimPrefix(err.Error(), errUsage.Error()+": "))
+		return exitUsage
+	case errors.Is(err, errInterrupted):
+		fmt.Fprintln(p.stderr, "prove: interrupted")
+		return exitInterrupted
+	}
+	fmt.Fprintln(p.stderr, "prove: "+err.Error())
+	return exitFailed
+}
