@@ -247,6 +247,9 @@ const maxDelivery = 1024
 // deliver writes the next records to the receiver.
 func (g *egress) deliver() error {
 	from, to := g.delivered.Load()+1, g.sealed.Load()
+	if from > to {
+		return nil
+	}
 	var records []Record
 	lower, upper := store.EgressKey(nil, g.name, from), store.EgressKey(nil, g.name, to+1)
 	err := g.engine.store.Scan(lower, upper, func(key, value []byte) error {
@@ -264,8 +267,8 @@ func (g *egress) deliver() error {
 	if err != nil && !errors.Is(err, errEnough) {
 		return err
 	}
-	if len(records) == 0 {
-		return nil
+	if n := uint64(len(records)); n == 0 || records[0].Seq != from || records[n-1].Seq != from+n-1 {
+		g.engine.fatal(fmt.Errorf("%w: of the records %d to %d of egress %q, which were sealed, some have no row", ErrDamaged, from, to, g.name))
 	}
 	if err := g.to.Write(g.ctx, records); err != nil {
 		return err

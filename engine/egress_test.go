@@ -10,6 +10,7 @@ import (
 
 	"github.com/concordat-dev/concordat/engine"
 	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/store"
 	"github.com/concordat-dev/concordat/saga"
 	"github.com/concordat-dev/concordat/twopc"
 )
@@ -311,3 +312,27 @@ func TestOutcomeEffects(t *testing.T) {
 }
 
 var followUp = saga.New("test/follow-up", func(s *saga.Run, line int) error { return s.Do(jot.On("diary", line), saga.NoUndo) })
+
+// TestMissingRecordEndsTheProcess: a record that was sealed and has no row is damage. It ends the process; nothing is skipped, and
+// nothing spins.
+func TestMissingRecordEndsTheProcess(t *testing.T) {
+	dir := t.TempDir()
+	to := &received{refuse: 1 << 30}
+	e := open(t, engine.Options{Dir: dir, Egresses: map[string]engine.Egress{"wire": to}}, tellers)
+	must(t, e.Do(ctx, newTeller.On("t", 0)))
+	must(t, e.Do(ctx, tell.On("t", 5)))
+	must(t, e.Close())
+	s, err := store.Open(store.Options{Dir: dir, Fatal: func(err error) { t.Error(err) }})
+	must(t, err)
+	batch := s.NewBatch()
+	batch.Delete(store.EgressKey(nil, "wire", 3))
+	must(t, batch.Seal())
+	must(t, s.Close())
+	died := make(chan error, 1)
+	_, err = engine.Open(engine.Options{Dir: dir, ReserveBytes: -1, Egresses: map[string]engine.Egress{"wire": &received{}}, Fatal: func(err error) {
+		died <- err
+		select {}
+	}}, tellers)
+	must(t, err)
+	wantErr(t, <-died, engine.ErrDamaged, "1 to 5", "wire")
+}

@@ -86,7 +86,7 @@ func Open(o Options, parts ...functions.Part) (*Engine, error) {
 	o = e.options
 	e.store, err = store.Open(store.Options{
 		Dir: o.Dir, FS: o.Seams.FS, Logger: o.Logger, Fatal: e.fatal,
-		CacheBytes: o.CacheBytes / 4, MemTableBytes: uint64(o.MemTableBytes),
+		CacheBytes: o.CacheBytes / 4, MemTableBytes: uint64(o.MemTableBytes), Stepped: o.Seams.Stepped,
 	})
 	if err != nil {
 		return nil, err
@@ -121,7 +121,25 @@ func (e *Engine) setUp() error {
 	if err := e.firstSweep(); err != nil {
 		return err
 	}
+	if err := e.showRows(); err != nil {
+		return err
+	}
 	return e.setUpIngresses()
+}
+
+// showRows shows a simulator what was found, when the store is done with it.
+func (e *Engine) showRows() error {
+	if e.options.Seams.Stepped {
+		if err := e.store.Quiet(0); err != nil {
+			return err
+		}
+	}
+	if e.options.Seams.Recovered == nil {
+		return nil
+	}
+	return e.options.Seams.Recovered(func(visit func(key, value []byte) error) error {
+		return e.store.Scan(nil, nil, visit)
+	})
 }
 
 // firstSweep makes the filters of seen request ids, if there are few.

@@ -165,6 +165,9 @@ func (e *Engine) untangle() bool {
 		return false
 	}
 	cycles := e.graph.Break()
+	if e.options.Seams.Tangled != nil {
+		e.tellTangle(cycles)
+	}
 	if len(cycles) == 0 {
 		return false
 	}

@@ -12,18 +12,15 @@ import (
 	"testing"
 	"time"
 
-	"github.com/cockroachdb/pebble/v2/vfs"
-	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
-
 	"github.com/concordat-dev/concordat/engine"
+	"github.com/concordat-dev/concordat/internal/sim"
 	"github.com/concordat-dev/concordat/internal/store"
 )
 
 // doomed is a sim that runs on a goroutine of its own until an injected error ends it: Options.Fatal must not return, so it ends
 // the goroutine that it is called on.
 type doomed struct {
-	*sim
-	fs    *vfs.MemFS
+	*sim.Driver
 	fatal chan error    // what Options.Fatal was told
 	ended chan struct{} // closed when the sim's goroutine is over
 	over  atomic.Bool   // Options.Fatal was called
@@ -31,9 +28,8 @@ type doomed struct {
 }
 
 func newDoomed(seed uint64) *doomed {
-	d := &doomed{sim: newSim(seed), fs: vfs.NewCrashableMem(), fatal: make(chan error, 100), ended: make(chan struct{})}
-	d.options.Seams.FS = d.fs
-	d.options.Fatal = func(err error) {
+	d := &doomed{Driver: sim.NewDriver(seed), fatal: make(chan error, 100), ended: make(chan struct{})}
+	d.Options.Fatal = func(err error) {
 		d.over.Store(true)
 		d.fatal <- err
 		runtime.Goexit()
@@ -45,13 +41,13 @@ func newDoomed(seed uint64) *doomed {
 func (d *doomed) start(n int) error {
 	go func() {
 		defer close(d.ended)
-		d.afterStep = func() {
+		d.AfterStep = func() {
 			if d.over.Load() {
 				runtime.Goexit() // told on another goroutine
 			}
 		}
-		if d.err = d.open(); d.err == nil {
-			d.err = errors.Join(d.run(n), d.settle())
+		if d.err = d.Open(); d.err == nil {
+			d.err = errors.Join(d.Run(n), d.Settle(), d.Wrong())
 		}
 	}()
 	select {
@@ -73,43 +69,41 @@ func (d *doomed) start(n int) error {
 
 // check makes sure that nothing was acknowledged after the error, that nothing more is taken, and that what was acknowledged is
 // on the disk.
-func (d *doomed) check(t *testing.T, what string, count *crashCount) {
+func (d *doomed) check(t *testing.T, what string, count *sim.RecoveryCounts) {
 	t.Helper()
-	if d.engine != nil {
+	if d.Engine != nil {
 		select {
 		case <-d.ended:
-			for _, w := range d.waiting {
-				if w.pending.Done() {
-					t.Errorf("%s: %s was acknowledged", what, w.id)
-				}
+			for _, o := range d.Acknowledged() {
+				t.Errorf("%s: %s was acknowledged", what, o.ID)
 			}
 		default:
 		}
-		if err := d.engine.Do(context.Background(), lookTill.On(d.world.till(0)).Into(new(tillState))); !errors.Is(err, engine.ErrClosed) {
+		if err := d.Engine.Do(context.Background(), sim.LookTill.On(d.World.Till(0)).Into(new(sim.TillState))); !errors.Is(err, engine.ErrClosed) {
 			t.Errorf("%s: afterwards a request gets %v, not ErrClosed", what, err)
 		}
 	}
-	rng := rand.New(rand.NewPCG(1, 1))
-	shot := d.snapshot(d.fs, rng, what)
-	shot.fs = crashClone(d.fs, 0, rng)
-	(&recovery{t: t, rng: rng, count: count, path: what}).run(shot, maxNested)
+	r := sim.NewRecovery(1)
+	if err := r.Run(d.Snapshot(what, 0, 1), sim.MaxDepth); err != nil {
+		t.Error(err)
+	}
+	count.Add(r.Counts)
 }
+
+var errSync = errors.New("the disk fails")
 
 // TestFailedSync lets the k-th sync of the file system fail, once, for every k: the engine tells Fatal and acknowledges nothing
 // more, and what it had acknowledged is there after a power failure.
 func TestFailedSync(t *testing.T) {
-	var count crashCount
+	var count sim.RecoveryCounts
 	fatal, syncs := 0, 0
 	for k := 1; ; k++ {
 		d := newDoomed(7)
-		d.options.MemTableBytes = 4 << 20 // no second log: if the first can not be closed, Pebble ends the process by itself
+		d.Options.MemTableBytes = 4 << 20 // no second log: if the first can not be closed, Pebble ends the process by itself
 		injected, n, over := 0, 0, false
 		var mu sync.Mutex
-		d.options.Seams.FS = simFS(d.fs, func(op errorfs.Op) error {
-			switch {
-			case op.Path == d.options.Dir: // a directory: Pebble panics, on any goroutine, which ends a process too
-				return nil
-			case op.Kind != errorfs.OpFileSync && op.Kind != errorfs.OpFileSyncData && op.Kind != errorfs.OpFileSyncTo:
+		d.Disk.OnOp = func(op sim.Op) error {
+			if op.Kind != sim.OpSync { // of a directory: Pebble panics, on any goroutine, which ends a process too
 				return nil
 			}
 			mu.Lock()
@@ -121,8 +115,8 @@ func TestFailedSync(t *testing.T) {
 				return nil
 			}
 			injected++
-			return fmt.Errorf("sync %d of %s: %w", k, op.Path, errorfs.ErrInjected)
-		})
+			return fmt.Errorf("sync %d of %s: %w", k, op.Path, errSync)
+		}
 		err := d.start(80)
 		mu.Lock()
 		failed := injected
@@ -130,7 +124,7 @@ func TestFailedSync(t *testing.T) {
 		mu.Unlock()
 		if failed == 0 {
 			must(t, d.err)
-			must(t, d.engine.Close())
+			must(t, d.Engine.Close())
 			break
 		}
 		syncs++
@@ -139,10 +133,10 @@ func TestFailedSync(t *testing.T) {
 			fatal++
 		case d.err == nil:
 			t.Logf("sync %d: not told, but not needed", k)
-		case !strings.Contains(d.err.Error(), errorfs.ErrInjected.Error()):
+		case !strings.Contains(d.err.Error(), errSync.Error()):
 			t.Errorf("sync %d: %v", k, d.err)
 		}
-		if err != nil || d.engine == nil {
+		if err != nil || d.Engine == nil {
 			d.check(t, fmt.Sprintf("after sync %d failed with %v, %v", k, err, d.err), &count)
 		}
 		if t.Failed() {
@@ -160,12 +154,12 @@ func TestFailedSync(t *testing.T) {
 func TestFailedSeal(t *testing.T) {
 	errBroken := errors.New("the log is broken")
 	for _, written := range []bool{false, true} {
-		var count crashCount
+		var count sim.RecoveryCounts
 		k := 1
 		for ; ; k++ {
 			d := newDoomed(11)
 			n := 0
-			d.options.Seams.Seal = func(_ uint64, batch store.Batch, write func() error) error {
+			d.SealBy = func(_ uint64, batch store.Batch, write func() error) error {
 				if n++; n != k {
 					return write()
 				}
@@ -177,7 +171,7 @@ func TestFailedSeal(t *testing.T) {
 			err := d.start(80)
 			if err == nil {
 				must(t, d.err)
-				must(t, d.engine.Close())
+				must(t, d.Engine.Close())
 				break
 			}
 			if !errors.Is(err, errBroken) || !strings.Contains(err.Error(), "seal epoch") {
@@ -198,13 +192,12 @@ func TestFailedSeal(t *testing.T) {
 // the outcome is unknown, and none waits for ever.
 func TestFailedSealUnderLoad(t *testing.T) {
 	for k := 2; k <= 40; k += 6 {
-		fs := vfs.NewCrashableMem()
-		s := newSim(uint64(k))
-		s.options.Seams = engine.Seams{FS: fs}
-		s.options.Fatal = func(error) { runtime.Goexit() }
+		s := sim.NewDriver(uint64(k))
+		s.Options.Seams = engine.Seams{}
+		s.Options.Fatal = func(error) { runtime.Goexit() }
 		var n atomic.Int64
-		s.options.Seams.Seal = func(_ uint64, batch store.Batch, write func() error) error {
-			if n.Add(1) == int64(k+len(s.world.setUp())) {
+		s.Options.Seams.Seal = func(_ uint64, batch store.Batch, write func() error) error {
+			if n.Add(1) == int64(k+len(s.World.SetUp())) {
 				for range 2000 {
 					runtime.Gosched() // the next epoch goes on meanwhile, and must not let anything out
 				}
@@ -212,34 +205,35 @@ func TestFailedSealUnderLoad(t *testing.T) {
 			}
 			return write()
 		}
-		must(t, s.open())
+		must(t, s.Open())
 		ctx, cancel := context.WithCancel(context.Background()) // who can not be cancelled waits until the process ends
 		defer cancel()
-		for _, o := range s.world.setUp() {
-			must(t, s.engine.Do(ctx, o.request(new(int64))))
-			s.orders, s.outcomes[o.ID] = append(s.orders, o), "ok 0"
+		for _, o := range s.World.SetUp() {
+			must(t, s.Engine.Do(ctx, o.Request(new(int64))))
+			s.Orders, s.Outcomes[o.ID] = append(s.Orders, o), "ok 0"
 		}
 		unknown := atomic.Int64{}
 		var group sync.WaitGroup
+		var mu sync.Mutex // of what the clients know
 		for c := range 16 {
 			group.Go(func() {
 				rng := rand.New(rand.NewPCG(uint64(c), uint64(k)))
 				for i := 0; ; i++ {
-					o := s.world.next(rng, 1000*c+i)
-					s.mu.Lock()
-					s.orders = append(s.orders, o)
-					s.mu.Unlock()
+					o := s.World.Next(rng, 1000*c+i)
+					mu.Lock()
+					s.Orders = append(s.Orders, o)
+					mu.Unlock()
 					var value int64
-					err := s.engine.Do(ctx, o.request(&value))
+					err := s.Engine.Do(ctx, o.Request(&value))
 					if errors.Is(err, engine.ErrClosed) {
 						return
 					}
 					if errors.Is(err, engine.ErrUnknown) {
 						unknown.Add(1)
 					}
-					s.mu.Lock()
-					s.learn(o.ID, outcomeText(value, err))
-					s.mu.Unlock()
+					mu.Lock()
+					s.Learn(o.ID, sim.OutcomeText(value, err))
+					mu.Unlock()
 				}
 			})
 		}
@@ -247,10 +241,11 @@ func TestFailedSealUnderLoad(t *testing.T) {
 		if unknown.Load() == 0 {
 			t.Errorf("seal %d: nobody was told that the outcome is unknown", k)
 		}
-		rng := rand.New(rand.NewPCG(uint64(k), 1))
-		shot := s.snapshot(fs, rng, "")
-		shot.fs, shot.now = crashClone(fs, 0, rng), time.Now()
-		(&recovery{t: t, rng: rng, count: new(crashCount), path: fmt.Sprintf("after seal %d failed", k)}).run(shot, maxNested)
+		shot := s.Snapshot(fmt.Sprintf("after seal %d failed", k), 0, uint64(k)).WithoutLedger()
+		shot.Now = time.Now()
+		if err := sim.NewRecovery(uint64(k)).Run(shot, sim.MaxDepth); err != nil {
+			t.Error(err)
+		}
 	}
 }
 
@@ -258,27 +253,27 @@ func TestFailedSealUnderLoad(t *testing.T) {
 func TestReadWaitsForSeal(t *testing.T) {
 	var hold atomic.Bool
 	held, release := make(chan struct{}), make(chan struct{})
-	s := newSim(1)
-	s.options.Seams = engine.Seams{FS: vfs.NewMem(), Seal: func(_ uint64, _ store.Batch, write func() error) error {
+	s := sim.NewDriver(1)
+	s.Options.Seams = engine.Seams{Seal: func(_ uint64, _ store.Batch, write func() error) error {
 		if hold.Load() {
 			held <- struct{}{}
 			<-release
 		}
 		return write()
 	}}
-	must(t, s.open())
+	must(t, s.Open())
 	ctx := context.Background()
-	changed, other := s.world.till(0), s.world.till(1)
-	must(t, s.engine.Do(ctx, openTill.On(changed, 1)))
-	must(t, s.engine.Do(ctx, openTill.On(other, 1)))
+	changed, other := s.World.Till(0), s.World.Till(1)
+	must(t, s.Engine.Do(ctx, sim.OpenTill.On(changed, 1)))
+	must(t, s.Engine.Do(ctx, sim.OpenTill.On(other, 1)))
 	hold.Store(true)
-	update, err := s.engine.Submit(touchTill.On(changed, 0))
+	update, err := s.Engine.Submit(sim.TouchTill.On(changed, 0))
 	must(t, err)
 	<-held // the update is on its way to the disk
-	early, err := s.engine.Submit(cashTill.On(changed).Into(new(int64)))
+	early, err := s.Engine.Submit(sim.CashTill.On(changed).Into(new(int64)))
 	must(t, err)
-	must(t, s.engine.Do(ctx, cashTill.On(other).Into(new(int64)))) // answered while the disk is busy
-	time.Sleep(20 * time.Millisecond)                              // a read of what is not durable is not, however long one waits
+	must(t, s.Engine.Do(ctx, sim.CashTill.On(other).Into(new(int64)))) // answered while the disk is busy
+	time.Sleep(20 * time.Millisecond)                                  // a read of what is not durable is not, however long one waits
 	if early.Done() || update.Done() {
 		t.Errorf("before the seal, the read is answered: %v, the update: %v", early.Done(), update.Done())
 	}
@@ -286,5 +281,5 @@ func TestReadWaitsForSeal(t *testing.T) {
 	close(release)
 	must(t, update.Wait(ctx))
 	must(t, early.Wait(ctx))
-	must(t, s.engine.Close())
+	must(t, s.Engine.Close())
 }

@@ -244,6 +244,21 @@ func (s *smallDisk) GetDiskUsage(string) (vfs.DiskUsage, error) {
 	return vfs.DiskUsage{AvailBytes: s.free.Load(), TotalBytes: 1 << 40}, nil
 }
 
+// TestNoSpaceWhenTheClockGoesBack: that there is room again is noticed at once also if the clock went back meanwhile, and not only
+// once it has caught up.
+func TestNoSpaceWhenTheClockGoesBack(t *testing.T) {
+	disk := &smallDisk{FS: vfs.NewMem()}
+	disk.free.Store(1 << 10)
+	clock := newHandClock()
+	e, err := engine.Open(engine.Options{Dir: "data", ReserveBytes: 1 << 20, Seams: engine.Seams{FS: disk, Clock: clock}}, notes)
+	must(t, err)
+	defer func() { must(t, e.Close()) }()
+	wantErr(t, e.Do(ctx, newNote.On("n", 0)), engine.ErrNoSpace)
+	clock.move(-4 * time.Hour)
+	disk.free.Store(1 << 30)
+	must(t, e.Do(ctx, newNote.On("n", 0)))
+}
+
 // TestNoSpace: with less than the reserve left requests are refused at once with ErrNoSpace; reads of the disk's space are not
 // needed for each. When there is room again it goes on. Nothing is lost.
 func TestNoSpace(t *testing.T) {

@@ -21,6 +21,7 @@ import (
 
 	"github.com/concordat-dev/concordat/engine"
 	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/sim"
 	"github.com/concordat-dev/concordat/saga"
 )
 
@@ -84,7 +85,7 @@ func killOptions(dir string) engine.Options {
 
 // killChild is the child: it never returns.
 func killChild(dir, prefix string) {
-	e, err := engine.Open(killOptions(dir), auditParts...)
+	e, err := engine.Open(killOptions(dir), sim.Parts()...)
 	if err != nil {
 		fmt.Printf("broken %v\n", err)
 		os.Exit(1)
@@ -99,16 +100,16 @@ func killChild(dir, prefix string) {
 		defer mu.Unlock()
 		fmt.Printf("%s %s\n", what, line) // not buffered: one write
 	}
-	do := func(o order) {
+	do := func(o sim.Order) {
 		var value int64
 		say("asked", o)
-		err := e.Do(context.Background(), o.request(&value))
-		if out := outcomeText(value, err); out != "" {
+		err := e.Do(context.Background(), o.Request(&value))
+		if out := sim.OutcomeText(value, err); out != "" {
 			say("answered", [2]string{o.ID, out})
 		}
 	}
-	w := world{prefix: prefix, tills: 40}
-	for _, o := range w.setUp() {
+	w := sim.World{Prefix: prefix, Tills: 40}
+	for _, o := range w.SetUp() {
 		do(o)
 	}
 	fmt.Println("ready")
@@ -116,7 +117,7 @@ func killChild(dir, prefix string) {
 		go func() {
 			rng := rand.New(rand.NewPCG(uint64(c), uint64(len(prefix))))
 			for n := 0; n < 1000; n++ {
-				do(w.next(rng, n*killClients+c))
+				do(w.Next(rng, n*killClients+c))
 			}
 		}()
 	}
@@ -127,7 +128,7 @@ func killChild(dir, prefix string) {
 func killOne(t *testing.T, dir string, l *live, after time.Duration) {
 	t.Helper()
 	cmd := exec.Command(os.Args[0], "-test.run=^TestKill$")
-	cmd.Env = append(os.Environ(), killDir+"="+dir, killPrefix+"="+l.world.prefix)
+	cmd.Env = append(os.Environ(), killDir+"="+dir, killPrefix+"="+l.world.Prefix)
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	out, err := cmd.StdoutPipe()
@@ -141,7 +142,7 @@ func killOne(t *testing.T, dir string, l *live, after time.Duration) {
 		case "ready":
 			time.AfterFunc(after, func() { _ = cmd.Process.Kill() })
 		case "asked":
-			var o order
+			var o sim.Order
 			must(t, json.Unmarshal([]byte(rest), &o))
 			l.orders = append(l.orders, o)
 		case "answered":
@@ -160,17 +161,17 @@ func killOne(t *testing.T, dir string, l *live, after time.Duration) {
 
 // live is a world on an engine that runs by itself.
 type live struct {
-	world    world
+	world    sim.World
 	engine   *engine.Engine
 	mu       sync.Mutex
-	orders   []order
+	orders   []sim.Order
 	outcomes map[string]string
 	decided  map[string]map[saga.Decision]bool
 }
 
 func newLive(prefix string) *live {
 	return &live{
-		world:    world{prefix: prefix, tills: 40},
+		world:    sim.World{Prefix: prefix, Tills: 40},
 		outcomes: map[string]string{}, decided: map[string]map[saga.Decision]bool{},
 	}
 }
@@ -178,11 +179,11 @@ func newLive(prefix string) *live {
 func (l *live) open(t *testing.T, dir string) {
 	t.Helper()
 	var err error
-	l.engine, err = engine.Open(killOptions(dir), auditParts...)
+	l.engine, err = engine.Open(killOptions(dir), sim.Parts()...)
 	must(t, err)
 }
 
-func (l *live) do(r functions.Request) error { return l.engine.Do(context.Background(), r) }
+func (l *live) Do(r functions.Request) error { return l.engine.Do(context.Background(), r) }
 
 // finish asks everything again until all has an outcome, deciding about sagas that are stuck, and then once more.
 func (l *live) finish() error {
@@ -211,13 +212,13 @@ func (l *live) finish() error {
 func (l *live) askAll() error {
 	var group sync.WaitGroup
 	var errs []error
-	next := make(chan order)
+	next := make(chan sim.Order)
 	for range 64 {
 		group.Go(func() {
 			for o := range next {
 				var value int64
-				err := l.do(o.request(&value)) // before value is read
-				out := outcomeText(value, err)
+				err := l.Do(o.Request(&value)) // before value is read
+				out := sim.OutcomeText(value, err)
 				l.mu.Lock()
 				if old := l.outcomes[o.ID]; old != "" && out != old {
 					errs = append(errs, fmt.Errorf("%s %s: told %q before and %q now", o.Kind, o.ID, old, out))
@@ -240,8 +241,8 @@ func (l *live) askAll() error {
 
 // decide opens the gates and retries the sagas that are stuck. It returns how many sagas have not ended.
 func (l *live) decide() (int, error) {
-	for i := range worldGates {
-		if err := l.do(setGate.On(l.world.gate(i), false)); err != nil {
+	for i := range sim.Gates {
+		if err := l.Do(sim.SetGate.On(l.world.Gate(i), false)); err != nil {
 			return 0, err
 		}
 	}
@@ -261,16 +262,16 @@ func (l *live) audit(t *testing.T, dir string) {
 	t.Helper()
 	var wrong []string
 	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
-		b, err := readBooks(l.world, l, nil)
+		b, err := sim.ReadBooks(l.world, l, nil)
 		must(t, err)
-		b.records, err = readRecords(filepath.Join(dir, "out.jsonl"), l.world.prefix+":")
+		b.Records, err = readRecords(filepath.Join(dir, "out.jsonl"), l.world.Prefix+":")
 		must(t, err)
-		wrong = (&audit{books: b, world: l.world, outcomes: l.outcomes, decided: l.decided}).check(l.orders)
+		wrong = (&sim.Audit{Books: b, World: l.world, Outcomes: l.outcomes, Decided: l.decided}).Check(l.orders)
 		if len(wrong) == 0 {
 			return
 		}
 	}
-	t.Errorf("round %s: %s", l.world.prefix, strings.Join(wrong, "\n"))
+	t.Errorf("round %s: %s", l.world.Prefix, strings.Join(wrong, "\n"))
 }
 
 // readRecords reads what left through the egress, checks its numbers, and returns what belongs to one world, numbered anew.

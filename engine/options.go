@@ -160,12 +160,39 @@ type Seams struct {
 	// Clock tells the time. Default: the operating system's.
 	Clock Clock
 	// Stepped makes the engine start no goroutine of its own: whoever opened it runs it with Engine.Step, one thread and one
-	// step at a time.
+	// step at a time. After opening and after each seal it waits until the store has nothing to do in the background.
 	Stepped bool
 	// Trace, if set, is called with a line for each thing that happens. Only for stepped engines.
 	Trace func(event string)
 	// Seal replaces the sealing of an epoch; write is the default way. It must return nil only once the batch is durable.
 	Seal func(epoch uint64, batch store.Batch, write func() error) error
+	// Recovered, if set, is called by Open before anything runs, with all rows that the directory has. Its error is Open's.
+	Recovered func(scan RowScan) error
+	// Tangled, if set, is called when all workers are at rest and somebody waits for a lock: with all locks that have waiters
+	// and the transactions that are going to be the victims. It must not call the engine.
+	Tangled func(t Tangle)
+}
+
+// RowScan calls visit with each row, in order of the keys, until it returns an error. Key and value are valid during the call only.
+type RowScan func(visit func(key, value []byte) error) error
+
+// Tangle is who waits for whom at a moment at which no worker moves.
+type Tangle struct {
+	Locks   []TangledLock
+	Victims []locks.Owner
+}
+
+// TangledLock is a lock that somebody waits for.
+type TangledLock struct {
+	At     functions.Address
+	Claims []TangledClaim
+}
+
+// TangledClaim is one who holds a lock or waits for it; see locks.Lock.Levels.
+type TangledClaim struct {
+	Level int // 0 of a holder
+	Owner locks.Owner
+	Mode  locks.Mode // held at level 0, wanted above
 }
 
 func (s Seams) withDefaults() Seams {

@@ -86,6 +86,9 @@ func (e *Engine) write(s *sealing, batch store.Batch) error {
 		return err
 	}
 	e.space.wrote(size)
+	if e.options.Seams.Stepped {
+		return e.store.Quiet(size)
+	}
 	return nil
 }
 

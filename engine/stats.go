@@ -143,7 +143,7 @@ func (s *space) low() bool {
 	if !s.full.Load() {
 		return false
 	}
-	if s.clock.Now().UnixNano()-s.checked.Load() > int64(100*time.Millisecond) {
+	if since := s.clock.Now().UnixNano() - s.checked.Load(); since > int64(100*time.Millisecond) || since < 0 { // the clock may go back
 		s.check()
 	}
 	return s.full.Load()

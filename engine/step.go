@@ -1,6 +1,11 @@
 package engine
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/concordat-dev/concordat/deadlock"
+	"github.com/concordat-dev/concordat/functions"
+)
 
 // Step lets one thing happen in a stepped engine: a worker handles one message or takes what has come in, or the sealer seals an
 // epoch, or an egress delivers. choose picks one of n things that can happen next; the same choices give the same run. It
@@ -33,6 +38,49 @@ func (w *worker) stepOnce() {
 	if !w.round(1) {
 		w.engine.gate.rest(w)
 	}
+}
+
+// Abandon ends a stepped engine where it stands, as a crash does: nothing more is sealed and nobody is answered. It gives back
+// what the engine holds: coroutines of users' functions, whose defers run, and the files. Whoever waits is told ErrUnknown.
+func (e *Engine) Abandon() error {
+	if !e.options.Seams.Stepped {
+		panic("engine: only a stepped engine can be abandoned")
+	}
+	e.closed.Store(true)
+	e.gate.end()
+	e.die()
+	for _, g := range e.egresses {
+		g.cancel()
+	}
+	for _, w := range e.workers {
+		for _, c := range w.epoch.touched {
+			if c.routine != nil && w.coords[c.id] != c {
+				c.routine.Close()
+			}
+		}
+		w.closeRoutines()
+	}
+	return e.store.Close()
+}
+
+// tellTangle tells a simulator who waits for whom.
+func (e *Engine) tellTangle(cycles []deadlock.Cycle) {
+	var t Tangle
+	for _, i := range e.tangled {
+		l := TangledLock{At: functions.Address{Type: i.entry.info.Name, ID: i.id}}
+		for level, claim := range i.seat.Lock.Levels {
+			mode := claim.Held()
+			if level > 0 {
+				mode = claim.Wanted()
+			}
+			l.Claims = append(l.Claims, TangledClaim{level, claim.Owner, mode})
+		}
+		t.Locks = append(t.Locks, l)
+	}
+	for i := range cycles {
+		t.Victims = append(t.Victims, cycles[i].Victim)
+	}
+	e.options.Seams.Tangled(t)
 }
 
 var kindNames = [...]string{"", "call", "prepare", "lock", "withdraw", "granted", "commit", "abort", "done", "vote", "conflict", "start", "go-on"}

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/concordat-dev/concordat/engine"
+	"github.com/concordat-dev/concordat/internal/sim"
 	"github.com/concordat-dev/concordat/locks"
 )
 
@@ -54,40 +55,41 @@ var traceKind = regexp.MustCompile(`^(?:worker \d+: )?([a-z-]+)`)
 
 func tracedRun(t *testing.T, seed uint64, policy locks.Policy, workers int, total *stepCount) (trace []string) {
 	t.Helper()
-	s := newSim(seed)
-	s.options.Policy, s.options.Workers = policy, workers
-	s.options.Seams.Trace = func(event string) { trace = append(trace, event) }
-	must(t, s.open())
-	must(t, s.run(150))
-	must(t, s.settle())
-	must(t, s.decide())
-	if len(s.waiting) > 0 || s.refused > 0 {
-		t.Errorf("%d orders wait, the first: %+v; %d were refused", len(s.waiting), s.waiting, s.refused)
+	d := sim.NewDriver(seed)
+	d.Options.Policy, d.Options.Workers = policy, workers
+	d.Options.Seams.Trace = func(event string) { trace = append(trace, event) }
+	must(t, d.Open())
+	must(t, d.Run(150))
+	must(t, d.Settle())
+	must(t, d.Decide())
+	if n, first := d.Waiting(); n > 0 || d.Refused > 0 {
+		t.Errorf("%d orders wait, the first: %+v; %d were refused", n, first, d.Refused)
 	}
-	b, err := s.books()
+	b, err := d.Books()
 	must(t, err)
-	for _, wrong := range (&audit{books: b, world: s.world, outcomes: s.outcomes, decided: s.decided}).check(s.orders) {
+	for _, wrong := range (&sim.Audit{Books: b, World: d.World, Outcomes: d.Outcomes, Decided: d.Decided}).Check(d.Orders) {
 		t.Error(wrong)
 	}
-	total.add(trace, s, b)
-	must(t, s.engine.Close())
+	must(t, d.Wrong())
+	total.add(trace, d, b)
+	must(t, d.Engine.Close())
 	return trace
 }
 
-func (c *stepCount) add(trace []string, s *sim, b *books) {
+func (c *stepCount) add(trace []string, d *sim.Driver, b *sim.Books) {
 	for _, line := range trace {
 		c.kinds[traceKind.FindStringSubmatch(line)[1]]++
 	}
-	stats := s.engine.Stats()
+	stats := d.Engine.Stats()
 	c.stats.Epochs += stats.Epochs
 	c.stats.Retries += stats.Retries
 	c.stats.Deadlocks += stats.Deadlocks
 	c.stats.Carried += stats.Carried
-	for _, sink := range b.sinks {
+	for _, sink := range b.Sinks {
 		c.fired += len(sink.Fired)
 	}
-	c.records += len(b.records)
-	c.outcomes += len(s.outcomes)
+	c.records += len(b.Records)
+	c.outcomes += len(d.Outcomes)
 }
 
 func traceHash(trace []string) uint64 {

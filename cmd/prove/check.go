@@ -15,6 +15,7 @@ import (
 type checkCommand struct {
 	Files []string `arg:"" name:"file" help:"Histories. A name that ends in .gz is a compressed one."`
 	drawings
+	ledgerFlag
 }
 
 // drawings are where anomalies are drawn to.
@@ -25,25 +26,29 @@ type drawings struct {
 
 // Run is called by kong.
 func (c *checkCommand) Run(p *program) error {
-	violated := false
+	violations, checked, start := 0, 0, time.Now()
 	for _, path := range c.Files {
 		began := time.Now()
 		h, err := history.Load(path)
 		if err != nil {
-			return err
+			return fmt.Errorf("%w: %w", errUsage, err)
 		}
 		fmt.Fprintf(p.stdout, "%s: read in %.3f s\n", path, time.Since(began).Seconds())
 		target := c.drawings
 		if len(c.Files) > 1 {
 			target = target.of(path)
 		}
-		ok, err := p.report(h, target)
+		r, err := p.report(h, target)
 		if err != nil {
 			return err
 		}
-		violated = violated || !ok
+		violations += len(r.Anomalies) + r.More
+		checked += r.Transactions + r.Sagas
 	}
-	if violated {
+	if err := c.note("check", time.Since(start), violations, map[string]int{"transactions_checked": checked}); err != nil {
+		return err
+	}
+	if violations > 0 {
 		return errViolated
 	}
 	return nil
@@ -63,15 +68,15 @@ func (d drawings) of(path string) drawings {
 }
 
 // report checks a history, writes what was found, and draws it.
-func (p *program) report(h *history.History, d drawings) (ok bool, err error) {
+func (p *program) report(h *history.History, d drawings) (*history.Report, error) {
 	r := history.Check(h)
 	if err := r.WriteText(p.stdout); err != nil {
-		return false, err
+		return nil, err
 	}
 	if r.OK() {
-		return true, nil
+		return r, nil
 	}
-	return false, errors.Join(draw(d.SVG, r.WriteSVG), draw(d.DOT, r.WriteDOT))
+	return r, errors.Join(draw(d.SVG, r.WriteSVG), draw(d.DOT, r.WriteDOT))
 }
 
 // draw writes a drawing to a file; "" is none.
@@ -81,7 +86,7 @@ func draw(path string, write func(io.Writer) error) error {
 	}
 	file, err := os.Create(path)
 	if err != nil {
-		return err
+		return fmt.Errorf("%w: %w", errUsage, err)
 	}
 	return errors.Join(write(file), file.Close())
 }

@@ -26,6 +26,7 @@ type loadCommand struct {
 	Dir          string  `placeholder:"DIR" help:"Where the engine's directory is made, for the time of the run. Default: the system's for temporary files."`
 	Out          string  `placeholder:"FILE" help:"Keep the history there; a name that ends in .gz is compressed. Default: it is removed, unless something is wrong with it."`
 	drawings
+	ledgerFlag
 }
 
 // policies are the lock policies by their names on the command line.
@@ -44,13 +45,13 @@ func (c *loadCommand) validate() error {
 // Run is called by kong.
 func (c *loadCommand) Run(p *program) (err error) {
 	if err := c.validate(); err != nil {
-		return err
+		return fmt.Errorf("%w: %w", errUsage, err)
 	}
 	dir, err := os.MkdirTemp(c.Dir, "prove-load-")
 	if err != nil {
-		return fmt.Errorf("load: %w", err)
+		return fmt.Errorf("%w: load: %w", errUsage, err)
 	}
-	keep := false
+	keep, start := false, time.Now()
 	defer func() {
 		if !keep {
 			err = errors.Join(err, os.RemoveAll(dir))
@@ -61,7 +62,7 @@ func (c *loadCommand) Run(p *program) (err error) {
 		path = filepath.Join(dir, "history.jsonl")
 	}
 	if err := c.record(p, filepath.Join(dir, "engine"), path); err != nil {
-		return fmt.Errorf("load: %w", err)
+		return err
 	}
 	began := time.Now()
 	h, err := history.Load(path)
@@ -69,11 +70,15 @@ func (c *loadCommand) Run(p *program) (err error) {
 		return err
 	}
 	fmt.Fprintf(p.stdout, "read in %.3f s\n", time.Since(began).Seconds())
-	ok, err := p.report(h, c.drawings)
+	r, err := p.report(h, c.drawings)
 	if err != nil {
 		return err
 	}
-	if !ok {
+	counts := map[string]int{"transactions_checked": r.Transactions + r.Sagas, "largest_history": r.Transactions + r.Sagas}
+	if err := c.note("load", time.Since(start), len(r.Anomalies)+r.More, counts); err != nil {
+		return err
+	}
+	if !r.OK() {
 		keep = c.Out == ""
 		fmt.Fprintf(p.stdout, "the history is in %s\n", path)
 		return errViolated
@@ -91,7 +96,7 @@ func (c *loadCommand) record(p *program, dir, path string) (err error) {
 	}
 	writer, err := history.Create(path, options.Header())
 	if err != nil {
-		return err
+		return fmt.Errorf("%w: %w", errUsage, err)
 	}
 	defer func() { err = errors.Join(err, writer.Close()) }()
 	recorder, err := record.New(options, writer)

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/concordat-dev/concordat/internal/history"
+	"github.com/concordat-dev/concordat/internal/ledger"
 )
 
 // prove runs the program with a command line.
@@ -171,5 +172,37 @@ func TestLoadInterrupted(t *testing.T) {
 	status := (&program{ctx: ctx, stdout: &out, stderr: &errs}).main([]string{"load", "--dir", t.TempDir()})
 	if status != exitOK || !strings.Contains(out.String(), "interrupted") {
 		t.Errorf("status %d:\n%s%s", status, out.String(), errs.String())
+	}
+}
+
+// TestMain lets the test's program be the one that chaos starts and kills.
+func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && os.Args[1] == "chaos-child" {
+		os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
+	}
+	os.Exit(m.Run())
+}
+
+// TestChaos: a short run finds nothing and is noted in the ledger.
+func TestChaos(t *testing.T) {
+	dir, path := t.TempDir(), filepath.Join(t.TempDir(), "ledger.jsonl")
+	status, stdout, stderr := prove("chaos", "--kills", "3", "--dir", dir, "--ledger", path)
+	if status != exitOK || stderr != "" || !strings.Contains(stdout, "0 told something else") {
+		t.Errorf("status %d\n%s\n%s", status, stdout, stderr)
+	}
+	entries, err := ledger.Read(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if kills, violations := ledger.Sum(entries, "chaos", "kills"); kills != 3 || violations != 0 {
+		t.Errorf("the ledger has %d kills and %d violations", kills, violations)
+	}
+	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
+		t.Errorf("left behind: %v, %v", left, err)
+	}
+	for _, args := range [][]string{{"--kills", "0"}, {"--kills=-1"}, {"--clients", "0"}, {"--dir", "/nowhere"}} {
+		if status, _, stderr := prove(append([]string{"chaos"}, args...)...); status != exitUsage || !strings.HasPrefix(stderr, "prove: chaos:") {
+			t.Errorf("%v: status %d, %s", args, status, stderr)
+		}
 	}
 }

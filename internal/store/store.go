@@ -3,10 +3,13 @@
 package store
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"sync/atomic"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/bloom"
@@ -31,7 +34,12 @@ type Options struct {
 	// Fatal is called with the first error after which nothing may be acknowledged any more, such as a failed sync. It must
 	// end the process: if it returns, its caller blocks for ever. Required.
 	Fatal func(error)
+	// Stepped leaves flushes and compactions to Quiet, so that a simulator knows when they happen.
+	Stepped bool
 }
+
+// l0Tables is the number of tables in the uppermost level from which on they are compacted.
+const l0Tables = 8
 
 func (o Options) withDefaults() Options {
 	if o.FS == nil {
@@ -55,6 +63,10 @@ type Store struct {
 	lock *pebble.Lock
 	fs   vfs.FS
 	dir  string
+
+	memTable uint64
+	wrote    int         // since Quiet flushed
+	dead     atomic.Bool // Fatal was called
 }
 
 // Open opens or makes the directory. A directory that is in use is [ErrInUse]; a damaged file is an error.
@@ -77,16 +89,18 @@ func Open(o Options) (*Store, error) {
 	}
 	cache := pebble.NewCache(o.CacheBytes)
 	defer cache.Unref()
+	s := &Store{lock: lock, fs: o.FS, dir: o.Dir, memTable: o.MemTableBytes}
 	options := &pebble.Options{
-		FS:                    o.FS,
-		Lock:                  lock,
-		Cache:                 cache,
-		MemTableSize:          o.MemTableBytes,
-		FormatMajorVersion:    pebble.FormatNewest, // older ones can lose synced log records to one flipped bit without an error
-		MaxOpenFiles:          1024,
-		L0CompactionThreshold: 8,
-		L0StopWritesThreshold: 32,
-		Logger:                logger{o.Logger, o.Fatal},
+		DisableAutomaticCompactions: o.Stepped,
+		FS:                          o.FS,
+		Lock:                        lock,
+		Cache:                       cache,
+		MemTableSize:                o.MemTableBytes,
+		FormatMajorVersion:          pebble.FormatNewest, // older ones can lose synced log records to one flipped bit without an error
+		MaxOpenFiles:                1024,
+		L0CompactionThreshold:       l0Tables,
+		L0StopWritesThreshold:       32,
+		Logger:                      logger{o.Logger, s.fatal(o.Fatal)},
 		// By default this ends the process. But whoever reads what is damaged gets an error, and knows better what it means.
 		EventListener: &pebble.EventListener{DataCorruption: func(info pebble.DataCorruptionInfo) {
 			o.Logger.Error("a file is damaged", "file", info.Path, "error", info.Details)
@@ -95,11 +109,19 @@ func Open(o Options) (*Store, error) {
 	for i := range options.Levels {
 		options.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
 	}
-	db, err := openNewest(o.Dir, options)
+	s.db, err = openNewest(o.Dir, options)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("store: open %s: %w", o.Dir, err), lock.Close())
 	}
-	return &Store{db: db, lock: lock, fs: o.FS, dir: o.Dir}, nil
+	return s, nil
+}
+
+// fatal notes that a fatal error has happened before it passes it on.
+func (s *Store) fatal(f func(error)) func(error) {
+	return func(err error) {
+		s.dead.Store(true)
+		f(err)
+	}
 }
 
 // openNewest opens a directory at options.FormatMajorVersion, its log included. Pebble makes the log that it is going to write
@@ -148,6 +170,33 @@ func makeDir(fs vfs.FS, dir string) error {
 // Flush moves all rows from the log into tables, so that the log is empty. Damage to a table is always noticed. Damage to the last
 // 32 KiB of a log is not: it looks like a write that a crash cut short, and Pebble drops it and what is behind it.
 func (s *Store) Flush() error { return s.db.Flush() }
+
+// Quiet does what the store would do in the background, and waits until it is done: see Options.Stepped. wrote is the number of
+// bytes that were sealed since it was called last. It returns at once after a fatal error. It must not be called while batches are
+// being sealed.
+func (s *Store) Quiet(wrote int) error {
+	s.wrote += wrote
+	if s.wrote > int(s.memTable/4) { // long before the memtable is full, which would begin a flush in the midst of a seal
+		s.wrote = 0
+		if err := s.db.Flush(); err != nil {
+			return fmt.Errorf("store: flush: %w", err)
+		}
+	}
+	if !s.dead.Load() && s.db.Metrics().Levels[0].TablesCount >= l0Tables {
+		if err := s.db.Compact(context.Background(), nil, []byte{0xff, 0xff, 0xff, 0xff}, false); err != nil {
+			return fmt.Errorf("store: compact: %w", err)
+		}
+	}
+	for !s.dead.Load() {
+		m := s.db.Metrics()
+		if m.Flush.NumInProgress == 0 && m.Compact.NumInProgress == 0 {
+			s.db.TestOnlyWaitForCleaning()
+			return nil
+		}
+		time.Sleep(20 * time.Microsecond) // Pebble tells of the end of its work, but not of all that is about to begin
+	}
+	return nil
+}
 
 // Close closes the store. All batches and iterations must be over.
 func (s *Store) Close() error {
@@ -222,6 +271,24 @@ func (b Batch) Len() int { return b.b.Len() }
 
 // Count is the number of rows in the batch.
 func (b Batch) Count() int { return int(b.b.Count()) }
+
+// Each calls visit with each row that the batch sets, and with a nil value for each that it deletes, in the order in which they
+// were added. Key and value are valid during the call only.
+func (b Batch) Each(visit func(key, value []byte)) error {
+	for r := b.b.Reader(); ; {
+		kind, key, value, ok, err := r.Next()
+		switch {
+		case err != nil || !ok:
+			return err
+		case kind == pebble.InternalKeyKindSet:
+			visit(key, value[:len(value):len(value)])
+		case kind == pebble.InternalKeyKindDelete:
+			visit(key, nil)
+		default:
+			return fmt.Errorf("store: a batch has an entry of kind %v", kind)
+		}
+	}
+}
 
 // Seal writes the batch and syncs it, and closes it. When it returns nil the rows are durable, all of them; after an error
 // none may be relied on, and the process must end.

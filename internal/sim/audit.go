@@ -1,56 +1,47 @@
-package engine_test
+package sim
 
 import (
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
 
-	"github.com/concordat-dev/concordat/engine"
 	"github.com/concordat-dev/concordat/functions"
 	"github.com/concordat-dev/concordat/saga"
 )
 
-// books are the final states of a [world], when everything has settled.
-type books struct {
-	tills   map[string]tillState
-	sinks   []sinkState
-	gates   map[string]gateState
-	relays  []relayState
-	slips   map[string]bool
-	records []engine.Record // that left through the egress
-}
+// Audit checks books against the orders that were given.
+type Audit struct {
+	*Books
+	World         World
+	Outcomes      map[string]string                 // by order: as told to the client; "" or absent if nobody knows
+	Decided       map[string]map[saga.Decision]bool // by order: what a person may have decided about its saga
+	Cancelled     map[string]bool                   // by order: its saga may have been cancelled; "*" for sagas of orders without request id
+	ClockWentBack bool
 
-// audit checks books against the orders that were given.
-type audit struct {
-	*books
-	world    world
-	outcomes map[string]string                 // by order: as told to the client; "" or absent if nobody knows
-	decided  map[string]map[saga.Decision]bool // by order: what a person may have decided about its saga
-	lines    map[string][]movedLine            // by order
-	notes    map[string][]string               // by order
-	toggles  map[string]int                    // by slip
-	wrong    []string
+	lines   map[string][]movedLine // by order
+	notes   map[string][]string    // by order
+	toggles map[string]int         // by slip
+	wrong   []string
 }
 
 type movedLine struct {
 	where string
-	tillLine
+	TillLine
 }
 
-func (a *audit) fail(format string, args ...any) {
+func (a *Audit) fail(format string, args ...any) {
 	if len(a.wrong) < 5 {
 		a.wrong = append(a.wrong, fmt.Sprintf(format, args...))
 	}
 }
 
-// check says what is wrong with the books; nothing if they are in order.
-func (a *audit) check(orders []order) []string {
+// Check says what is wrong with the books; nothing if they are in order.
+func (a *Audit) Check(orders []Order) []string {
 	a.lines, a.notes, a.toggles = map[string][]movedLine{}, map[string][]string{}, map[string]int{}
 	a.gather()
 	for _, o := range orders {
-		out := a.outcomes[o.ID]
+		out := a.Outcomes[o.ID]
 		a.checkReason(o, out)
 		switch {
 		case strings.HasPrefix(o.Kind, "start-"):
@@ -67,13 +58,13 @@ func (a *audit) check(orders []order) []string {
 		a.fail("order %s moved %v but was never given", id, lines)
 	}
 	for id, words := range a.notes {
-		if base, ok := strings.CutSuffix(id, "/bounce"); !ok || !slices.ContainsFunc(orders, func(o order) bool { return o.ID == base }) {
+		if base, ok := strings.CutSuffix(id, "/bounce"); !ok || !slices.ContainsFunc(orders, func(o Order) bool { return o.ID == base }) {
 			a.fail("order %s ended with %v but was never given", id, words)
 		}
 	}
 	a.checkTills()
 	a.checkRecords()
-	for slip, exists := range a.slips {
+	for slip, exists := range a.Slips {
 		if exists != (a.toggles[slip]%2 == 1) {
 			a.fail("slip %s: exists is %v after %d toggles", slip, exists, a.toggles[slip])
 		}
@@ -84,18 +75,18 @@ func (a *audit) check(orders []order) []string {
 func isOK(out string) bool { return strings.HasPrefix(out, "ok") }
 
 // gather sorts all traces by order.
-func (a *audit) gather() {
-	for _, name := range slices.Sorted(maps.Keys(a.tills)) {
-		for _, l := range a.tills[name].Lines {
+func (a *Audit) gather() {
+	for _, name := range slices.Sorted(maps.Keys(a.Tills)) {
+		for _, l := range a.Tills[name].Lines {
 			a.lines[l.ID] = append(a.lines[l.ID], movedLine{name, l})
 		}
 	}
-	for _, name := range slices.Sorted(maps.Keys(a.gates)) {
-		for _, l := range a.gates[name].Lines {
+	for _, name := range slices.Sorted(maps.Keys(a.Gates)) {
+		for _, l := range a.Gates[name].Lines {
 			a.lines[l.ID] = append(a.lines[l.ID], movedLine{name, l})
 		}
 	}
-	for _, s := range a.sinks {
+	for _, s := range a.Sinks {
 		for _, d := range s.Disorder {
 			a.fail("%s", d)
 		}
@@ -106,13 +97,19 @@ func (a *audit) gather() {
 }
 
 // checkReason allows only failures that user code chose.
-func (a *audit) checkReason(o order, out string) {
+func (a *Audit) checkReason(o Order, out string) {
 	if out == "" || isOK(out) {
 		return
 	}
 	chosen := strings.Contains(out, string(errShort)) || strings.Contains(out, string(errSorry))
+	switch {
+	case strings.Contains(out, "boom in a") && slices.Contains([]string{"boom", "tx-boom", "tx-bad", "saga-boom"}, o.Kind):
+		return
+	case strings.Contains(out, saga.ErrCancelled.Error()) && o.isSaga() && (a.Cancelled[o.ID] || !o.Asked && a.Cancelled["*"]):
+		return
+	}
 	switch o.Kind {
-	case "tx", "chain", "doomed", "swallow", "saga", "sleepy", "sorry", "gates", "withdraw":
+	case "tx-boom", "tx-bad", "saga-boom", "tx", "chain", "doomed", "swallow", "saga", "sleepy", "sorry", "gates", "withdraw":
 		if !chosen {
 			a.fail("%s %s %s", o.Kind, o.ID, out)
 		}
@@ -122,7 +119,7 @@ func (a *audit) checkReason(o order, out string) {
 }
 
 // checkOrder checks what one order left behind. ok: it succeeded; open: nobody knows, so it may have happened or not.
-func (a *audit) checkOrder(o order, out string, ok, open bool) {
+func (a *Audit) checkOrder(o Order, out string, ok, open bool) {
 	started := ok // of an order that was started by a message: the message was sent
 	if o.isTx() || o.isSaga() {
 		if out != "" {
@@ -135,12 +132,15 @@ func (a *audit) checkOrder(o order, out string, ok, open bool) {
 		}
 	}
 	switch o.Kind {
-	case "tx", "chain", "saga", "sleepy", "half", "doomed", "swallow", "total", "census", "toggle", "sorry", "gates":
+	case "tx", "chain", "saga", "sleepy", "half", "doomed", "swallow", "total", "census", "toggle", "sorry", "gates",
+		"tx-boom", "tx-bad", "saga-boom":
 		a.checkMoves(o, out, ok)
 	case "deposit":
-		a.checkPlain(o, movedLine{o.To, tillLine{o.ID, o.Amount, false}}, ok, open)
+		a.checkPlain(o, movedLine{o.To, TillLine{o.ID, o.Amount, false}}, ok, open)
 	case "withdraw":
-		a.checkPlain(o, movedLine{o.From, tillLine{o.ID, -o.Amount, false}}, ok, open)
+		a.checkPlain(o, movedLine{o.From, TillLine{o.ID, -o.Amount, false}}, ok, open)
+	case "boom":
+		a.expect(o)
 	case "relay":
 		a.checkRelay(o, ok, open)
 	case "knock":
@@ -151,7 +151,7 @@ func (a *audit) checkOrder(o order, out string, ok, open bool) {
 }
 
 // checkNote checks that a coordinator function left exactly one note on how it ended.
-func (a *audit) checkNote(o order, out string, started, open bool) (ok, ended bool) {
+func (a *Audit) checkNote(o Order, out string, started, open bool) (ok, ended bool) {
 	notes := a.notes[o.ID]
 	switch {
 	case len(notes) > 1:
@@ -170,14 +170,14 @@ func (a *audit) checkNote(o order, out string, started, open bool) (ok, ended bo
 }
 
 // checkMoves checks the lines of a coordinator function that has ended.
-func (a *audit) checkMoves(o order, out string, ok bool) {
+func (a *Audit) checkMoves(o Order, out string, ok bool) {
 	switch {
 	case o.Kind == "toggle" && ok:
 		a.toggles[o.To]++
-	case o.Kind == "total" && out != "" && out != fmt.Sprintf("ok %d", len(o.Group)*firstBalance):
+	case o.Kind == "total" && out != "" && out != fmt.Sprintf("ok %d", len(o.Group)*FirstBalance):
 		a.fail("total %s: %s", o.ID, out)
 	}
-	debit, credit := movedLine{o.From, tillLine{o.ID, -o.Amount, false}}, movedLine{o.To, tillLine{o.ID, o.Amount, false}}
+	debit, credit := movedLine{o.From, TillLine{o.ID, -o.Amount, false}}, movedLine{o.To, TillLine{o.ID, o.Amount, false}}
 	switch {
 	case slices.Contains([]string{"total", "census", "toggle"}, o.Kind):
 		a.expect(o)
@@ -190,19 +190,19 @@ func (a *audit) checkMoves(o order, out string, ok bool) {
 	default:
 		a.checkUndone(o, debit)
 		a.checkUndone(o, credit)
-		undebit := slices.Index(a.lines[o.ID], movedLine{o.From, tillLine{o.ID, o.Amount, true}})
-		uncredit := slices.Index(a.lines[o.ID], movedLine{o.To, tillLine{o.ID, -o.Amount, true}})
+		undebit := slices.Index(a.lines[o.ID], movedLine{o.From, TillLine{o.ID, o.Amount, true}})
+		uncredit := slices.Index(a.lines[o.ID], movedLine{o.To, TillLine{o.ID, -o.Amount, true}})
 		if o.From == o.To && undebit >= 0 && undebit < uncredit {
 			a.fail("%s %s: undone in the wrong order: %v", o.Kind, o.ID, a.lines[o.ID])
 		}
 		for _, gate := range o.Group {
-			a.checkUndone(o, movedLine{gate, tillLine{o.ID, 0, false}})
+			a.checkUndone(o, movedLine{gate, TillLine{o.ID, 0, false}})
 		}
 	}
 }
 
 // checkUndone checks that a step of a saga that failed was done and undone, in this order, or neither.
-func (a *audit) checkUndone(o order, do movedLine) {
+func (a *Audit) checkUndone(o Order, do movedLine) {
 	undo := do
 	undo.Amount, undo.Undo = -do.Amount, true
 	state := 0 // lines seen: 0 none, 1 done, 2 undone
@@ -216,9 +216,9 @@ func (a *audit) checkUndone(o order, do movedLine) {
 			a.fail("%s %s: %v is out of order or twice in %v", o.Kind, o.ID, l, a.lines[o.ID])
 		}
 	}
-	decided := a.decided[o.ID]
+	decided := a.Decided[o.ID]
 	if !o.Asked {
-		decided = a.decided["*"]
+		decided = a.Decided["*"]
 	}
 	if state == 1 && !decided[saga.MarkDone] && (!decided[saga.Skip] || do.Amount != 0) {
 		a.fail("%s %s failed but %v was not undone", o.Kind, o.ID, do)
@@ -226,7 +226,7 @@ func (a *audit) checkUndone(o order, do movedLine) {
 }
 
 // checkHalf takes the amount from what the transaction told or did.
-func (a *audit) checkHalf(o order, out string) {
+func (a *Audit) checkHalf(o Order, out string) {
 	for _, l := range a.lines[o.ID] {
 		o.Amount = max(l.Amount, -l.Amount)
 	}
@@ -237,11 +237,11 @@ func (a *audit) checkHalf(o order, out string) {
 		a.fail("half %s: %q, but it moved %d", o.ID, out, o.Amount)
 	}
 	if o.Amount != 0 {
-		a.expect(o, movedLine{o.From, tillLine{o.ID, -o.Amount, false}}, movedLine{o.To, tillLine{o.ID, o.Amount, false}})
+		a.expect(o, movedLine{o.From, TillLine{o.ID, -o.Amount, false}}, movedLine{o.To, TillLine{o.ID, o.Amount, false}})
 	}
 }
 
-func (a *audit) checkPlain(o order, want movedLine, ok, open bool) {
+func (a *Audit) checkPlain(o Order, want movedLine, ok, open bool) {
 	switch n := len(a.lines[o.ID]); {
 	case ok, open && n > 0:
 		a.expect(o, want)
@@ -251,24 +251,24 @@ func (a *audit) checkPlain(o order, want movedLine, ok, open bool) {
 }
 
 // expect checks that an order left exactly these lines.
-func (a *audit) expect(o order, want ...movedLine) {
+func (a *Audit) expect(o Order, want ...movedLine) {
 	left := slices.Clone(a.lines[o.ID])
 	for _, l := range want {
 		i := slices.Index(left, l)
 		if i < 0 {
-			a.fail("%s %s (outcome %q): %v is missing in %v", o.Kind, o.ID, a.outcomes[o.ID], l, a.lines[o.ID])
+			a.fail("%s %s (outcome %q): %v is missing in %v", o.Kind, o.ID, a.Outcomes[o.ID], l, a.lines[o.ID])
 			return
 		}
 		left = slices.Delete(left, i, i+1)
 	}
 	if len(left) > 0 {
-		a.fail("%s %s (outcome %q): %v too much", o.Kind, o.ID, a.outcomes[o.ID], left)
+		a.fail("%s %s (outcome %q): %v too much", o.Kind, o.ID, a.Outcomes[o.ID], left)
 	}
 }
 
-func (a *audit) checkRelay(o order, ok, open bool) {
+func (a *Audit) checkRelay(o Order, ok, open bool) {
 	var all []int
-	for _, r := range a.relays {
+	for _, r := range a.Relays {
 		hops := r.Hops[o.ID]
 		if !slices.IsSortedFunc(hops, func(x, y int) int { return y - x }) {
 			a.fail("relay %s: hops out of order: %v", o.ID, hops)
@@ -283,19 +283,19 @@ func (a *audit) checkRelay(o order, ok, open bool) {
 		}
 	}
 	if !slices.Equal(all, want) {
-		a.fail("relay %s (outcome %q): hops %v", o.ID, a.outcomes[o.ID], all)
+		a.fail("relay %s (outcome %q): hops %v", o.ID, a.Outcomes[o.ID], all)
 	}
 }
 
 // checkTills checks balances, notices and timers.
-func (a *audit) checkTills() {
+func (a *Audit) checkTills() {
 	last, fired := map[string]uint64{}, map[string]int{}
-	for _, s := range a.sinks {
+	for _, s := range a.Sinks {
 		maps.Copy(last, s.Last)
 		maps.Copy(fired, s.Fired)
 	}
-	for name, s := range a.tills {
-		balance := int64(firstBalance)
+	for name, s := range a.Tills {
+		balance := int64(FirstBalance)
 		for _, l := range s.Lines {
 			balance += l.Amount
 		}
@@ -307,24 +307,24 @@ func (a *audit) checkTills() {
 		}
 		for i, t := range s.Timers {
 			key := fmt.Sprintf("%s/%d", name, i)
-			if n := fired[key]; n > 1 || (n == 1 && t.Cancelled) || (n == 0 && !t.Cancelled && !t.Late) {
+			if n := fired[key]; n > 1 || (n == 1 && t.Cancelled && !a.ClockWentBack) || (n == 0 && !t.Cancelled && !t.Late) {
 				a.fail("timer %s fired %d times, cancelled %v, late %v", key, n, t.Cancelled, t.Late)
 			}
 		}
 	}
 	var vault int64
-	for _, name := range a.world.vault() {
-		vault += a.tills[name].Balance
+	for _, name := range a.World.Vault() {
+		vault += a.Tills[name].Balance
 	}
-	if want := int64(firstBalance * len(a.world.vault())); vault != want {
+	if want := int64(FirstBalance * len(a.World.Vault())); vault != want {
 		a.fail("the vault holds %d, not %d", vault, want)
 	}
 }
 
 // checkRecords checks the egress: numbered without gaps, and of each till every record once, in order.
-func (a *audit) checkRecords() {
+func (a *Audit) checkRecords() {
 	last := map[string]uint64{}
-	for i, r := range a.records {
+	for i, r := range a.Records {
 		if r.Seq != uint64(i+1) {
 			a.fail("record %d has number %d", i+1, r.Seq)
 		}
@@ -334,65 +334,9 @@ func (a *audit) checkRecords() {
 		}
 		last[r.Key] = n
 	}
-	for name, s := range a.tills {
+	for name, s := range a.Tills {
 		if last[name] != s.Sent {
 			a.fail("%s emitted %d records, %d arrived", name, s.Sent, last[name])
 		}
 	}
-}
-
-// asker runs requests and waits for them.
-type asker interface {
-	do(r functions.Request) error
-}
-
-// auditQuestion makes a question a request.
-type auditQuestion struct{ envelope functions.Envelope }
-
-func (a auditQuestion) RequestEnvelope() functions.Envelope { return a.envelope }
-
-func lookAt[R any](a asker, q functions.Question[R], what string, errs *[]error) (answer R) {
-	if err := a.do(auditQuestion{q.Question(&answer)}); err != nil {
-		*errs = append(*errs, fmt.Errorf("look at %s: %w", what, err))
-	}
-	return answer
-}
-
-// readBooks reads the states of a world that has settled. It also updates every till, so that a lock that was left is found.
-func readBooks(w world, a asker, records []engine.Record) (*books, error) {
-	b := &books{tills: map[string]tillState{}, gates: map[string]gateState{}, slips: map[string]bool{}, records: records}
-	var errs []error
-	for i := range w.tills {
-		if err := a.do(touchTill.On(w.till(i), 0)); err != nil {
-			errs = append(errs, fmt.Errorf("update %s: %w", w.till(i), err))
-		}
-		b.tills[w.till(i)] = lookAt(a, lookTill.On(w.till(i)), w.till(i), &errs)
-	}
-	for i := range worldSinks {
-		b.sinks = append(b.sinks, lookAt(a, lookSink.On(w.sink(i)), w.sink(i), &errs))
-	}
-	for i := range worldGates {
-		if err := a.do(setGate.On(w.gate(i), false)); err != nil {
-			errs = append(errs, fmt.Errorf("update %s: %w", w.gate(i), err))
-		}
-		b.gates[w.gate(i)] = lookAt(a, lookGate.On(w.gate(i)), w.gate(i), &errs)
-	}
-	for i := range worldRelays {
-		b.relays = append(b.relays, lookAt(a, lookRelay.On(w.relay(i)), w.relay(i), &errs))
-	}
-	for i := range worldSlips {
-		b.slips[w.slip(i)] = lookAt(a, slipType.Exists(w.slip(i)), w.slip(i), &errs)
-	}
-	return b, errors.Join(errs...)
-}
-
-// outcomeText is what became of an order, as text: "ok 5", or "failed: ...", or "" if it is not known.
-func outcomeText(value int64, err error) string {
-	switch {
-	case err == nil:
-		return fmt.Sprintf("ok %d", value)
-	case errors.Is(err, engine.ErrUnknown):
-		return ""
-	}
-	return "failed: " + err.Error()
 }

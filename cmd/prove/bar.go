@@ -1,0 +1,50 @@
+package main
+
+import (
+	"io"
+	"os"
+	"sync/atomic"
+	"time"
+
+	"github.com/schollz/progressbar/v3"
+	"golang.org/x/term"
+)
+
+// bar shows how far a command is, on a terminal; anywhere else it shows nothing.
+type bar struct {
+	bar   *progressbar.ProgressBar
+	count atomic.Int64
+}
+
+// newBar makes a bar with so many units, -1 if that is not known.
+func newBar(w io.Writer, units int, what string) *bar {
+	f, ok := w.(*os.File)
+	if !ok || !term.IsTerminal(int(f.Fd())) {
+		return &bar{}
+	}
+	return &bar{bar: progressbar.NewOptions(units,
+		progressbar.OptionSetWriter(w), progressbar.OptionSetDescription(what), progressbar.OptionShowCount(), progressbar.OptionShowIts(),
+		progressbar.OptionSetWidth(30), progressbar.OptionClearOnFinish(), progressbar.OptionThrottle(100*time.Millisecond))}
+}
+
+// step moves the bar by one unit. It may be called by any goroutine.
+func (b *bar) step() {
+	b.count.Add(1)
+	if b.bar != nil {
+		_ = b.bar.Add(1) // an error here is one of drawing a bar; the run is worth more
+	}
+}
+
+// set moves the bar to a number of units.
+func (b *bar) set(units int) {
+	if b.bar != nil {
+		_ = b.bar.Set(units) // as above
+	}
+}
+
+// close clears the bar.
+func (b *bar) close() {
+	if b.bar != nil {
+		_ = b.bar.Finish() // as above
+	}
+}

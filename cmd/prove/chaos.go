@@ -1,0 +1,113 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"github.com/concordat-dev/concordat/internal/chaos"
+)
+
+type chaosCommand struct {
+	Kills   int    `default:"200" help:"How often the process is killed."`
+	Fills   int    `default:"0" help:"How often its disk is filled up. That needs --disk, or the right to mount a small one."`
+	Clients int    `default:"8" help:"Clients of each of the three workloads: lists, a bank, sagas."`
+	Seed    uint64 `default:"1" help:"What clients and monkey choose depends on it; the moments do not."`
+	Dir     string `placeholder:"DIR" help:"Where the engine and the histories are, for the time of the run. Default: the system's directory for temporary files."`
+	Disk    string `placeholder:"DIR" help:"A small file system for the engine, to be filled up. Default: a tmpfs of 256 MiB that is mounted for the time of the run."`
+	ledgerFlag
+}
+
+// Run is called by kong.
+func (c *chaosCommand) Run(p *program) (err error) {
+	if c.Kills < 0 || c.Fills < 0 || c.Clients < 1 || c.Kills+c.Fills == 0 {
+		return fmt.Errorf("%w: chaos: --kills and --fills must not be negative nor both 0, --clients at least 1", errUsage)
+	}
+	dir, err := os.MkdirTemp(c.Dir, "prove-chaos-")
+	if err != nil {
+		return fmt.Errorf("%w: chaos: %w", errUsage, err)
+	}
+	disk, unmount, err := c.smallDisk(dir)
+	if err != nil {
+		return errors.Join(fmt.Errorf("%w: %w", errUsage, err), os.RemoveAll(dir))
+	}
+	program, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	began, bar := time.Now(), newBar(p.stderr, c.Kills+c.Fills, "kills")
+	result, err := chaos.Run(p.ctx, chaos.Options{
+		Dir: dir, Disk: disk, Kills: c.Kills, Fills: c.Fills, Clients: c.Clients, Seed: c.Seed,
+		Child:    func(dir string) *exec.Cmd { return exec.Command(program, "chaos-child", "--dir", dir) },
+		Progress: func(n chaos.Counts) { bar.set(n.Kills + n.Fills) },
+	})
+	bar.close()
+	if err = errors.Join(err, unmount()); err != nil {
+		return fmt.Errorf("%w; what is left of it is in %s", err, dir)
+	}
+	return c.finish(p, result, dir, time.Since(began))
+}
+
+// smallDisk is the file system that is filled up, if one is: the one of --disk, or one that is made.
+func (c *chaosCommand) smallDisk(dir string) (disk string, unmount func() error, err error) {
+	if c.Fills == 0 || c.Disk != "" {
+		return c.Disk, func() error { return nil }, nil
+	}
+	disk = filepath.Join(dir, "disk")
+	if err := os.Mkdir(disk, 0o755); err != nil {
+		return "", nil, err
+	}
+	if err := syscall.Mount("tmpfs", disk, "tmpfs", 0, "size=256m"); err != nil {
+		return "", nil, fmt.Errorf("chaos: mount a tmpfs to fill up: %w; give a small file system with --disk", err)
+	}
+	return disk, func() error { return syscall.Unmount(disk, 0) }, nil
+}
+
+// finish tells what was found. The histories of a run that found something are kept.
+func (c *chaosCommand) finish(p *program, r *chaos.Result, dir string, took time.Duration) error {
+	n := r.Counts
+	fmt.Fprintf(p.stdout, "%d kills in %v (%d during recovery), %d stops, %d restarts, %d full disks\n",
+		n.Kills, took.Round(time.Millisecond), n.Opening, n.Stops, n.Restarts, n.Fills)
+	fmt.Fprintf(p.stdout, "%d requests answered; %d were under way when the process died, %d times one was asked again, %d were given up; %d refused for want of space\n",
+		n.Answered, n.Lost, n.Repeats, n.GivenUp, n.NoSpace)
+	fmt.Fprintf(p.stdout, "%d requests asked once more in the end, %d told something else\n", n.AskedLast, len(r.Changed))
+	violations, checked := len(r.Changed), 0
+	for _, line := range r.Changed {
+		fmt.Fprintln(p.stdout, "VIOLATED:", line)
+	}
+	for _, report := range r.Reports {
+		if err := report.WriteText(p.stdout); err != nil {
+			return err
+		}
+		checked += report.Transactions + report.Sagas
+		violations += len(report.Anomalies) + report.More
+	}
+	err := c.note("chaos", took, violations, map[string]int{
+		"kills": n.Kills, "kills_during_recovery": n.Opening, "stops": n.Stops, "restarts": n.Restarts, "full_disks": n.Fills,
+		"requests": n.Answered, "asked_again": n.AskedLast, "transactions_checked": checked,
+	})
+	switch {
+	case err != nil:
+		return err
+	case violations > 0:
+		fmt.Fprintf(p.stdout, "everything is in %s\n", dir)
+		return errViolated
+	case p.ctx.Err() != nil:
+		return errors.Join(errInterrupted, os.RemoveAll(dir))
+	}
+	return os.RemoveAll(dir)
+}
+
+// chaosChildCommand is what chaos starts and kills.
+type chaosChildCommand struct {
+	Dir string `required:"" help:"The engine's directory."`
+}
+
+// Run is called by kong.
+func (c *chaosChildCommand) Run(p *program) error {
+	return chaos.Serve(chaos.ChildOptions(c.Dir), os.Stdin, p.stdout)
+}

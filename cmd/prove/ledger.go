@@ -1,0 +1,41 @@
+package main
+
+import (
+	"os"
+	"strings"
+	"time"
+
+	"github.com/concordat-dev/concordat/internal/ledger"
+	"github.com/concordat-dev/concordat/ycsb"
+)
+
+// ledgerFlag is the flag of the commands that can note what they did.
+type ledgerFlag struct {
+	Ledger string `placeholder:"FILE" help:"Add a line to this file: what was done and found, and on which commit."`
+}
+
+// note adds a line to the ledger, if there is one.
+func (f ledgerFlag) note(check string, took time.Duration, violations int, counts map[string]int) error {
+	if f.Ledger == "" {
+		return nil
+	}
+	here := ycsb.ThisEnvironment()
+	return ledger.Append(f.Ledger, ledger.Entry{
+		Date: time.Now().UTC().Truncate(time.Second), Commit: here.Commit, Go: here.Go, CPU: here.CPU,
+		Command: "go run ./cmd/prove " + strings.Join(withoutLedger(os.Args[1:]), " "),
+		Check:   check, Seconds: took.Seconds(), Counts: counts, Violations: violations,
+	})
+}
+
+// withoutLedger is a command line without the flag that says where it is noted.
+func withoutLedger(args []string) (kept []string) {
+	for i := 0; i < len(args); i++ {
+		switch {
+		case args[i] == "--ledger":
+			i++
+		case !strings.HasPrefix(args[i], "--ledger="):
+			kept = append(kept, args[i])
+		}
+	}
+	return kept
+}

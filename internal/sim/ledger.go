@@ -1,0 +1,198 @@
+package sim
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/store"
+)
+
+// ledger follows the rows that the engine seals, from the outside, and says what rows a crash may leave: exactly those of the last
+// epoch that was sealed, or those of the one that was being sealed, as a whole.
+type ledger struct {
+	world   World
+	base    map[string]string // rows to begin with; never changed
+	sealed  [][]rowChange     // one for each epoch
+	pending []rowChange       // of the epoch that is being sealed
+
+	balances map[string]int64 // of the vault's tills
+
+	mayLoseTail bool // the last epochs may be missing, as a whole
+	epochsLost  int  // that were
+}
+
+// errRows: the rows are not those that were sealed.
+var errRows = errors.New("the rows are not those that were sealed")
+
+type rowChange struct {
+	key, value string
+	deleted    bool
+}
+
+func newLedger(w World) *ledger { return &ledger{world: w, balances: map[string]int64{}} }
+
+// clone returns the ledger as it is now, for a recovery.
+func (l *ledger) clone() *ledger {
+	return &ledger{world: l.world, base: l.base, sealed: slices.Clip(l.sealed), pending: l.pending, balances: map[string]int64{}}
+}
+
+// begin takes the rows of an epoch that is about to be sealed.
+func (l *ledger) begin(batch store.Batch) error {
+	l.pending = []rowChange{}
+	return batch.Each(func(key, value []byte) {
+		l.pending = append(l.pending, rowChange{string(key), string(value), value == nil})
+	})
+}
+
+// done notes that the epoch is sealed, and checks that no money came or went in it.
+func (l *ledger) done() error {
+	for _, c := range l.pending {
+		l.follow(c)
+	}
+	l.sealed = append(l.sealed, l.pending)
+	l.pending = nil
+	return l.conserved()
+}
+
+// follow keeps the balances of the vault's tills.
+func (l *ledger) follow(c rowChange) {
+	name, ok := strings.CutPrefix(instanceOf(c.key), tillType.Definition().DefinedName()+"\x00")
+	if !ok {
+		return
+	}
+	if !slices.Contains(l.world.Vault(), name) {
+		return
+	}
+	var till struct{ Balance int64 }
+	if err := functions.Decode([]byte(c.value), &till); err != nil {
+		panic("sim: a till's row decodes: " + err.Error())
+	}
+	l.balances[name] = till.Balance
+}
+
+// instanceOf is "type\x00id" of an instance's row, or "".
+func instanceOf(key string) string {
+	if prefix := len(store.Prefix(nil, 0, store.KindInstance)); len(key) > prefix && key[prefix-1] == store.KindInstance {
+		return key[prefix:]
+	}
+	return ""
+}
+
+// conserved checks the sum over the vault, once all its tills exist.
+func (l *ledger) conserved() error {
+	vault := l.world.Vault()
+	if len(l.balances) < len(vault) {
+		return nil
+	}
+	var sum int64
+	for _, balance := range l.balances {
+		sum += balance
+	}
+	if want := int64(len(vault) * FirstBalance); sum != want {
+		return fmt.Errorf("in the state sealed with epoch %d the vault holds %d, not %d", len(l.sealed), sum, want)
+	}
+	return nil
+}
+
+// recovered compares the rows that a crash left with those that it may leave, and goes on from them. delivered is the number of
+// records that have left: their rows may be gone.
+func (l *ledger) recovered(scan func(visit func(key, value []byte) error) error, delivered int) error {
+	found := map[string]string{}
+	err := scan(func(key, value []byte) error {
+		found[string(key)] = string(value)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	want := map[string]string{}
+	for key, value := range l.base {
+		want[key] = value
+	}
+	for _, epoch := range l.sealed {
+		applyRows(want, epoch)
+	}
+	diff := diffRows(want, found, delivered)
+	if diff != "" && l.pending != nil {
+		applyRows(want, l.pending)
+		if pendingDiff := diffRows(want, found, delivered); pendingDiff == "" {
+			diff = ""
+		} else {
+			diff += "; and with the epoch that was being sealed: " + pendingDiff
+		}
+	}
+	if diff != "" && l.mayLoseTail && l.lostTail(found, delivered) {
+		diff = ""
+	}
+	if diff != "" {
+		return fmt.Errorf("%w: after %d epochs, %s", errRows, len(l.sealed), diff)
+	}
+	l.base, l.sealed, l.pending = found, nil, nil
+	for key, value := range found {
+		l.follow(rowChange{key: key, value: value})
+	}
+	return l.conserved()
+}
+
+// lostTail finds out how many of the last epochs are missing, if that is all that is.
+func (l *ledger) lostTail(found map[string]string, delivered int) bool {
+	want := maps.Clone(l.base)
+	if want == nil {
+		want = map[string]string{}
+	}
+	for i := 0; ; i++ {
+		if diffRows(want, found, delivered) == "" {
+			l.epochsLost = len(l.sealed) - i
+			return true
+		}
+		if i == len(l.sealed) {
+			return false
+		}
+		applyRows(want, l.sealed[i])
+	}
+}
+
+func applyRows(rows map[string]string, changes []rowChange) {
+	for _, c := range changes {
+		if c.deleted {
+			delete(rows, c.key)
+		} else {
+			rows[c.key] = c.value
+		}
+	}
+}
+
+// diffRows names a row that differs, or returns "".
+func diffRows(want, found map[string]string, delivered int) string {
+	for key, value := range want {
+		got, ok := found[key]
+		switch {
+		case !ok && !mayBeGone(key, delivered):
+			return fmt.Sprintf("the row %q is missing", key)
+		case ok && got != value:
+			return fmt.Sprintf("the row %q is %.80q, it was sealed as %.80q", key, got, value)
+		}
+	}
+	for key := range found {
+		if _, ok := want[key]; !ok && !bytes.Equal([]byte(key), formatKey) {
+			return fmt.Sprintf("there is a row %q that was never sealed, or deleted", key)
+		}
+	}
+	return ""
+}
+
+var formatKey = store.Prefix(nil, store.NodeShard, store.KindFormat)
+
+// mayBeGone reports whether a row is of a record that has been delivered: a closing engine deletes those without an epoch.
+func mayBeGone(key string, delivered int) bool {
+	if !bytes.HasPrefix([]byte(key), store.Prefix(nil, store.NodeShard, store.KindEgress)) {
+		return false
+	}
+	seq, err := store.Number([]byte(key))
+	return err == nil && seq <= uint64(delivered)
+}

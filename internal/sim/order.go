@@ -1,0 +1,104 @@
+package sim
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/concordat-dev/concordat/coordinator"
+	"github.com/concordat-dev/concordat/functions"
+)
+
+// Order is a request to a world. Its ID is in every trace that it leaves; Asked orders also have it as their request id.
+type Order struct {
+	Kind     string
+	ID       string
+	Asked    bool
+	From, To string
+	Amount   int64
+	Group    []string // tills to add up; gates to pass
+}
+
+func (o Order) debit() functions.Call {
+	return moveTill.On(o.From, TillLine{ID: o.ID, Amount: -o.Amount})
+}
+func (o Order) credit() functions.Call {
+	return moveTill.On(o.To, TillLine{ID: o.ID, Amount: o.Amount})
+}
+func (o Order) undebit() functions.Call {
+	return moveTill.On(o.From, TillLine{ID: o.ID, Amount: o.Amount, Undo: true})
+}
+func (o Order) uncredit() functions.Call {
+	return moveTill.On(o.To, TillLine{ID: o.ID, Amount: -o.Amount, Undo: true})
+}
+func (o Order) note(word string) functions.Call { return noteOp.On(sinkFor(o.ID), endNote{o.ID, word}) }
+
+func (o Order) isSaga() bool { return slices.Contains(sagaKinds, o.Kind) }
+
+func (o Order) isTx() bool { return slices.Contains(txKinds, o.Kind) }
+
+var (
+	sagaKinds = []string{"saga", "sleepy", "sorry", "gates", "saga-boom"}
+	txKinds   = []string{"tx", "chain", "half", "doomed", "swallow", "total", "census", "toggle", "tx-boom", "tx-bad"}
+	panicking = []string{"boom", "saga-boom", "tx-boom", "tx-bad"}
+)
+
+// start is the start of the order's coordinator function. What it returns is dropped.
+func (o Order) start() coordinator.Start {
+	if o.isSaga() {
+		return auditSaga.With(o)
+	}
+	return auditTx.With(o).Drop()
+}
+
+// Request makes the order's request; its result, if it has one, goes to value.
+func (o Order) Request(value *int64) functions.Request {
+	var call functions.Call
+	switch o.Kind {
+	case "open-till":
+		call = OpenTill.On(o.To, FirstBalance)
+	case "open-sink":
+		call = openSink.On(o.To, 0)
+	case "open-gate":
+		call = openGate.On(o.To, o.Amount > 0)
+	case "open-relay":
+		call = openRelay.On(o.To, 0)
+	case "set-gate":
+		call = SetGate.On(o.To, o.Amount > 0)
+	case "deposit":
+		call = o.credit()
+	case "withdraw":
+		call = o.debit()
+	case "boom":
+		call = boomTill.On(o.To, o.ID)
+	case "disarm":
+		call = disarmTill.On(o.To, 0)
+	case "knock":
+		call = knockTill.On(o.To, o.ID)
+	case "peek":
+		call = sentTill.On(o.To).Into(value)
+	case "relay":
+		call = hopRelay.On(o.To, relayHop{o.ID, relayHops})
+	case "start-tx", "start-saga":
+		call = startTill.On(o.To, o.inner())
+	default:
+		start := o.start()
+		if o.isTx() {
+			start = auditTx.With(o).Into(value)
+		}
+		if o.Asked {
+			return start.As(o.ID)
+		}
+		return start
+	}
+	if o.Asked {
+		return call.As(o.ID)
+	}
+	return call
+}
+
+// inner is the order that a start-tx or start-saga starts by message.
+func (o Order) inner() Order {
+	in := o
+	in.ID, in.Kind, in.Asked = o.ID+"/in", strings.TrimPrefix(o.Kind, "start-"), false
+	return in
+}
