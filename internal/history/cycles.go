@@ -100,22 +100,27 @@ func (f *finder) add(c cycle) {
 	}
 }
 
-// amongLate finds a cycle for each transaction that began after the end of one that must come behind it.
-func (f *finder) amongLate(late []int32) {
+// amongLate finds a cycle for transactions that began after the end of one that must come behind them: for each such end one. All
+// that leads to a late transaction is late too, often half the history; the first of them has the shortest way to that end, as no
+// other one lies between.
+func (f *finder) amongLate(late []lateNode) {
 	if len(late) == 0 {
 		return
 	}
+	explained := map[int64]bool{}
 	all := &subgraph{graph: *f.g}
 	var searches []*search
 	for _, c := range inTime {
 		searches = append(searches, newSearch(all, c, f.spans))
 	}
-	for _, tx := range late {
-		if f.full() {
-			f.more++
+	for _, l := range late {
+		tx := l.node
+		if explained[l.earliest] || f.used[tx] {
 			continue
 		}
-		if f.used[tx] {
+		explained[l.earliest] = true
+		if f.full() {
+			f.more++
 			continue
 		}
 		for _, s := range searches {
