@@ -5,8 +5,11 @@ import (
 	"time"
 )
 
-// MostAnomalies bounds the anomalies of a report. What is beyond is counted.
-const MostAnomalies = 100
+// MostAnomalies bounds the anomalies of a report, and mostOfKind those of one kind that need no cycle. What is beyond is counted.
+const (
+	MostAnomalies = 100
+	mostOfKind    = 8
+)
 
 // Report is what [Check] found.
 type Report struct {
@@ -51,7 +54,7 @@ func Check(h *History) *Report {
 			r.Unknown++
 		}
 	}
-	found := &findings{h: h, report: r}
+	found := &findings{h: h, report: r, counts: map[Kind]int{}}
 	switch h.Header.Workload {
 	case ListAppend:
 		l := newLists(h, found)
@@ -75,11 +78,12 @@ func Check(h *History) *Report {
 type findings struct {
 	h      *History
 	report *Report
+	counts map[Kind]int // anomalies without a cycle
 }
 
 // add adds an anomaly of these transactions on these keys, unless there are enough.
 func (f *findings) add(kind Kind, what string, keys []int32, txs ...int32) {
-	if len(f.report.Anomalies) >= MostAnomalies {
+	if f.counts[kind]++; f.counts[kind] > mostOfKind || len(f.report.Anomalies) >= MostAnomalies {
 		f.report.More++
 		return
 	}

@@ -4,12 +4,12 @@ import "slices"
 
 // class is a rung of the ladders of [Kind]: which edges its cycles are made of.
 type class struct {
-	kind    Kind
-	kinds   kindSet
-	oneRW   bool // at most one rw edge
-	timeful bool // a last edge in real time may close the cycle
+	kind  Kind
+	kinds kindSet
+	oneRW bool // at most one rw edge
 }
 
+// dependencies are the classes of cycles that need neither.
 var dependencies = []class{
 	{kind: G0, kinds: setOf(WW)},
 	{kind: G1c, kinds: setOf(WW, WR)},
@@ -17,11 +17,12 @@ var dependencies = []class{
 	{kind: G2, kinds: setOf(WW, WR, RW)},
 }
 
+// inTime are the classes of cycles that need real time or the order of a process; an edge in real time may close them.
 var inTime = []class{
-	{kind: G0RealTime, kinds: setOf(WW, Process), timeful: true},
-	{kind: G1cRealTime, kinds: setOf(WW, WR, Process), timeful: true},
-	{kind: StaleRead, kinds: setOf(WW, WR, RW, RWTime, Process), oneRW: true, timeful: true},
-	{kind: G2RealTime, kinds: setOf(WW, WR, RW, RWTime, Process), timeful: true},
+	{kind: G0RealTime, kinds: setOf(WW, Process)},
+	{kind: G1cRealTime, kinds: setOf(WW, WR, Process)},
+	{kind: StaleRead, kinds: setOf(WW, WR, RW, RWTime, Process), oneRW: true},
+	{kind: G2RealTime, kinds: setOf(WW, WR, RW, RWTime, Process)},
 }
 
 // cycle is a cycle as it was found.
@@ -47,8 +48,13 @@ type finder struct {
 	more   int // components and late transactions that were not looked at
 }
 
+// findCycles finds at most most cycles.
 func findCycles(g *graph, spans span, most int) *finder {
-	f := &finder{g: g, spans: spans, budget: searchBudget, most: most}
+	return findCyclesWithin(g, spans, most, searchBudget)
+}
+
+func findCyclesWithin(g *graph, spans span, most, budget int) *finder {
+	f := &finder{g: g, spans: spans, budget: budget, most: most}
 	found := strongConnect(g, spans)
 	if len(found.cyclic) == 0 && len(found.late) == 0 {
 		return f
@@ -70,11 +76,15 @@ func (f *finder) inComponent(nodes []int32) {
 		f.more++
 		return
 	}
+	before := len(f.cycles)
 	for _, c := range slices.Concat(dependencies, inTime) {
 		sub := f.g.restrict(nodes, c.kinds, f.number)
 		for _, part := range strongConnect(&sub.graph, nil).cyclic {
 			f.inPart(sub, part, c)
 		}
+	}
+	if len(f.cycles) == before {
+		f.more++ // the budget ended on the way
 	}
 }
 
@@ -100,33 +110,44 @@ func (f *finder) add(c cycle) {
 	}
 }
 
-// amongLate finds a cycle for each transaction that began after the end of one that must come behind it.
-func (f *finder) amongLate(late []int32) {
+// amongLate finds a cycle for transactions that began after the end of one that must come behind them: for each such end one. All
+// that leads to a late transaction is late too, often half the history; the first of them has the shortest way to that end, as no
+// other one lies between.
+func (f *finder) amongLate(late []lateNode) {
 	if len(late) == 0 {
 		return
 	}
+	explained := map[int64]bool{}
 	all := &subgraph{graph: *f.g}
 	var searches []*search
 	for _, c := range inTime {
 		searches = append(searches, newSearch(all, c, f.spans))
 	}
-	for _, tx := range late {
+	for _, l := range late {
+		tx := l.node
+		if explained[l.earliest] || f.used[tx] {
+			continue
+		}
+		explained[l.earliest] = true
 		if f.full() {
 			f.more++
 			continue
 		}
-		if f.used[tx] {
+		f.closeInTime(tx, searches)
+	}
+}
+
+// closeInTime finds a shortest cycle of the worst kind through a late transaction, and adds it unless it shares one with another.
+func (f *finder) closeInTime(tx int32, searches []*search) {
+	for _, s := range searches {
+		found := s.from(tx, len(f.number), &f.budget)
+		if found == nil {
 			continue
 		}
-		for _, s := range searches {
-			found := s.from(tx, len(f.number), &f.budget)
-			if found == nil {
-				continue
-			}
-			if !slices.ContainsFunc(found.nodes, func(node int32) bool { return f.used[node] }) {
-				f.add(cycle{s.class.kind, found.nodes, append(found.edges, RealTime)})
-			}
-			break
+		if !slices.ContainsFunc(found.nodes, func(node int32) bool { return f.used[node] }) {
+			f.add(cycle{s.class.kind, found.nodes, append(found.edges, RealTime)})
 		}
+		return
 	}
+	f.more++ // the budget ended on the way
 }

@@ -70,7 +70,7 @@ func TestStrongConnect(t *testing.T) {
 			if size > 1 && component[i] != size || size == 1 && component[i] != 0 {
 				t.Fatalf("node %d is in a component of %d, want %d; edges %v", i, component[i], size, edges)
 			}
-			if want := isLate && size == 1; slices.Contains(got.late, int32(i)) != want {
+			if want := isLate && size == 1; slices.ContainsFunc(got.late, func(l lateNode) bool { return l.node == int32(i) }) != want {
 				t.Fatalf("node %d is late: %v, want %v; edges %v", i, !want, want, edges)
 			} else if want {
 				late++

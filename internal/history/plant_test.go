@@ -204,3 +204,21 @@ func TestShortestCycle(t *testing.T) {
 		t.Errorf("a cycle of %d transactions, want %d", got, want)
 	}
 }
+
+// TestBudgetEnds: a search that has to be given up leaves the history wrong, never right.
+func TestBudgetEnds(t *testing.T) {
+	for _, test := range listAnomalies {
+		h := script(t, NewHeader(ListAppend), test.text)
+		r := &Report{}
+		l := newLists(h, &findings{h: h, report: r, counts: map[Kind]int{}})
+		g, _ := newGraph(len(h.txs), l.edges)
+		spans := func(tx int32) (start, end int64) { return h.txs[tx].start, h.txs[tx].end }
+		whole := findCyclesWithin(g, spans, MostAnomalies, searchBudget)
+		for budget := range 30 {
+			f := findCyclesWithin(g, spans, MostAnomalies, budget)
+			if len(whole.cycles) > 0 && len(f.cycles)+f.more == 0 {
+				t.Errorf("%s: with a budget of %d edges nothing is found", test.name, budget)
+			}
+		}
+	}
+}

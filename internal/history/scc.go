@@ -6,8 +6,15 @@ import "math"
 type components struct {
 	// cyclic are the strongly connected components of more than one node.
 	cyclic [][]int32
-	// late are transactions that are in none of them and began after the end of another that must come behind them.
-	late []int32
+	// late are transactions that are in none of them and began after the end of another that must come behind them. Those that
+	// must come behind other late ones are before these.
+	late []lateNode
+}
+
+// lateNode is a transaction that began too late, and the earliest end of those that must come behind it.
+type lateNode struct {
+	node     int32
+	earliest int64
 }
 
 // span is when a transaction began and ended.
@@ -121,6 +128,6 @@ func (w *walk) finish(v int32) {
 		w.earliest[m] = earliest
 	}
 	if start, _ := w.spans(v); len(members) == 1 && start > earliest {
-		w.found.late = append(w.found.late, v)
+		w.found.late = append(w.found.late, lateNode{v, earliest})
 	}
 }
