@@ -25,7 +25,7 @@ func newAccounts(n int) []account {
 	accounts := make([]account, n)
 	for i, id := range ycsb.RowIDs(n) {
 		accounts[i].number = int32(i)
-		accounts[i].key = store.InstanceKey(nil, shard, typeName, id)
+		accounts[i].key = store.InstanceKey(nil, rowShard(id), typeName, id)
 	}
 	return accounts
 }
