@@ -188,6 +188,9 @@ func (e *Engine) recoverRun(shard uint16, key, value []byte) error {
 		if err != nil {
 			return fmt.Errorf("%w: saga %d: %w", ErrDamaged, id, err)
 		}
+		if journal.Phase == saga.Done || journal.Phase == saga.Undone {
+			return fmt.Errorf("%w: saga %d is %v, and has a row", ErrDamaged, id, journal.Phase)
+		}
 		c.saga = new(saga.Coordinator)
 		c.saga.Init(journal, e.options.MaxUndoTries)
 	}
