@@ -100,6 +100,9 @@ func (e *Engine) recoverMarks() error {
 	if err != nil {
 		return fmt.Errorf("%w: the watermark: %w", ErrDamaged, err)
 	}
+	if marked := e.store.Marked(); marked > m.Epoch {
+		return fmt.Errorf("%w: epochs %d to %d were sealed and are not there: the end of the store's log is damaged", ErrDamaged, m.Epoch+1, marked)
+	}
 	e.epoch = m.Epoch + 1
 	e.sealed.Store(m.Epoch)
 	if !plant.ReuseIDs {

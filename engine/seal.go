@@ -88,7 +88,7 @@ func (e *Engine) write(s *sealing, batch store.Batch) error {
 		return err
 	}
 	e.space.wrote(size)
-	return nil
+	return e.store.Mark(s.epoch)
 }
 
 // releaseAll lets out what waited for the epoch.

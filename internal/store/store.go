@@ -55,6 +55,7 @@ func (o Options) withDefaults() Options {
 type Store struct {
 	db   *pebble.DB
 	lock *pebble.Lock
+	mark *mark
 	fs   vfs.FS
 	dir  string
 }
@@ -101,7 +102,11 @@ func Open(o Options) (*Store, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("store: open %s: %w", o.Dir, err), lock.Close())
 	}
-	return &Store{db: db, lock: lock, fs: o.FS, dir: o.Dir}, nil
+	mark, err := openMark(o.FS, o.Dir)
+	if err != nil {
+		return nil, errors.Join(err, db.Close(), lock.Close())
+	}
+	return &Store{db: db, lock: lock, mark: mark, fs: o.FS, dir: o.Dir}, nil
 }
 
 // openNewest opens a directory at options.FormatMajorVersion, its log included. Pebble makes the log that it is going to write
@@ -153,7 +158,7 @@ func (s *Store) Flush() error { return s.db.Flush() }
 
 // Close closes the store. All batches and iterations must be over.
 func (s *Store) Close() error {
-	return errors.Join(s.db.Close(), s.lock.Close())
+	return errors.Join(s.db.Close(), s.mark.file.Close(), s.lock.Close())
 }
 
 // Get reads a row. The value is the caller's.
