@@ -71,7 +71,7 @@ func (t *linesTail) errForeign(line []byte) error {
 
 // lastLines finds where the last n whole lines of a file begin, or an earlier line if there are fewer.
 func lastLines(file io.ReaderAt, size int64, n int) (int64, error) {
-	buf := make([]byte, 1<<16)
+	buf := make([]byte, min(size, 1<<16))
 	ends := 0 // line ends seen, from the back
 	for end := size; end > 0; {
 		start := max(0, end-int64(len(buf)))
