@@ -28,7 +28,7 @@ func readTail(file linesFile) (t linesTail, err error) {
 	if t.cut, err = lastLines(file, t.size, maxDelivery+1); err != nil {
 		return t, err
 	}
-	lines := bufio.NewReaderSize(io.NewSectionReader(file, t.cut, t.size-t.cut), 1<<16)
+	lines := bufio.NewReaderSize(io.NewSectionReader(file, t.cut, t.size-t.cut), int(min(t.size-t.cut, 1<<16)))
 	for {
 		line, err := lines.ReadBytes('\n')
 		if errors.Is(err, io.EOF) {
