@@ -3,6 +3,7 @@ package engine_test
 import (
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -111,20 +112,26 @@ func writeRow(t *testing.T, dir string, key []byte, value any) {
 // outcome is found by whoever asks for it.
 func TestDamagedRows(t *testing.T) {
 	for _, c := range []struct {
-		key  []byte
-		what string
+		key   []byte
+		value any
+		what  string
 	}{
-		{store.Prefix(nil, store.NodeShard, store.KindWatermark), "watermark"},
-		{store.NumberedKey(nil, 3, store.KindMessage, 7), "message"},
-		{store.NumberedKey(nil, 3, store.KindCoordinator, 7), "coordinator function"},
-		{store.TimerKey(nil, 3, 5, 7), "timer"},
-		{store.Prefix(nil, 3, store.KindTimer), "timer"},
-		{store.IngressKey(nil, "in"), "ingress"},
+		{store.Prefix(nil, store.NodeShard, store.KindWatermark), "nonsense", "watermark"},
+		{store.Prefix(nil, store.NodeShard, store.KindWatermark), map[int]uint64{1: math.MaxUint64}, "watermark"},
+		{store.Prefix(nil, store.NodeShard, store.KindFormat), map[int]int{1: 1, 2: 0}, "format"},
+		{store.Prefix(nil, store.NodeShard, store.KindFormat), map[int]int{1: 1, 2: -5}, "format"},
+		{store.NumberedKey(nil, 3, store.KindMessage, 7), "nonsense", "message"},
+		{store.NumberedKey(nil, 3, store.KindMessage, 7), functions.StoredMessage{Coordinator: "test/tx"}, "for no instance"},
+		{append(store.NumberedKey(nil, 3, store.KindMessage, 7), 0), jot.On("n", 1).Envelope().Stored(), "key of 12 bytes"},
+		{store.NumberedKey(nil, 3, store.KindCoordinator, 7), "nonsense", "coordinator function"},
+		{store.TimerKey(nil, 3, 5, 7), "nonsense", "timer"},
+		{store.Prefix(nil, 3, store.KindTimer), "nonsense", "timer"},
+		{store.IngressKey(nil, "in"), "nonsense", "ingress"},
 	} {
 		dir := t.TempDir()
 		o := engine.Options{Dir: dir, Ingresses: map[string]engine.Ingress{"in": &tape{}}}
 		must(t, open(t, o, notes).Close())
-		writeRow(t, dir, c.key, "nonsense")
+		writeRow(t, dir, c.key, c.value)
 		refuses(t, o, engine.ErrDamaged, []functions.Part{notes}, c.what)
 	}
 	dir := t.TempDir()

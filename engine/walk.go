@@ -103,8 +103,8 @@ func (e *Engine) waitSealed(snapshot store.Snapshot) error {
 	if !found {
 		return err // nothing was ever sealed
 	}
-	var m watermark
-	if err := functions.Decode(value, &m); err != nil {
+	m, err := decodeMarks(value)
+	if err != nil {
 		return fmt.Errorf("%w: watermark: %w", ErrDamaged, err)
 	}
 	e.walks.waiting.Add(1)

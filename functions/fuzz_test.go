@@ -2,8 +2,10 @@ package functions_test
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"math"
+	"runtime"
 	"testing"
 	"time"
 
@@ -206,4 +208,29 @@ func checkFailed(t *testing.T, cell *functions.Cell, before functions.Image, err
 		}
 	}
 	t.Fatalf("the failure is none that was chosen: %v", err)
+}
+
+// TestLengthsAreNotBelieved: bytes that claim to be of a huge length are refused before memory is made for them.
+func TestLengthsAreNotBelieved(t *testing.T) {
+	const most = 1 << 20
+	for _, major := range []byte{2, 3, 4, 5} { // bytes, text, arrays, maps
+		for _, n := range []uint64{1 << 24, 1 << 32, 1 << 62, math.MaxUint64} {
+			data := binary.BigEndian.AppendUint64([]byte{major<<5 | 27}, n)
+			data = append(data, 1, 2, 3)
+			for name, into := range map[string]any{
+				"any": new(any), "bytes": new([]byte), "text": new(string), "list": new([]int64), "map": new(map[int]int), "struct": new(trunk),
+			} {
+				var before, after runtime.MemStats
+				runtime.ReadMemStats(&before)
+				err := functions.Decode(data, into)
+				runtime.ReadMemStats(&after)
+				if err == nil {
+					t.Errorf("%x decodes into %s", data, name)
+				}
+				if made := after.TotalAlloc - before.TotalAlloc; made > most {
+					t.Errorf("%x into %s: %d bytes of memory, at most %d", data, name, made, most)
+				}
+			}
+		}
+	}
 }
