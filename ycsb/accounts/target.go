@@ -91,5 +91,5 @@ func (t *Target) Close() error { return t.engine.Close() }
 // Counters implements [ycsb.Counter].
 func (t *Target) Counters() ycsb.Counters {
 	s := t.engine.Stats()
-	return ycsb.Counters{Retries: s.Retries, Deadlocks: s.Deadlocks}
+	return ycsb.Counters{Retries: s.Retries, Deadlocks: s.Deadlocks, LockWaits: s.LockWaits, LockWaitTime: s.LockWaitTime}
 }
