@@ -191,7 +191,11 @@ func (s *search) try(ctx context.Context, rate float64) error {
 	if err != nil {
 		return fmt.Errorf("at %g operations a second: %w", rate, err)
 	}
-	p := Probe{Rate: rate, Achieved: report.CommittedPerS / (rate * s.Useful), P99: report.LatencyMS[allKinds].P99, Report: report}
+	offered := rate
+	if report.OfferedPerS > 0 {
+		offered = report.OfferedPerS // in a short probe Poisson arrivals are some more or fewer
+	}
+	p := Probe{Rate: rate, Achieved: report.CommittedPerS / (offered * s.Useful), P99: report.LatencyMS[allKinds].P99, Report: report}
 	s.report.Probes = append(s.report.Probes, p)
 	if s.OnProbe != nil {
 		s.OnProbe(p)

@@ -17,7 +17,7 @@ import (
 	"github.com/concordat-dev/concordat/ycsb"
 )
 
-// fake is a target in memory without any contention control: one transfer at a time, by a channel.
+// fake is a target of few abilities in memory without any contention control: one transfer at a time, by a channel.
 type fake struct {
 	turn     chan struct{}
 	balances map[int]int64
@@ -92,6 +92,40 @@ func TestBadInput(t *testing.T) {
 		{"ycsb run --clients=-1", "clients: -1"},
 		{"ycsb run --rate=-1", "rate"},
 		{"ycsb run --rate NaN", "rate"},
+		{"ycsb run --arrivals poisson", "arrivals: poisson arrivals need a rate"},
+		{"ycsb run --arrivals never --rate 5", "neither constant nor poisson"},
+		{"ycsb run --interval=-1s", "interval"},
+		{"ycsb run --interval 1ms --duration 1h", "interval"},
+		{"ycsb run --repeat 0", "repeat: 0"},
+		{"ycsb run --repeat 1001", "repeat: 1001"},
+		{"ycsb run --parties 1", "parties: 1"},
+		{"ycsb run --parties 17", "parties: 17"},
+		{"ycsb run --parties 0", "parties: must be more than 0"},
+		{"ycsb run --parties 5 --keys 4", "5 distinct keys"},
+		{"ycsb run --mix snapshot=100 --snapshot-keys 8 --keys 4", "8 distinct keys"},
+		{"ycsb run --mix scan=100", "this target can not scan"},
+		{"ycsb run --mix insert=100", "this target can not insert"},
+		{"ycsb run --parties 3", "can not make a transfer with 3 parties"},
+		{"ycsb run -P /nowhere/at/all.properties", "no such file"},
+		{"ycsb run -P workloadq", "workloada, workloadb"},
+		{"ycsb run -p readpropotion=1", `did you mean "readproportion"?`},
+		{"ycsb run -p readproportion", "key=value"},
+		{"ycsb run -P workloada -p readproportion=0.6", "must sum"},
+		{"ycsb run -p recordcount=1 -p transferproportion=1", "two distinct keys"},
+		{"ycsb search --start-rate 0", "start-rate: must be more than 0"},
+		{"ycsb search --start-rate=-5", "start-rate"},
+		{"ycsb search --rate 100", "rate: it is what the search finds"},
+		{"ycsb search --repeat 2", "repeat"},
+		{"ycsb search --p99=-1ms", "p99"},
+		{"ycsb search --achieved 0", "achieved"},
+		{"ycsb search --rollbacks 1", "all operations are to be refused"},
+		{"ycsb search --protocol 3pc", "none of plain, saga and serializable"},
+		{"ycsb search --keys 0", "keys: must be more than 0"},
+		{"ycsb diff", "expected"},
+		{"ycsb diff /nowhere/a.json /nowhere/b.json", "/nowhere/b.json"},
+		{"ycsb diff --tolerance=-1 a b", "tolerance"},
+		{"ycsb diff --tolerance 1 a b", "tolerance"},
+		{"ycsb diff --confidence 0 a b", "confidence"},
 		{"ycsb run --duration 0s", "duration: must be more than 0"},
 		{"ycsb run --duration=-1s", "duration"},
 		{"ycsb run --duration 5", "duration"},
@@ -139,7 +173,7 @@ func TestHelp(t *testing.T) {
 func TestJSON(t *testing.T) {
 	for _, protocol := range []string{"run --protocol plain", "run --protocol saga", "run", "floor"} {
 		var stdout, stderr bytes.Buffer
-		args := words("ycsb " + protocol + " --json - --mix read=20,update=20,transfer=60 --dir " + filepath.Join(t.TempDir(), "d") + short)
+		args := words("ycsb " + protocol + " --json - --mix read=20,update=20,transfer=60 --dir " + filepath.Join(t.TempDir(), "d") + " -p operationcount=200 --warmup 0s --keys 20 --clients 4")
 		if status := run(args, &stdout, &stderr); status != exitOK {
 			t.Fatalf("%s: status %d: %s", protocol, status, stderr.String())
 		}
