@@ -37,7 +37,7 @@ func TestSearch(t *testing.T) {
 					t.Errorf("capacity %g, start %g: %s: %g, want %g or up to 5 %% less", capacity, start, g.Goal, g.Rate, want)
 				}
 			}
-			if n := len(r.Probes); n > 35 {
+			if n := len(r.Probes); n > 60 {
 				t.Errorf("capacity %g, start %g: %d probes", capacity, start, n)
 			}
 		}
@@ -53,6 +53,22 @@ func TestSearchUpToItsMaximum(t *testing.T) {
 	for i, p := range r.ByRate() {
 		if want := []float64{1000, 2000, 4000, 5000}[i]; p.Rate != want {
 			t.Errorf("probe %d at %g, want %g", i, p.Rate, want)
+		}
+	}
+}
+
+// TestProbesThatFailByChance: every third does. With three tries the right rate is found, with one too low a rate.
+func TestProbesThatFailByChance(t *testing.T) {
+	for tries, found := range map[int]bool{1: false, 3: true} {
+		probes := 0
+		r, err := Search(t.Context(), Searching{Tries: tries}, func(ctx context.Context, rate float64) (Report, error) {
+			if probes++; probes%3 == 0 {
+				return machine(1)(ctx, rate)
+			}
+			return machine(20_000)(ctx, rate)
+		})
+		if err != nil || (r.Goals[0].Rate > 20_000) != found {
+			t.Errorf("%d tries: %+v, %v", tries, r.Goals, err)
 		}
 	}
 }
@@ -110,7 +126,7 @@ func TestBadSearches(t *testing.T) {
 	}{
 		{Searching{Start: -1}, "start-rate"}, {Searching{Start: math.NaN()}, "start-rate"}, {Searching{Start: 10, Max: 5}, "start-rate: 10"},
 		{Searching{Max: MaxRate + 1}, "max-rate"}, {Searching{Precision: -1}, "precision"}, {Searching{Achieved: 1.1}, "achieved"},
-		{Searching{P99: -1}, "p99"}, {Searching{Useful: -0.5}, "meant to commit"},
+		{Searching{P99: -1}, "p99"}, {Searching{Tries: -1}, "tries"}, {Searching{Tries: MaxTries + 1}, "tries"}, {Searching{Useful: -0.5}, "meant to commit"},
 	} {
 		probed := false
 		_, err := Search(t.Context(), test.s, func(context.Context, float64) (Report, error) {

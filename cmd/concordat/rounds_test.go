@@ -10,7 +10,6 @@ import (
 	"regexp"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/concordat-dev/concordat/ycsb"
 )
@@ -18,7 +17,7 @@ import (
 // TestRepeat: an array of as many rounds; standard output has a summary of each.
 func TestRepeat(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "r.json")
-	status, stdout, stderr := withFake(t.Context(), false, words("ycsb run --repeat 3 --json "+path+short)...)
+	status, stdout, stderr := withFake(t.Context(), false, words("ycsb run --repeat 3 --json "+path+few)...)
 	reports, err := ycsb.ReadReports(path)
 	if status != exitOK || err != nil || len(reports) != 3 || strings.Count(stdout, "is right: 200,000") != 3 {
 		t.Fatalf("status %d, %v, %d reports:\n%s%s", status, err, len(reports), stdout, stderr)
@@ -33,7 +32,7 @@ func TestRepeat(t *testing.T) {
 // TestRepeatedComparison: the rounds of a protocol are one row of the table, and the JSON has them all, taking turns.
 func TestRepeatedComparison(t *testing.T) {
 	dir := t.TempDir()
-	status, stdout, stderr := withFake(t.Context(), false, words("ycsb compare --repeat 2 --html "+dir+"/c.html --json "+dir+"/c.json"+short)...)
+	status, stdout, stderr := withFake(t.Context(), false, words("ycsb compare --repeat 2 --html "+dir+"/c.html --json "+dir+"/c.json"+few)...)
 	reports, err := ycsb.ReadReports(dir + "/c.json")
 	if status != exitOK || err != nil || len(reports) != 8 || strings.Count(stdout, "saga") != 2 {
 		t.Fatalf("status %d, %v, %d reports:\n%s%s", status, err, len(reports), stdout, stderr)
@@ -52,7 +51,7 @@ func TestRepeatedComparison(t *testing.T) {
 // TestWrongRoundsGoOn: each round is run and reported, and the status is 1.
 func TestWrongRoundsGoOn(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "r.json")
-	status, stdout, _ := withFake(t.Context(), true, words("ycsb run --repeat 2 --json "+path+short)...)
+	status, stdout, _ := withFake(t.Context(), true, words("ycsb run --repeat 2 --json "+path+few)...)
 	reports, err := ycsb.ReadReports(path)
 	if status != exitFailed || err != nil || len(reports) != 2 || reports[1].Balanced() || strings.Count(stdout, "WRONG SUM") != 2 {
 		t.Errorf("status %d, %v, %d reports:\n%s", status, err, len(reports), stdout)
@@ -63,14 +62,21 @@ func TestWrongRoundsGoOn(t *testing.T) {
 	}
 }
 
-// TestInterruptedRounds: the rounds until then are written.
+// TestInterruptedRounds: the rounds until then are written, and the one that was interrupted.
 func TestInterruptedRounds(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "r.json")
-	ctx, cancel := context.WithTimeout(t.Context(), 400*time.Millisecond)
+	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	status, _, stderr := withFake(ctx, false, words("ycsb run --repeat 1000 --duration 20ms --warmup 0s --keys 20 --clients 2 --json "+path)...)
+	third := func(n int) *fake {
+		f := newFake(false)
+		if n == 3 {
+			f.onMove = cancel
+		}
+		return f
+	}
+	status, _, stderr := withFakes(ctx, third, words("ycsb run --repeat 1000 --json "+path+few)...)
 	reports, err := ycsb.ReadReports(path)
-	if status != exitInterrupted || err != nil || len(reports) < 1 || len(reports) > 30 {
+	if status != exitInterrupted || err != nil || len(reports) != 3 || reports[1].Interrupted || !reports[2].Interrupted {
 		t.Errorf("status %d, %v, %d reports: %s", status, err, len(reports), stderr)
 	}
 }
@@ -147,7 +153,7 @@ func TestSearchCommand(t *testing.T) {
 
 // TestSearchOfALeak: a wrong audit fails the search.
 func TestSearchOfALeak(t *testing.T) {
-	status, stdout, stderr := withFake(t.Context(), true, words("ycsb search --start-rate 100"+short)...)
+	status, stdout, stderr := withFake(t.Context(), true, words("ycsb search --start-rate 100"+few)...)
 	if status != exitFailed || !strings.Contains(stderr, "sum of all balances changed") {
 		t.Errorf("status %d:\n%s%s", status, stdout, stderr)
 	}
