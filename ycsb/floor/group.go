@@ -143,10 +143,10 @@ var encodeMode = func() cbor.UserBufferEncMode {
 
 // writeRows adds the rows in the order of their keys: Pebble's memtable finds the place of a key that follows the one before
 // it without a search from the top.
-func (w *writer) writeRows(batch store.Batch, accounts []account, dirty []int32) {
-	slices.SortFunc(dirty, func(a, b int32) int { return bytes.Compare(accounts[a].key, accounts[b].key) })
+func (w *writer) writeRows(batch store.Batch, accounts *accounts, dirty []int32) {
+	slices.SortFunc(dirty, func(a, b int32) int { return bytes.Compare(accounts.of(int(a)).key, accounts.of(int(b)).key) })
 	for _, n := range dirty {
-		a := &accounts[n]
+		a := accounts.of(int(n))
 		w.buffer.Reset()
 		a.mu.Lock()
 		image := a.image
