@@ -23,17 +23,18 @@ func FuzzParseMix(f *testing.F) {
 			}
 			return
 		}
-		for _, share := range []float64{m.Read, m.Update, m.Transfer} {
-			if !(share >= 0 && share <= 1+1e-6) {
-				t.Fatalf("%q is read as %+v", s, m)
+		again, err := ParseMix(m.String())
+		if err != nil {
+			t.Fatalf("%q is read as %v and written as %q, which is not read: %v", s, m, m.String(), err)
+		}
+		for k, share := range m.shares() {
+			if back := *again.shares()[k]; !(*share >= 0 && *share <= 1+1e-6) || math.Abs(back-*share) > 1e-9 {
+				t.Fatalf("%q is read as %+v, and what that is written as is read as %+v", s, m, again)
 			}
 		}
-		again, err := ParseMix(m.String())
-		if err != nil || math.Abs(again.Read-m.Read)+math.Abs(again.Update-m.Update)+math.Abs(again.Transfer-m.Transfer) > 1e-9 {
-			t.Fatalf("%q is read as %v, written as %q, and read as %v (%v)", s, m, m.String(), again, err)
-		}
+		p := m.picker()
 		for u := 0.0; u < 1; u += 1.0 / 16 {
-			if k := m.pick(u); m.share(k) == 0 && k != Move {
+			if k := p.pick(u); *m.shares()[k] == 0 {
 				t.Fatalf("%v picks %v, which has no share", m, k)
 			}
 		}
@@ -47,12 +48,12 @@ func FuzzConfig(f *testing.F) {
 	f.Add(3, 1, 1e6, "zipfian", 1.0, int64(1), 1.0, uint64(9))
 	f.Fuzz(func(t *testing.T, keys, clients int, rate float64, distribution string, theta float64, duration int64, rollbacks float64, seed uint64) {
 		d, err := ParseDistribution(distribution)
-		if (err == nil) != (d == Uniform || d == Zipfian) {
+		if (err == nil) != (d == Uniform || d == Zipfian || d == Latest || d == Hotspot) {
 			t.Fatalf("%q is read as %q (%v)", distribution, d, err)
 		}
 		c := Config{
-			Keys: keys, Clients: clients, Rate: rate, Distribution: Distribution(distribution), Theta: theta,
-			Duration: time.Duration(duration), Rollbacks: rollbacks, Seed: seed,
+			Driving: Driving{Clients: clients, Rate: rate, Duration: time.Duration(duration), Seed: seed},
+			Keys:    keys, Distribution: Distribution(distribution), Theta: theta, Rollbacks: rollbacks,
 		}
 		if c.Validate() != nil {
 			return
@@ -60,6 +61,29 @@ func FuzzConfig(f *testing.F) {
 		c = c.withDefaults()
 		if c.Keys < 2 || c.Keys > MaxKeys || c.Clients < 1 || !(c.Rate >= 0 && c.Rate <= MaxRate) || !(c.Theta > 0) || !(c.Rollbacks >= 0 && c.Rollbacks <= 1) {
 			t.Fatalf("%+v is valid", c)
+		}
+	})
+}
+
+// FuzzProperties: property files with any content are read, or the error says where; what they say gives a configuration that is
+// valid or an error before anything runs.
+func FuzzProperties(f *testing.F) {
+	f.Add("recordcount=1000\nreadproportion=0.5\nupdateproportion=0.5\n")
+	f.Add("! comment\nreadprop\\\n  ortion : 1\nrequestdistribution=latest\nfieldcount=\\u0031")
+	f.Add("transferproportion=1\ntransferparties=17\nrecordcount=1e9\n\\")
+	f.Fuzz(func(t *testing.T, text string) {
+		p, err := ParseProperties(strings.NewReader(text), "fuzz.properties")
+		if err != nil {
+			if !strings.Contains(err.Error(), "fuzz.properties") {
+				t.Fatalf("the error does not say where: %v", err)
+			}
+			return
+		}
+		var c Config
+		if _, err := p.Apply(&c); err == nil && c.Validate() == nil {
+			if c = c.withDefaults(); c.Keys < 1 || c.Keys > MaxKeys || c.Parties > MaxParties || math.Abs(c.Mix.sum()-1) > sumTolerance {
+				t.Fatalf("%q is valid as %+v", text, c)
+			}
 		}
 	})
 }
@@ -83,7 +107,7 @@ func FuzzRowID(f *testing.F) {
 // FuzzReport: a report that is read from JSON is written as JSON, and from then on reading and writing change nothing.
 func FuzzReport(f *testing.F) {
 	var b bytes.Buffer
-	if err := NewReport(Setup{Protocol: "saga", Policy: "detect", Workers: 2}, Config{Mix: Mix{0.25, 0.25, 0.5}}, Result{}, Environment{Go: "go"}).WriteJSON(&b); err != nil {
+	if err := NewReport(Setup{Protocol: "saga", Policy: "detect", Workers: 2}, Config{Mix: Mix{Read: 0.25, Update: 0.25, Transfer: 0.5}}, Result{}, Environment{Go: "go"}).WriteJSON(&b); err != nil {
 		f.Fatal(err)
 	}
 	f.Add(b.Bytes())

@@ -14,10 +14,12 @@ func FuzzFlags(f *testing.F) {
 	f.Add(100, 3, 1e9, "read=50,update=50", "Zipfian", 1.2, 0.5, "no-wait", 2, int64(time.Hour), int64(time.Minute))
 	f.Fuzz(func(t *testing.T, keys, clients int, rate float64, mix, distribution string, theta, rollbacks float64, policy string, workers int, duration, warmup int64) {
 		w := workload{
-			Keys: keys, Clients: clients, Rate: rate, Mix: mix, Distribution: distribution, Theta: theta, Rollbacks: rollbacks,
-			Policy: policy, Workers: workers,
+			Keys: keys, Mix: mix, Distribution: distribution, Theta: theta, Rollbacks: rollbacks, Parties: 2, SnapshotKeys: 10,
+			driving:     driving{Clients: clients, Rate: rate, Arrivals: "poisson"},
+			engineFlags: engineFlags{Policy: policy, Workers: workers},
+			outputFlags: outputFlags{Repeat: 1},
 		}
-		s, err := w.settings(timing{time.Duration(duration), time.Duration(warmup)})
+		s, err := w.settings(timing{time.Duration(duration), time.Duration(warmup)}, nil)
 		switch {
 		case err != nil && (!errors.Is(err, errUsage) || usageText(err) == ""):
 			t.Fatalf("%+v: the error is not one of usage: %v", w, err)
