@@ -128,7 +128,7 @@ func read[S any](r *reader, n int, ids iter.Seq[string], view functions.Reader0[
 }
 
 // beyond is how many numbers are looked up behind the last that a counter or a customer knows of.
-const beyond = 20
+const beyond = 2
 
 func (r *reader) warehouseIDs() iter.Seq[string] {
 	return func(yield func(string) bool) {

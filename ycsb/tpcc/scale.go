@@ -83,8 +83,8 @@ func (s Scale) delivered() int { return s.Customers * 7 / 10 }
 // names is how many last names there are: the standard's 1,000, but no more than customers, as each has to be somebody's.
 func (s Scale) names() int { return min(fullNames, s.Customers) }
 
-// rows is how many instances a load makes.
+// rows is how many rows a load makes.
 func (s Scale) rows() int {
 	perDistrict := 2 + s.names() + s.Customers*(1+historyPerPerson+1) + s.Customers - s.delivered()
-	return 1 + s.Items + s.Warehouses*(2+s.Items+s.Districts*perDistrict)
+	return s.Items + s.Warehouses*(2+s.Items+s.Districts*perDistrict)
 }
