@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"github.com/concordat-dev/concordat/ycsb"
 )
 
 // books are what an audit has read, added up the way that the conditions need it.
@@ -14,7 +16,7 @@ type books struct {
 	orders     int64        // all of them
 	newOrders  int64
 	entries    int64
-	found      violations // what single rows showed
+	found      ycsb.Violations // what single rows showed
 }
 
 type warehouseBooks struct {
@@ -187,10 +189,8 @@ func (b *books) addStock(id []int, s Stock) error {
 	}
 	stock.there = true
 	stock.sold, stock.orders, stock.remotes = int64(s.Sold), int64(s.Orders), int64(s.Remotes)
-	b.found.compare(s.Quantity < minQuantity || s.Quantity >= minQuantity+refill, Violation{
-		Condition: "stock", Where: fmt.Sprintf("warehouse %d, item %d", id[0], id[1]),
-		Left: "S_QUANTITY", LeftValue: int64(s.Quantity), Right: "the nearest allowed", RightValue: int64(min(max(s.Quantity, minQuantity), 100)),
-	})
+	nearest := min(max(s.Quantity, minQuantity), minQuantity+refill-1)
+	b.found.Differ("stock", fmt.Sprintf("warehouse %d, item %d", id[0], id[1]), "S_QUANTITY", int64(s.Quantity), "the nearest allowed", int64(nearest))
 	return nil
 }
 
@@ -209,7 +209,7 @@ func (b *books) addOrder(id []int, o Order) error {
 	d.count += int64(o.Count)
 	d.lines += int64(len(o.Lines))
 	where := fmt.Sprintf("warehouse %d, district %d, order %d", id[0], id[1], id[2])
-	b.found.differ("6", where, "O_OL_CNT", int64(o.Count), "number of its order lines", int64(len(o.Lines)))
+	b.found.Differ("6", where, "O_OL_CNT", int64(o.Count), "number of its order lines", int64(len(o.Lines)))
 	delivered := int64(0)
 	for _, l := range o.Lines {
 		if l.Delivered != 0 {
@@ -224,7 +224,7 @@ func (b *books) addOrder(id []int, o Order) error {
 	if o.Carrier != 0 {
 		all = int64(len(o.Lines))
 	}
-	b.found.differ("7", where, "number of its lines with OL_DELIVERY_D", delivered, "number by O_CARRIER_ID", all)
+	b.found.Differ("7", where, "number of its lines with OL_DELIVERY_D", delivered, "number by O_CARRIER_ID", all)
 	return nil
 }
 

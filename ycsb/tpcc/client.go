@@ -34,11 +34,11 @@ func (c *client) Next() int {
 func (c *client) Do(ctx context.Context, requestID string) error {
 	if c.kind == KindPayment {
 		err := bulk.Do(ctx, c.workload.engine, requestID, c.payment.start(c.workload.protocol, &Paid{}))
-		c.workload.paid.count(err)
+		c.workload.paid.Count(err)
 		return err
 	}
 	err := bulk.Do(ctx, c.workload.engine, requestID, c.newOrder.start(c.workload.protocol, &Placed{}))
-	c.workload.newOrders.count(err)
+	c.workload.newOrders.Count(err)
 	return err
 }
 

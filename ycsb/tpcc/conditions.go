@@ -4,61 +4,9 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+
+	"github.com/concordat-dev/concordat/ycsb"
 )
-
-// Violation is a condition that does not hold: two values that should be the same, and are not.
-type Violation struct {
-	// Condition is the number of a condition of clause 3.3.2, or one of those that Concordat adds: "payments", "stock",
-	// "acknowledged" and "settled".
-	Condition   string
-	Where       string // such as "warehouse 1, district 2"
-	Left, Right string // what is compared
-	LeftValue   int64
-	RightValue  int64
-}
-
-// Error names the condition, the place and both values.
-func (v Violation) Error() string {
-	return fmt.Sprintf("tpcc: condition %s: %s: %s is %d, but %s is %d", v.Condition, v.Where, v.Left, v.LeftValue, v.Right, v.RightValue)
-}
-
-// maxViolations is how many violations of one condition are told apart; of the others there is their number.
-const maxViolations = 5
-
-// violations collects violations.
-type violations struct {
-	all  []error
-	seen map[string]int
-}
-
-// compare adds a violation if it is one.
-func (v *violations) compare(wrong bool, what Violation) {
-	if !wrong {
-		return
-	}
-	if v.seen == nil {
-		v.seen = map[string]int{}
-	}
-	if v.seen[what.Condition]++; v.seen[what.Condition] <= maxViolations {
-		v.all = append(v.all, what)
-	}
-}
-
-// differ adds a violation if the values are not the same.
-func (v *violations) differ(condition, where, left string, leftValue int64, right string, rightValue int64) {
-	v.compare(leftValue != rightValue, Violation{condition, where, left, right, leftValue, rightValue})
-}
-
-// errors returns all, with the number of those left out.
-func (v *violations) errors() []error {
-	all := slices.Clone(v.all)
-	for _, condition := range slices.Sorted(maps.Keys(v.seen)) {
-		if more := v.seen[condition] - maxViolations; more > 0 {
-			all = append(all, fmt.Errorf("tpcc: condition %s: %d more violations", condition, more))
-		}
-	}
-	return all
-}
 
 // check checks all conditions. Of the twelve of clause 3.3.2 all apply: the delivery transaction is missing, so 5, 7, 10, 11 and 12
 // are about the orders that are loaded as delivered, and that new orders and payments leave them alone.
@@ -74,18 +22,18 @@ func (b *books) check() []error {
 	for i := range b.stocks {
 		b.checkStock(&v, i)
 	}
-	return v.errors()
+	return v.Errors()
 }
 
-func (b *books) checkWarehouse(v *violations, w int) {
+func (b *books) checkWarehouse(v *ycsb.Violations, w int) {
 	books := &b.warehouses[w]
 	where := fmt.Sprintf("warehouse %d", w+1)
 	takings := int64(0)
 	for d := range books.districts {
 		takings += books.districts[d].taken
 	}
-	v.differ("1", where, "W_YTD", books.taken, "sum(D_YTD)", takings)
-	v.differ("8", where, "W_YTD", books.taken, "sum(H_AMOUNT)", books.history)
+	v.Differ("1", where, "W_YTD", books.taken, "sum(D_YTD)", takings)
+	v.Differ("8", where, "W_YTD", books.taken, "sum(H_AMOUNT)", books.history)
 	for d := range books.districts {
 		where := fmt.Sprintf("%s, district %d", where, d+1)
 		b.checkDistrict(v, where, &books.districts[d])
@@ -95,47 +43,47 @@ func (b *books) checkWarehouse(v *violations, w int) {
 	}
 }
 
-func (b *books) checkDistrict(v *violations, where string, d *districtBooks) {
-	v.differ("2", where, "D_NEXT_O_ID - 1", int64(d.next-1), "max(O_ID)", int64(largest(d.orders)))
+func (b *books) checkDistrict(v *ycsb.Violations, where string, d *districtBooks) {
+	v.Differ("2", where, "D_NEXT_O_ID - 1", int64(d.next-1), "max(O_ID)", int64(largest(d.orders)))
 	if len(d.waiting) > 0 { // otherwise the conditions say nothing of it
-		v.differ("2", where, "D_NEXT_O_ID - 1", int64(d.next-1), "max(NO_O_ID)", int64(largest(d.waiting)))
-		v.differ("3", where, "max(NO_O_ID) - min(NO_O_ID) + 1", int64(largest(d.waiting)-smallest(d.waiting)+1),
+		v.Differ("2", where, "D_NEXT_O_ID - 1", int64(d.next-1), "max(NO_O_ID)", int64(largest(d.waiting)))
+		v.Differ("3", where, "max(NO_O_ID) - min(NO_O_ID) + 1", int64(largest(d.waiting)-smallest(d.waiting)+1),
 			"number of its new orders", int64(len(d.waiting)))
 	}
-	v.differ("4", where, "sum(O_OL_CNT)", d.count, "number of its order lines", d.lines)
+	v.Differ("4", where, "sum(O_OL_CNT)", d.count, "number of its order lines", d.lines)
 	for _, number := range slices.Sorted(maps.Keys(d.orders)) {
-		v.differ("5", fmt.Sprintf("%s, order %d", where, number), "O_CARRIER_ID is null (1: yes)", truth(d.orders[number]),
+		v.Differ("5", fmt.Sprintf("%s, order %d", where, number), "O_CARRIER_ID is null (1: yes)", truth(d.orders[number]),
 			"there is a new order", truth(d.waiting[number]))
 	}
-	v.differ("9", where, "D_YTD", d.taken, "sum(H_AMOUNT)", d.history)
-	v.differ("11", where, "number of its orders less its new orders", int64(len(d.orders)-len(d.waiting)),
+	v.Differ("9", where, "D_YTD", d.taken, "sum(H_AMOUNT)", d.history)
+	v.Differ("11", where, "number of its orders less its new orders", int64(len(d.orders)-len(d.waiting)),
 		"number of orders loaded as delivered", int64(b.scale.delivered()))
 }
 
-func checkCustomer(v *violations, where string, number int, c *customerBooks) {
+func checkCustomer(v *ycsb.Violations, where string, number int, c *customerBooks) {
 	if *c == (customerBooks{}) {
-		v.compare(true, Violation{"payments", fmt.Sprintf("%s, customer %d", where, number), "number of rows", "what was loaded", 0, 1})
+		v.Differ("payments", fmt.Sprintf("%s, customer %d", where, number), "number of rows", 0, "what was loaded", 1)
 		return
 	}
 	if c.balance == c.delivered-c.history && c.balance+c.paid == c.delivered && c.payments == c.entries {
 		return
 	}
 	where = fmt.Sprintf("%s, customer %d", where, number)
-	v.differ("10", where, "C_BALANCE", c.balance, "sum(OL_AMOUNT) - sum(H_AMOUNT)", c.delivered-c.history)
-	v.differ("12", where, "C_BALANCE + C_YTD_PAYMENT", c.balance+c.paid, "sum(OL_AMOUNT)", c.delivered)
-	v.differ("payments", where, "C_PAYMENT_CNT", c.payments, "number of history entries", c.entries)
+	v.Differ("10", where, "C_BALANCE", c.balance, "sum(OL_AMOUNT) - sum(H_AMOUNT)", c.delivered-c.history)
+	v.Differ("12", where, "C_BALANCE + C_YTD_PAYMENT", c.balance+c.paid, "sum(OL_AMOUNT)", c.delivered)
+	v.Differ("payments", where, "C_PAYMENT_CNT", c.payments, "number of history entries", c.entries)
 }
 
-func (b *books) checkStock(v *violations, i int) {
+func (b *books) checkStock(v *ycsb.Violations, i int) {
 	s := b.stocks[i]
 	if s.there && s.sold == s.linesSold && s.orders == s.lines && s.remotes == s.linesRemote {
 		return
 	}
 	where := fmt.Sprintf("warehouse %d, item %d", i/b.scale.Items+1, i%b.scale.Items+1)
-	v.differ("stock", where, "number of rows", truth(s.there), "what was loaded", 1)
-	v.differ("stock", where, "S_YTD", s.sold, "sum(OL_QUANTITY) of new orders", s.linesSold)
-	v.differ("stock", where, "S_ORDER_CNT", s.orders, "number of lines of new orders", s.lines)
-	v.differ("stock", where, "S_REMOTE_CNT", s.remotes, "number of lines of remote new orders", s.linesRemote)
+	v.Differ("stock", where, "number of rows", truth(s.there), "what was loaded", 1)
+	v.Differ("stock", where, "S_YTD", s.sold, "sum(OL_QUANTITY) of new orders", s.linesSold)
+	v.Differ("stock", where, "S_ORDER_CNT", s.orders, "number of lines of new orders", s.lines)
+	v.Differ("stock", where, "S_REMOTE_CNT", s.remotes, "number of lines of remote new orders", s.linesRemote)
 }
 
 func largest(numbers map[int]bool) (n int) {

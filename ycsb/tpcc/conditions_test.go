@@ -1,10 +1,7 @@
 package tpcc
 
 import (
-	"errors"
-	"fmt"
 	"math/rand/v2"
-	"strings"
 	"testing"
 
 	"github.com/concordat-dev/concordat/functions"
@@ -153,37 +150,6 @@ func TestSwappedCustomerOfFreeOrder(t *testing.T) {
 		t.Fatal(err)
 	}
 	mustBeRight(t, w)
-}
-
-// TestAcknowledgedWithinUnknown: operations of unknown outcome may have happened or not, those that were acknowledged have.
-func TestAcknowledgedWithinUnknown(t *testing.T) {
-	for _, test := range []struct {
-		added, committed, unknown int64
-		wrong                     bool
-	}{
-		{5, 5, 0, false}, {5, 3, 2, false}, {3, 3, 2, false}, {2, 3, 2, true}, {6, 3, 2, true}, {4, 5, 0, true}, {6, 5, 0, true},
-	} {
-		var v violations
-		acknowledged(&v, "orders", test.added, test.committed, test.unknown)
-		if got := len(v.errors()) > 0; got != test.wrong {
-			t.Errorf("%+v: wrong is %v", test, got)
-		}
-	}
-}
-
-// TestViolationsAreBounded: of each condition the first few are told apart, and the others counted.
-func TestViolationsAreBounded(t *testing.T) {
-	var v violations
-	for i := range int64(100) {
-		v.differ("1", fmt.Sprintf("warehouse %d", i), "W_YTD", i, "sum(D_YTD)", -1)
-		v.differ("2", "warehouse 1", "a", i, "b", i)
-	}
-	v.differ("3", "warehouse 1", "a", 1, "b", 2)
-	errs := v.errors()
-	text := errors.Join(errs...).Error()
-	if len(errs) != maxViolations+2 || !strings.Contains(text, "condition 1: 95 more") || !strings.Contains(text, "condition 3: warehouse 1: a is 1, but b is 2") {
-		t.Errorf("%d errors: %s", len(errs), text)
-	}
 }
 
 // TestRowsOutOfPlace: rows that belong to nothing are an error of the audit.

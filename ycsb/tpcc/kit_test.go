@@ -110,7 +110,7 @@ func ask[R any](t testing.TB, w *Workload, q functions.Question[R]) R {
 // mentions reports whether an error is of a condition and names a place.
 func mentions(errs []error, condition, where string) bool {
 	for _, err := range errs {
-		var v Violation
+		var v ycsb.Violation
 		if errors.As(err, &v) && v.Condition == condition && strings.HasPrefix(v.Where, where) && v.LeftValue != v.RightValue {
 			return true
 		}

@@ -6,12 +6,12 @@ import (
 	"log/slog"
 	"math"
 	"math/rand/v2"
-	"sync/atomic"
 
 	"github.com/concordat-dev/concordat/coordinator"
 	"github.com/concordat-dev/concordat/engine"
 	"github.com/concordat-dev/concordat/locks"
 	"github.com/concordat-dev/concordat/ycsb"
+	"github.com/concordat-dev/concordat/ycsb/internal/bulk"
 )
 
 // Options say how a workload is opened. Only Dir is required.
@@ -79,23 +79,11 @@ type Workload struct {
 	payments float64 // the share of payments
 	seed     uint64
 
-	newOrders, paid tally
-	audited         *snapshot // what the last audit saw
+	newOrders, paid bulk.Tally
+	audited         *snapshot // what the first audit saw
 }
 
 var _ ycsb.Workload = (*Workload)(nil)
-
-// tally counts what the clients of a workload were told of one kind of transaction.
-type tally struct{ committed, unknown atomic.Int64 }
-
-func (t *tally) count(err error) {
-	switch {
-	case err == nil:
-		t.committed.Add(1)
-	case errors.Is(err, ycsb.ErrUnknown):
-		t.unknown.Add(1)
-	}
-}
 
 // Open opens an engine with all [Parts].
 func Open(o Options) (*Workload, error) {
