@@ -3,6 +3,7 @@ package engine
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/concordat-dev/concordat/functions"
 	"github.com/concordat-dev/concordat/internal/store"
@@ -35,6 +36,7 @@ type call struct {
 	mode    locks.Mode
 	mayWait bool
 	part    int
+	waits   time.Time // since when it has waited for its lock, if it does
 
 	outcome  outcome
 	conflict bool // the outcome is a failure for the sake of other transactions
@@ -85,6 +87,7 @@ func (w *worker) acquire(c *call, v *visit) locks.Result {
 	}
 	if result == locks.Waits {
 		w.noteContended(c.inst)
+		c.waits = w.engine.options.Seams.Clock.Now()
 	}
 	return result
 }
@@ -98,9 +101,18 @@ func (w *worker) runGranted(c *call) {
 // grant queues the calls whose claims were granted.
 func (w *worker) grant(claims []*locks.Claim[*visit]) {
 	for _, claim := range claims {
+		w.endWait(claim.Ref.Ref)
 		w.queue.push(message{kind: msgGranted, call: claim.Ref.Ref})
 	}
 	w.granted = claims
+}
+
+// endWait counts a call's wait for its lock, which is over. The counts are this worker's own: all workers wait often when they
+// wait at all.
+func (w *worker) endWait(c *call) {
+	waited := w.engine.options.Seams.Clock.Now().Sub(c.waits)
+	w.lockWaits.Store(w.lockWaits.Load() + 1)
+	w.lockWaitTime.Store(w.lockWaitTime.Load() + int64(waited))
 }
 
 // execute runs a call on its instance, whose lock is free or held for it.

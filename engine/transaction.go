@@ -206,6 +206,7 @@ func (w *worker) withdraw(c *call) {
 	if !v.Claim.Waiting() || v.Ref != c {
 		return
 	}
+	w.endWait(c)
 	w.grant(c.inst.seat.Lock.Withdraw(&v.Claim, w.granted[:0]))
 	w.refuse(c)
 }

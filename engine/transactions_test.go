@@ -302,6 +302,26 @@ func TestDeadlockIsBrokenAndRetried(t *testing.T) {
 	}
 }
 
+// TestLockWaits: a wait is counted, with its time, when it is over; a lock that is free costs no wait.
+func TestLockWaits(t *testing.T) {
+	clock := newHandClock()
+	slowly := twopc.New("test/slowly", func(tx *twopc.Tx, _ int) error {
+		defer clock.move(7 * time.Millisecond) // while the lock is held
+		return tx.Do(take.On(deskID(0), 1))
+	})
+	e := openDesks(t, engine.Options{Workers: 1, Seams: engine.Seams{Clock: clock}}, 1, slowly)
+	must(t, e.Do(ctx, slowly.With(0)))
+	if s := e.Stats(); s.LockWaits != 0 || s.LockWaitTime != 0 {
+		t.Errorf("nobody had to wait, and the counts are %+v", s)
+	}
+	for _, err := range meet(t, e, slowly.As("1", 0), slowly.As("2", 0), slowly.As("3", 0)) {
+		must(t, err)
+	}
+	if s := e.Stats(); s.LockWaits != 2 || s.LockWaitTime != (7+14)*time.Millisecond {
+		t.Errorf("the second waited for one, the third for two, and the counts are %+v", s)
+	}
+}
+
 // TestMaxAttempts: a transaction that gave way as often as it may fails with ErrDeadlock, without effect but for those of an
 // abort, under every policy.
 func TestMaxAttempts(t *testing.T) {

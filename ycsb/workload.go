@@ -3,17 +3,25 @@ package ycsb
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math/rand/v2"
+	"slices"
 )
 
 // ErrAudit: an audit found something wrong. The run has failed, whatever it measured.
 var ErrAudit = errors.New("ycsb: wrong audit")
 
-// Workload is what is driven. TPC-C (package ycsb/tpcc) and the reservation of journeys (package ycsb/hotel) are two.
+// MaxKinds bounds the kinds of operations of a workload.
+const MaxKinds = 64
+
+// Workload is what [Drive] drives. The rows of a [Target] are one ([Rows]), TPC-C and reservations of journeys are others.
+//
+// It may have a method ReadOnly(kind int) bool: operations of the kinds for which that is true get no request id, as they
+// need none.
 //
 // A progress function may be called by many goroutines at once and is never nil.
 type Workload interface {
-	// Kinds names the kinds of operations, in the order of their indices. None is called "all".
+	// Kinds names the kinds of operations, 1 to MaxKinds, in the order of their indices. None is called "all".
 	Kinds() []string
 	// Load makes the data before anything else happens. What is there already is left alone, without an error.
 	Load(ctx context.Context, progress func(done, total int)) error
@@ -49,4 +57,30 @@ type Audit struct {
 type Figure struct {
 	Name  string `json:"name"`
 	Value int64  `json:"value"`
+}
+
+// compareAudits returns an [ErrAudit] that tells all that is wrong after the mix, or nil.
+func compareAudits(before, after Audit) error {
+	wrong := slices.Clip(after.Wrong)
+	if len(before.Constant) != len(after.Constant) {
+		wrong = append(wrong, fmt.Errorf("the audit saw %d figures before and %d after", len(before.Constant), len(after.Constant)))
+	}
+	for i := range min(len(before.Constant), len(after.Constant)) {
+		b, a := before.Constant[i], after.Constant[i]
+		switch {
+		case a.Name != b.Name:
+			wrong = append(wrong, fmt.Errorf("figure %d was the %s before and is the %s after", i, b.Name, a.Name))
+		case a.Value != b.Value:
+			wrong = append(wrong, fmt.Errorf("the %s changed: %d before, %d after, a difference of %+d", a.Name, b.Value, a.Value, a.Value-b.Value))
+		}
+	}
+	return auditError(wrong)
+}
+
+// auditError is an [ErrAudit] of these, or nil if there are none.
+func auditError(wrong []error) error {
+	if len(wrong) == 0 {
+		return nil
+	}
+	return fmt.Errorf("%w: %w", ErrAudit, errors.Join(wrong...))
 }

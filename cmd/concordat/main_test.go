@@ -38,8 +38,8 @@ func (f *fake) do(what func()) error {
 	return nil
 }
 
-func (f *fake) Load(_ context.Context, key int) error {
-	return f.do(func() { f.balances[key] = ycsb.OpeningBalance })
+func (f *fake) Load(_ context.Context, key int, row ycsb.Row) error {
+	return f.do(func() { f.balances[key] = row.Balance })
 }
 func (f *fake) Read(context.Context, int) error                        { return nil }
 func (f *fake) Update(context.Context, string, ycsb.FieldUpdate) error { return nil }
@@ -57,14 +57,13 @@ func (f *fake) Balance(_ context.Context, key int) (balance int64, err error) {
 	err = f.do(func() { balance = f.balances[key] })
 	return balance, err
 }
-func (f *fake) Counters() ycsb.Counters { return ycsb.Counters{} }
-func (f *fake) Close() error            { return nil }
+func (f *fake) Close() error { return nil }
 
 // withFake runs the program on a fake target.
 func withFake(ctx context.Context, leak bool, args ...string) (status int, stdout, stderr string) {
 	var out, errs bytes.Buffer
 	p := newProgram(ctx, &out, &errs)
-	p.open = func(ycsb.Setup, settings, string, *slog.Logger) (ycsb.Target, error) { return newFake(leak), nil }
+	p.open = func(ycsb.Setup, settings, string, *slog.Logger) (target, error) { return newFake(leak), nil }
 	status = p.main(args)
 	return status, out.String(), errs.String()
 }
@@ -99,8 +98,8 @@ func TestBadInput(t *testing.T) {
 		{"ycsb run --warmup=-1s", "warmup"},
 		{"ycsb run --mix read=50", "must sum"},
 		{"ycsb run --mix write=100", `"write"`},
-		{"ycsb run --distribution normal", "neither uniform nor zipfian"},
-		{"ycsb run --theta 0", "theta"},
+		{"ycsb run --distribution normal", "none of uniform, zipfian"},
+		{"ycsb run --theta 9 --distribution zipfian", "theta"},
 		{"ycsb run --rollbacks 1.5", "rollbacks"},
 		{"ycsb run --rollbacks=-1", "rollbacks"},
 		{"ycsb run --policy hope", "policy"},
@@ -149,8 +148,8 @@ func TestJSON(t *testing.T) {
 			t.Fatalf("%s: %v in:\n%s", protocol, err, stdout.String())
 		}
 		fields := slices.Sorted(maps.Keys(report))
-		want := words("clients commit committed committed_per_s cpu deadlocks distribution duration_s failed go keys latency_ms " +
-			"mix policy protocol rate retries seed sum_after sum_before unknown workers")
+		want := words("audit clients commit committed committed_per_s cpu deadlocks distribution duration_s failed go keys kinds latency_ms " +
+			"lock_wait_ms lock_waits mix not_started policy protocol rate retries schema seed series sum_after sum_before unknown workers workload")
 		if !slices.Equal(fields, want) {
 			t.Errorf("%s: fields %v", protocol, fields)
 		}

@@ -112,10 +112,28 @@ func fingerprintTransfer(t ycsb.Transfer) uint64 {
 	return xxhash.Sum64(b[:])
 }
 
-func fingerprintUpdate(u ycsb.FieldUpdate) uint64 {
-	b := make([]byte, 0, 17+ycsb.FieldBytes)
-	b = append(b, byte(ycsb.Update))
-	b = binary.LittleEndian.AppendUint64(b, uint64(u.Key))
-	b = binary.LittleEndian.AppendUint64(b, uint64(u.Field))
-	return xxhash.Sum64(append(b, u.Value...))
+// fingerprintUpdate is that of a write to a row: of a field, or, with a field beyond the last, of all.
+func fingerprintUpdate(kind ycsb.Kind, key, field int, values ...string) uint64 {
+	b := make([]byte, 0, 17+len(values)*ycsb.FieldBytes)
+	b = append(b, byte(kind))
+	b = binary.LittleEndian.AppendUint64(b, uint64(key))
+	b = binary.LittleEndian.AppendUint64(b, uint64(field))
+	for _, value := range values {
+		b = append(b, value...)
+	}
+	return xxhash.Sum64(b)
+}
+
+func fingerprintPayment(p ycsb.Payment) uint64 {
+	b := make([]byte, 0, 18+8*ycsb.MaxParties)
+	b = append(b, byte(ycsb.Move), 0)
+	if p.Refuse {
+		b[1] = 1
+	}
+	b = binary.LittleEndian.AppendUint64(b, uint64(p.Amount))
+	b = binary.LittleEndian.AppendUint64(b, uint64(p.From))
+	for _, to := range p.To {
+		b = binary.LittleEndian.AppendUint64(b, uint64(to))
+	}
+	return xxhash.Sum64(b)
 }

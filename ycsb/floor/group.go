@@ -141,10 +141,10 @@ var encodeMode = func() cbor.UserBufferEncMode {
 
 // writeRows adds the rows in the order of their keys: Pebble's memtable finds the place of a key that follows the one before
 // it without a search from the top.
-func (w *writer) writeRows(batch store.Batch, accounts []account, dirty []int32) {
+func (w *writer) writeRows(batch store.Batch, accounts *accounts, dirty []int32) {
 	slices.Sort(dirty) // ids of rows sort like their numbers
 	for _, n := range dirty {
-		a := &accounts[n]
+		a := accounts.of(int(n))
 		w.buffer.Reset()
 		a.mu.Lock()
 		image := a.image
