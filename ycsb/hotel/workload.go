@@ -57,10 +57,15 @@ func (w *Workload) Kinds() []string {
 	return []string{"search", "recommend", "login", "reserve", "cancel"}
 }
 
+// ReadOnly says which kinds of operations write nothing, and so need no request ids.
+func (w *Workload) ReadOnly(kind int) bool {
+	return kind == KindSearch || kind == KindRecommend || kind == KindLogin
+}
+
 // Counters implements [ycsb.Workload].
 func (w *Workload) Counters() ycsb.Counters {
 	s := w.engine.Stats()
-	return ycsb.Counters{Retries: s.Retries, Deadlocks: s.Deadlocks}
+	return ycsb.Counters{Retries: s.Retries, Deadlocks: s.Deadlocks, LockWaits: s.LockWaits, LockWaitTime: s.LockWaitTime}
 }
 
 // Client implements [ycsb.Workload].

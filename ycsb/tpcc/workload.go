@@ -120,7 +120,7 @@ func (w *Workload) Kinds() []string { return []string{"new-order", "payment"} }
 // Counters implements [ycsb.Workload].
 func (w *Workload) Counters() ycsb.Counters {
 	s := w.engine.Stats()
-	return ycsb.Counters{Retries: s.Retries, Deadlocks: s.Deadlocks}
+	return ycsb.Counters{Retries: s.Retries, Deadlocks: s.Deadlocks, LockWaits: s.LockWaits, LockWaitTime: s.LockWaitTime}
 }
 
 // Client implements [ycsb.Workload]. Client n is a terminal of warehouse n modulo their number (clause 2.4.1.1).
