@@ -16,9 +16,14 @@ type snapshot struct {
 	newOrders, paid bulk.Counts
 }
 
-// Audit implements [ycsb.Workload]: it reads all tables and checks the conditions of clause 3.3.2 and those that
-// [books.check] adds. Besides: "settled", that no saga stands as stuck or is still running, and, from the second audit on, "acknowledged": since the
-// first one as many orders and payments were added as the clients were told of, plus at most those of unknown outcome.
+// Audit implements [ycsb.Workload]: it reads all tables and checks
+//
+//   - "1" to "12": the conditions of clause 3.3.2;
+//   - "payments": each customer's C_PAYMENT_CNT is the number of their history entries;
+//   - "stock": S_YTD, S_ORDER_CNT and S_REMOTE_CNT are those of the order lines since the load, and S_QUANTITY is 10 to 100;
+//   - "settled": no saga stands as stuck or is still running;
+//   - "acknowledged": since the first audit as many orders and payments were added as the clients of this workload were told
+//     of, plus at most those of unknown outcome. What is done besides its clients counts as too much.
 func (w *Workload) Audit(ctx context.Context, progress func(done, total int)) (ycsb.Audit, error) {
 	b, err := w.readBooks(ctx, progress)
 	if err != nil {
