@@ -172,6 +172,9 @@ func TestFailedSeal(t *testing.T) {
 			if err == nil {
 				must(t, d.err)
 				must(t, d.Engine.Close())
+				if n >= k {
+					t.Fatalf("the seal of epoch %d failed (written: %v) and nobody was told", k, written)
+				}
 				break
 			}
 			if !errors.Is(err, errBroken) || !strings.Contains(err.Error(), "seal epoch") {
@@ -195,16 +198,8 @@ func TestFailedSealUnderLoad(t *testing.T) {
 		s := sim.NewDriver(uint64(k))
 		s.Options.Seams = engine.Seams{}
 		s.Options.Fatal = func(error) { runtime.Goexit() }
-		var n atomic.Int64
-		s.Options.Seams.Seal = func(_ uint64, batch store.Batch, write func() error) error {
-			if n.Add(1) == int64(k+len(s.World.SetUp())) {
-				for range 2000 {
-					runtime.Gosched() // the next epoch goes on meanwhile, and must not let anything out
-				}
-				return errors.Join(batch.Close(), errors.New("the log is broken"))
-			}
-			return write()
-		}
+		load := &sealLoad{t: t, sim: s, failAt: int64(k)}
+		s.Options.Seams.Seal = load.seal
 		must(t, s.Open())
 		ctx, cancel := context.WithCancel(context.Background()) // who can not be cancelled waits until the process ends
 		defer cancel()
@@ -212,35 +207,13 @@ func TestFailedSealUnderLoad(t *testing.T) {
 			must(t, s.Engine.Do(ctx, o.Request(new(int64))))
 			s.Orders, s.Outcomes[o.ID] = append(s.Orders, o), "ok 0"
 		}
-		unknown := atomic.Int64{}
+		load.began.Store(true)
 		var group sync.WaitGroup
-		var mu sync.Mutex // of what the clients know
-		for c := range 16 {
-			group.Go(func() {
-				rng := rand.New(rand.NewPCG(uint64(c), uint64(k)))
-				for i := 0; ; i++ {
-					o := s.World.Next(rng, 1000*c+i)
-					mu.Lock()
-					s.Orders = append(s.Orders, o)
-					mu.Unlock()
-					var value int64
-					err := s.Engine.Do(ctx, o.Request(&value))
-					if errors.Is(err, engine.ErrClosed) {
-						return
-					}
-					if errors.Is(err, engine.ErrUnknown) {
-						unknown.Add(1)
-					}
-					mu.Lock()
-					s.Learn(o.ID, sim.OutcomeText(value, err))
-					mu.Unlock()
-				}
-			})
+		for c := range loadClients {
+			group.Go(func() { load.client(ctx, c, rand.New(rand.NewPCG(uint64(c), uint64(k)))) })
 		}
 		group.Wait()
-		if unknown.Load() == 0 {
-			t.Errorf("seal %d: nobody was told that the outcome is unknown", k)
-		}
+		load.last(ctx, true)
 		shot := s.Snapshot(fmt.Sprintf("after seal %d failed", k), 0, uint64(k)).WithoutLedger()
 		shot.Now = time.Now()
 		if err := sim.NewRecovery(uint64(k)).Run(shot, sim.MaxDepth); err != nil {
@@ -249,27 +222,137 @@ func TestFailedSealUnderLoad(t *testing.T) {
 	}
 }
 
+// loadClients is how many clients ask at once in TestFailedSealUnderLoad.
+const loadClients = 16
+
+// sealLoad is many clients, and a seal that fails at its failAt-th time once they have begun.
+type sealLoad struct {
+	t       *testing.T
+	sim     *sim.Driver
+	mu      sync.Mutex // of what the clients know
+	failAt  int64
+	began   atomic.Bool
+	seals   atomic.Int64
+	failing atomic.Bool
+	last    func(ctx context.Context, doomed bool) // waits for what the failing seal asked for
+}
+
+// seal fails after it has asked for something itself, which can only be answered with a later seal. While the clients go on with
+// the next epoch, it must not let anything out.
+func (l *sealLoad) seal(_ uint64, batch store.Batch, write func() error) error {
+	if !l.began.Load() || l.seals.Add(1) != l.failAt {
+		return write()
+	}
+	l.failing.Store(true)
+	l.last = l.ask(sim.Order{Kind: "deposit", ID: "w:last", Asked: true, To: l.sim.World.Till(4), Amount: 1})
+	for range 2000 {
+		runtime.Gosched()
+	}
+	return errors.Join(batch.Close(), errors.New("the log is broken"))
+}
+
+// client asks one thing after the other until the engine is closed.
+func (l *sealLoad) client(ctx context.Context, number int, rng *rand.Rand) {
+	for i := 0; ; i++ {
+		doomed := l.failing.Load()
+		asked := l.ask(l.sim.World.Next(rng, 1000*number+i))
+		if asked == nil {
+			return
+		}
+		asked(ctx, doomed)
+	}
+}
+
+// ask submits an order. The function that it returns waits for the answer, which must not be one if the order is doomed: asked for
+// under an id when the seal was failing already. It returns nil if the engine is closed.
+func (l *sealLoad) ask(o sim.Order) (wait func(ctx context.Context, doomed bool)) {
+	s := l.sim
+	l.mu.Lock()
+	s.Orders = append(s.Orders, o)
+	l.mu.Unlock()
+	value := new(int64)
+	pending, err := s.Engine.Submit(o.Request(value))
+	if errors.Is(err, engine.ErrClosed) {
+		return nil
+	}
+	return func(ctx context.Context, doomed bool) {
+		if err == nil {
+			err = pending.Wait(ctx)
+		}
+		if doomed && o.Asked && !errors.Is(err, engine.ErrUnknown) {
+			l.t.Errorf("seal %d: %s was answered with %v, and not told that the outcome is unknown", l.failAt, o.ID, err)
+		}
+		l.mu.Lock()
+		s.Learn(o.ID, sim.OutcomeText(*value, err))
+		l.mu.Unlock()
+	}
+}
+
+// heldSeals lets a test hold the sealer before it writes, while hold is set.
+type heldSeals struct {
+	hold          atomic.Bool
+	held, release chan struct{}
+}
+
+func newHeldSeals() *heldSeals {
+	return &heldSeals{held: make(chan struct{}), release: make(chan struct{})}
+}
+
+func (h *heldSeals) seal(_ uint64, _ store.Batch, write func() error) error {
+	if h.hold.Load() {
+		h.held <- struct{}{}
+		<-h.release
+	}
+	return write()
+}
+
+// letGo ends the holding for good.
+func (h *heldSeals) letGo() {
+	h.hold.Store(false)
+	close(h.release)
+}
+
+// TestRepeatWaitsForSeal: a request that comes again is answered with the seal of its outcome, not before, like the first.
+func TestRepeatWaitsForSeal(t *testing.T) {
+	seals := newHeldSeals()
+	s := sim.NewDriver(1)
+	s.Options.Workers = 1
+	s.Options.Seams = engine.Seams{Seal: seals.seal}
+	must(t, s.Open())
+	ctx := context.Background()
+	till, other := s.World.Till(0), s.World.Till(1)
+	must(t, s.Engine.Do(ctx, sim.OpenTill.On(till, 1)))
+	must(t, s.Engine.Do(ctx, sim.OpenTill.On(other, 1)))
+	seals.hold.Store(true)
+	first, err := s.Engine.Submit(sim.TouchTill.On(till, 0).As("id"))
+	must(t, err)
+	<-seals.held // its outcome is on its way to the disk
+	again, err := s.Engine.Submit(sim.TouchTill.On(till, 0).As("id"))
+	must(t, err)
+	must(t, s.Engine.Do(ctx, sim.CashTill.On(other).Into(new(int64)))) // the worker has looked at what was asked before
+	if first.Done() || again.Done() {
+		t.Errorf("before the seal, the request is answered: %v, its repeat: %v", first.Done(), again.Done())
+	}
+	seals.letGo()
+	must(t, first.Wait(ctx))
+	must(t, again.Wait(ctx))
+	must(t, s.Engine.Close())
+}
+
 // TestReadWaitsForSeal: a read is answered at once if what it saw is durable, and with the seal if it is not.
 func TestReadWaitsForSeal(t *testing.T) {
-	var hold atomic.Bool
-	held, release := make(chan struct{}), make(chan struct{})
+	seals := newHeldSeals()
 	s := sim.NewDriver(1)
-	s.Options.Seams = engine.Seams{Seal: func(_ uint64, _ store.Batch, write func() error) error {
-		if hold.Load() {
-			held <- struct{}{}
-			<-release
-		}
-		return write()
-	}}
+	s.Options.Seams = engine.Seams{Seal: seals.seal}
 	must(t, s.Open())
 	ctx := context.Background()
 	changed, other := s.World.Till(0), s.World.Till(1)
 	must(t, s.Engine.Do(ctx, sim.OpenTill.On(changed, 1)))
 	must(t, s.Engine.Do(ctx, sim.OpenTill.On(other, 1)))
-	hold.Store(true)
+	seals.hold.Store(true)
 	update, err := s.Engine.Submit(sim.TouchTill.On(changed, 0))
 	must(t, err)
-	<-held // the update is on its way to the disk
+	<-seals.held // the update is on its way to the disk
 	early, err := s.Engine.Submit(sim.CashTill.On(changed).Into(new(int64)))
 	must(t, err)
 	must(t, s.Engine.Do(ctx, sim.CashTill.On(other).Into(new(int64)))) // answered while the disk is busy
@@ -277,8 +360,7 @@ func TestReadWaitsForSeal(t *testing.T) {
 	if early.Done() || update.Done() {
 		t.Errorf("before the seal, the read is answered: %v, the update: %v", early.Done(), update.Done())
 	}
-	hold.Store(false)
-	close(release)
+	seals.letGo()
 	must(t, update.Wait(ctx))
 	must(t, early.Wait(ctx))
 	must(t, s.Engine.Close())

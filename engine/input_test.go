@@ -3,6 +3,7 @@ package engine_test
 import (
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -111,20 +112,26 @@ func writeRow(t *testing.T, dir string, key []byte, value any) {
 // outcome is found by whoever asks for it.
 func TestDamagedRows(t *testing.T) {
 	for _, c := range []struct {
-		key  []byte
-		what string
+		key   []byte
+		value any
+		what  string
 	}{
-		{store.Prefix(nil, store.NodeShard, store.KindWatermark), "watermark"},
-		{store.NumberedKey(nil, 3, store.KindMessage, 7), "message"},
-		{store.NumberedKey(nil, 3, store.KindCoordinator, 7), "coordinator function"},
-		{store.TimerKey(nil, 3, 5, 7), "timer"},
-		{store.Prefix(nil, 3, store.KindTimer), "timer"},
-		{store.IngressKey(nil, "in"), "ingress"},
+		{store.Prefix(nil, store.NodeShard, store.KindWatermark), "nonsense", "watermark"},
+		{store.Prefix(nil, store.NodeShard, store.KindWatermark), map[int]uint64{1: math.MaxUint64}, "watermark"},
+		{store.Prefix(nil, store.NodeShard, store.KindFormat), map[int]int{1: 1, 2: 0}, "format"},
+		{store.Prefix(nil, store.NodeShard, store.KindFormat), map[int]int{1: 1, 2: -5}, "format"},
+		{store.NumberedKey(nil, 3, store.KindMessage, 7), "nonsense", "message"},
+		{store.NumberedKey(nil, 3, store.KindMessage, 7), functions.StoredMessage{Coordinator: "test/tx"}, "for no instance"},
+		{append(store.NumberedKey(nil, 3, store.KindMessage, 7), 0), jot.On("n", 1).Envelope().Stored(), "key of 12 bytes"},
+		{store.NumberedKey(nil, 3, store.KindCoordinator, 7), "nonsense", "coordinator function"},
+		{store.TimerKey(nil, 3, 5, 7), "nonsense", "timer"},
+		{store.Prefix(nil, 3, store.KindTimer), "nonsense", "timer"},
+		{store.IngressKey(nil, "in"), "nonsense", "ingress"},
 	} {
 		dir := t.TempDir()
 		o := engine.Options{Dir: dir, Ingresses: map[string]engine.Ingress{"in": &tape{}}}
 		must(t, open(t, o, notes).Close())
-		writeRow(t, dir, c.key, "nonsense")
+		writeRow(t, dir, c.key, c.value)
 		refuses(t, o, engine.ErrDamaged, []functions.Part{notes}, c.what)
 	}
 	dir := t.TempDir()
@@ -186,6 +193,47 @@ func TestDamagedFiles(t *testing.T) {
 	}
 	if opened == 0 || refused == 0 {
 		t.Errorf("of the damaged directories %d opened and %d were refused: some of both were to be expected", opened, refused)
+	}
+}
+
+// TestDamagedLogEnd flips bits near the end of the log of an engine that was killed. The store takes such damage for a write that
+// the crash cut short and drops what follows; the engine knows how far it had got, and refuses to open.
+func TestDamagedLogEnd(t *testing.T) {
+	const instances = 40
+	dir := t.TempDir()
+	e := open(t, engine.Options{Dir: dir}, notes)
+	for i := range instances {
+		must(t, e.Do(ctx, newNote.On(fmt.Sprint(i), 0)))
+	}
+	for round := range 3 {
+		for i := range instances {
+			must(t, e.Do(ctx, jot.On(fmt.Sprint(i), round)))
+		}
+	}
+	killed := t.TempDir()
+	must(t, os.CopyFS(killed, os.DirFS(dir)))
+	must(t, e.Close())
+	logs, err := filepath.Glob(filepath.Join(killed, "*.log"))
+	must(t, err)
+	refused := 0
+	for _, path := range logs {
+		whole := readFile(t, path)
+		end := len(strings.TrimRight(whole, "\x00"))
+		if end == 0 || end >= 32<<10 {
+			t.Fatalf("%s has %d bytes: the test is about the first 32 KiB", path, end)
+		}
+		for i := range 60 {
+			at := end - 1 - i*end/60
+			copied := t.TempDir()
+			must(t, os.CopyFS(copied, os.DirFS(killed)))
+			writeFile(t, filepath.Join(copied, filepath.Base(path)), whole[:at]+string(whole[at]^0x10)+whole[at+1:])
+			if !openDamaged(t, copied, instances, fmt.Sprintf("%s flipped at byte %d of %d", filepath.Base(path), at, end)) {
+				refused++
+			}
+		}
+	}
+	if refused < 50 {
+		t.Errorf("only %d damaged logs were refused", refused)
 	}
 }
 

@@ -116,7 +116,11 @@ func (r *linesReader) readOn(ctx context.Context) error {
 	if size == r.position+r.rest {
 		return nil
 	}
-	lines := bufio.NewReaderSize(io.NewSectionReader(r.file, r.position, size-r.position), 1<<16)
+	return r.readLines(ctx, bufio.NewReaderSize(io.NewSectionReader(r.file, r.position, size-r.position), 1<<16))
+}
+
+// readLines delivers the whole lines up to the end, and notes how long the rest is.
+func (r *linesReader) readLines(ctx context.Context, lines *bufio.Reader) error {
 	for {
 		line, err := r.readLine(lines)
 		if errors.Is(err, io.EOF) {

@@ -28,7 +28,7 @@ func readTail(file linesFile) (t linesTail, err error) {
 	if t.cut, err = lastLines(file, t.size, maxDelivery+1); err != nil {
 		return t, err
 	}
-	lines := bufio.NewReaderSize(io.NewSectionReader(file, t.cut, t.size-t.cut), 1<<16)
+	lines := bufio.NewReaderSize(io.NewSectionReader(file, t.cut, t.size-t.cut), int(min(t.size-t.cut, 1<<16)))
 	for {
 		line, err := lines.ReadBytes('\n')
 		if errors.Is(err, io.EOF) {
@@ -71,7 +71,7 @@ func (t *linesTail) errForeign(line []byte) error {
 
 // lastLines finds where the last n whole lines of a file begin, or an earlier line if there are fewer.
 func lastLines(file io.ReaderAt, size int64, n int) (int64, error) {
-	buf := make([]byte, 1<<16)
+	buf := make([]byte, min(size, 1<<16))
 	ends := 0 // line ends seen, from the back
 	for end := size; end > 0; {
 		start := max(0, end-int64(len(buf)))

@@ -3,8 +3,10 @@ package engine
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/plant"
 	"github.com/concordat-dev/concordat/internal/store"
 	"github.com/concordat-dev/concordat/locks"
 )
@@ -35,6 +37,7 @@ type call struct {
 	mode    locks.Mode
 	mayWait bool
 	part    int
+	waits   time.Time // since when it has waited for its lock, if it does
 
 	outcome  outcome
 	conflict bool // the outcome is a failure for the sake of other transactions
@@ -85,6 +88,7 @@ func (w *worker) acquire(c *call, v *visit) locks.Result {
 	}
 	if result == locks.Waits {
 		w.noteContended(c.inst)
+		c.waits = w.engine.options.Seams.Clock.Now()
 	}
 	return result
 }
@@ -98,9 +102,18 @@ func (w *worker) runGranted(c *call) {
 // grant queues the calls whose claims were granted.
 func (w *worker) grant(claims []*locks.Claim[*visit]) {
 	for _, claim := range claims {
+		w.endWait(claim.Ref.Ref)
 		w.queue.push(message{kind: msgGranted, call: claim.Ref.Ref})
 	}
 	w.granted = claims
+}
+
+// endWait counts a call's wait for its lock, which is over. The counts are this worker's own: all workers wait often when they
+// wait at all.
+func (w *worker) endWait(c *call) {
+	waited := w.engine.options.Seams.Clock.Now().Sub(c.waits)
+	w.lockWaits.Store(w.lockWaits.Load() + 1)
+	w.lockWaitTime.Store(w.lockWaitTime.Load() + int64(waited))
 }
 
 // execute runs a call on its instance, whose lock is free or held for it.
@@ -149,6 +162,9 @@ func (w *worker) checkEffects(e *functions.Effects) error {
 // failed is the end of a call that failed.
 func (w *worker) failed(c *call, err error) {
 	c.outcome = outcome{failure: functions.EncodeFailure(err)}
+	if plant.SendsOfFailed {
+		w.apply(c.address(), c.shard, &w.effects)
+	}
 	if c.isMessage() {
 		w.handleFailure(c, err)
 	}
@@ -184,12 +200,12 @@ func (w *worker) done(c *call) {
 	case c.coord != nil:
 		w.send(c.coord.worker, message{kind: msgDone, call: c})
 	case c.req == nil:
-		if c.number != 0 {
+		if c.number != 0 && !plant.CarriedTwice {
 			w.addRow(store.NumberedKey(nil, c.shard, store.KindMessage, c.number), nil)
 		}
 	case c.req.env.RequestID != "":
 		w.send(w.engine.workerOf(c.req.shard), message{kind: msgDone, call: c})
-	case c.op.Kind.Reads() && w.effects.Empty() && !c.inst.dirty && c.inst.epoch <= w.engine.sealed.Load():
+	case c.op.Kind.Reads() && w.effects.Empty() && (!c.inst.dirty || plant.ReadUnsealed) && (c.inst.epoch <= w.engine.sealed.Load() || plant.ReadUnsealed):
 		c.req.outcome = c.outcome // what was read is durable: no need to wait
 		w.engine.release(c.req)
 	default:
@@ -209,8 +225,12 @@ func (w *worker) onDone(c *call) {
 // settle ends a request with an outcome, to be released when the running epoch is sealed.
 func (w *worker) settle(q *request, o outcome) {
 	q.outcome, q.settled, q.epoch = o, true, w.engine.epoch
-	if q.env.RequestID != "" {
+	if q.env.RequestID != "" && !(plant.LoseRefusal && o.failure != nil) {
 		w.epoch.outcomes = append(w.epoch.outcomes, q)
+	}
+	if plant.AckBeforeSeal {
+		w.engine.release(q)
+		return
 	}
 	w.epoch.replies = append(w.epoch.replies, q)
 }

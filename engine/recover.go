@@ -1,11 +1,15 @@
 package engine
 
 import (
+	"bytes"
+	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/concordat-dev/concordat/coordinator"
 	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/plant"
 	"github.com/concordat-dev/concordat/internal/store"
 	"github.com/concordat-dev/concordat/saga"
 )
@@ -29,6 +33,11 @@ func (e *Engine) checkFormat() error {
 	if !found {
 		return e.makeFormat(key)
 	}
+	return e.takeFormat(value)
+}
+
+// takeFormat checks the format row and takes the number of shards from it.
+func (e *Engine) takeFormat(value []byte) error {
 	var f storedFormat
 	if err := functions.Decode(value, &f); err != nil {
 		return fmt.Errorf("%w: the format row: %w", ErrDamaged, err)
@@ -38,6 +47,9 @@ func (e *Engine) checkFormat() error {
 	}
 	if e.options.Shards != 0 && e.options.Shards != f.Shards {
 		return fmt.Errorf("%w: %s has %d shards, Options.Shards is %d", ErrFormat, e.options.Dir, f.Shards, e.options.Shards)
+	}
+	if f.Shards < 1 || f.Shards > store.MaxShards {
+		return fmt.Errorf("%w: the format row says that there are %d shards", ErrDamaged, f.Shards)
 	}
 	e.options.Shards = f.Shards
 	return nil
@@ -50,7 +62,7 @@ func (e *Engine) makeFormat(key []byte) error {
 	if err != nil {
 		return err
 	}
-	setDefault(&e.options.Shards, defaultShards)
+	setDefault(&e.options.Shards, store.DefaultShards)
 	value, err := functions.Encode(storedFormat{Version: formatVersion, Shards: e.options.Shards})
 	if err != nil {
 		return err
@@ -92,16 +104,42 @@ func (e *Engine) recover() error {
 
 func (e *Engine) recoverMarks() error {
 	value, found, err := e.store.Get(store.Prefix(nil, store.NodeShard, store.KindWatermark))
-	var m watermark
-	if err == nil && found {
-		err = functions.Decode(value, &m)
-	}
 	if err != nil {
 		return fmt.Errorf("%w: the watermark: %w", ErrDamaged, err)
 	}
+	var m watermark
+	if found {
+		if m, err = decodeMarks(value); err != nil {
+			return fmt.Errorf("%w: the watermark: %w", ErrDamaged, err)
+		}
+	}
+	if marked := e.store.Marked(); marked > m.Epoch {
+		return fmt.Errorf("%w: epochs %d to %d were sealed and are not there: the end of the store's log is damaged", ErrDamaged, m.Epoch+1, marked)
+	}
+	e.takeMarks(m)
+	return nil
+}
+
+func decodeMarks(value []byte) (m watermark, err error) {
+	if err := functions.Decode(value, &m); err != nil {
+		return m, err
+	}
+	if m.Timers > timerCountMask || m.Epoch == math.MaxUint64 {
+		return m, fmt.Errorf("it counts %d epochs and %d timers, which nobody lived to see", m.Epoch, m.Timers)
+	}
+	return m, nil
+}
+
+// takeMarks goes on with the counters of the last sealed epoch.
+func (e *Engine) takeMarks(m watermark) {
 	e.epoch = m.Epoch + 1
 	e.sealed.Store(m.Epoch)
-	e.nextID.Store(m.NextID)
+	if !plant.ReuseIDs {
+		e.nextID.Store(m.NextID)
+	}
+	if plant.ReuseRecordNumbers {
+		clear(m.Egress)
+	}
 	for i := range e.timerSeq {
 		e.timerSeq[i].n = m.Timers | uint64(i)<<timerWorkerShift
 	}
@@ -110,14 +148,25 @@ func (e *Engine) recoverMarks() error {
 		g.last = m.Egress[g.name]
 		delete(e.absent, g.name)
 	}
-	return nil
 }
 
-func (e *Engine) recoverMessage(_ uint16, key, value []byte) error {
+// numberIn reads the number of a carried message or a run from its row's key.
+func numberIn(key []byte, shard uint16, kind byte) (uint64, error) {
 	number, err := store.Number(key)
+	if err == nil && !bytes.Equal(key, store.NumberedKey(nil, shard, kind, number)) {
+		err = fmt.Errorf("a key of %d bytes", len(key))
+	}
+	return number, err
+}
+
+func (e *Engine) recoverMessage(shard uint16, key, value []byte) error {
+	number, err := numberIn(key, shard, store.KindMessage)
 	var stored functions.StoredMessage
 	if err == nil {
 		err = functions.Decode(value, &stored)
+	}
+	if err == nil && stored.Type == "" {
+		err = errors.New("it is for no instance")
 	}
 	if err != nil {
 		return fmt.Errorf("%w: message: %w", ErrDamaged, err)
@@ -164,7 +213,7 @@ func (c *coord) row() []byte {
 }
 
 func (e *Engine) recoverRun(shard uint16, key, value []byte) error {
-	id, err := store.Number(key)
+	id, err := numberIn(key, shard, store.KindCoordinator)
 	var s storedRun
 	if err == nil {
 		err = functions.Decode(value, &s)
@@ -181,6 +230,9 @@ func (e *Engine) recoverRun(shard uint16, key, value []byte) error {
 		journal, err := saga.UnmarshalJournal(s.Journal, e.registry)
 		if err != nil {
 			return fmt.Errorf("%w: saga %d: %w", ErrDamaged, id, err)
+		}
+		if journal.Phase == saga.Done || journal.Phase == saga.Undone {
+			return fmt.Errorf("%w: saga %d is %v, and has a row", ErrDamaged, id, journal.Phase)
 		}
 		c.saga = new(saga.Coordinator)
 		c.saga.Init(journal, e.options.MaxUndoTries)
@@ -214,6 +266,9 @@ func (e *Engine) recoverTimer(shard uint16, key, value []byte) error {
 	t := &timer{due: int64(due), seq: seq, from: stored.From, shard: shard, env: stored.Message.Resolve(e.registry)}
 	if err := e.registry.check(&t.env, e.options.MaxBytes); err != nil {
 		return fmt.Errorf("engine: the timer of %v due %v is for what this program does not have: %w", t.from, time.Unix(0, t.due), err)
+	}
+	if plant.DropTimer && t.due <= e.options.Seams.Clock.Now().UnixNano() {
+		return nil
 	}
 	e.workerOf(shard).timers.add(t)
 	return nil

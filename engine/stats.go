@@ -20,16 +20,24 @@ type Stats struct {
 	Carried   uint64 // messages carried from one epoch to the next
 	Swept     uint64 // expired outcomes deleted
 	Slow      uint64 // times that user code held a worker for more than 100 ms
+
+	LockWaits    uint64        // waits of calls for a lock that are over, because it was granted or the wait given up
+	LockWaitTime time.Duration // how long those took together
 }
 
 type counters struct{ epochs, retries, deadlocks, carried, swept, slow atomic.Uint64 }
 
 // Stats returns the counts. It does not block.
 func (e *Engine) Stats() Stats {
-	return Stats{
+	s := Stats{
 		Epochs: e.stats.epochs.Load(), Retries: e.stats.retries.Load(), Deadlocks: e.stats.deadlocks.Load(),
 		Carried: e.stats.carried.Load(), Swept: e.stats.swept.Load(), Slow: e.stats.slow.Load(),
 	}
+	for _, w := range e.workers {
+		s.LockWaits += w.lockWaits.Load()
+		s.LockWaitTime += time.Duration(w.lockWaitTime.Load())
+	}
+	return s
 }
 
 // Deadlock is the record of a cycle that was broken.

@@ -156,6 +156,48 @@ func TestAbsentInstances(t *testing.T) {
 	}
 }
 
+// TestAbsentInstancesMeet: the same with transactions that begin together on one worker, so that each has asked before any makes.
+func TestAbsentInstancesMeet(t *testing.T) {
+	for _, policy := range policies {
+		makeIt := twopc.New("test/make", func(tx *twopc.Tx, id string) error {
+			exists, err := twopc.Ask(tx, notes.Exists(id))
+			if err != nil || exists {
+				return err
+			}
+			tx.OnCommit(jot.On("diary", 1))
+			return tx.Do(newNote.On(id, 0))
+		})
+		e := openDesks(t, engine.Options{Policy: policy, Workers: 1}, 1, makeIt)
+		for i, err := range meet(t, e, makeIt.As("0", "new"), makeIt.As("1", "new"), makeIt.As("2", "new")) {
+			if err != nil {
+				t.Errorf("%v: transaction %d: %v", policy, i, err)
+			}
+		}
+		if made := ask(t, e, lines.On("diary")); len(made) != 1 {
+			t.Errorf("%v: %d transactions made the instance", policy, len(made))
+		}
+	}
+}
+
+// TestAbortedTransactionSendsNothing: what the calls of a transaction sent is dropped if it aborts, and sent once if it commits.
+func TestAbortedTransactionSendsNothing(t *testing.T) {
+	tx := twopc.New("test/say", func(tx *twopc.Tx, fail bool) error {
+		if err := tx.Do(say.On("a", talk{To: []string{"n"}, From: 1, Each: 1})); err != nil || !fail {
+			return err
+		}
+		return errRude
+	})
+	e := open(t, engine.Options{}, notes, talkers, tx)
+	must(t, e.Do(ctx, newNote.On("n", 0)))
+	must(t, e.Do(ctx, newTalker.On("a", 0)))
+	wantErr(t, e.Do(ctx, tx.With(true)), errRude)
+	must(t, e.Do(ctx, tx.With(false)))
+	must(t, e.Do(ctx, jot.On("n", -1)))
+	if got := ask(t, e, lines.On("n")); !slices.Equal(got, []int{1, -1}) {
+		t.Errorf("the note was told %v, want the 1 of the commit and the -1", got)
+	}
+}
+
 // TestWriteSkew: two transactions that each read both of two desks and empty one if the other is not empty, never empty both.
 func TestWriteSkew(t *testing.T) {
 	for _, policy := range policies {
@@ -299,6 +341,26 @@ func TestDeadlockIsBrokenAndRetried(t *testing.T) {
 	}
 	if s := e.Stats(); s.Deadlocks != 1 || s.Retries != 1 {
 		t.Errorf("the counts are %+v, want one deadlock and one retry", s)
+	}
+}
+
+// TestLockWaits: a wait is counted, with its time, when it is over; a lock that is free costs no wait.
+func TestLockWaits(t *testing.T) {
+	clock := newHandClock()
+	slowly := twopc.New("test/slowly", func(tx *twopc.Tx, _ int) error {
+		defer clock.move(7 * time.Millisecond) // while the lock is held
+		return tx.Do(take.On(deskID(0), 1))
+	})
+	e := openDesks(t, engine.Options{Workers: 1, Seams: engine.Seams{Clock: clock}}, 1, slowly)
+	must(t, e.Do(ctx, slowly.With(0)))
+	if s := e.Stats(); s.LockWaits != 0 || s.LockWaitTime != 0 {
+		t.Errorf("nobody had to wait, and the counts are %+v", s)
+	}
+	for _, err := range meet(t, e, slowly.As("1", 0), slowly.As("2", 0), slowly.As("3", 0)) {
+		must(t, err)
+	}
+	if s := e.Stats(); s.LockWaits != 2 || s.LockWaitTime != (7+14)*time.Millisecond {
+		t.Errorf("the second waited for one, the third for two, and the counts are %+v", s)
 	}
 }
 

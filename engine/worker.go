@@ -7,6 +7,7 @@ import (
 
 	"github.com/concordat-dev/concordat/coordinator"
 	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/plant"
 	"github.com/concordat-dev/concordat/internal/seen"
 	"github.com/concordat-dev/concordat/internal/store"
 	"github.com/concordat-dev/concordat/locks"
@@ -33,7 +34,9 @@ const (
 )
 
 // urgent messages are handled even when an epoch is being cut. They run no code of users.
-func (k kind) urgent() bool { return k == msgCommit || k == msgAbort || k == msgDone }
+func (k kind) urgent() bool {
+	return (k == msgCommit && !plant.LazyCommit) || k == msgAbort || k == msgDone
+}
 
 // message is what workers send each other and themselves. Whoever has a message owns what it points to.
 type message struct {
@@ -63,6 +66,9 @@ type worker struct {
 	operation atomic.Pointer[functions.Operation]  // the operation, nil if it is a coordinator function
 	subject   atomic.Pointer[instance]             // the operation's instance
 	function  atomic.Pointer[coordinator.Function] // the coordinator function
+
+	lockWaits    atomic.Uint64 // waits for locks that are over; written by this worker only
+	lockWaitTime atomic.Int64  // how long those took together, in nanoseconds
 
 	// The worker's own, and the conductor's while all are at rest.
 	urgent  queue[message]
@@ -341,7 +347,7 @@ func (w *worker) isRepeat(q *request) bool {
 		w.join(q, first)
 		return true
 	}
-	if w.seen.May(requestHash(q.env.RequestID)) {
+	if w.seen.May(store.RequestHash(q.env.RequestID)) {
 		w.key = store.OutcomeKey(w.scratch(), q.shard, q.env.RequestID)
 		if value, found := w.load(w.key); found && w.answerFrom(q, value) {
 			return true
@@ -357,7 +363,7 @@ func (w *worker) join(q, first *request) {
 	case q.fingerprint != first.fingerprint:
 		q.err = ErrReusedID
 		w.engine.finish(q)
-	case first.settled && first.epoch <= w.engine.sealed.Load():
+	case first.settled && (first.epoch <= w.engine.sealed.Load() || plant.JoinUnsealed):
 		q.outcome = first.outcome
 		w.engine.finish(q)
 	case first.settled: // to be sealed with this epoch or the one before

@@ -1,18 +1,12 @@
 package ycsb
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
-	"time"
-)
-
-// Bounds of a [Config].
-const (
-	MaxClients  = 46_656 // clients of a run: 36^3, as ids have three base-36 digits for them
-	MaxRate     = 10_000_000
-	MaxDuration = 24 * time.Hour
 )
 
 // Distribution says how keys are drawn.
@@ -22,102 +16,122 @@ type Distribution string
 const (
 	// Uniform draws each key equally often.
 	Uniform Distribution = "uniform"
-	// Zipfian draws the key of rank r in proportion to 1/r^Theta; the ranks are scattered over the keys.
+	// Zipfian draws the key of rank r in proportion to 1/r^Theta; the ranks are scattered over the keys. Rows that the run
+	// inserts are not drawn.
 	Zipfian Distribution = "zipfian"
+	// Latest draws the row that is r-th from the newest in proportion to 1/r^Theta.
+	Latest Distribution = "latest"
+	// Hotspot draws a share of the keys, the first, with a share of the draws; within both parts each key equally often. Rows
+	// that the run inserts are not drawn.
+	Hotspot Distribution = "hotspot"
 )
 
-// DefaultTheta is YCSB's skew of [Zipfian].
-const DefaultTheta = 0.99
+var distributions = []Distribution{Uniform, Zipfian, Latest, Hotspot}
 
-// Config says what a run does. The zero value is a closed loop of 512 clients that make transfers between 5,000 uniform keys
-// for 10 seconds.
+// Defaults and bounds of a [Config].
+const (
+	DefaultTheta = 0.99 // YCSB's skew of [Zipfian]
+	MaxTheta     = 4
+	MaxParties   = 16 // of a transfer
+	MaxSnapshot  = 64 // rows of a snapshot
+	MaxScan      = 100_000
+)
+
+// ParseDistribution reads the name of a distribution.
+func ParseDistribution(s string) (Distribution, error) {
+	if d := Distribution(strings.ToLower(s)); slices.Contains(distributions, d) {
+		return d, nil
+	}
+	return "", fmt.Errorf("distribution: %q is none of uniform, zipfian, latest and hotspot", s)
+}
+
+// Config says what a run on rows does. The zero value is a closed loop of 512 clients that make transfers between 5,000
+// uniform keys for 10 seconds.
 type Config struct {
-	// Keys is the number of rows. Default 5,000, at least 1, at least 2 if there are transfers, at most MaxKeys.
+	// Driving says how hard and for how long.
+	Driving
+	// Keys is the number of rows that are loaded. Default 5,000, at least 1 and as many as a transfer or a snapshot has, at
+	// most MaxKeys.
 	Keys int
-	// Clients is how many operations are under way at once: in a closed loop each client starts its next operation when it
-	// has the answer to the last; in an open loop it bounds the outstanding ones, and what arrives while all are busy waits.
-	// Default 512.
-	Clients int
-	// Rate makes it an open loop: so many operations a second arrive at even intervals, whether or not earlier ones are
-	// answered, and latency counts from the intended arrival. Default 0: a closed loop.
-	Rate float64
 	// Mix is the share of each kind. Default: transfers only.
 	Mix Mix
 	// Distribution of the keys. Default Uniform.
 	Distribution Distribution
-	// Theta is the skew of Zipfian, 0 < Theta <= 4. Default 0.99.
+	// Theta is the skew of Zipfian and Latest, 0 < Theta <= MaxTheta. Default 0.99. A skew of 0 is Uniform, see [SkewedBy].
 	Theta float64
-	// Duration is how long the measured part lasts: operations that start in it count. Default 10 s.
-	Duration time.Duration
-	// Warmup comes before it and is not measured. Default 0.
-	Warmup time.Duration
+	// HotData is Hotspot's share of the keys, and HotOperations that of the draws, both 0 to 1. Default 0.2 and 0.8 if both
+	// are 0.
+	HotData, HotOperations float64
 	// Rollbacks is the share of transfers, 0 to 1, that fail explicitly once their debit has been made. A target without a
 	// protocol (plain) loses money by them, and the audit says so. Default 0.
 	Rollbacks float64
-	// Seed makes the operations of each client repeatable. Default 0, which is a seed like any other.
-	Seed uint64
-	// NoIDs sends writes without request ids: then nothing is kept to recognise a repeat by.
-	NoIDs bool
-	// OnProgress, if set, is called about five times a second, by one goroutine at a time. It must not block for long.
-	OnProgress func(Progress)
+	// Parties is how many rows a transfer has: one pays all others. Default 2, at most MaxParties.
+	Parties int
+	// SnapshotKeys is how many rows a snapshot reads. Default 10, or all if there are fewer; at most MaxSnapshot.
+	SnapshotKeys int
+	// MinScan and MaxScan bound how many rows a scan reads. Default 1 and 1,000.
+	MinScan, MaxScan int
+	// ScanLengths says how the lengths between are drawn: Uniform, or Zipfian with short ones more often. Default Uniform.
+	ScanLengths Distribution
+	// Shape of the rows.
+	Shape Shape
+	// ReadOneField has reads return one field instead of all.
+	ReadOneField bool
+	// WriteAllFields has updates overwrite all fields instead of one.
+	WriteAllFields bool
 }
 
-// Progress is how far a run is.
-type Progress struct {
-	Stage string        // "load", "audit", "warm-up" or "run"
-	Done  float64       // share of the stage that is done, 0 to 1
-	Count uint64        // rows or operations of the stage so far
-	Total uint64        // rows of the stage; 0 for a stage that ends by time
-	Spent time.Duration // time since the stage began
+// SkewedBy returns the distribution that is Zipfian with this skew, and its Theta: with 0 that is Uniform.
+func SkewedBy(theta float64) (Distribution, float64) {
+	if theta == 0 {
+		return Uniform, 0
+	}
+	return Zipfian, theta
 }
 
 func (c Config) withDefaults() Config {
-	if c.Keys == 0 {
-		c.Keys = 5000
+	c.Driving = c.Driving.withDefaults()
+	c.Keys = cmp.Or(c.Keys, 5000)
+	c.Mix = cmp.Or(c.Mix, Mix{Transfer: 1})
+	c.Distribution = cmp.Or(c.Distribution, Uniform)
+	c.Theta = cmp.Or(c.Theta, DefaultTheta)
+	if c.HotData == 0 && c.HotOperations == 0 {
+		c.HotData, c.HotOperations = 0.2, 0.8
 	}
-	if c.Clients == 0 {
-		c.Clients = 512
-	}
-	if c.Mix == (Mix{}) {
-		c.Mix = Mix{Transfer: 1}
-	}
-	if c.Distribution == "" {
-		c.Distribution = Uniform
-	}
-	if c.Theta == 0 {
-		c.Theta = DefaultTheta
-	}
-	if c.Duration == 0 {
-		c.Duration = 10 * time.Second
-	}
+	c.Parties = cmp.Or(c.Parties, 2)
+	c.SnapshotKeys = cmp.Or(c.SnapshotKeys, min(10, c.Keys))
+	c.MinScan = cmp.Or(c.MinScan, 1)
+	c.MaxScan = cmp.Or(c.MaxScan, max(1000, c.MinScan))
+	c.ScanLengths = cmp.Or(c.ScanLengths, Uniform)
+	c.Shape = c.Shape.withDefaults()
 	return c
-}
-
-// ParseDistribution reads the name of a distribution.
-func ParseDistribution(s string) (Distribution, error) {
-	if d := Distribution(strings.ToLower(s)); d == Uniform || d == Zipfian {
-		return d, nil
-	}
-	return "", fmt.Errorf("distribution: %q is neither uniform nor zipfian", s)
 }
 
 // Validate reports everything that is wrong with the configuration, defaults filled in.
 func (c Config) Validate() error {
 	c = c.withDefaults()
-	var errs []error
-	check := func(ok bool, format string, args ...any) {
-		if !ok {
-			errs = append(errs, fmt.Errorf(format, args...))
-		}
-	}
-	check(c.Keys >= 1 && c.Keys <= MaxKeys, "keys: %d is not between 1 and %d", c.Keys, MaxKeys)
-	check(c.Keys != 1 || c.Mix.Transfer == 0, "keys: a transfer needs two distinct keys, and there is 1")
-	check(c.Clients >= 1 && c.Clients <= MaxClients, "clients: %d is not between 1 and %d", c.Clients, MaxClients)
-	check(c.Rate >= 0 && c.Rate <= MaxRate, "rate: %g operations a second is not between 0 and %d", c.Rate, MaxRate)
-	check(c.Theta > 0 && c.Theta <= 4, "theta: %g is not above 0 and at most 4", c.Theta)
-	check(c.Duration > 0 && c.Duration <= MaxDuration, "duration: %v is not above 0 and at most %v", c.Duration, MaxDuration)
-	check(c.Warmup >= 0 && c.Warmup <= MaxDuration, "warmup: %v is not between 0 and %v", c.Warmup, MaxDuration)
-	check(c.Rollbacks >= 0 && c.Rollbacks <= 1 && !math.IsNaN(c.Rollbacks), "rollbacks: %g is not between 0 and 1", c.Rollbacks)
+	var e checks
+	e.check(c.Keys >= 1 && c.Keys <= MaxKeys, "keys: %d is not between 1 and %d", c.Keys, MaxKeys)
+	e.check(c.Mix.Transfer == 0 || c.Parties != 2 || c.Keys != 1, "keys: a transfer needs two distinct keys, and there is 1")
+	e.check(c.Mix.Transfer == 0 || c.Parties <= 2 || c.Keys >= c.Parties, "keys: a transfer needs %d distinct keys, and there are %d", c.Parties, c.Keys)
+	e.check(c.Mix.Snapshot == 0 || c.Keys >= c.SnapshotKeys, "keys: a snapshot needs %d distinct keys, and there are %d", c.SnapshotKeys, c.Keys)
+	e.check(c.Theta > 0 && c.Theta <= MaxTheta, "theta: %g is not above 0 and at most %d", c.Theta, MaxTheta)
+	e.share("hotspot: share of the keys", c.HotData)
+	e.share("hotspot: share of the draws", c.HotOperations)
+	e.check(c.Distribution != Hotspot || c.HotData > 0 || c.HotOperations == 0, "hotspot: no key is hot, and they are to get %g of the draws", c.HotOperations)
+	e.check(c.Distribution != Hotspot || c.HotData < 1 || c.HotOperations == 1, "hotspot: all keys are hot, and they are to get %g of the draws", c.HotOperations)
+	e.share("rollbacks", c.Rollbacks)
+	e.check(c.Parties >= 2 && c.Parties <= MaxParties, "parties: %d is not between 2 and %d", c.Parties, MaxParties)
+	e.check(c.SnapshotKeys >= 1 && c.SnapshotKeys <= MaxSnapshot, "snapshot: %d keys are not between 1 and %d", c.SnapshotKeys, MaxSnapshot)
+	e.check(c.MinScan >= 1 && c.MinScan <= c.MaxScan && c.MaxScan <= MaxScan, "scan: lengths from %d to %d are not between 1 and %d", c.MinScan, c.MaxScan, MaxScan)
+	e.check(c.ScanLengths == Uniform || c.ScanLengths == Zipfian, "scan: lengths are uniform or zipfian, not %q", c.ScanLengths)
+	e.check(c.Shape.Fields >= 1 && c.Shape.Fields <= MaxFields, "fields: %d is not between 1 and %d; for bigger rows use longer fields", c.Shape.Fields, MaxFields)
+	e.check(c.Shape.FieldBytes >= 1 && c.Shape.FieldBytes <= MaxFieldBytes, "fields: %d bytes are not between 1 and %d", c.Shape.FieldBytes, MaxFieldBytes)
 	_, err := ParseDistribution(string(c.Distribution))
-	return errors.Join(append(errs, c.Mix.Validate(), err)...)
+	return errors.Join(c.Driving.Validate(), e.err(), c.Mix.Validate(), err)
+}
+
+// share checks a number that is a share of 1.
+func (c *checks) share(name string, v float64) {
+	c.check(v >= 0 && v <= 1 && !math.IsNaN(v), "%s: %g is not between 0 and 1", name, v)
 }

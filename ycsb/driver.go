@@ -3,6 +3,8 @@ package ycsb
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -11,23 +13,32 @@ import (
 // Result is what a run measured. Only operations that started in the measured part count, and every one of them does: the
 // run waits for the answer of the last.
 type Result struct {
-	Committed  uint64 // operations that took effect, or read
-	Failed     uint64 // operations that had no effect
-	Unknown    uint64 // operations of which that is not known
+	Counts            // all operations of the measured part
 	NotStarted uint64 // open loop: arrivals that found no free client before the end
+	// Offered is how many operations a second arrived in the measured part: about the rate, as Poisson arrivals vary. 0 if
+	// that is not known: in a closed loop, and when the run was interrupted or ended by the number of operations.
+	Offered float64
 	// Elapsed is from the start of the measured part to the answer of its last operation.
 	Elapsed time.Duration
-	// Counters are what the target counted meanwhile.
+	// Counters are what the workload counted meanwhile.
 	Counters Counters
-	// SumBefore and SumAfter are the sums of all balances before and after the mix.
-	SumBefore, SumAfter int64
-	// Latency has the percentiles of each kind of operation that there was, under its name, and of "all". In an open loop an
-	// arrival that was never started counts with the time that it waited.
-	Latency map[string]Latency
+	// Before and After are the audits before and after the mix.
+	Before, After Audit
+	// Kinds has the operations of each kind that there was, under its name, and of "all".
+	Kinds map[string]KindResult
+	// Series is how the measured part went, an entry for each Interval.
+	Series []Moment
 	// Interrupted: the context was cancelled and the run ended early.
 	Interrupted bool
 	// FirstFailure and FirstUnknown are examples of errors; nil if there were none.
 	FirstFailure, FirstUnknown error
+}
+
+// KindResult is what was measured of a kind of operations. In an open loop an arrival that was never started is among the
+// latencies with the time that it waited, though not among the counts.
+type KindResult struct {
+	Counts
+	Latency Histogram
 }
 
 // PerSecond is the rate of committed operations.
@@ -38,115 +49,135 @@ func (r Result) PerSecond() float64 {
 	return float64(r.Committed) / r.Elapsed.Seconds()
 }
 
-// Run loads the rows into the target, audits, runs the mix, and audits again. It blocks until all is done.
-//
-// When the context is cancelled the mix ends early, and what was measured is audited and returned with Interrupted set; when
-// it is cancelled before the mix began the error is [ErrInterrupted]. A sum that changed is [ErrWrongSum], along with the
-// result. Other errors: a configuration that does not validate, a row that can not be loaded or audited.
-func Run(ctx context.Context, config Config, target Target) (Result, error) {
-	return run(ctx, config, target, sleepUntil)
+// Latency returns the percentiles of a kind, or of "all".
+func (r Result) Latency(kind string) Latency {
+	k := r.Kinds[kind]
+	return k.Latency.Latency()
 }
 
-func run(ctx context.Context, config Config, target Target, sleep func(time.Time)) (Result, error) {
-	config = config.withDefaults()
-	if err := config.Validate(); err != nil {
+// Drive loads the workload's data, audits, runs the mix, and audits again. It blocks until all is done.
+//
+// When the context is cancelled the mix ends early, and what was measured is audited and returned with Interrupted set; when
+// it is cancelled before the mix began the error is [ErrInterrupted]. A wrong audit is [ErrAudit], along with the result if it
+// is the one after the mix. Other errors: a Driving that does not validate, data that can not be loaded or audited.
+func Drive(ctx context.Context, d Driving, w Workload) (Result, error) {
+	return drive(ctx, d, w, sleepUntil)
+}
+
+func drive(ctx context.Context, d Driving, w Workload, sleep func(time.Time)) (Result, error) {
+	if err := d.Validate(); err != nil {
 		return Result{}, err
 	}
-	if err := load(ctx, config, target); err != nil {
+	d = d.withDefaults()
+	if err := checkKinds(w.Kinds()); err != nil {
 		return Result{}, err
 	}
-	before, err := audit(config, target)
+	if err := load(ctx, d, w); err != nil {
+		return Result{}, err
+	}
+	before, err := audit(d, w)
 	if err != nil {
 		return Result{}, err
 	}
-	result := newMixRun(config, target, sleep).measure(ctx)
-	result.SumBefore = before
-	if result.SumAfter, err = audit(config, target); err != nil {
+	if err := auditError(before.Wrong); err != nil {
+		return Result{}, fmt.Errorf("before the mix: %w", err)
+	}
+	result := newMixRun(d, w, sleep).measure(ctx)
+	result.Before = before
+	if result.After, err = audit(d, w); err != nil {
 		return result, err
 	}
-	if result.SumBefore != result.SumAfter {
-		return result, fmt.Errorf("%w: %d before, %d after, a difference of %+d", ErrWrongSum,
-			result.SumBefore, result.SumAfter, result.SumAfter-result.SumBefore)
-	}
-	return result, nil
+	return result, compareAudits(before, result.After)
 }
 
-// mixRun is stage 2 of a run.
+func checkKinds(kinds []string) error {
+	var c checks
+	c.check(len(kinds) >= 1 && len(kinds) <= MaxKinds, "ycsb: a workload has 1 to %d kinds of operations, this one has %d", MaxKinds, len(kinds))
+	for i, kind := range kinds {
+		c.check(kind != "" && kind != allKinds && !slices.Contains(kinds[:i], kind),
+			"ycsb: kind %d of the workload's operations has no name of its own: %q", i, kind)
+	}
+	return c.err()
+}
+
+// allKinds is the name under which all kinds are summed up.
+const allKinds = "all"
+
+// mixRun is the mix of a run.
 type mixRun struct {
-	config    Config
-	target    Target
-	keys      *keySource
-	latencies *latencies
-	clients   []*client
-	sleep     func(until time.Time)
+	driving  Driving
+	workload Workload
+	kinds    []string
+	withID   []bool // by kind
+	measured *measurements
+	runners  []*runner
+	spare    Client // draws the kinds of operations that never start
+	sleep    func(until time.Time)
 
 	start    time.Time // of the warm-up
 	from, to time.Time // the measured part
 	stop     atomic.Bool
 }
 
-func newMixRun(config Config, target Target, sleep func(time.Time)) *mixRun {
+// readOnly is the ability of a workload to tell which kinds only read; see [Workload].
+type readOnly interface{ ReadOnly(kind int) bool }
+
+func newMixRun(d Driving, w Workload, sleep func(time.Time)) *mixRun {
 	r := &mixRun{
-		config:    config,
-		target:    target,
-		keys:      newKeySource(config.Keys, config.Distribution, config.Theta),
-		latencies: newLatencies(),
-		sleep:     sleep,
+		driving:  d,
+		workload: w,
+		kinds:    w.Kinds(),
+		measured: newMeasurements(len(w.Kinds()), d.Duration, d.Interval),
+		spare:    w.Client(d.Clients, rand.New(rand.NewPCG(d.Seed, uint64(d.Clients)))),
+		sleep:    sleep,
+	}
+	reads, knows := w.(readOnly)
+	for kind := range r.kinds {
+		r.withID = append(r.withID, !d.NoIDs && !(knows && reads.ReadOnly(kind)))
 	}
 	began := time.Now()
-	for i := range config.Clients {
-		r.clients = append(r.clients, newClient(r, i, began))
+	for i := range d.Clients {
+		r.runners = append(r.runners, newRunner(r, i, began))
 	}
 	return r
 }
 
-// measure runs the mix and returns all but the sums.
+// measure runs the mix and returns all but the audits.
 func (r *mixRun) measure(ctx context.Context) Result {
 	r.start = time.Now()
-	r.from = r.start.Add(r.config.Warmup)
-	r.to = r.from.Add(r.config.Duration)
-	defer r.reportProgress()()
+	r.from = r.start.Add(r.driving.Warmup)
+	r.to = r.from.Add(r.driving.Duration)
+	stopProgress := r.reportProgress()
+	defer stopProgress()
 	defer context.AfterFunc(ctx, func() { r.stop.Store(true) })()
 
+	ticks := r.countTicks(ctx)
 	var running sync.WaitGroup
 	lost := uint64(0)
-	if r.config.Rate > 0 {
+	if r.driving.Rate > 0 {
 		running.Go(func() { lost = r.pace(ctx, &running) })
 	} else {
-		for _, c := range r.clients {
+		for _, c := range r.runners {
 			running.Go(c.closedLoop)
 		}
 	}
-	counted := r.countersWhenWarm(ctx)
 	running.Wait()
-	return r.result(counted, lost, ctx.Err() != nil)
+	return r.result(ticks(), lost, ctx.Err() != nil)
 }
 
-// countersWhenWarm returns the counters at the start of the measured part.
-func (r *mixRun) countersWhenWarm(ctx context.Context) Counters {
-	warm := time.NewTimer(time.Until(r.from))
-	defer warm.Stop()
-	select {
-	case <-warm.C:
-	case <-ctx.Done():
-	}
-	return r.target.Counters()
-}
-
-func (r *mixRun) result(counted Counters, lost uint64, interrupted bool) Result {
-	now := r.target.Counters()
+// result adds up what was measured. The counters are those at the start of the measured part, at the end of each entry of the
+// time series, and now.
+func (r *mixRun) result(counters []Counters, lost uint64, interrupted bool) Result {
 	result := Result{
-		Counters:    Counters{Retries: now.Retries - counted.Retries, Deadlocks: now.Deadlocks - counted.Deadlocks},
+		Counters:    counters[len(counters)-1].since(counters[0]),
 		NotStarted:  lost,
-		Latency:     r.latencies.summary(),
+		Kinds:       r.measured.byKind(r.kinds),
 		Interrupted: interrupted,
 	}
+	result.Counts = result.Kinds[allKinds].Counts
 	last := r.from
-	for _, c := range r.clients {
+	for _, c := range r.runners {
 		t := &c.tally
-		result.Committed += t.committed
-		result.Failed += t.failed
-		result.Unknown += t.unknown
 		if result.FirstFailure == nil {
 			result.FirstFailure = t.firstFailure
 		}
@@ -157,9 +188,14 @@ func (r *mixRun) result(counted Counters, lost uint64, interrupted bool) Result 
 			last = t.last
 		}
 	}
-	if !interrupted && last.Before(r.to) {
+	if !interrupted && last.Before(r.to) && r.driving.Operations == 0 {
 		last = r.to // an open loop with a low rate: the last arrival was answered before the end
 	}
 	result.Elapsed = last.Sub(r.from)
+	if r.driving.Rate > 0 && !interrupted && r.driving.Operations == 0 {
+		arrived := result.Committed + result.Failed + result.Unknown + lost
+		result.Offered = float64(arrived) / r.driving.Duration.Seconds()
+	}
+	result.Series = r.measured.series(counters, result.Elapsed)
 	return result
 }

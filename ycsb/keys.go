@@ -3,6 +3,7 @@ package ycsb
 import (
 	"math"
 	"math/rand/v2"
+	"slices"
 )
 
 // Streams of random numbers that must not be those of a client, whose stream is its number.
@@ -11,16 +12,23 @@ const (
 	scatterStream = math.MaxUint64 - 1
 )
 
-// keySource draws keys. It is shared by all clients and never changes.
+// keySource draws keys. It is shared by all clients; only its rows grow.
 //
 // Zipfian draws come from an alias table (Vose, "A Linear Algorithm for Generating Random Numbers with a Given Distribution",
 // 1991): exact for every theta and two array reads a draw. YCSB's own generator (Gray et al., "Quickly Generating
 // Billion-Record Synthetic Databases", 1994) is an approximation, and its scrambled form draws from 10^10 ranks and hashes
 // them on the keys, so that with few keys the hottest gets under 4 % of the draws whatever their number. Here the ranks are as
 // many as the keys, as in its plain form, and a fixed permutation scatters them.
+//
+// The table is made once. YCSB's grows with the rows that are inserted; here zipfian goes on to draw from the rows that were
+// there before, and latest from the newest, as many as there were before.
 type keySource struct {
-	keys  int
-	slots []aliasSlot // nil for uniform
+	draw  func(rng *rand.Rand) int
+	rows  *growth // of uniform and latest
+	table []aliasSlot
+	keys  int // rows when the run began
+	hot   int // of them hot, from key 0 on
+	ops   float64
 }
 
 // aliasSlot stands for one key with probability keep, and for the key other with the rest.
@@ -29,24 +37,53 @@ type aliasSlot struct {
 	other int
 }
 
-func newKeySource(keys int, d Distribution, theta float64) *keySource {
-	s := &keySource{keys: keys}
-	if d == Zipfian {
-		s.slots = aliasTable(zipfWeights(keys, theta))
+func newKeySource(c Config, rows *growth) *keySource {
+	s := &keySource{rows: rows, keys: rows.size()}
+	switch c.Distribution {
+	case Zipfian:
+		s.table = aliasTable(scatter(zipfWeights(s.keys, c.Theta)))
+		s.draw = s.drawTable
+	case Latest:
+		s.table = aliasTable(zipfWeights(s.keys, c.Theta))
+		s.draw = func(rng *rand.Rand) int { return s.rows.size() - 1 - s.drawTable(rng) }
+	case Hotspot:
+		s.hot, s.ops = int(float64(s.keys)*c.HotData), c.HotOperations
+		if s.hot == 0 && s.ops > 0 {
+			s.hot = 1
+		}
+		s.draw = s.drawHotspot
+	default:
+		s.draw = func(rng *rand.Rand) int { return rng.IntN(s.keys) }
+		if c.Mix.Insert > 0 {
+			s.draw = func(rng *rand.Rand) int { return rng.IntN(s.rows.size()) }
+		}
+	}
+	if c.Mix.Insert > 0 {
+		all := s.draw
+		s.draw = func(rng *rand.Rand) int {
+			key := all(rng)
+			for rows.isHole(key) {
+				key = all(rng)
+			}
+			return key
+		}
 	}
 	return s
 }
 
-// draw returns a key.
-func (s *keySource) draw(rng *rand.Rand) int {
+func (s *keySource) drawTable(rng *rand.Rand) int {
 	key := rng.IntN(s.keys)
-	if s.slots == nil {
-		return key
-	}
-	if slot := &s.slots[key]; rng.Float64() >= slot.keep {
+	if slot := &s.table[key]; rng.Float64() >= slot.keep {
 		return slot.other
 	}
 	return key
+}
+
+func (s *keySource) drawHotspot(rng *rand.Rand) int {
+	if s.hot == s.keys || rng.Float64() < s.ops {
+		return rng.IntN(s.hot)
+	}
+	return s.hot + rng.IntN(s.keys-s.hot)
 }
 
 // drawPair returns two distinct keys.
@@ -58,19 +95,36 @@ func (s *keySource) drawPair(rng *rand.Rand) (a, b int) {
 	return a, b
 }
 
-// zipfWeights returns the probability of each key: that of rank r is in proportion to 1/r^theta.
-func zipfWeights(keys int, theta float64) []float64 {
-	weights := make([]float64, keys)
-	ranks := rand.New(rand.NewPCG(0, scatterStream)).Perm(keys)
-	sum := 0.0
-	for key, rank := range ranks {
-		weights[key] = math.Pow(float64(rank+1), -theta)
-		sum += weights[key]
+// drawDistinct fills keys with distinct ones.
+func (s *keySource) drawDistinct(rng *rand.Rand, keys []int) {
+	for i := range keys {
+		for keys[i] = s.draw(rng); slices.Contains(keys[:i], keys[i]); {
+			keys[i] = s.draw(rng)
+		}
 	}
-	for key := range weights {
-		weights[key] /= sum
+}
+
+// zipfWeights returns the probability of each rank from 1 on: in proportion to 1/rank^theta.
+func zipfWeights(n int, theta float64) []float64 {
+	weights := make([]float64, n)
+	sum := 0.0
+	for i := range weights {
+		weights[i] = math.Pow(float64(i+1), -theta)
+		sum += weights[i]
+	}
+	for i := range weights {
+		weights[i] /= sum
 	}
 	return weights
+}
+
+// scatter permutes weights, always in the same way.
+func scatter(weights []float64) []float64 {
+	scattered := make([]float64, len(weights))
+	for i, rank := range rand.New(rand.NewPCG(0, scatterStream)).Perm(len(weights)) {
+		scattered[i] = weights[rank]
+	}
+	return scattered
 }
 
 // aliasTable fills each slot, which has room for 1/len(weights), with a light key and the rest of a heavy one.

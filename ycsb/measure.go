@@ -9,110 +9,147 @@ import (
 	"github.com/HdrHistogram/hdrhistogram-go"
 )
 
-// MaxLatency is the longest latency that is told apart; longer ones count as this. The shortest is a microsecond.
-const MaxLatency = 10 * time.Minute
+// outcome is how an operation ended.
+type outcome uint8
 
-// Latency is percentiles of the latency of operations in milliseconds. Operations that failed or whose outcome is unknown are
-// among them: they were answered too.
-type Latency struct {
-	P50  float64 `json:"p50"`
-	P95  float64 `json:"p95"`
-	P99  float64 `json:"p99"`
-	P999 float64 `json:"p999"`
-	Max  float64 `json:"max"`
+const (
+	committed outcome = iota
+	failed
+	unknown
+	numOutcomes
+)
+
+// Counts are operations by how they ended.
+type Counts struct {
+	Committed uint64 `json:"committed"` // took effect, or read
+	Failed    uint64 `json:"failed"`    // had no effect
+	Unknown   uint64 `json:"unknown"`   // it is not known which
 }
 
-// latencies are the histograms of a run, one for each kind. A histogram of this range and of 3 digits has 180 KiB, too much
-// for one per client and kind: the caches would hold nothing else. So each client hands in its latencies a bufferful at a time.
-type latencies struct {
-	mu     sync.Mutex
-	byKind [numKinds]*hdrhistogram.Histogram
+func countsOf(c [numOutcomes]uint64) Counts {
+	return Counts{Committed: c[committed], Failed: c[failed], Unknown: c[unknown]}
 }
 
-func newLatencies() *latencies {
-	l := new(latencies)
-	for k := range l.byKind {
-		l.byKind[k] = hdrhistogram.New(1, MaxLatency.Microseconds(), 3)
+// measurements is what the runners hand in. A histogram of three digits has 180 KiB, too much for one per runner and kind: the
+// caches would hold nothing else. So each runner keeps its latencies and hands them in a bufferful at a time, and early when
+// an entry of the time series ends.
+type measurements struct {
+	interval time.Duration
+	last     int // the entry for what ends after the measured part
+
+	mu      sync.Mutex
+	kinds   []kindMeasure
+	moments []*moment // by number; nil where nothing ended
+}
+
+type kindMeasure struct {
+	counts  [numOutcomes]uint64
+	latency Histogram
+}
+
+// moment is an entry of the time series in the making.
+type moment struct {
+	counts  [numOutcomes]uint64
+	latency *hdrhistogram.Histogram
+}
+
+func newMeasurements(kinds int, duration, interval time.Duration) *measurements {
+	entries := int((duration + interval - 1) / interval)
+	return &measurements{
+		interval: interval,
+		last:     entries,
+		kinds:    make([]kindMeasure, kinds),
+		moments:  make([]*moment, entries+1),
 	}
-	return l
 }
 
-// A sample is a kind and a latency in microseconds, in the high 2 and the low 30 bits.
-const sampleBits = 30
+// A sample is a kind, an outcome, and a latency in microseconds in the low 30 bits.
+const (
+	latencyBits = 30
+	outcomeBits = 2
+)
 
-func (l *latencies) record(samples []uint32) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
+// record adds samples of operations that ended in entry n of the time series.
+func (m *measurements) record(n int, samples []uint64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	at := m.moments[n]
+	if at == nil {
+		at = &moment{latency: hdrhistogram.New(1, MaxLatency.Microseconds(), momentDigits)}
+		m.moments[n] = at
+	}
 	for _, s := range samples {
-		l.add(Kind(s>>sampleBits), int64(s&(1<<sampleBits-1)), 1)
+		latency := int64(s & (1<<latencyBits - 1))
+		outcome := s >> latencyBits & (1<<outcomeBits - 1)
+		kind := &m.kinds[s>>(latencyBits+outcomeBits)]
+		kind.counts[outcome]++
+		kind.latency.record(latency, 1)
+		at.counts[outcome]++
+		record(at.latency, latency, 1)
 	}
 }
 
-func (l *latencies) add(k Kind, micros, times int64) {
-	if err := l.byKind[k].RecordValues(micros, times); err != nil {
-		panic("ycsb: every latency is in the histogram's range: " + err.Error())
-	}
-}
-
-// summary returns the percentiles of each kind that has any, and of "all".
-func (l *latencies) summary() map[string]Latency {
-	all := hdrhistogram.New(1, MaxLatency.Microseconds(), 3)
-	summary := make(map[string]Latency)
-	for k, h := range l.byKind {
-		if h.TotalCount() > 0 {
-			summary[Kind(k).String()] = percentiles(h)
-			all.Merge(h)
-		}
-	}
-	summary["all"] = percentiles(all)
-	return summary
-}
-
-func percentiles(h *hdrhistogram.Histogram) Latency {
-	ms := func(q float64) float64 { return float64(h.ValueAtQuantile(q)) / 1000 }
-	return Latency{P50: ms(50), P95: ms(95), P99: ms(99), P999: ms(99.9), Max: float64(h.Max()) / 1000}
-}
-
-// tally is what one client counted in the measured part.
+// tally is what one runner measured and has not handed in.
 type tally struct {
-	committed, failed, unknown uint64
-	firstFailure, firstUnknown error
-	last                       time.Time // when the last operation ended
+	to            *measurements
+	from          time.Time // the start of the measured part
+	moment        int       // the entry of the time series that the samples ended in
+	samples       [128]uint64
+	used          int
+	last          time.Time // when the last operation ended
+	firstFailure  error
+	firstUnknown  error
+	momentUntil   time.Duration // when that entry ends, since from
+	momentsToCome bool          // false in the last entry
+}
 
-	to      *latencies
-	samples [256]uint32
-	used    int
+func (t *tally) begin(r *mixRun) {
+	t.to, t.from = r.measured, r.from
+	t.turn(0)
+}
+
+// turn makes the entry in which an operation that ended then belongs the current one.
+func (t *tally) turn(ended time.Duration) {
+	t.moment = min(int(ended/t.to.interval), t.to.last)
+	t.momentUntil = time.Duration(t.moment+1) * t.to.interval
+	t.momentsToCome = t.moment < t.to.last
 }
 
 // count adds an operation.
-func (t *tally) count(k Kind, err error, latency time.Duration) {
-	t.sample(k, latency)
-	switch {
-	case err == nil:
-		t.committed++
-	case isUnknown(err):
-		if t.unknown++; t.firstUnknown == nil {
-			t.firstUnknown = err
-		}
-	default:
-		if t.failed++; t.firstFailure == nil {
-			t.firstFailure = err
-		}
+func (t *tally) count(kind int, err error, start, end time.Time) {
+	ended := end.Sub(t.from)
+	if ended >= t.momentUntil && t.momentsToCome {
+		t.flush()
+		t.turn(ended)
 	}
-}
-
-func (t *tally) sample(k Kind, latency time.Duration) {
-	t.samples[t.used] = uint32(k)<<sampleBits | uint32(min(max(latency, 0), MaxLatency).Microseconds())
+	outcome := committed
+	if err != nil {
+		outcome = t.classify(err)
+	}
+	t.samples[t.used] = (uint64(kind)<<outcomeBits|uint64(outcome))<<latencyBits | uint64(micros(end.Sub(start)))
 	if t.used++; t.used == len(t.samples) {
 		t.flush()
 	}
+	t.last = end
+}
+
+// classify tells outcomes apart and keeps the first error of each.
+func (t *tally) classify(err error) outcome {
+	if errors.Is(err, ErrUnknown) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		if t.firstUnknown == nil {
+			t.firstUnknown = err
+		}
+		return unknown
+	}
+	if t.firstFailure == nil {
+		t.firstFailure = err
+	}
+	return failed
 }
 
 func (t *tally) flush() {
-	t.to.record(t.samples[:t.used])
-	t.used = 0
-}
-
-func isUnknown(err error) bool {
-	return errors.Is(err, ErrUnknown) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
+	if t.used > 0 {
+		t.to.record(t.moment, t.samples[:t.used])
+		t.used = 0
+	}
 }

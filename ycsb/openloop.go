@@ -2,41 +2,84 @@ package ycsb
 
 import (
 	"context"
+	"math"
+	"math/rand/v2"
 	"sync"
 	"time"
 )
 
-// pace is the open loop: arrivals at even intervals, each taken by the first client that is free. While all are busy arrivals
-// wait, and their latency counts from when they were meant to start (against what Gil Tene calls coordinated omission). It
-// returns the number of arrivals in the measured part that were never started, and adds the time that they waited to the
-// latencies: an overloaded target does not look better for them.
+// schedule says when the operations of an open loop are meant to start.
+type schedule struct {
+	start   time.Time
+	rate    float64
+	random  *rand.Rand // nil for even intervals
+	number  uint64     // of the next arrival
+	elapsed float64    // Poisson: seconds from the start to the arrival before it
+	at      time.Time
+}
+
+// arrivalStream is the stream of random numbers for Poisson arrivals.
+const arrivalStream = math.MaxUint64 - 2
+
+func newSchedule(start time.Time, d Driving) *schedule {
+	s := &schedule{start: start, rate: d.Rate, at: start}
+	if d.Arrivals == Poisson {
+		s.random = rand.New(rand.NewPCG(d.Seed, arrivalStream))
+		s.at = s.after(s.random.ExpFloat64())
+	}
+	return s
+}
+
+// advance goes on to the next arrival.
+func (s *schedule) advance() {
+	s.number++
+	if s.random != nil {
+		s.at = s.after(s.random.ExpFloat64())
+		return
+	}
+	s.at = s.start.Add(time.Duration(float64(s.number) / s.rate * float64(time.Second)))
+}
+
+// after is the arrival that follows the last one by so many mean intervals.
+func (s *schedule) after(intervals float64) time.Time {
+	s.elapsed += intervals / s.rate
+	return s.start.Add(time.Duration(s.elapsed * float64(time.Second)))
+}
+
+// pace is the open loop: each arrival is taken by the first runner that is free. While all are busy arrivals wait, and their
+// latency counts from when they were meant to start (against what Gil Tene calls coordinated omission). It returns the number
+// of arrivals in the measured part that were never started, and adds the time that they waited to the latencies: an
+// overloaded target does not look better for them.
 func (r *mixRun) pace(ctx context.Context, running *sync.WaitGroup) (lost uint64) {
 	arrivals := make(chan time.Time) // no buffer: what waits, waits here
 	defer close(arrivals)
-	for _, c := range r.clients {
+	for _, c := range r.runners {
 		running.Go(func() { c.openLoop(arrivals) })
 	}
 	end := time.NewTimer(time.Until(r.to))
 	defer end.Stop()
-	for n := uint64(0); ; n++ {
-		intended := r.arrival(n)
-		if !intended.Before(r.to) {
-			return 0
-		}
-		if intended.Before(r.from) && !time.Now().Before(r.from) {
+	measured := uint64(0) // arrivals of the measured part
+	for s := newSchedule(r.start, r.driving); s.at.Before(r.to); s.advance() {
+		if s.at.Before(r.from) && !time.Now().Before(r.from) {
 			continue // the warm-up has left a backlog; the measured part starts without it
 		}
-		if !r.sleepUntil(intended) {
-			return r.lose(n, time.Now())
+		if !r.sleepUntil(s.at) {
+			return r.lose(s, time.Now())
 		}
 		select {
-		case arrivals <- intended:
+		case arrivals <- s.at:
 		case <-end.C:
-			return r.lose(n, r.to)
+			return r.lose(s, r.to)
 		case <-ctx.Done():
-			return r.lose(n, time.Now())
+			return r.lose(s, time.Now())
+		}
+		if !s.at.Before(r.from) {
+			if measured++; measured == r.driving.Operations {
+				return 0
+			}
 		}
 	}
+	return 0
 }
 
 // sleepUntil sleeps until t and returns true, or returns false soon after the run was interrupted.
@@ -51,32 +94,17 @@ func (r *mixRun) sleepUntil(t time.Time) bool {
 	return !r.stop.Load()
 }
 
-// arrival is when operation n is meant to start.
-func (r *mixRun) arrival(n uint64) time.Time {
-	return r.start.Add(time.Duration(float64(n) / r.config.Rate * float64(time.Second)))
-}
-
-// lose counts the arrivals from number n on that were due before the end and were not started.
-func (r *mixRun) lose(n uint64, end time.Time) (lost uint64) {
-	kind := r.likeliestKind()
-	r.latencies.mu.Lock()
-	defer r.latencies.mu.Unlock()
-	for ; r.arrival(n).Before(end); n++ {
-		if intended := r.arrival(n); !intended.Before(r.from) {
-			r.latencies.add(kind, min(end.Sub(intended), MaxLatency).Microseconds(), 1)
+// lose counts the arrivals from the next one on that were due before the end and were not started. A client that nobody else
+// uses draws what they would have been.
+func (r *mixRun) lose(s *schedule, end time.Time) (lost uint64) {
+	m := r.measured
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for ; s.at.Before(end); s.advance() {
+		if !s.at.Before(r.from) {
+			m.kinds[r.spare.Next()].latency.record(micros(end.Sub(s.at)), 1)
 			lost++
 		}
 	}
 	return lost
-}
-
-// likeliestKind stands for the kind of an operation that was never drawn.
-func (r *mixRun) likeliestKind() Kind {
-	best := Read
-	for k := range numKinds {
-		if r.config.Mix.share(k) > r.config.Mix.share(best) {
-			best = k
-		}
-	}
-	return best
 }

@@ -1,6 +1,7 @@
 package ycsb
 
 import (
+	"cmp"
 	"fmt"
 	"math/rand/v2"
 	"strconv"
@@ -9,42 +10,66 @@ import (
 // The shape of a row, as in the paper.
 const (
 	OpeningBalance = 10_000 // the balance of a new row
-	NumFields      = 10     // fields of a row
-	FieldBytes     = 36     // bytes of a field
+	MaxFields      = 10     // fields that a row has at most, and unless a [Shape] says otherwise
+	FieldBytes     = 36     // bytes of a field unless a [Shape] says otherwise
+	MaxFieldBytes  = 64 << 10
 )
 
 // MaxKeys bounds the keys of a run; ids have so many digits.
 const MaxKeys = 100_000_000
 
 // Row is the state of a key. It is encoded as a CBOR array; the fields are strings because CBOR libraries write arrays of bytes
-// one by one.
+// one by one, and their number is fixed because a state without slices need not be decoded anew for each reader. Fields that a
+// [Shape] has not are empty.
 type Row struct {
 	_       struct{} `cbor:",toarray"`
 	Balance int64
-	Fields  [NumFields]string
+	Fields  [MaxFields]string
+}
+
+// Shape is how many fields the rows have and how long these are. The zero value is the paper's: 10 of 36 bytes.
+type Shape struct {
+	Fields     int // 1 to MaxFields
+	FieldBytes int // 1 to MaxFieldBytes
+}
+
+func (s Shape) withDefaults() Shape {
+	return Shape{Fields: cmp.Or(s.Fields, MaxFields), FieldBytes: cmp.Or(s.FieldBytes, FieldBytes)}
 }
 
 // NewRow is the row of a key as it is loaded: the same for every run.
-func NewRow(key int) Row {
-	rng := rand.New(rand.NewPCG(uint64(key), rowStream))
-	row := Row{Balance: OpeningBalance}
-	for i := range row.Fields {
-		row.Fields[i] = newField(rng)
+func (s Shape) NewRow(key int) Row {
+	s = s.withDefaults()
+	return Row{Balance: OpeningBalance, Fields: s.newFields(rand.New(rand.NewPCG(uint64(key), rowStream)))}
+}
+
+func (s Shape) newFields(rng *rand.Rand) (fields [MaxFields]string) {
+	for i := range s.Fields {
+		fields[i] = s.newField(rng)
 	}
-	return row
+	return fields
 }
 
 // newField makes a field of random printable characters.
-func newField(rng *rand.Rand) string {
+func (s Shape) newField(rng *rand.Rand) string {
+	if s.FieldBytes == FieldBytes {
+		var field [FieldBytes]byte // not on the heap
+		fill(field[:], rng)
+		return string(field[:])
+	}
+	field := make([]byte, s.FieldBytes)
+	fill(field, rng)
+	return string(field)
+}
+
+func fill(field []byte, rng *rand.Rand) {
 	const alphabet = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-_"
-	var field [FieldBytes]byte
-	for i := 0; i < FieldBytes; {
-		for bits, n := rng.Uint64(), 0; n < 10 && i < FieldBytes; i, n = i+1, n+1 {
+	for i := 0; i < len(field); {
+		for bits, n := rng.Uint64(), 0; n < 10 && i < len(field); i, n = i+1, n+1 {
 			field[i] = alphabet[bits&63]
 			bits >>= 6
 		}
 	}
-	return string(field[:])
 }
 
 // rowIDDigits is the width of the number in a row's id, so that ids sort like keys.
@@ -63,6 +88,9 @@ func RowIDs(n int) []string {
 	}
 	return ids
 }
+
+// RowID is the instance id of one key; see [RowIDs].
+func RowID(key int) string { return fmt.Sprintf("user%0*d", rowIDDigits, key) }
 
 // ParseRowID is the inverse of [RowIDs]: the key with this id.
 func ParseRowID(id string) (int, error) {

@@ -8,54 +8,72 @@ import (
 	"time"
 )
 
-// maxSweepers bounds the goroutines that load and audit.
+// maxSweepers bounds the goroutines of a sweep.
 const maxSweepers = 512
 
-// load makes the rows: stage 1.
-func load(ctx context.Context, config Config, target Target) error {
-	if err := sweep(ctx, config, "load", func(ctx context.Context, key int) error { return target.Load(ctx, key) }); err != nil {
+// load makes the data.
+func load(ctx context.Context, d Driving, w Workload) error {
+	stage := newStage("load")
+	defer every(d.OnProgress, stage.look)()
+	if err := w.Load(ctx, stage.progress); err != nil {
 		if ctx.Err() != nil {
 			return ErrInterrupted
 		}
-		return fmt.Errorf("ycsb: load the rows: %w", err)
+		return fmt.Errorf("ycsb: load: %w", err)
 	}
 	return nil
 }
 
-// audit sums all balances. Nothing else may be under way. It is not cancelled: a run that was interrupted is audited too.
-func audit(config Config, target Target) (int64, error) {
-	var sum atomic.Int64
-	err := sweep(context.Background(), config, "audit", func(ctx context.Context, key int) error {
-		balance, err := target.Balance(ctx, key)
-		sum.Add(balance)
-		return err
-	})
+// audit looks at the data. Nothing else may be under way. It is not cancelled: a run that was interrupted is audited too.
+func audit(d Driving, w Workload) (Audit, error) {
+	stage := newStage("audit")
+	defer every(d.OnProgress, stage.look)()
+	a, err := w.Audit(context.Background(), stage.progress)
 	if err != nil {
-		return 0, fmt.Errorf("ycsb: audit the balances: %w", err)
+		return a, fmt.Errorf("ycsb: audit: %w", err)
 	}
-	return sum.Load(), nil
+	return a, nil
 }
 
-// sweep calls visit once for each key, for several at a time, until one fails or the context is cancelled.
-func sweep(ctx context.Context, config Config, stage string, visit func(context.Context, int) error) error {
+// stage is a part of the run that ends when all its steps are done.
+type stage struct {
+	name        string
+	began       time.Time
+	done, total atomic.Int64
+}
+
+func newStage(name string) *stage { return &stage{name: name, began: time.Now()} }
+
+// progress is what a workload calls; what it says last may come before what it says first, so the count never falls.
+func (s *stage) progress(done, total int) {
+	s.total.Store(int64(total))
+	for seen := s.done.Load(); int64(done) > seen && !s.done.CompareAndSwap(seen, int64(done)); seen = s.done.Load() {
+	}
+}
+
+func (s *stage) look() Progress {
+	done, total := s.done.Load(), s.total.Load()
+	p := Progress{Stage: s.name, Count: uint64(done), Total: uint64(total), Spent: time.Since(s.began)}
+	if total > 0 {
+		p.Done = min(1, float64(done)/float64(total))
+	}
+	return p
+}
+
+// Sweep calls visit once for each number from 0 to n-1, for up to 512 at a time, until one fails or the context is cancelled.
+// It calls progress after each. Workloads load and audit with it.
+func Sweep(ctx context.Context, n int, progress func(done, total int), visit func(ctx context.Context, i int) error) error {
 	var next, done atomic.Int64
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	began := time.Now()
-	stopReports := every(config.OnProgress, func() Progress {
-		n := done.Load()
-		share := float64(n) / float64(config.Keys)
-		return Progress{Stage: stage, Done: share, Count: uint64(n), Total: uint64(config.Keys), Spent: time.Since(began)}
-	})
-	defer stopReports()
 	var sweepers sync.WaitGroup
-	for range min(config.Keys, maxSweepers) {
+	for range min(n, maxSweepers) {
 		sweepers.Go(func() {
-			for key := int(next.Add(1)) - 1; key < config.Keys && ctx.Err() == nil; key = int(next.Add(1)) - 1 {
-				if err := visit(ctx, key); err != nil {
-					cancel(fmt.Errorf("key %d: %w", key, err))
+			for i := int(next.Add(1)) - 1; i < n && ctx.Err() == nil; i = int(next.Add(1)) - 1 {
+				if err := visit(ctx, i); err != nil {
+					cancel(fmt.Errorf("number %d: %w", i, err))
 				}
-				done.Add(1)
+				progress(int(done.Add(1)), n)
 			}
 		})
 	}
@@ -65,17 +83,21 @@ func sweep(ctx context.Context, config Config, stage string, visit func(context.
 
 // reportProgress reports the mix's progress until the returned function is called.
 func (r *mixRun) reportProgress() (stop func()) {
-	return every(r.config.OnProgress, func() Progress {
+	return every(r.driving.OnProgress, func() Progress {
 		now := time.Now()
 		p := Progress{Stage: "warm-up", Spent: now.Sub(r.start)}
 		part := r.from.Sub(r.start)
-		if !now.Before(r.from) {
-			p.Stage, p.Spent, part = "run", now.Sub(r.from), r.to.Sub(r.from)
-		}
-		p.Done = min(1, p.Spent.Seconds()/max(part.Seconds(), 1e-9))
-		for _, c := range r.clients {
+		for _, c := range r.runners {
 			p.Count += c.done.Load()
 		}
+		if !now.Before(r.from) {
+			p.Stage, p.Spent, part = "run", now.Sub(r.from), r.to.Sub(r.from)
+			p.P99 = r.measured.recentP99(p.Spent)
+			if r.driving.Operations > 0 {
+				p.Done = float64(p.Count) / float64(r.driving.Operations)
+			}
+		}
+		p.Done = min(1, max(p.Done, p.Spent.Seconds()/max(part.Seconds(), 1e-9)))
 		return p
 	})
 }

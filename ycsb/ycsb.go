@@ -1,32 +1,36 @@
-// Package ycsb measures transactional stores with an extended YCSB: besides reads and updates of rows it makes transfers
-// between two rows.
+// Package ycsb measures transactional stores with an extended YCSB: besides reads, updates, insertions and scans of rows it
+// makes transfers among them, and reads several of them at once.
 //
-// A [Target] is what is measured: accounts on an engine (package ycsb/accounts), the hand-written floor (package ycsb/floor),
-// or your own. Its data are [Row]s, one for each key. A [Config] says how much of what is asked: a [Mix] of the operation [Kind]s, a [Distribution] of
-// the keys, a closed loop of clients or an open loop with a rate. [Run] loads the rows, runs the mix, and audits the sum of all
-// balances before and after; its [Result] becomes a [Report], which is what the command line writes as JSON.
+// The driver knows nothing of rows: a [Workload] has a [Client] for each goroutine, which draws operations and does them, and
+// an [Audit] before and after. A [Driving] says how hard it is driven: a closed loop of clients, or an open loop with a rate.
+// [Drive] does so, and its [Result] becomes a [Report], which is what the command line writes as JSON. [Search] finds the
+// highest rate, [Merge] adds reports up, and [Compare] says whether one set of them is slower than another.
 //
-// The workload is that of "Transactions across Serverless Functions Leveraging Stateful Dataflows" (de Heus et al., DEBS 2021
-// and Information Systems 2022): rows of a balance and 10 fields of 36 bytes, transfers of 1 between two distinct keys.
+// [Rows] are YCSB's workload. A [Target] is what they measure: accounts on an engine (package ycsb/accounts), the
+// hand-written floor (package ycsb/floor), or your own; what it can do beyond the least are abilities (target.go). Its data are
+// [Row]s, one for each key. A [Config] is a Driving and a [Mix] of the operation [Kind]s with a [Distribution] of the keys; it
+// can be read from YCSB's property files ([ParseProperties]). [Run] puts it all together.
 //
-// Start reading at driver.go, then client.go.
+// The rows and transfers are those of "Transactions across Serverless Functions Leveraging Stateful Dataflows" (de Heus et
+// al., DEBS 2021 and Information Systems 2022): a balance and 10 fields of 36 bytes, transfers of 1 between two distinct keys.
+//
+// Start reading at workload.go and driver.go, then rows.go.
 package ycsb
 
 import (
-	"context"
 	"errors"
 
 	"github.com/concordat-dev/concordat/functions"
 )
 
-// ErrWrongSum: money appeared or vanished between the audit before and the audit after the mix.
-var ErrWrongSum = errors.New("ycsb: the sum of all balances changed")
-
-// ErrUnknown: a target does not know whether an operation happened. Targets wrap it; such operations count as unknown.
+// ErrUnknown: it is not known whether an operation happened. Targets and workloads wrap it; such operations count as unknown.
 var ErrUnknown = errors.New("ycsb: the outcome is unknown")
 
 // ErrInterrupted: the context was cancelled before there was anything to measure.
 var ErrInterrupted = errors.New("ycsb: interrupted before the mix began")
+
+// ErrUnable: the mix asks for something that the target has not the ability for. Nothing was run.
+var ErrUnable = errors.New("ycsb: this target can not")
 
 // Failures of the operations.
 const (
@@ -35,59 +39,3 @@ const (
 	// ErrRefused: the credited row refuses the transfer, as the share Config.Rollbacks of them is meant to.
 	ErrRefused functions.Failure = "ycsb: credit refused"
 )
-
-// Target is what is measured. Its methods are called by many clients at once and block until the operation is durable.
-//
-// Each returns nil if the operation took effect, an error that wraps [ErrUnknown] (or a context's error) if that is not known,
-// and any other error if it had no effect. A write with a request id that was used before must have no second effect; an
-// empty request id makes no such promise.
-type Target interface {
-	// Load makes the row of a key, as [NewRow] has it. A row that is there already is left alone, without an error.
-	Load(ctx context.Context, key int) error
-	// Read reads a whole row.
-	Read(ctx context.Context, key int) error
-	// Update overwrites one field of a row.
-	Update(ctx context.Context, requestID string, u FieldUpdate) error
-	// Transfer moves money from one row to another.
-	Transfer(ctx context.Context, requestID string, t Transfer) error
-	// Balance reads the balance of a row, for the audit.
-	Balance(ctx context.Context, key int) (int64, error)
-	// Counters returns what the target has counted since it was opened.
-	Counters() Counters
-	// Close releases the target. Run does not call it.
-	Close() error
-}
-
-// FieldUpdate overwrites field Field of row Key with Value, which has [FieldBytes] bytes.
-type FieldUpdate struct {
-	Key, Field int
-	Value      string
-}
-
-// Transfer moves Amount from row From to row To, which are distinct. With Refuse the credit is refused once the debit has
-// been made, so that the protocol has something to undo: the target answers [ErrRefused] and leaves both rows as they were.
-type Transfer struct {
-	From, To int
-	Amount   int64
-	Refuse   bool
-}
-
-// Counters are what a target counts. Targets without such a thing leave them zero.
-type Counters struct {
-	Retries   uint64 // transactions run again after they gave way to others
-	Deadlocks uint64 // cycles found in the wait-for graph
-}
-
-// Kind is a kind of operation.
-type Kind uint8
-
-// The kinds of operations.
-const (
-	Read Kind = iota
-	Update
-	Move // a transfer
-	numKinds
-)
-
-// String returns "read", "update" or "transfer".
-func (k Kind) String() string { return [...]string{"read", "update", "transfer"}[k] }

@@ -1,11 +1,9 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -25,83 +23,68 @@ var compared = []string{"plain", "saga", "serializable", floorProtocol}
 
 // Run is called by kong.
 func (c *compareCommand) Run(p *program) (err error) {
-	s, err := c.settings(timing{c.Duration, c.Warmup})
+	s, err := c.settings(timing{c.Duration, c.Warmup}, p.given)
 	if err != nil {
 		return err
 	}
 	if s.dir != "" {
 		if entries, err := os.ReadDir(s.dir); err == nil && len(entries) > 0 {
-			return fmt.Errorf("%w: dir: %s is not empty; compare starts each protocol in a fresh directory", errUsage, s.dir)
+			return usage(fmt.Errorf("dir: %s is not empty; compare starts each protocol in a fresh directory", s.dir))
 		}
 	}
 	jsonOut, err := p.createOutput(s.json)
 	if err != nil {
-		return fmt.Errorf("%w: json: %w", errUsage, err)
+		return usage(fmt.Errorf("json: %w", err))
 	}
 	defer func() { err = errors.Join(err, jsonOut.close()) }()
 	htmlOut, err := p.createOutput(c.HTML)
 	if err != nil {
-		return fmt.Errorf("%w: html: %w", errUsage, err)
+		return usage(fmt.Errorf("html: %w", err))
 	}
 	defer func() { err = errors.Join(err, htmlOut.close()) }()
 
-	reports, err := p.compareAll(s)
-	if err != nil && !errors.Is(err, ycsb.ErrWrongSum) && !errors.Is(err, errInterrupted) {
-		return err
+	p.note(s.notes)
+	all := p.compareAll(s)
+	if len(all.reports) == 0 {
+		return all.err
 	}
-	if len(reports) == 0 {
-		return err
-	}
-	return errors.Join(err, p.writeComparison(reports, jsonOut, htmlOut, c.command()))
+	return errors.Join(all.err, p.writeComparison(all.reports, jsonOut, htmlOut, c.command(p.given)))
 }
 
-// compareAll runs one protocol after the other. After a wrong sum it goes on, after an interrupt it returns what it has.
-func (p *program) compareAll(s settings) (reports []ycsb.Report, err error) {
-	for _, protocol := range compared {
-		report, result, runErr := p.compareOne(protocol, s)
-		switch {
-		case errors.Is(runErr, ycsb.ErrInterrupted):
-			return reports, errors.Join(err, errInterrupted)
-		case runErr != nil && !errors.Is(runErr, ycsb.ErrWrongSum):
-			return reports, fmt.Errorf("%s: %w", protocol, runErr)
-		case runErr != nil:
-			err = errors.Join(err, fmt.Errorf("%s: %w", protocol, runErr))
-		}
-		reports = append(reports, report)
-		if result.Interrupted {
-			return reports, errors.Join(err, errInterrupted)
+// compareAll runs one protocol after the other, all of them in each round, so that what changes over time on the machine
+// changes for all of them. After a wrong audit it goes on, after an interrupt it returns what it has.
+func (p *program) compareAll(s settings) collected {
+	all := collected{rounds: s.repeat}
+	for round := 1; round <= s.repeat; round++ {
+		for _, protocol := range compared {
+			report, result, err := p.runIn(roundDir(s.dir, round, s.repeat, protocol), protocol, p.onRows(protocol, s))
+			if err != nil && !errors.Is(err, errUsage) {
+				err = fmt.Errorf("%s: %w", protocol, err)
+			}
+			if !all.add(round, report, result, err) {
+				return all
+			}
 		}
 	}
-	return reports, err
+	return all
 }
 
-// compareOne runs a protocol in a directory of its own.
-func (p *program) compareOne(protocol string, s settings) (report ycsb.Report, result ycsb.Result, err error) {
-	path := ""
-	if s.dir != "" {
-		path = filepath.Join(s.dir, protocol)
-	}
-	dir, err := dataDir(path)
-	if err != nil {
-		return report, result, err
-	}
-	defer func() { err = errors.Join(err, dir.remove()) }()
-	return p.measure(protocol, s, dir.path)
-}
-
-// writeComparison writes the table, the page, and the reports as a JSON array.
+// writeComparison writes the table, the page, and the reports as a JSON array. The table and the page show all rounds of a
+// protocol as one.
 func (p *program) writeComparison(reports []ycsb.Report, jsonOut, htmlOut *output, command string) (err error) {
 	if jsonOut.used() {
-		encoder := json.NewEncoder(jsonOut)
-		encoder.SetIndent("", "  ")
-		err = encoder.Encode(reports)
+		err = ycsb.WriteReports(jsonOut, reports)
+	}
+	merged, mergeErr := ycsb.MergeRounds(reports)
+	if mergeErr != nil {
+		return errors.Join(err, mergeErr)
 	}
 	if !jsonOut.toStdout() && !htmlOut.toStdout() {
-		fmt.Fprintln(p.stdout, page.Workload(reports[0]))
-		err = errors.Join(err, page.NewTable(reports).WriteText(p.stdout))
+		fmt.Fprintln(p.stdout, page.Workload(merged[0]))
+		err = errors.Join(err, page.NewTable(merged).WriteText(p.stdout))
 	}
 	if htmlOut.used() {
-		err = errors.Join(err, page.Write(htmlOut, reports, command))
+		err = errors.Join(err, page.Write(htmlOut, merged, command))
 	}
 	if htmlOut.file != nil {
 		fmt.Fprintf(p.stderr, "charts: %s\n", htmlOut.path)
@@ -109,11 +92,28 @@ func (p *program) writeComparison(reports []ycsb.Report, jsonOut, htmlOut *outpu
 	return err
 }
 
-// command is the command line with which the comparison can be repeated.
-func (c *compareCommand) command() string {
-	words := []string{"concordat ycsb compare",
-		fmt.Sprintf("--keys %d --clients %d --rate %g --mix %s", c.Keys, c.Clients, c.Rate, c.Mix),
-		fmt.Sprintf("--distribution %s --theta %g --duration %v --warmup %v", c.Distribution, c.Theta, c.Duration, c.Warmup),
-		fmt.Sprintf("--rollbacks %g --policy %s --workers %d --seed %d --ids=%v", c.Rollbacks, c.Policy, c.Workers, c.Seed, c.IDs)}
+// command is the command line with which the comparison can be repeated: with all flags, or, beside properties, with those that
+// were given, as these go before properties.
+func (c *compareCommand) command(given map[string]bool) string {
+	words := []string{"concordat ycsb compare"}
+	for _, file := range c.PropertyFiles {
+		words = append(words, "-P "+file)
+	}
+	for _, property := range c.Properties {
+		words = append(words, "-p "+property)
+	}
+	plain := len(words) == 1
+	for _, flag := range []struct {
+		name  string
+		value any
+	}{
+		{"keys", c.Keys}, {"clients", c.Clients}, {"rate", c.Rate}, {"arrivals", c.Arrivals}, {"mix", c.Mix}, {"distribution", c.Distribution},
+		{"theta", c.Theta}, {"duration", c.Duration}, {"warmup", c.Warmup}, {"rollbacks", c.Rollbacks}, {"parties", c.Parties},
+		{"snapshot-keys", c.SnapshotKeys}, {"policy", c.Policy}, {"workers", c.Workers}, {"seed", c.Seed}, {"ids", c.IDs}, {"repeat", c.Repeat},
+	} {
+		if plain || given[flag.name] {
+			words = append(words, fmt.Sprintf("--%s=%v", flag.name, flag.value))
+		}
+	}
 	return strings.Join(words, " ")
 }

@@ -3,12 +3,16 @@
 //	concordat ycsb run      one protocol: plain, saga or serializable
 //	concordat ycsb floor    the same transfers in hand-written Go
 //	concordat ycsb compare  all four in one go, as a table and as an HTML page
+//	concordat ycsb search   the highest rate that a protocol keeps up with
+//	concordat ycsb tpcc     new-order and payment of TPC-C, as sagas or serializable
+//	concordat ycsb hotel    reservations of a room and a seat, as sagas or serializable
+//	concordat ycsb diff     whether results are slower than others, for CI
 //
-// The exit status is 0 if all went well, 1 if a sum of balances was wrong or a run failed, 2 if the command line was, and 130
-// after an interrupt, which ends a run early: what was measured until then is audited and written. A second interrupt ends
+// The exit status is 0 if all went well, 1 if an audit was wrong, a run failed or a diff found something slower, 2 if the
+// command line or an input was wrong, and 130 after an interrupt, which ends a run early: what was measured until then is audited and written. A second interrupt ends
 // the program at once.
 //
-// This package binds flags to the libraries: ycsb, ycsb/accounts, ycsb/floor, ycsb/page.
+// This package binds flags to the libraries: ycsb, ycsb/accounts, ycsb/floor, ycsb/tpcc, ycsb/hotel, ycsb/page.
 package main
 
 import (
@@ -19,6 +23,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"strings"
 	"syscall"
 
 	"github.com/alecthomas/kong"
@@ -60,6 +65,7 @@ type program struct {
 	ctx            context.Context
 	stdout, stderr io.Writer
 	open           opener
+	given          map[string]bool // flags that the command line has
 }
 
 func newProgram(ctx context.Context, stdout, stderr io.Writer) *program {
@@ -71,7 +77,11 @@ type commands struct {
 		Run     runCommand     `cmd:"" help:"Run one protocol."`
 		Floor   floorCommand   `cmd:"" help:"Run the same transfers in careful hand-written Go: the yardstick."`
 		Compare compareCommand `cmd:"" help:"Run plain, saga, serializable and floor, and compare them."`
-	} `cmd:"" name:"ycsb" help:"The extended YCSB: reads, updates and transfers."`
+		Search  searchCommand  `cmd:"" help:"Search the highest rate that a protocol keeps up with."`
+		TPCC    tpccCommand    `cmd:"" name:"tpcc" help:"Run new-order and payment of TPC-C."`
+		Hotel   hotelCommand   `cmd:"" help:"Run reservations of a hotel room and a flight seat, among searches."`
+		Diff    diffCommand    `cmd:"" help:"Compare repeated runs: is B slower than A?"`
+	} `cmd:"" name:"ycsb" help:"The extended YCSB: reads, updates, scans, transfers."`
 }
 
 // exited is what kong's exit is turned into, so that --help ends main and not the process.
@@ -102,6 +112,12 @@ func (p *program) main(args []string) (status int) {
 	if err != nil {
 		return p.finish(fmt.Errorf("%w: %w", errUsage, err))
 	}
+	p.given = make(map[string]bool)
+	for _, step := range chosen.Path {
+		if step.Flag != nil {
+			p.given[step.Flag.Name] = true
+		}
+	}
 	return p.finish(chosen.Run(p))
 }
 
@@ -110,10 +126,10 @@ func (p *program) finish(err error) int {
 	switch {
 	case err == nil:
 		return exitOK
-	case errors.Is(err, errUsage):
+	case errors.Is(err, errUsage), errors.Is(err, errInput), errors.Is(err, ycsb.ErrUnable):
 		fmt.Fprintf(p.stderr, "concordat: %s\n", usageText(err))
 		return exitUsage
-	case !errors.Is(err, ycsb.ErrWrongSum) && errors.Is(err, errInterrupted) || errors.Is(err, ycsb.ErrInterrupted):
+	case !errors.Is(err, ycsb.ErrAudit) && errors.Is(err, errInterrupted) || errors.Is(err, ycsb.ErrInterrupted):
 		fmt.Fprintln(p.stderr, "concordat: interrupted")
 		return exitInterrupted
 	}
@@ -121,13 +137,16 @@ func (p *program) finish(err error) int {
 	return exitFailed
 }
 
+// errInput marks errors of files that were to be read: nothing was compared.
+var errInput = errors.New("input")
+
 // usageText is the error without the mark.
 func usageText(err error) string {
-	text, mark := err.Error(), errUsage.Error()+": "
-	if len(text) > len(mark) && text[:len(mark)] == mark {
-		text = text[len(mark):]
+	text := err.Error()
+	if errors.Is(err, errInput) {
+		return strings.TrimPrefix(text, errInput.Error()+": ")
 	}
-	return text + "\nTry: concordat ycsb --help"
+	return strings.TrimPrefix(text, errUsage.Error()+": ") + "\nTry: concordat ycsb --help"
 }
 
 // red makes text red on a terminal.

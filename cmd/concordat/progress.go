@@ -13,7 +13,7 @@ import (
 	"github.com/concordat-dev/concordat/ycsb/page"
 )
 
-// progress shows how far a run is: a bar for each stage, with the rate of the last moment. Without a terminal it shows nothing.
+// progress shows how far a run is: a bar for each stage, with the rate and the p99 of the last moment. Without a terminal it shows nothing.
 type progress struct {
 	w        io.Writer // nil without a terminal
 	protocol string
@@ -38,7 +38,7 @@ func newProgress(w io.Writer, protocol string) *progress {
 // barSteps is the length of a stage in the bar's own units.
 const barSteps = 1000
 
-// show is a ycsb.Config's OnProgress.
+// show is a ycsb.Driving's OnProgress.
 func (p *progress) show(now ycsb.Progress) {
 	if p.w == nil {
 		return
@@ -59,12 +59,16 @@ func (p *progress) show(now ycsb.Progress) {
 	p.last = now
 }
 
-// describe names the stage and the rate since the last time.
+// describe names the stage, the rate since the last time, and the p99 if it is known.
 func (p *progress) describe(now ycsb.Progress) string {
 	if spent := now.Spent - p.last.Spent; spent > 10*time.Millisecond && now.Count >= p.last.Count {
 		p.rate = float64(now.Count-p.last.Count) / spent.Seconds()
 	}
-	return fmt.Sprintf("%-12s %-7s %10s/s", p.protocol, now.Stage, page.Thousands(int64(p.rate)))
+	text := fmt.Sprintf("%-12s %-7s %10s/s", p.protocol, now.Stage, page.Thousands(int64(p.rate)))
+	if now.P99 > 0 {
+		text += fmt.Sprintf("  p99 %.2f ms", now.P99.Seconds()*1000)
+	}
+	return text
 }
 
 // close clears the bar.

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"runtime/pprof"
@@ -29,14 +30,12 @@ type runCommand struct {
 
 // Run is called by kong.
 func (c *runCommand) Run(p *program) error {
-	s, err := c.settings(timing{c.Duration, c.Warmup})
-	if _, protocolErr := accounts.ParseProtocol(c.Protocol); protocolErr != nil {
-		err = errors.Join(fmt.Errorf("%w: %w", errUsage, protocolErr), err)
-	}
-	if err != nil {
+	_, protocolErr := accounts.ParseProtocol(c.Protocol)
+	s, err := c.settings(timing{c.Duration, c.Warmup}, p.given)
+	if err := errors.Join(usage(protocolErr), err); err != nil {
 		return err
 	}
-	return p.runOne(c.Protocol, s, c.CPUProfile)
+	return p.runJob(p.rowsJob(c.Protocol, s, c.CPUProfile))
 }
 
 type floorCommand struct {
@@ -48,74 +47,64 @@ type floorCommand struct {
 
 // Run is called by kong.
 func (c *floorCommand) Run(p *program) error {
-	s, err := c.settings(timing{c.Duration, c.Warmup})
+	s, err := c.settings(timing{c.Duration, c.Warmup}, p.given)
 	if err != nil {
 		return err
 	}
-	return p.runOne(floorProtocol, s, c.CPUProfile)
+	return p.runJob(p.rowsJob(floorProtocol, s, c.CPUProfile))
 }
 
-// runOne runs a protocol and writes its report.
-func (p *program) runOne(protocol string, s settings, profile string) (err error) {
-	json, err := p.createOutput(s.json)
-	if err != nil {
-		return fmt.Errorf("%w: json: %w", errUsage, err)
-	}
-	defer func() { err = errors.Join(err, json.close()) }()
-	dir, err := dataDir(s.dir)
-	if err != nil {
-		return fmt.Errorf("%w: dir: %w", errUsage, err)
-	}
-	defer func() { err = errors.Join(err, dir.remove()) }()
-	stopProfile, err := startProfile(profile)
-	if err != nil {
-		return fmt.Errorf("%w: cpuprofile: %w", errUsage, err)
-	}
-	defer func() { err = errors.Join(err, stopProfile()) }()
-
-	report, result, err := p.measure(protocol, s, dir.path)
-	if err != nil && !errors.Is(err, ycsb.ErrWrongSum) {
-		return err
-	}
-	if json.used() {
-		err = errors.Join(err, report.WriteJSON(json))
-	}
-	if !json.toStdout() {
-		err = errors.Join(err, writeSummary(p.stdout, report, result))
-	}
-	if err == nil && result.Interrupted {
-		return errInterrupted
-	}
-	return err
+func (p *program) rowsJob(protocol string, s settings, profile string) job {
+	return job{label: protocol, dir: s.dir, json: s.json, repeat: s.repeat, profile: profile, notes: s.notes, run: p.onRows(protocol, s)}
 }
 
-// measure opens the target in dir, runs, and closes it.
-func (p *program) measure(protocol string, s settings, dir string) (report ycsb.Report, result ycsb.Result, err error) {
-	setup := ycsb.Setup{Protocol: protocol, Policy: s.policy.String(), Workers: s.workers}
+// onRows measures rows under a protocol.
+func (p *program) onRows(protocol string, s settings) once {
+	return func(dir string, logger *slog.Logger, onProgress func(ycsb.Progress)) (report ycsb.Report, result ycsb.Result, err error) {
+		setup := s.setup(protocol)
+		target, err := p.open(setup, s, dir, logger)
+		if err != nil {
+			return report, result, s.openError(err)
+		}
+		defer func() { err = errors.Join(err, target.Close()) }()
+		s.config.OnProgress = onProgress
+		result, err = ycsb.Run(p.ctx, s.config, target)
+		return ycsb.NewReport(setup, s.config, result, ycsb.ThisEnvironment()), result, err
+	}
+}
+
+// setup is what a report says of a protocol.
+func (s settings) setup(protocol string) ycsb.Setup {
 	if protocol == floorProtocol {
-		setup.Policy, setup.Workers = "", 0
+		return ycsb.Setup{Protocol: protocol}
 	}
-	target, err := p.open(setup, s, dir, slog.New(slog.NewTextHandler(p.stderr, nil)))
-	if err != nil && s.dir != "" {
-		return report, result, fmt.Errorf("%w: dir: %w", errUsage, err)
+	return ycsb.Setup{Protocol: protocol, Policy: s.policy.String(), Workers: s.workers}
+}
+
+// openError is the error of a target that could not be opened: the user's mistake if the directory is the user's.
+func (s settings) openError(err error) error {
+	if s.dir == "" {
+		return err
 	}
-	if err != nil {
-		return report, result, err
-	}
-	defer func() { err = errors.Join(err, target.Close()) }()
-	progress := newProgress(p.stderr, protocol)
-	defer progress.close()
-	s.config.OnProgress = progress.show
-	result, err = ycsb.Run(p.ctx, s.config, target)
-	return ycsb.NewReport(setup, s.config, result, ycsb.ThisEnvironment()), result, err
+	return usage(fmt.Errorf("dir: %w", err))
+}
+
+// target is what is measured, opened by this program.
+type target interface {
+	ycsb.Target
+	io.Closer
 }
 
 // opener opens the target of a protocol; tests have their own.
-type opener func(setup ycsb.Setup, s settings, dir string, logger *slog.Logger) (ycsb.Target, error)
+type opener func(setup ycsb.Setup, s settings, dir string, logger *slog.Logger) (target, error)
 
-func openTarget(setup ycsb.Setup, s settings, dir string, logger *slog.Logger) (ycsb.Target, error) {
+func openTarget(setup ycsb.Setup, s settings, dir string, logger *slog.Logger) (target, error) {
 	if setup.Protocol == floorProtocol {
-		return floor.Open(floor.Options{Dir: dir, Keys: s.config.Keys, Logger: logger})
+		o := floor.Options{Dir: dir, Keys: s.config.Keys, Logger: logger}
+		if s.config.Mix.Insert > 0 {
+			o.Room = ycsb.MaxKeys - o.Keys
+		}
+		return floor.Open(o)
 	}
 	return accounts.Open(accounts.Options{
 		Dir: dir, Keys: s.config.Keys, Protocol: accounts.Protocol(setup.Protocol), Policy: s.policy, Workers: s.workers, Logger: logger,

@@ -1,8 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
+	"strings"
 	"text/tabwriter"
 
 	"github.com/concordat-dev/concordat/ycsb"
@@ -25,6 +29,7 @@ func writeSummary(w io.Writer, r ycsb.Report, result ycsb.Result) error {
 	}
 	fmt.Fprintf(tw, "retries\t%s\t\n", page.Thousands(r.Retries))
 	fmt.Fprintf(tw, "deadlocks\t%s\t\n", page.Thousands(r.Deadlocks))
+	fmt.Fprintf(tw, "lock waits\t%s\t%s\n", page.Thousands(r.LockWaits), meanWait(r))
 	if err := tw.Flush(); err != nil {
 		return err
 	}
@@ -32,12 +37,31 @@ func writeSummary(w io.Writer, r ycsb.Report, result ycsb.Result) error {
 	if err := writeLatency(w, r.LatencyMS); err != nil {
 		return err
 	}
-	sum := "the sum of all balances is right: " + page.Thousands(r.SumAfter)
-	if !r.Balanced() {
-		sum = page.WrongSum(r)
+	fmt.Fprintln(w)
+	return writeAudit(w, r)
+}
+
+func meanWait(r ycsb.Report) string {
+	if r.LockWaits == 0 {
+		return ""
 	}
-	_, err := fmt.Fprintf(w, "\n%s\n", sum)
-	return err
+	return fmt.Sprintf("%.3f ms each", r.LockWaitMS/float64(r.LockWaits))
+}
+
+// writeAudit says of each audited figure that it is right, or else what is wrong.
+func writeAudit(w io.Writer, r ycsb.Report) error {
+	lines := page.WrongAudit(r)
+	if len(lines) == 0 {
+		for _, f := range r.Audit {
+			lines = append(lines, fmt.Sprintf("the %s is right: %s", f.Name, page.Thousands(f.After)))
+		}
+	}
+	for _, line := range lines {
+		if _, err := fmt.Fprintln(w, line); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func example(err error) string {
@@ -50,10 +74,19 @@ func example(err error) string {
 func writeLatency(w io.Writer, latency map[string]ycsb.Latency) error {
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(tw, "latency ms\tp50\tp95\tp99\tp99.9\tmax\t")
-	for _, kind := range []string{"read", "update", "transfer", "all"} {
-		if l, ok := latency[kind]; ok {
-			fmt.Fprintf(tw, "%s\t%.3f\t%.3f\t%.3f\t%.3f\t%.3f\t\n", kind, l.P50, l.P95, l.P99, l.P999, l.Max)
-		}
+	kinds := slices.SortedFunc(maps.Keys(latency), func(a, b string) int { // all kinds together come last
+		return cmp.Or(cmp.Compare(isAll(a), isAll(b)), strings.Compare(a, b))
+	})
+	for _, kind := range kinds {
+		l := latency[kind]
+		fmt.Fprintf(tw, "%s\t%.3f\t%.3f\t%.3f\t%.3f\t%.3f\t\n", kind, l.P50, l.P95, l.P99, l.P999, l.Max)
 	}
 	return tw.Flush()
+}
+
+func isAll(kind string) int {
+	if kind == "all" {
+		return 1
+	}
+	return 0
 }

@@ -1,10 +1,11 @@
 // Package accounts is the workload of package ycsb as stateful functions, and a [Target] that runs it on an engine.
 //
-// The operations are those of an account: [Insert], [ReadRow], [UpdateField], [Debit], [Credit], [Balance], and [Refuse], a
-// credit that is always refused. A transfer is [TransferTx] (serializable), [TransferSaga], or two calls without a protocol:
-// a [Protocol] says which.
+// The operations are those of an account: [Insert], [ReadRow], [ReadField], [UpdateField], [Overwrite], [Debit], [Credit],
+// [Balance], and [Refuse], a credit that is always refused. A transfer is [TransferTx] (serializable), [TransferSaga], or two
+// calls without a protocol: a [Protocol] says which. The same holds for a [Payment], which is a transfer to several rows, for
+// a [Snapshot], which reads several rows, and for a [Modification], which reads a row and writes what it made of it.
 //
-// Start reading here, then target.go.
+// Start reading here and in several.go, then target.go and operations.go.
 package accounts
 
 import (
@@ -36,7 +37,9 @@ var (
 	Rows        = functions.NewType[ycsb.Row]("ycsb/account")
 	Insert      = functions.Create(Rows, "insert", insert)
 	ReadRow     = functions.View(Rows, "read", read)
+	ReadField   = functions.ViewWith(Rows, "read-field", readField)
 	UpdateField = functions.Update(Rows, "update", update)
+	Overwrite   = functions.Update(Rows, "overwrite", overwrite)
 	Debit       = functions.Update(Rows, "debit", debit)
 	Credit      = functions.Update(Rows, "credit", credit)
 	Refuse      = functions.Update(Rows, "refuse", refuse)
@@ -50,11 +53,30 @@ func insert(_ *functions.Ctx, row *ycsb.Row, opening ycsb.Row) error {
 
 func read(_ *functions.Ctx, row ycsb.Row) (ycsb.Row, error) { return row, nil }
 
+func readField(_ *functions.Ctx, row ycsb.Row, field int) (string, error) {
+	if err := checkField(field); err != nil {
+		return "", err
+	}
+	return row.Fields[field], nil
+}
+
+func checkField(field int) error {
+	if field < 0 || field >= ycsb.MaxFields {
+		return fmt.Errorf("%w: there is no field %d", functions.ErrBadArgument, field)
+	}
+	return nil
+}
+
 func update(_ *functions.Ctx, row *ycsb.Row, n NewField) error {
-	if n.Field < 0 || n.Field >= ycsb.NumFields {
-		return fmt.Errorf("%w: there is no field %d", functions.ErrBadArgument, n.Field)
+	if err := checkField(n.Field); err != nil {
+		return err
 	}
 	row.Fields[n.Field] = n.Value
+	return nil
+}
+
+func overwrite(_ *functions.Ctx, row *ycsb.Row, fields [ycsb.MaxFields]string) error {
+	row.Fields = fields
 	return nil
 }
 

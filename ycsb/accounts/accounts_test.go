@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"testing"
-	"time"
 
 	"github.com/concordat-dev/concordat/functions"
 	"github.com/concordat-dev/concordat/locks"
@@ -34,9 +33,9 @@ func TestMix(t *testing.T) {
 		for _, policy := range []locks.Policy{locks.Detect, locks.WaitDie, locks.WoundWait, locks.NoWait} {
 			t.Run(fmt.Sprint(protocol, " ", policy), func(t *testing.T) {
 				target := open(t, Options{Keys: 10, Protocol: protocol, Policy: policy})
-				c := ycsb.Config{Keys: 10, Clients: 16, Mix: ycsb.Mix{Read: 0.2, Update: 0.2, Transfer: 0.6}, Duration: 150 * time.Millisecond}
+				c := ycsb.Config{Keys: 10, Mix: ycsb.Mix{Read: 0.2, Update: 0.2, Transfer: 0.6}, Driving: ycsb.Driving{Clients: 16, Operations: 500}}
 				r, err := ycsb.Run(t.Context(), c, target)
-				if err != nil || r.Committed == 0 || r.Failed > 0 || r.Unknown > 0 {
+				if err != nil || r.Committed != 500 || r.Failed > 0 || r.Unknown > 0 {
 					t.Errorf("%+v, %v", r, err)
 				}
 			})
@@ -49,7 +48,7 @@ func TestRollbacks(t *testing.T) {
 	for protocol, lost := range map[Protocol]int64{Plain: 5, Saga: 0, Serializable: 0} {
 		target := open(t, Options{Keys: 2, Protocol: protocol})
 		for key := range 2 {
-			if err := target.Load(t.Context(), key); err != nil {
+			if err := target.Load(t.Context(), key, ycsb.Shape{}.NewRow(key)); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -75,7 +74,7 @@ func TestRepeat(t *testing.T) {
 				t.Fatal(err)
 			}
 			for key := range 2 {
-				if err := target.Load(t.Context(), key); err != nil {
+				if err := target.Load(t.Context(), key, ycsb.Shape{}.NewRow(key)); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -100,7 +99,7 @@ func TestUpdateAndRead(t *testing.T) {
 	if err := target.Read(t.Context(), 0); !errors.Is(err, functions.ErrNotFound) {
 		t.Errorf("error %v, want ErrNotFound", err)
 	}
-	if err := errors.Join(target.Load(t.Context(), 0), target.Load(t.Context(), 0), target.Read(t.Context(), 0)); err != nil {
+	if err := errors.Join(target.Load(t.Context(), 0, ycsb.Shape{}.NewRow(0)), target.Load(t.Context(), 0, ycsb.Shape{}.NewRow(0)), target.Read(t.Context(), 0)); err != nil {
 		t.Error(err)
 	}
 	if err := target.Update(t.Context(), "u", ycsb.FieldUpdate{Key: 0, Field: 9, Value: "new"}); err != nil {

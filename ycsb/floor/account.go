@@ -2,6 +2,7 @@ package floor
 
 import (
 	"sync"
+	"sync/atomic"
 
 	"github.com/concordat-dev/concordat/functions"
 	"github.com/concordat-dev/concordat/internal/store"
@@ -21,13 +22,58 @@ type account struct {
 	image  []byte // the row as an earlier, closed group left it, until the committer takes it
 }
 
-func newAccounts(n int) []account {
-	accounts := make([]account, n)
-	for i, id := range ycsb.RowIDs(n) {
-		accounts[i].number = int32(i)
-		accounts[i].key = store.InstanceKey(nil, shard, typeName, id)
+func (a *account) init(key int, id string) {
+	a.number = int32(key)
+	a.key = store.InstanceKey(nil, rowShard(id), typeName, id)
+}
+
+// accounts are all accounts: those of the keys that were announced in one piece, and room for more, made a chunk at a time.
+type accounts struct {
+	first  []account
+	chunks []atomic.Pointer[[chunkAccounts]account]
+	top    atomic.Int64 // keys from here on have never had a row
+}
+
+const chunkAccounts = 1024
+
+func newAccounts(keys, room int) *accounts {
+	all := &accounts{first: make([]account, keys), chunks: make([]atomic.Pointer[[chunkAccounts]account], (room+chunkAccounts-1)/chunkAccounts)}
+	for i, id := range ycsb.RowIDs(keys) {
+		all.first[i].init(i, id)
 	}
-	return accounts
+	return all
+}
+
+// has reports whether there is room for an account with this key.
+func (a *accounts) has(key int) bool {
+	return key >= 0 && key < len(a.first)+len(a.chunks)*chunkAccounts
+}
+
+// of returns the account of a key, for which there must be room.
+func (a *accounts) of(key int) *account {
+	if key < len(a.first) {
+		return &a.first[key]
+	}
+	more := key - len(a.first)
+	at := &a.chunks[more/chunkAccounts]
+	chunk := at.Load()
+	if chunk == nil {
+		chunk = new([chunkAccounts]account)
+		for i := range chunk {
+			n := key - more%chunkAccounts + i
+			chunk[i].init(n, ycsb.RowID(n))
+		}
+		if !at.CompareAndSwap(nil, chunk) { // another goroutine has made it meanwhile
+			chunk = at.Load()
+		}
+	}
+	return &chunk[more%chunkAccounts]
+}
+
+// made notes that there is a row of this key.
+func (a *accounts) made(key int) {
+	for top := a.top.Load(); int64(key) >= top && !a.top.CompareAndSwap(top, int64(key)+1); top = a.top.Load() {
+	}
 }
 
 // settle encodes the row for the closed group that changed it last, if the committer has not done so. It is called before

@@ -19,11 +19,10 @@
 // may want to change it: whoever does so first encodes it for the closed group (see account.touch). With 100 keys that
 // saves most of the encoding, with many keys it moves it off the mutexes.
 //
-// Start reading at transfer.go, then group.go and claims.go.
+// Start reading at transfer.go, then several.go, group.go and claims.go.
 package floor
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -40,25 +39,35 @@ var ErrReused = errors.New("floor: the request id was used for a different reque
 // typeName is the type under which the rows are; the engine's accounts have another.
 const typeName = "ycsb/floor"
 
-// shard is where all rows are: one map needs no shards.
-const shard = 0
+// rowShard and outcomeShard are where the engine would put a row or an outcome: the floor writes the same rows, so its keys are
+// spread in the same way.
+func rowShard(id string) uint16 { return store.InstanceShard(typeHash, id, store.DefaultShards) }
+
+func outcomeShard(requestID string) uint16 {
+	return store.RequestShard(store.RequestHash(requestID), store.DefaultShards)
+}
+
+var typeHash = store.TypeHash(typeName)
 
 // Options say how a floor is opened.
 type Options struct {
 	// Dir is the directory; it is made if it is missing.
 	Dir string
-	// Keys is the number of accounts that there is room for. Rows of other keys in the directory are an error.
+	// Keys is the number of accounts, at least 1. All are kept in memory from the start.
 	Keys int
+	// Room is for how many more accounts there is room, for insertions; it takes memory only as it is used, and is rounded up
+	// to a multiple of 1,024. Rows in the directory for which there is no room are an error. Default 0.
+	Room int
 	// CacheBytes bounds the store's block cache. Default: the store's.
 	CacheBytes int64
 	// Logger takes the store's errors. Default: slog.Default().
 	Logger *slog.Logger
 }
 
-// Floor is a [ycsb.Target]. Its methods may be called at once; they block until what they did is durable.
+// Floor is a [ycsb.Target] with all abilities but that of counting: with mutexes in order there is nothing to retry. Its methods may be called at once; they block until what they did is durable.
 type Floor struct {
 	store    *store.Store
-	accounts []account
+	accounts *accounts
 	claims   claims
 
 	mu   sync.Mutex // guards open and what is in it; taken after account mutexes
@@ -70,12 +79,13 @@ type Floor struct {
 	running sync.WaitGroup
 }
 
-var _ ycsb.Target = (*Floor)(nil)
-
 // Open opens or makes a floor.
 func Open(o Options) (*Floor, error) {
 	if o.Keys < 1 || o.Keys > ycsb.MaxKeys {
 		return nil, fmt.Errorf("floor: %d keys are not between 1 and %d", o.Keys, ycsb.MaxKeys)
+	}
+	if o.Room < 0 || o.Room > ycsb.MaxKeys-o.Keys {
+		return nil, fmt.Errorf("floor: room for %d keys more than %d is not between 0 and %d", o.Room, o.Keys, ycsb.MaxKeys-o.Keys)
 	}
 	s, err := store.Open(store.Options{
 		Dir:        o.Dir,
@@ -88,7 +98,7 @@ func Open(o Options) (*Floor, error) {
 	}
 	f := &Floor{
 		store:    s,
-		accounts: newAccounts(o.Keys),
+		accounts: newAccounts(o.Keys, o.Room),
 		open:     newGroup(),
 		work:     make(chan struct{}, 1),
 		written:  make(chan sealing),
@@ -108,29 +118,36 @@ func (f *Floor) recover() error {
 	if _, found, err := f.store.Get(store.Prefix(nil, store.NodeShard, store.KindFormat)); err != nil || found {
 		return errors.Join(err, fmt.Errorf("floor: the directory is an engine's"))
 	}
-	if err := f.recoverRows(); err != nil {
-		return err
+	for shard := range uint16(store.DefaultShards) {
+		if err := errors.Join(f.recoverRows(shard), f.recoverOutcomes(shard)); err != nil {
+			return err
+		}
 	}
+	return nil
+}
+
+func (f *Floor) recoverOutcomes(shard uint16) error {
 	prefix := store.OutcomeKey(nil, shard, "")
 	return f.store.Scan(prefix, store.Upper(prefix), func(key, _ []byte) error {
-		hash := f.claims.hash(string(key[len(prefix):]))
-		f.claims.shard(hash).seen.add(hash)
+		hash := store.RequestHash(string(key[len(prefix):]))
+		f.claims.part(hash).seen.add(hash)
 		return nil
 	})
 }
 
-func (f *Floor) recoverRows() error {
+func (f *Floor) recoverRows(shard uint16) error {
 	prefix := store.InstanceKey(nil, shard, typeName, "")
 	return f.store.Scan(prefix, store.Upper(prefix), func(key, value []byte) error {
 		n, err := ycsb.ParseRowID(string(key[len(prefix):]))
-		if err == nil && n >= len(f.accounts) {
-			err = fmt.Errorf("floor: the directory has a row %d, and there is room for %d", n, len(f.accounts))
+		if err == nil && !f.accounts.has(n) {
+			err = fmt.Errorf("floor: the directory has a row %d, for which there is no room", n)
 		}
 		if err != nil {
 			return err
 		}
-		a := &f.accounts[n]
+		a := f.accounts.of(n)
 		a.exists = true
+		f.accounts.made(n)
 		return functions.Decode(value, &a.row)
 	})
 }
@@ -140,54 +157,4 @@ func (f *Floor) Close() error {
 	close(f.work)
 	f.running.Wait()
 	return f.store.Close()
-}
-
-// Counters implements [ycsb.Target]: with mutexes in order there is nothing to retry.
-func (f *Floor) Counters() ycsb.Counters { return ycsb.Counters{} }
-
-// Load implements [ycsb.Target].
-func (f *Floor) Load(_ context.Context, key int) error {
-	row := ycsb.NewRow(key)
-	a := &f.accounts[key]
-	a.mu.Lock()
-	if a.exists {
-		a.mu.Unlock()
-		return nil
-	}
-	a.settle()
-	g := f.join("", 0, sealed, func(g *group) {
-		a.touch(g)
-		a.exists, a.row = true, row
-	})
-	a.mu.Unlock()
-	return g.wait()
-}
-
-// Read implements [ycsb.Target].
-func (f *Floor) Read(_ context.Context, key int) error {
-	_, err := f.read(key)
-	return err
-}
-
-// Balance implements [ycsb.Target].
-func (f *Floor) Balance(_ context.Context, key int) (int64, error) {
-	row, err := f.read(key)
-	return row.Balance, err
-}
-
-// read returns a row once it is durable.
-func (f *Floor) read(key int) (ycsb.Row, error) {
-	a := &f.accounts[key]
-	a.mu.Lock()
-	row, exists, writer := a.row, a.exists, a.writer
-	a.mu.Unlock()
-	if writer != nil {
-		if err := writer.wait(); err != nil {
-			return ycsb.Row{}, err
-		}
-	}
-	if !exists {
-		return ycsb.Row{}, functions.ErrNotFound
-	}
-	return row, nil
 }

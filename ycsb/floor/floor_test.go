@@ -25,8 +25,8 @@ func open(t testing.TB, dir string, keys int) *Floor {
 
 func load(t testing.TB, f *Floor) {
 	t.Helper()
-	for key := range f.accounts {
-		if err := f.Load(t.Context(), key); err != nil {
+	for key := range len(f.accounts.first) {
+		if err := f.Load(t.Context(), key, ycsb.Shape{}.NewRow(key)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -34,7 +34,7 @@ func load(t testing.TB, f *Floor) {
 
 func balances(t testing.TB, f *Floor) (all []int64, sum int64) {
 	t.Helper()
-	for key := range f.accounts {
+	for key := range len(f.accounts.first) {
 		balance, err := f.Balance(t.Context(), key)
 		if err != nil {
 			t.Fatal(err)
@@ -81,15 +81,15 @@ func storm(t *testing.T, f *Floor, clients, operations int) {
 		all.Go(func() {
 			rng := rand.New(rand.NewPCG(1, uint64(c)))
 			for i := range operations {
-				from := rng.IntN(len(f.accounts))
-				to := (from + 1 + rng.IntN(len(f.accounts)-1)) % len(f.accounts)
+				from := rng.IntN(len(f.accounts.first))
+				to := (from + 1 + rng.IntN(len(f.accounts.first)-1)) % len(f.accounts.first)
 				id := fmt.Sprintf("%d-%d", c, i)
 				var err error
 				switch rng.IntN(4) {
 				case 0:
 					err = f.Read(t.Context(), from)
 				case 1:
-					err = f.Update(t.Context(), id, ycsb.FieldUpdate{Key: from, Field: i % ycsb.NumFields, Value: id})
+					err = f.Update(t.Context(), id, ycsb.FieldUpdate{Key: from, Field: i % ycsb.MaxFields, Value: id})
 				default:
 					err = f.Transfer(t.Context(), id, ycsb.Transfer{From: from, To: to, Amount: int64(rng.IntN(10))})
 				}
@@ -154,7 +154,7 @@ func TestFailuresChangeNothing(t *testing.T) {
 	f := open(t, t.TempDir(), 3)
 	defer closed(t, f)
 	for key := range 2 {
-		if err := errors.Join(f.Load(ctx, key), f.Load(ctx, key)); err != nil {
+		if err := errors.Join(f.Load(ctx, key, ycsb.Shape{}.NewRow(key)), f.Load(ctx, key, ycsb.Shape{}.NewRow(key))); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -194,7 +194,7 @@ func TestFailuresChangeNothing(t *testing.T) {
 func TestTouchedAfterTheCut(t *testing.T) {
 	first, second := newGroup(), newGroup()
 	for _, early := range []bool{false, true} { // whether settle or touch encodes the row
-		a := account{number: 0, exists: true, row: ycsb.NewRow(0)}
+		a := account{number: 0, exists: true, row: ycsb.Shape{}.NewRow(0)}
 		a.touch(first)
 		a.row.Balance = 1
 		first.closed.Store(true)

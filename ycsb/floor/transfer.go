@@ -13,7 +13,7 @@ func (f *Floor) Transfer(_ context.Context, requestID string, t ycsb.Transfer) e
 	if done, err := f.claim(requestID, print); done {
 		return err
 	}
-	from, to := &f.accounts[t.From], &f.accounts[t.To]
+	from, to := f.accounts.of(t.From), f.accounts.of(t.To)
 	first, second := from, to
 	if t.To < t.From {
 		first, second = to, from
@@ -50,29 +50,6 @@ func checkTransfer(t ycsb.Transfer, from, to *account) status {
 	return sealed
 }
 
-// Update implements [ycsb.Target].
-func (f *Floor) Update(_ context.Context, requestID string, u ycsb.FieldUpdate) error {
-	print := fingerprintUpdate(u)
-	if done, err := f.claim(requestID, print); done {
-		return err
-	}
-	a := &f.accounts[u.Key]
-	a.mu.Lock()
-	status := notFound
-	if a.exists {
-		status = sealed
-		a.settle()
-	}
-	g := f.join(requestID, print, status, func(g *group) {
-		if status == sealed {
-			a.touch(g)
-			a.row.Fields[u.Field] = u.Value
-		}
-	})
-	a.mu.Unlock()
-	return g.answer(status)
-}
-
 // status is how a request ended, as it is kept in its outcome row.
 type status byte
 
@@ -81,6 +58,7 @@ const (
 	notFound
 	insufficient
 	refused
+	exists
 )
 
 func (s status) err() error {
@@ -91,6 +69,8 @@ func (s status) err() error {
 		return functions.ErrNotFound
 	case insufficient:
 		return ycsb.ErrInsufficientFunds
+	case exists:
+		return functions.ErrExists
 	}
 	return ycsb.ErrRefused
 }

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"html/template"
 	"io"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/concordat-dev/concordat/ycsb"
@@ -33,7 +35,7 @@ func Write(w io.Writer, reports []ycsb.Report, command string) error {
 	}
 	table := NewTable(reports)
 	err = layout.Execute(w, map[string]any{
-		"Head": table.Head, "Rows": table.Rows, "Wrong": wrongSums(reports), "First": reports[0],
+		"Head": table.Head, "Rows": table.Rows, "Wrong": wrongAudits(reports), "First": reports[0],
 		"Workload": Workload(reports[0]), "Command": command, "Throughput": throughput, "Percentiles": percentiles,
 	})
 	if err != nil {
@@ -64,25 +66,53 @@ func Workload(r ycsb.Report) string {
 	loop := fmt.Sprintf("closed loop of %s clients", Thousands(r.Clients))
 	if r.Rate > 0 {
 		loop = fmt.Sprintf("open loop, %s operations a second arrive, at most %s outstanding", Thousands(int(r.Rate)), Thousands(r.Clients))
+		if r.Arrivals == string(ycsb.Poisson) {
+			loop = strings.Replace(loop, "arrive", "arrive as a Poisson process", 1)
+		}
 	}
-	return fmt.Sprintf("%s keys, %s; %s; %s; seed %d", Thousands(r.Keys), r.Distribution, loop, r.Mix, r.Seed)
+	parts := []string{r.Workload, loop}
+	if r.Keys > 0 {
+		parts = []string{fmt.Sprintf("%s keys, %s", Thousands(r.Keys), r.Distribution), loop, r.Mix.String()}
+	}
+	for _, name := range slices.Sorted(maps.Keys(r.Parameters)) {
+		parts = append(parts, name+" "+r.Parameters[name])
+	}
+	return strings.Join(append(parts, fmt.Sprintf("seed %d", r.Seed)), "; ")
 }
 
-// wrongSums names the runs in which money appeared or vanished.
-func wrongSums(reports []ycsb.Report) []string {
+// wrongAudits names the runs whose audit was wrong.
+func wrongAudits(reports []ycsb.Report) []string {
 	var wrong []string
 	for _, r := range reports {
-		if !r.Balanced() {
-			wrong = append(wrong, WrongSum(r))
-		}
+		wrong = append(wrong, WrongAudit(r)...)
 	}
 	return wrong
 }
 
-// WrongSum says how much money appeared or vanished.
-func WrongSum(r ycsb.Report) string {
-	return fmt.Sprintf("WRONG SUM under %s: %s before, %s after (%+d)", r.Protocol,
-		Thousands(r.SumBefore), Thousands(r.SumAfter), r.SumAfter-r.SumBefore)
+// WrongAudit says by how much each audited figure changed that must not, and which conditions do not hold; it is empty if the
+// audit was right.
+func WrongAudit(r ycsb.Report) (wrong []string) {
+	for i, f := range r.Audit {
+		if f.Before != f.After {
+			wrong = append(wrong, changed(f.Name, r.Protocol, f.Before, f.After))
+		} else if i == 0 && r.SumBefore != r.SumAfter {
+			wrong = append(wrong, changed(f.Name, r.Protocol, r.SumBefore, r.SumAfter))
+		}
+	}
+	if len(r.Audit) == 0 && r.SumBefore != r.SumAfter {
+		wrong = append(wrong, changed(ycsb.SumOfBalances, r.Protocol, r.SumBefore, r.SumAfter))
+	}
+	for _, condition := range r.Wrong {
+		wrong = append(wrong, fmt.Sprintf("WRONG under %s: %s", r.Protocol, condition))
+	}
+	return wrong
+}
+
+func changed(name, protocol string, before, after int64) string {
+	if name == ycsb.SumOfBalances {
+		name = "sum"
+	}
+	return fmt.Sprintf("WRONG %s under %s: %s before, %s after (%+d)", strings.ToUpper(name), protocol, Thousands(before), Thousands(after), after-before)
 }
 
 // Thousands writes a number with commas.

@@ -1,0 +1,122 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+
+	"github.com/concordat-dev/concordat/ycsb"
+)
+
+// once opens what is measured in a directory, runs it, and closes it.
+type once func(dir string, logger *slog.Logger, onProgress func(ycsb.Progress)) (ycsb.Report, ycsb.Result, error)
+
+// job is what is run, how often, and where its data and results go.
+type job struct {
+	label   string // of the progress bar
+	dir     string // "" for a temporary directory in each round
+	json    string
+	repeat  int
+	profile string   // file for a CPU profile; "" is none
+	notes   []string // to be told before it begins
+	run     once
+}
+
+// runJob runs a job in rounds and writes its reports: one as an object, several as an array. After a wrong audit it goes on;
+// an interrupt ends it, and what was measured is written.
+func (p *program) runJob(j job) (err error) {
+	out, err := p.createOutput(j.json)
+	if err != nil {
+		return usage(fmt.Errorf("json: %w", err))
+	}
+	defer func() { err = errors.Join(err, out.close()) }()
+	stopProfile, err := startProfile(j.profile)
+	if err != nil {
+		return usage(fmt.Errorf("cpuprofile: %w", err))
+	}
+	defer func() { err = errors.Join(err, stopProfile()) }()
+	p.note(j.notes)
+	all := collected{rounds: j.repeat}
+	for round := 1; round <= j.repeat; round++ {
+		report, result, err := p.runIn(j.dir, j.label, j.run)
+		goOn := all.add(round, report, result, err)
+		if measured(result) && !out.toStdout() {
+			all.fail(writeSummary(p.stdout, report, result))
+		}
+		if !goOn {
+			break
+		}
+	}
+	return all.write(out)
+}
+
+// note tells people something.
+func (p *program) note(notes []string) {
+	for _, note := range notes {
+		fmt.Fprintln(p.stderr, "note: "+note)
+	}
+}
+
+// runIn runs once in a directory, or in a temporary one that is removed afterwards.
+func (p *program) runIn(path, label string, run once) (report ycsb.Report, result ycsb.Result, err error) {
+	dir, err := dataDir(path)
+	if err != nil {
+		return report, result, usage(fmt.Errorf("dir: %w", err))
+	}
+	defer func() { err = errors.Join(err, dir.remove()) }()
+	progress := newProgress(p.stderr, label)
+	defer progress.close()
+	return run(dir.path, slog.New(slog.NewTextHandler(p.stderr, nil)), progress.show)
+}
+
+// roundDir is where a round of several keeps its data; "" if there is no directory.
+func roundDir(dir string, round, rounds int, name string) string {
+	switch {
+	case dir == "":
+		return ""
+	case rounds > 1:
+		return filepath.Join(dir, fmt.Sprintf("round-%d", round), name)
+	}
+	return filepath.Join(dir, name)
+}
+
+// collected are the reports of runs, and all that went wrong.
+type collected struct {
+	rounds  int
+	reports []ycsb.Report
+	err     error
+}
+
+// measured reports whether a run came so far that there is something to report.
+func measured(r ycsb.Result) bool { return r.Kinds != nil }
+
+// add takes the report and the error of a run, and reports whether there is a point in going on.
+func (c *collected) add(round int, report ycsb.Report, result ycsb.Result, err error) (goOn bool) {
+	c.fail(err)
+	if !measured(result) {
+		return false
+	}
+	if c.rounds > 1 {
+		report.Round = round
+	}
+	c.reports = append(c.reports, report)
+	if result.Interrupted {
+		c.fail(errInterrupted)
+	}
+	return !result.Interrupted && (err == nil || errors.Is(err, ycsb.ErrAudit))
+}
+
+func (c *collected) fail(err error) { c.err = errors.Join(c.err, err) }
+
+// write writes the report, or the reports if more than one was asked for, and returns all that went wrong.
+func (c *collected) write(out *output) error {
+	if out.used() && len(c.reports) > 0 {
+		if c.rounds > 1 {
+			c.fail(ycsb.WriteReports(out, c.reports))
+		} else {
+			c.fail(c.reports[0].WriteJSON(out))
+		}
+	}
+	return c.err
+}

@@ -1,0 +1,226 @@
+package engine
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"io"
+	"log/slog"
+	"testing"
+	"time"
+
+	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/store"
+	"github.com/concordat-dev/concordat/saga"
+	"github.com/concordat-dev/concordat/twopc"
+)
+
+var (
+	fuzzType = functions.NewType[int]("fuzz/box")
+	fuzzPut  = functions.Update(fuzzType, "put", func(_ *functions.Ctx, box *int, n int) error { *box = n; return nil })
+	fuzzSaga = saga.New("fuzz/saga", func(s *saga.Run, n int) error { return s.Do(fuzzPut.On("a", n), fuzzPut.On("a", 0)) })
+	fuzzTx   = twopc.New("fuzz/tx", func(tx *twopc.Tx, n int) error { return tx.Do(fuzzPut.On("a", n)) })
+)
+
+// fatalPanic is how an engine under fuzzing ends.
+type fatalPanic struct{ error }
+
+// unopened is an engine without a directory, to which rows can be given as if they had been read.
+func unopened(t testing.TB) *Engine {
+	t.Helper()
+	registry, err := newRegistry([]functions.Part{fuzzType, fuzzSaga, fuzzTx})
+	if err != nil {
+		t.Fatal(err)
+	}
+	registry.shards = 8
+	e := &Engine{registry: registry, dead: newDeadChans(), options: Options{
+		Dir: "fuzz", Workers: 2, Shards: 8, KeepOutcomes: -1,
+		Logger: slog.New(slog.NewTextHandler(io.Discard, nil)),
+		Fatal:  func(err error) { panic(fatalPanic{err}) },
+	}.withDefaults()}
+	e.timerSeq = make([]paddedCount, e.options.Workers)
+	for i := range e.options.Workers {
+		e.workers = append(e.workers, newWorker(e, i))
+	}
+	return e
+}
+
+// forget drops what rows brought back.
+func (e *Engine) forget() {
+	for _, w := range e.workers {
+		w.queue, w.timers = queue[message]{}, timerHeap{}
+		clear(w.coords)
+		clear(w.requests)
+	}
+}
+
+func encoded(f *testing.F, v any) []byte {
+	data, err := functions.Encode(v)
+	if err != nil {
+		f.Fatal(err)
+	}
+	return data
+}
+
+// FuzzUnfinished: a row of unfinished work (a carried message, a run of a coordinator function, a timer) with any key and value is
+// refused with an error that says why, or it is taken, and would be written and deleted under its own key and as it was.
+func FuzzUnfinished(f *testing.F) {
+	e := unopened(f)
+	call := fuzzPut.On("a", 7).Envelope().Stored()
+	journal := saga.Journal{Entries: []saga.Entry{{State: saga.Succeeded}}}
+	journal.Entries[0].Step.Call = fuzzPut.On("a", 7).Envelope()
+	stored, err := journal.Marshal()
+	if err != nil {
+		f.Fatal(err)
+	}
+	number, due := make([]byte, 8), make([]byte, 16)
+	f.Add(uint8(0), uint8(1), number, encoded(f, call))
+	f.Add(uint8(0), uint8(1), number, encoded(f, functions.StoredMessage{Coordinator: "fuzz/tx", Arg: []byte{7}}))
+	f.Add(uint8(1), uint8(2), number, encoded(f, storedRun{Function: "fuzz/saga", Input: []byte{7}, RequestID: "id", Fingerprint: 5, Journal: stored}))
+	f.Add(uint8(1), uint8(3), number, encoded(f, storedRun{Function: "fuzz/tx", Input: []byte{7}}))
+	f.Add(uint8(2), uint8(4), due, encoded(f, storedTimer{From: functions.Address{Type: "fuzz/box", ID: "a"}, Message: call}))
+	f.Fuzz(func(t *testing.T, kind, shard uint8, rest, value []byte) {
+		defer e.forget()
+		kinds := []byte{store.KindMessage, store.KindCoordinator, store.KindTimer}
+		k, s := kinds[int(kind)%len(kinds)], uint16(shard)%8
+		key := append(store.Prefix(nil, s, k), rest...)
+		var err error
+		switch k {
+		case store.KindMessage:
+			err = e.recoverMessage(s, key, value)
+		case store.KindCoordinator:
+			err = e.recoverRun(s, key, value)
+		default:
+			err = e.recoverTimer(s, key, value)
+		}
+		if err != nil {
+			checkRefusal(t, err)
+			return
+		}
+		found := 0
+		for _, w := range e.workers {
+			found += checkTaken(t, w, s, key, value)
+		}
+		if found != 1 {
+			t.Fatalf("the row %x = %x was taken, and led to %d things", key, value, found)
+		}
+	})
+}
+
+func checkRefusal(t *testing.T, err error) {
+	t.Helper()
+	for _, known := range []error{
+		ErrDamaged, ErrUnknownCoordinator, functions.ErrUnknownOperation, functions.ErrTooLarge, functions.ErrBadCall,
+	} {
+		if errors.Is(err, known) {
+			return
+		}
+	}
+	t.Fatalf("an error that nobody can tell from others: %v", err)
+}
+
+// checkTaken checks what a row brought to a worker.
+func checkTaken(t *testing.T, w *worker, shard uint16, key, value []byte) (found int) {
+	t.Helper()
+	for _, m := range w.queue.all() {
+		found++
+		if m.kind == msgStart && m.coord.hasRow {
+			checkRun(t, m.coord, key, value)
+			continue
+		}
+		if m.call != nil && !bytes.Equal(store.NumberedKey(nil, shard, store.KindMessage, m.call.number), key) {
+			t.Fatalf("the message of row %x has number %d", key, m.call.number)
+		}
+	}
+	for _, timer := range w.timers.heap {
+		found++
+		if at := store.TimerKey(nil, timer.shard, timer.due, timer.seq); !bytes.Equal(at, key) {
+			t.Fatalf("the timer of row %x would be deleted at %x", key, at)
+		}
+	}
+	return found
+}
+
+// checkRun: the row that the run would write is the one that it came from, up to the form of its encoding.
+func checkRun(t *testing.T, c *coord, key, value []byte) {
+	t.Helper()
+	if !bytes.Equal(c.key(), key) {
+		t.Fatalf("the run of row %x would be written at %x", key, c.key())
+	}
+	var before, after storedRun
+	if err := errors.Join(functions.Decode(value, &before), functions.Decode(c.row(), &after)); err != nil {
+		t.Fatal(err)
+	}
+	if before.Function != after.Function || !bytes.Equal(before.Input, after.Input) || before.RequestID != after.RequestID {
+		t.Fatalf("%+v is written again as %+v", before, after)
+	}
+	if c.saga != nil {
+		c.info() // what people are shown of it
+	}
+}
+
+// FuzzNodeRows: the format row and the watermark are refused as damaged or foreign, or they give counters that are written again as
+// they were.
+func FuzzNodeRows(f *testing.F) {
+	f.Add(encoded(f, storedFormat{Version: formatVersion, Shards: 64}))
+	f.Add(encoded(f, watermark{Epoch: 9, NextID: 100, Timers: 3, Egress: map[string]uint64{"out": 5}, At: time.Unix(1, 0).UTC()}))
+	f.Add([]byte{0xa0})
+	e := unopened(f)
+	f.Fuzz(func(t *testing.T, value []byte) {
+		e.options.Shards = 0
+		switch err := e.takeFormat(value); {
+		case err != nil && !errors.Is(err, ErrDamaged) && !errors.Is(err, ErrFormat):
+			t.Fatal(err)
+		case err == nil && (e.options.Shards < 1 || e.options.Shards > store.MaxShards):
+			t.Fatalf("a directory with %d shards", e.options.Shards)
+		}
+		m, err := decodeMarks(value)
+		if err != nil {
+			return
+		}
+		e.takeMarks(m)
+		again := e.marks()
+		if again.Epoch != m.Epoch+1 || again.NextID != m.NextID || again.Timers != m.Timers || len(again.Egress) != len(m.Egress) {
+			t.Fatalf("%+v goes on as %+v", m, again)
+		}
+	})
+}
+
+// FuzzOutcome: an outcome's row answers the request that it belongs to, refuses any other that has its id, or ends the engine because
+// it is damaged.
+func FuzzOutcome(f *testing.F) {
+	row := make([]byte, outcomeHeader)
+	binary.BigEndian.PutUint64(row, 5)
+	f.Add(uint64(5), append(bytes.Clone(row), 1, 2))
+	row[16] = outcomeFailed
+	f.Add(uint64(5), append(bytes.Clone(row), functions.EncodeFailure(functions.ErrNotFound)...))
+	f.Add(uint64(6), row)
+	e := unopened(f)
+	f.Fuzz(func(t *testing.T, fingerprint uint64, value []byte) {
+		q := &request{fingerprint: fingerprint}
+		q.env.RequestID = "id"
+		damaged := len(value) < outcomeHeader || value[16] > outcomeFailed
+		defer func() {
+			end := recover()
+			fatal, ok := end.(fatalPanic)
+			if ok != damaged || (end != nil && !ok) || (ok && !errors.Is(fatal.error, ErrDamaged)) {
+				t.Fatalf("%x ends the engine with %v", value, end)
+			}
+			if ok {
+				e = unopened(t)
+			}
+		}()
+		if !e.workers[0].answerFrom(q, value) {
+			t.Fatalf("%x is expired, and none ever is", value)
+		}
+		mine := binary.BigEndian.Uint64(value) == fingerprint
+		switch failed := q.outcome.err() != nil; {
+		case errors.Is(q.err, ErrReusedID) == mine:
+			t.Fatalf("%x answers %d with error %v", value, fingerprint, q.err)
+		case mine && failed != (value[16] == outcomeFailed):
+			t.Fatalf("%x is an outcome that failed: %v", value, failed)
+		case mine && !failed && !bytes.Equal(q.outcome.result, value[outcomeHeader:]):
+			t.Fatalf("%x has the result %x", value, q.outcome.result)
+		}
+	})
+}

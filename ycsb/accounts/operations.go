@@ -1,0 +1,191 @@
+package accounts
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+
+	"github.com/concordat-dev/concordat/engine"
+	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/ycsb"
+)
+
+// The target has all abilities.
+var _ interface {
+	ycsb.Target
+	ycsb.Updater
+	ycsb.Overwriter
+	ycsb.FieldReader
+	ycsb.Inserter
+	ycsb.Scanner
+	ycsb.Modifier
+	ycsb.Payer
+	ycsb.Snapshotter
+	ycsb.Counter
+} = (*Target)(nil)
+
+// Load implements [ycsb.Target].
+func (t *Target) Load(ctx context.Context, key int, row ycsb.Row) error {
+	err := t.engine.Do(ctx, Insert.On(t.id(key), row))
+	if errors.Is(err, functions.ErrExists) {
+		return nil
+	}
+	return err
+}
+
+// Read implements [ycsb.Target].
+func (t *Target) Read(ctx context.Context, key int) error {
+	_, err := engine.Ask(ctx, t.engine, ReadRow.On(t.id(key)))
+	return classify(err)
+}
+
+// Balance implements [ycsb.Target].
+func (t *Target) Balance(ctx context.Context, key int) (int64, error) {
+	return engine.Ask(ctx, t.engine, Balance.On(t.id(key)))
+}
+
+// ReadField implements [ycsb.FieldReader].
+func (t *Target) ReadField(ctx context.Context, key, field int) error {
+	_, err := engine.Ask(ctx, t.engine, ReadField.On(t.id(key), field))
+	return classify(err)
+}
+
+// Scan implements [ycsb.Scanner]: the rows as they were at one moment, whatever the protocol.
+func (t *Target) Scan(_ context.Context, from, n int) error {
+	for _, err := range engine.Walk(t.engine, Rows, t.id(from)) {
+		if n--; err != nil || n == 0 {
+			return certain(err)
+		}
+	}
+	return nil
+}
+
+// Insert implements [ycsb.Inserter].
+func (t *Target) Insert(ctx context.Context, requestID string, key int, row ycsb.Row) error {
+	return t.do(ctx, requestID, Insert.On(t.id(key), row))
+}
+
+// Overwrite implements [ycsb.Overwriter].
+func (t *Target) Overwrite(ctx context.Context, requestID string, key int, fields [ycsb.MaxFields]string) error {
+	return t.do(ctx, requestID, Overwrite.On(t.id(key), fields))
+}
+
+// Modify implements [ycsb.Modifier].
+func (t *Target) Modify(ctx context.Context, requestID string, u ycsb.FieldUpdate) error {
+	input := Modification{ID: t.id(u.Key), New: NewField{Field: u.Field, Value: u.Value}}
+	switch t.protocol {
+	case Serializable:
+		return t.do(ctx, requestID, ModifyTx.With(input))
+	case Saga:
+		return t.do(ctx, requestID, ModifySaga.With(input))
+	}
+	if _, err := engine.Ask(ctx, t.engine, ReadRow.On(input.ID)); err != nil {
+		return certain(err)
+	}
+	return t.do(ctx, requestID, UpdateField.On(input.ID, input.New))
+}
+
+// Snapshot implements [ycsb.Snapshotter].
+func (t *Target) Snapshot(ctx context.Context, keys []int) error {
+	ids := t.names(keys)
+	switch t.protocol {
+	case Serializable:
+		return classify(t.engine.Do(ctx, SnapshotTx.With(ids)))
+	case Saga:
+		return classify(t.engine.Do(ctx, SnapshotSaga.With(ids)))
+	}
+	for _, id := range ids {
+		if _, err := engine.Ask(ctx, t.engine, Balance.On(id)); err != nil {
+			return classify(err)
+		}
+	}
+	return nil
+}
+
+func (t *Target) names(keys []int) []string {
+	ids := make([]string, len(keys))
+	for i, key := range keys {
+		ids[i] = t.id(key)
+	}
+	return ids
+}
+
+// Pay implements [ycsb.Payer].
+func (t *Target) Pay(ctx context.Context, requestID string, p ycsb.Payment) error {
+	input := Payment{From: t.id(p.From), To: t.names(p.To), Amount: p.Amount, Refuse: p.Refuse}
+	switch t.protocol {
+	case Serializable:
+		return t.do(ctx, requestID, PayTx.With(input))
+	case Saga:
+		return t.do(ctx, requestID, PaySaga.With(input))
+	}
+	if err := t.do(ctx, requestID, input.debiting()); err != nil {
+		return err
+	}
+	for i := range input.To {
+		if err := t.do(ctx, part(requestID, i), input.crediting(i)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// part is the request id of a further call of a plain operation: a request of its own.
+func part(requestID string, n int) string {
+	if requestID == "" {
+		return ""
+	}
+	return requestID + "c" + strconv.Itoa(n)
+}
+
+// Update implements [ycsb.Updater].
+func (t *Target) Update(ctx context.Context, requestID string, u ycsb.FieldUpdate) error {
+	return t.do(ctx, requestID, UpdateField.On(t.id(u.Key), NewField{Field: u.Field, Value: u.Value}))
+}
+
+// Transfer implements [ycsb.Target].
+func (t *Target) Transfer(ctx context.Context, requestID string, x ycsb.Transfer) error {
+	input := Transfer{From: t.id(x.From), To: t.id(x.To), Amount: x.Amount, Refuse: x.Refuse}
+	switch t.protocol {
+	case Serializable:
+		return t.do(ctx, requestID, TransferTx.With(input))
+	case Saga:
+		return t.do(ctx, requestID, TransferSaga.With(input))
+	}
+	if err := t.do(ctx, requestID, Debit.On(input.From, input.Amount)); err != nil {
+		return err
+	}
+	return t.do(ctx, part(requestID, 0), input.crediting())
+}
+
+// identifiable is a request that can be given an id.
+type identifiable interface {
+	functions.Request
+	As(requestID string) functions.Identified
+}
+
+// do makes a request, with its id if it has one.
+func (t *Target) do(ctx context.Context, requestID string, r identifiable) error {
+	if requestID == "" {
+		return classify(t.engine.Do(ctx, r))
+	}
+	return classify(t.engine.Do(ctx, r.As(requestID)))
+}
+
+// classify marks the errors after which nobody knows what happened. All others leave everything as it was: failures, and
+// requests that the engine did not take.
+func classify(err error) error {
+	if errors.Is(err, engine.ErrUnknown) {
+		return fmt.Errorf("%w: %w", ycsb.ErrUnknown, err)
+	}
+	return err
+}
+
+// certain is the error of an operation that has not written anything yet: it had no effect, whatever became of its reads.
+func certain(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("nothing was written: %v", err)
+}

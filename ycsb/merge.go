@@ -1,0 +1,192 @@
+package ycsb
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"os"
+)
+
+// ErrSchema: a file is no report of this program's version.
+var ErrSchema = errors.New("ycsb: not a report of this version")
+
+// ErrDifferent: reports are of different things and can not be merged.
+var ErrDifferent = errors.New("ycsb: the reports are of different configurations")
+
+// ReadReports reads a file with a report, or with an array of them. Anything that is not one, or is of another [Schema], is
+// [ErrSchema].
+func ReadReports(path string) ([]Report, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	reports, err := ParseReports(data)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return reports, nil
+}
+
+// ParseReports reads what [Report.WriteJSON] or [WriteReports] wrote.
+func ParseReports(data []byte) ([]Report, error) {
+	var versions []struct{ Schema *int }
+	if err := unmarshalOneOrMore(data, &versions); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrSchema, err)
+	}
+	if len(versions) == 0 {
+		return nil, fmt.Errorf("%w: there is none", ErrSchema)
+	}
+	for i, v := range versions {
+		switch {
+		case v.Schema == nil:
+			return nil, fmt.Errorf("%w: report %d has no schema; before 2 there was none", ErrSchema, i+1)
+		case *v.Schema != Schema:
+			return nil, fmt.Errorf("%w: report %d has schema %d, not %d", ErrSchema, i+1, *v.Schema, Schema)
+		}
+	}
+	var reports []Report
+	if err := unmarshalOneOrMore(data, &reports); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrSchema, err)
+	}
+	return reports, nil
+}
+
+// unmarshalOneOrMore reads an array, or an object as an array of one.
+func unmarshalOneOrMore[T any](data []byte, all *[]T) error {
+	if err := json.Unmarshal(data, all); err == nil {
+		return nil
+	}
+	var one T
+	if err := json.Unmarshal(data, &one); err != nil {
+		return err
+	}
+	*all = []T{one}
+	return nil
+}
+
+// identity is what reports must have in common to be of the same thing.
+func (r Report) identity() string {
+	data, err := json.Marshal(struct {
+		Workload, Protocol, Distribution, Policy, Arrivals string
+		Parameters                                         map[string]string
+		Keys, Clients, Workers                             int
+		Rate                                               float64
+		Mix                                                Mix
+	}{r.Workload, r.Protocol, r.Distribution, r.Policy, r.Arrivals, r.Parameters, r.Keys, r.Clients, r.Workers, r.Rate, r.Mix})
+	if err != nil {
+		panic("ycsb: a report's configuration always encodes: " + err.Error())
+	}
+	return string(data)
+}
+
+// Merge adds up reports of the same configuration, such as the rounds of a repeated run, as if they were one long run:
+// histograms are merged, so that the percentiles are those of all operations, and the time series follow one another. The
+// audit is the first's, or the first wrong one if there is any. Seed, commit and environment are the first's. Reports of
+// different configurations are [ErrDifferent].
+func Merge(reports []Report) (Report, error) {
+	if len(reports) == 0 {
+		return Report{}, errors.New("ycsb: there is no report to merge")
+	}
+	sum := reports[0]
+	sum.Kinds, sum.Series, sum.Wrong = make(map[string]KindReport), nil, nil
+	for i, r := range reports {
+		if r.identity() != sum.identity() {
+			return Report{}, fmt.Errorf("%w: the first and number %d", ErrDifferent, i+1)
+		}
+		if i > 0 {
+			sum.count(r)
+		}
+		sum.extend(r)
+	}
+	if len(reports) > 1 {
+		sum.Round = 0
+	}
+	sum.summarize()
+	return sum, nil
+}
+
+// count adds the numbers of another report, and takes over its audit if that is wrong and no other was.
+func (r *Report) count(other Report) {
+	r.DurationSeconds = math.Round((r.DurationSeconds+other.DurationSeconds)*1000) / 1000
+	r.Committed += other.Committed
+	r.Failed += other.Failed
+	r.Unknown += other.Unknown
+	r.NotStarted += other.NotStarted
+	r.Retries += other.Retries
+	r.Deadlocks += other.Deadlocks
+	r.LockWaits += other.LockWaits
+	r.LockWaitMS += other.LockWaitMS
+	r.Interrupted = r.Interrupted || other.Interrupted
+	if r.Balanced() && !other.Balanced() {
+		r.SumBefore, r.SumAfter, r.Audit = other.SumBefore, other.SumAfter, other.Audit
+	}
+}
+
+// extend adds the operations, the time series and the wrong conditions of another report.
+func (r *Report) extend(other Report) {
+	for name, kind := range other.Kinds {
+		merged := r.Kinds[name]
+		if merged.Latency == nil {
+			merged.Latency = new(Histogram)
+		}
+		merged.Counts = merged.Counts.plus(kind.Counts)
+		if kind.Latency != nil {
+			merged.Latency.Merge(kind.Latency)
+		}
+		r.Kinds[name] = merged
+	}
+	offset := r.DurationSeconds - other.DurationSeconds // both are in it; of the first report that is 0
+	for _, m := range other.Series {
+		m.At = math.Round((m.At+offset)*1000) / 1000
+		r.Series = append(r.Series, m)
+	}
+	r.Wrong = append(r.Wrong, other.Wrong...)
+}
+
+// summarize computes the rate and the percentiles anew.
+func (r *Report) summarize() {
+	if r.DurationSeconds > 0 {
+		r.CommittedPerS = math.Round(float64(r.Committed)/r.DurationSeconds*10) / 10
+	}
+	if len(r.Kinds) == 0 {
+		return // nothing was measured, or it was not written down
+	}
+	var all Histogram
+	r.LatencyMS = make(map[string]Latency)
+	for name, kind := range r.Kinds {
+		r.LatencyMS[name] = kind.Latency.Latency()
+		all.Merge(kind.Latency)
+	}
+	r.LatencyMS[allKinds] = all.Latency()
+}
+
+// MergeRounds merges the reports of each configuration, in the order in which these come up first.
+func MergeRounds(reports []Report) ([]Report, error) {
+	groups := groupReports(reports)
+	merged := make([]Report, 0, len(groups))
+	for _, g := range groups {
+		m, err := Merge(g)
+		if err != nil {
+			return nil, err
+		}
+		merged = append(merged, m)
+	}
+	return merged, nil
+}
+
+// groupReports puts reports of the same configuration together.
+func groupReports(reports []Report) [][]Report {
+	var groups [][]Report
+	place := make(map[string]int)
+	for _, r := range reports {
+		id := r.identity()
+		at, ok := place[id]
+		if !ok {
+			at = len(groups)
+			place[id], groups = at, append(groups, nil)
+		}
+		groups[at] = append(groups[at], r)
+	}
+	return groups
+}
