@@ -57,7 +57,7 @@ func (c *sweepCommand) Run(p *program) error {
 	swept := 0
 	start := time.Now()
 	seeds.Each(p.ctx, c.Parallel, func(seed uint64) bool {
-		s := sim.Sweep{Seed: seed, Orders: c.Orders, Depth: c.Depth, Progress: bar.step}
+		s := sim.Sweep{Seed: seed, Orders: c.Orders, Depth: c.Depth, MaxPoints: c.Points, Progress: bar.step}
 		n, err := s.Run()
 		mu.Lock()
 		defer mu.Unlock()
@@ -78,8 +78,8 @@ func (c *sweepCommand) Run(p *program) error {
 		return fmt.Errorf("%d of %d seeds show a violation", len(failures), swept)
 	case p.ctx.Err() != nil:
 		return errInterrupted
-	case c.Depth < sim.MaxDepth && counts.Nested == 0:
-		return nil // nothing was to be nested
+	case (c.Points > 0 || c.Depth < sim.MaxDepth) && counts.Crashes > 0:
+		return nil // not everything was to be tried
 	}
 	return counts.Check()
 }

@@ -133,7 +133,7 @@ func (a *Audit) checkOrder(o Order, out string, ok, open bool) {
 	}
 	switch o.Kind {
 	case "tx", "chain", "saga", "sleepy", "half", "doomed", "swallow", "total", "census", "toggle", "sorry", "gates",
-		"tx-boom", "tx-bad", "saga-boom", "touch":
+		"tx-boom", "tx-bad", "saga-boom":
 		a.checkMoves(o, out, ok)
 	case "deposit":
 		a.checkPlain(o, movedLine{o.To, TillLine{o.ID, o.Amount, false}}, ok, open)
@@ -179,7 +179,7 @@ func (a *Audit) checkMoves(o Order, out string, ok bool) {
 	}
 	debit, credit := movedLine{o.From, TillLine{o.ID, -o.Amount, false}}, movedLine{o.To, TillLine{o.ID, o.Amount, false}}
 	switch {
-	case slices.Contains([]string{"total", "census", "toggle", "touch"}, o.Kind):
+	case slices.Contains([]string{"total", "census", "toggle"}, o.Kind):
 		a.expect(o)
 	case ok && o.Kind == "half":
 		a.checkHalf(o, out)
