@@ -182,7 +182,7 @@ func TestSweepsFindPlants(t *testing.T) {
 func TestSweep(t *testing.T) {
 	var c SweepCounts
 	for seed := range uint64(short(20)) / 10 {
-		s := Sweep{Seed: seed + 1, Orders: 8}
+		s := Sweep{Seed: seed + 1, Orders: 12}
 		if raceEnabled {
 			s.MaxPoints = 300
 		}
