@@ -20,6 +20,7 @@ type simCommand struct {
 	StopAtFirst bool   `help:"Stop at the first seed that fails."`
 	NoShrink    bool   `help:"Do not look for a smaller run that fails too."`
 	Verbose     bool   `short:"v" help:"Print one line for each event. For one seed."`
+	ledgerFlag
 }
 
 // batch checks the flags.
@@ -72,6 +73,12 @@ func (c *simCommand) Run(p *program) error {
 	printSim(p, sum, time.Since(start))
 	for i := range sum.Failures {
 		c.printFailure(p, &sum.Failures[i])
+	}
+	if err := c.note("sim", time.Since(start), len(sum.Failures), map[string]int{
+		"seeds": sum.Seeds, "requests": sum.Counts.Requests, "starts": sum.Counts.Starts, "disk_operations": sum.Counts.DiskOps,
+		"deadlocks": sum.Counts.Deadlocks, "simulated_seconds": int(sum.Counts.Passed.Seconds()),
+	}); err != nil {
+		return err
 	}
 	switch {
 	case len(sum.Failures) > 0:

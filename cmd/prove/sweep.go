@@ -17,6 +17,7 @@ type sweepCommand struct {
 	Depth       int    `default:"3" help:"How deep crashes are nested in recoveries, 1 to 3."`
 	Parallel    int    `help:"Seeds to sweep at a time. Default: the number of processors."`
 	StopAtFirst bool   `help:"Stop at the first seed that fails."`
+	ledgerFlag
 }
 
 func (c *sweepCommand) seeds() (sim.Seeds, error) {
@@ -57,7 +58,7 @@ func (c *sweepCommand) Run(p *program) error {
 	swept := 0
 	start := time.Now()
 	seeds.Each(p.ctx, c.Parallel, func(seed uint64) bool {
-		s := sim.Sweep{Seed: seed, Orders: c.Orders, Depth: c.Depth, Progress: bar.step}
+		s := sim.Sweep{Seed: seed, Orders: c.Orders, Depth: c.Depth, MaxPoints: c.Points, Progress: bar.step}
 		n, err := s.Run()
 		mu.Lock()
 		defer mu.Unlock()
@@ -73,13 +74,19 @@ func (c *sweepCommand) Run(p *program) error {
 	for _, f := range failures {
 		fmt.Fprintf(p.stdout, "\nseed %d: %v\nagain: go run ./cmd/prove sweep --seeds %d --orders %d --depth %d\n", f.seed, f.err, f.seed, c.Orders, c.Depth)
 	}
+	if err := c.note("sweep", time.Since(start), len(failures), map[string]int{
+		"seeds": swept, "points": counts.Points, "crashes": counts.Crashes, "nested": counts.Nested, "failed_operations": counts.Failures,
+		"damaged_files": counts.Refused + counts.Served + counts.LostTails,
+	}); err != nil {
+		return err
+	}
 	switch {
 	case len(failures) > 0:
 		return fmt.Errorf("%d of %d seeds show a violation", len(failures), swept)
 	case p.ctx.Err() != nil:
 		return errInterrupted
-	case c.Depth < sim.MaxDepth && counts.Nested == 0:
-		return nil // nothing was to be nested
+	case (c.Points > 0 || c.Depth < sim.MaxDepth) && counts.Crashes > 0:
+		return nil // not everything was to be tried
 	}
 	return counts.Check()
 }

@@ -32,6 +32,9 @@ func (o Order) noteSaga(s *saga.Run) {
 }
 
 func runAuditTx(tx *twopc.Tx, o Order) (int64, error) {
+	if o.Kind == "touch" { // locks two tills, one after the other, and leaves no trace: for storms
+		return 0, errors.Join(tx.Do(TouchTill.On(o.From, 0)), tx.Do(TouchTill.On(o.To, 0)))
+	}
 	o.noteTx(tx)
 	switch o.Kind {
 	case "tx":

@@ -239,9 +239,11 @@ func (d *Driver) Acknowledged() (orders []Order) {
 
 // Bounds on how long an engine may take to come to rest.
 const (
-	maxStepsToRest = 2_000_000
+	maxStepsToRest = 300_000
 	maxWakesToRest = 10_000
 )
+
+var errNoRest = errors.New("the engine does not come to rest")
 
 // Settle runs the engine until nothing is left to do but to wait for people, letting time pass as needed.
 func (d *Driver) Settle() error {
@@ -264,7 +266,7 @@ func (d *Driver) Settle() error {
 func (d *Driver) Rest() error {
 	for n := 0; d.Step(); n++ {
 		if n > maxStepsToRest {
-			return errors.New("the engine does not come to rest")
+			return errNoRest
 		}
 	}
 	return nil
@@ -321,7 +323,10 @@ func (d *Driver) Blocking(f func() error) (err error) {
 			running = false
 		default:
 		}
-		for d.Engine.Step(func(int) int { return 0 }) {
+		for n := 0; d.Engine.Step(func(int) int { return 0 }); n++ {
+			if n > maxStepsToRest {
+				return errNoRest
+			}
 		}
 		runtime.Gosched()
 	}

@@ -42,6 +42,10 @@ func newOracle(p locks.Policy) *oracle { return &oracle{policy: p} }
 
 // look judges one rest.
 func (o *oracle) look(t engine.Tangle) error {
+	victims := map[locks.Owner]bool{}
+	for _, v := range t.Victims {
+		victims[v] = true
+	}
 	g := waitGraph(t, nil)
 	o.counted.Rests++
 	o.counted.Victims += len(t.Victims)
@@ -56,7 +60,7 @@ func (o *oracle) look(t engine.Tangle) error {
 		for _, owner := range component {
 			on[owner] = true
 		}
-		if !slices.ContainsFunc(component, func(m locks.Owner) bool { return slices.Contains(t.Victims, m) }) {
+		if !slices.ContainsFunc(component, func(m locks.Owner) bool { return victims[m] }) {
 			return fmt.Errorf("deadlock: none of the cycle %v is a victim; victims are %v", component, t.Victims)
 		}
 	}
@@ -68,7 +72,7 @@ func (o *oracle) look(t engine.Tangle) error {
 	if len(cyclic) > 0 && o.policy != locks.Detect {
 		return fmt.Errorf("deadlock: under %v there is the cycle %v", o.policy, cyclic[0])
 	}
-	if left := waitGraph(t, t.Victims).cyclic(); len(left) > 0 {
+	if left := waitGraph(t, victims).cyclic(); len(left) > 0 {
 		return fmt.Errorf("deadlock: without the victims %v there still is the cycle %v", t.Victims, left[0])
 	}
 	return o.gone(cyclic)
@@ -99,10 +103,11 @@ type waits struct {
 // rungs come from the modes of the claims, in their order: neighbours that are both shared are on one rung, so that runs are
 // joined when an exclusive claim between them is left out. An upgrade is also a holder: it waits for all others below it, one by
 // one. A single call holds nothing while it waits, so it is no vertex.
-func waitGraph(t engine.Tangle, without []locks.Owner) *waits {
+func waitGraph(t engine.Tangle, without map[locks.Owner]bool) *waits {
 	g := &waits{number: map[locks.Owner]int{}}
 	for _, l := range t.Locks {
-		claims := slices.DeleteFunc(slices.Clone(l.Claims), func(c engine.TangledClaim) bool { return slices.Contains(without, c.Owner) })
+		claims := slices.DeleteFunc(slices.Clone(l.Claims), func(c engine.TangledClaim) bool { return without[c.Owner] })
+		holds := map[locks.Owner]bool{}
 		rung, below := -1, -1
 		for i, c := range claims {
 			if i == 0 || (c.Level > 0 || claims[i-1].Level > 0) && (c.Mode != locks.Shared || claims[i-1].Mode != locks.Shared) {
@@ -112,22 +117,17 @@ func waitGraph(t engine.Tangle, without []locks.Owner) *waits {
 				continue
 			}
 			g.lead(rung, g.vertex(c.Owner))
-			if slices.ContainsFunc(claims[:holders(claims)], func(h engine.TangledClaim) bool { return c.Level > 0 && h.Owner == c.Owner }) {
+			switch {
+			case c.Level == 0:
+				holds[c.Owner] = true
+			case holds[c.Owner]:
 				g.upgrade(c.Owner, claims[:i])
-			} else if c.Level > 0 && below >= 0 {
+			case below >= 0:
 				g.lead(g.vertex(c.Owner), below)
 			}
 		}
 	}
 	return g
-}
-
-// holders is the number of claims that hold; they come first.
-func holders(claims []engine.TangledClaim) int {
-	if n := slices.IndexFunc(claims, func(c engine.TangledClaim) bool { return c.Level > 0 }); n >= 0 {
-		return n
-	}
-	return len(claims)
 }
 
 // upgrade adds the edges of one who holds and wants more.

@@ -38,7 +38,7 @@ func (o Order) isTx() bool { return slices.Contains(txKinds, o.Kind) }
 
 var (
 	sagaKinds = []string{"saga", "sleepy", "sorry", "gates", "saga-boom"}
-	txKinds   = []string{"tx", "chain", "half", "doomed", "swallow", "total", "census", "toggle", "tx-boom", "tx-bad"}
+	txKinds   = []string{"tx", "chain", "half", "doomed", "swallow", "total", "census", "toggle", "tx-boom", "tx-bad", "touch"}
 	panicking = []string{"boom", "saga-boom", "tx-boom", "tx-bad"}
 )
 
