@@ -61,7 +61,7 @@ const (
 type Op struct {
 	Kind  OpKind
 	Path  string
-	Bytes int // of a write
+	Bytes int // of a write; 0 of one to a log, which stands for all up to the next sync
 }
 
 // File is the kind of file that the operation is on: log, table, manifest, options, marker, lock, dir or other.
@@ -89,7 +89,7 @@ func fileKind(name string, dir bool) string {
 }
 
 func (o Op) String() string {
-	if o.Kind == OpWrite {
+	if o.Kind == OpWrite && o.Bytes > 0 {
 		return fmt.Sprintf("write %d to %s", o.Bytes, o.Path)
 	}
 	return fmt.Sprintf("%s %s", o.Kind, o.Path)

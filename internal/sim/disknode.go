@@ -246,13 +246,37 @@ func (f *file) WriteAt(p []byte, at int64) (int, error) {
 	if f.readOnly || f.node.isDir {
 		return 0, errors.New("sim: write to a file that is open for reading")
 	}
-	if err := f.disk.before(Op{Kind: OpWrite, Path: f.path, Bytes: len(p)}); err != nil {
-		return 0, err
+	if !f.goesOn() {
+		if err := f.disk.before(Op{Kind: OpWrite, Path: f.path, Bytes: f.bytes(p)}); err != nil {
+			return 0, err
+		}
 	}
 	f.disk.mu.Lock()
 	defer f.disk.mu.Unlock()
 	f.node.write(int(at), p)
 	return len(p), nil
+}
+
+// isLog reports whether the file is a log. A goroutine of Pebble's own writes it, a record in one piece or two as it happens, so
+// all writes to it up to a sync are one operation, of no particular size.
+func (f *file) isLog() bool { return fileKind(f.path, false) == "log" }
+
+// goesOn reports whether a write belongs to the operation that an earlier one began.
+func (f *file) goesOn() bool {
+	if !f.isLog() {
+		return false
+	}
+	f.disk.mu.Lock()
+	defer f.disk.mu.Unlock()
+	return f.node.dirtyFrom != f.node.dirtyTo
+}
+
+// bytes is the size of a write as it is told.
+func (f *file) bytes(p []byte) int {
+	if f.isLog() {
+		return 0
+	}
+	return len(p)
 }
 
 func (f *file) Preallocate(_, _ int64) error { return nil }
