@@ -48,7 +48,7 @@ func TestPlants(t *testing.T) {
 
 // mustFail runs the check on a build with the plant.
 func (c check) mustFail(t *testing.T) {
-	args := []string{"test", "-tags", tagOf(c.plant), "-count=1", "-timeout=2m", "-run", "^" + c.test + "$", "./" + c.pkg}
+	args := []string{"test", "-tags", tagOf(c.plant), "-count=1", "-timeout=5m", "-run", "^" + c.test + "$", "./" + c.pkg}
 	args = append(args, strings.Fields(c.args)...)
 	cmd := exec.CommandContext(t.Context(), "go", args...)
 	cmd.Dir = root
