@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"runtime"
+	"slices"
 	"strconv"
 	"sync/atomic"
 	"testing"
@@ -121,6 +122,24 @@ func BenchmarkMillionInstances(b *testing.B) {
 	b.ReportMetric(opening.Seconds(), "s-to-open")
 	b.ReportMetric(float64(reading.Microseconds()), "µs-first-read")
 	b.ReportMetric(float64(m.HeapAlloc)/(1<<20), "MiB-heap")
+}
+
+// BenchmarkWalk reads 100 neighbours among 100,000 instances, which are spread over all shards.
+func BenchmarkWalk(b *testing.B) {
+	const instances, length = 100_000, 100
+	e := open(b, engine.Options{Dir: b.TempDir()})
+	names := openAccounts(b, e, instances)
+	slices.Sort(names)
+	rng := rand.New(rand.NewPCG(1, 1))
+	for b.Loop() {
+		n := 0
+		for _, err := range engine.Walk(e, bank.Accounts, names[rng.IntN(instances-length)]) {
+			must(b, err)
+			if n++; n == length {
+				break
+			}
+		}
+	}
 }
 
 // BenchmarkSyncedWrite is one synced Pebble write: what a lone client's latency is measured by.

@@ -43,6 +43,7 @@ type Engine struct {
 	toRelease chan *sealing  // sealed; few
 	running   sync.WaitGroup // the engine's goroutines
 	watch     watchdog
+	walks     walks
 
 	// The conductor's. While it runs no worker does.
 	epoch     uint64 // the running epoch
@@ -83,6 +84,7 @@ func Open(o Options, parts ...functions.Part) (*Engine, error) {
 		toSeal:    make(chan *sealing, 1),
 		toRelease: make(chan *sealing, 4),
 	}
+	e.walks.moved.L = &e.walks.mu
 	o = e.options
 	e.store, err = store.Open(store.Options{
 		Dir: o.Dir, FS: o.Seams.FS, Logger: o.Logger, Fatal: e.fatal,
@@ -195,6 +197,7 @@ func (e *Engine) Close() error {
 	for _, w := range e.workers {
 		w.closeRoutines()
 	}
+	e.walks.end()
 	return errors.Join(err, e.store.Flush(), e.store.Close())
 }
 
@@ -216,7 +219,18 @@ func (e *Engine) die() {
 		for _, dead := range e.dead {
 			close(dead)
 		}
+		e.walks.wake()
 	})
+}
+
+// isDead reports whether no outcome will come any more.
+func (e *Engine) isDead() bool {
+	select {
+	case <-e.dead[0]:
+		return true
+	default:
+		return false
+	}
 }
 
 // deadChannels is how many channels say that an engine is dead: all who wait for an outcome watch one, and one for all would be

@@ -243,7 +243,7 @@ func (w *worker) freshPortion() *portion {
 		for _, q := range p.outcomes {
 			if w.requests[q.env.RequestID] == q {
 				delete(w.requests, q.env.RequestID)
-				w.seen.Add(requestHash(q.env.RequestID))
+				w.seen.Add(store.RequestHash(q.env.RequestID))
 			}
 		}
 		p.reset()

@@ -21,6 +21,8 @@ var (
 	ErrReusedID = errors.New("engine: request id was used for a different request")
 	// ErrNoSaga: there is no such saga, or it is not in a state that the request is for.
 	ErrNoSaga = errors.New("engine: no such saga")
+	// ErrUnknownType: the engine was not opened with this function type.
+	ErrUnknownType = errors.New("engine: unknown function type")
 	// ErrFormat: the directory was written by another version of the format, or with another number of shards.
 	ErrFormat = errors.New("engine: directory does not fit")
 	// ErrDamaged: a stored row does not decode.

@@ -24,3 +24,6 @@ func JSONLinesOn(path string, wrap func(LinesFile) LinesFile) Egress {
 		return wrap(file), err
 	}}
 }
+
+// WalksWaiting is how many walks wait for what they saw to be sealed.
+func WalksWaiting(e *Engine) int { return int(e.walks.waiting.Load()) }

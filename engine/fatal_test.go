@@ -202,16 +202,8 @@ func TestFailedSealUnderLoad(t *testing.T) {
 		s := newSim(uint64(k))
 		s.options.Seams = engine.Seams{FS: fs}
 		s.options.Fatal = func(error) { runtime.Goexit() }
-		var n atomic.Int64
-		s.options.Seams.Seal = func(_ uint64, batch store.Batch, write func() error) error {
-			if n.Add(1) == int64(k+len(s.world.setUp())) {
-				for range 2000 {
-					runtime.Gosched() // the next epoch goes on meanwhile, and must not let anything out
-				}
-				return errors.Join(batch.Close(), errors.New("the log is broken"))
-			}
-			return write()
-		}
+		load := &sealLoad{t: t, sim: s, failAt: int64(k)}
+		s.options.Seams.Seal = load.seal
 		must(t, s.open())
 		ctx, cancel := context.WithCancel(context.Background()) // who can not be cancelled waits until the process ends
 		defer cancel()
@@ -219,38 +211,82 @@ func TestFailedSealUnderLoad(t *testing.T) {
 			must(t, s.engine.Do(ctx, o.request(new(int64))))
 			s.orders, s.outcomes[o.ID] = append(s.orders, o), "ok 0"
 		}
-		unknown := atomic.Int64{}
+		load.began.Store(true)
 		var group sync.WaitGroup
-		for c := range 16 {
-			group.Go(func() {
-				rng := rand.New(rand.NewPCG(uint64(c), uint64(k)))
-				for i := 0; ; i++ {
-					o := s.world.next(rng, 1000*c+i)
-					s.mu.Lock()
-					s.orders = append(s.orders, o)
-					s.mu.Unlock()
-					var value int64
-					err := s.engine.Do(ctx, o.request(&value))
-					if errors.Is(err, engine.ErrClosed) {
-						return
-					}
-					if errors.Is(err, engine.ErrUnknown) {
-						unknown.Add(1)
-					}
-					s.mu.Lock()
-					s.learn(o.ID, outcomeText(value, err))
-					s.mu.Unlock()
-				}
-			})
+		for c := range loadClients {
+			group.Go(func() { load.client(ctx, c, rand.New(rand.NewPCG(uint64(c), uint64(k)))) })
 		}
 		group.Wait()
-		if unknown.Load() == 0 {
-			t.Errorf("seal %d: nobody was told that the outcome is unknown", k)
-		}
+		load.last(ctx, true)
 		rng := rand.New(rand.NewPCG(uint64(k), 1))
 		shot := s.snapshot(fs, rng, "")
 		shot.fs, shot.now = crashClone(fs, 0, rng), time.Now()
 		(&recovery{t: t, rng: rng, count: new(crashCount), path: fmt.Sprintf("after seal %d failed", k)}).run(shot, maxNested)
+	}
+}
+
+// loadClients is how many clients ask at once in TestFailedSealUnderLoad.
+const loadClients = 16
+
+// sealLoad is many clients, and a seal that fails at its failAt-th time once they have begun.
+type sealLoad struct {
+	t       *testing.T
+	sim     *sim
+	failAt  int64
+	began   atomic.Bool
+	seals   atomic.Int64
+	failing atomic.Bool
+	last    func(ctx context.Context, doomed bool) // waits for what the failing seal asked for
+}
+
+// seal fails after it has asked for something itself, which can only be answered with a later seal. While the clients go on with
+// the next epoch, it must not let anything out.
+func (l *sealLoad) seal(_ uint64, batch store.Batch, write func() error) error {
+	if !l.began.Load() || l.seals.Add(1) != l.failAt {
+		return write()
+	}
+	l.failing.Store(true)
+	l.last = l.ask(order{Kind: "deposit", ID: "w:last", Asked: true, To: l.sim.world.till(4), Amount: 1})
+	for range 2000 {
+		runtime.Gosched()
+	}
+	return errors.Join(batch.Close(), errors.New("the log is broken"))
+}
+
+// client asks one thing after the other until the engine is closed.
+func (l *sealLoad) client(ctx context.Context, number int, rng *rand.Rand) {
+	for i := 0; ; i++ {
+		doomed := l.failing.Load()
+		asked := l.ask(l.sim.world.next(rng, 1000*number+i))
+		if asked == nil {
+			return
+		}
+		asked(ctx, doomed)
+	}
+}
+
+// ask submits an order. The function that it returns waits for the answer, which must not be one if the order is doomed: asked for
+// under an id when the seal was failing already. It returns nil if the engine is closed.
+func (l *sealLoad) ask(o order) (wait func(ctx context.Context, doomed bool)) {
+	s := l.sim
+	s.mu.Lock()
+	s.orders = append(s.orders, o)
+	s.mu.Unlock()
+	value := new(int64)
+	pending, err := s.engine.Submit(o.request(value))
+	if errors.Is(err, engine.ErrClosed) {
+		return nil
+	}
+	return func(ctx context.Context, doomed bool) {
+		if err == nil {
+			err = pending.Wait(ctx)
+		}
+		if doomed && o.Asked && !errors.Is(err, engine.ErrUnknown) {
+			l.t.Errorf("seal %d: %s was answered with %v, and not told that the outcome is unknown", l.failAt, o.ID, err)
+		}
+		s.mu.Lock()
+		s.learn(o.ID, outcomeText(*value, err))
+		s.mu.Unlock()
 	}
 }
 

@@ -86,7 +86,6 @@ type Options struct {
 }
 
 const (
-	defaultShards = 64
 	maxWorkers    = 64
 	maxDrainSteps = 1_000_000
 )

@@ -50,7 +50,7 @@ func (e *Engine) makeFormat(key []byte) error {
 	if err != nil {
 		return err
 	}
-	setDefault(&e.options.Shards, defaultShards)
+	setDefault(&e.options.Shards, store.DefaultShards)
 	value, err := functions.Encode(storedFormat{Version: formatVersion, Shards: e.options.Shards})
 	if err != nil {
 		return err

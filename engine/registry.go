@@ -4,10 +4,9 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/cespare/xxhash/v2"
-
 	"github.com/concordat-dev/concordat/coordinator"
 	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/store"
 )
 
 // registry knows the parts that an engine was opened with. It does not change after that.
@@ -56,7 +55,7 @@ func (r *registry) add(d functions.Definition) error {
 		if r.typesByName[d.Name] != nil {
 			return fmt.Errorf("engine: two function types are named %q", d.Name)
 		}
-		entry := &typeEntry{info: d, index: len(r.types), hash: xxhash.Sum64String(d.Name), ops: map[string]*functions.Operation{}}
+		entry := &typeEntry{info: d, index: len(r.types), hash: store.TypeHash(d.Name), ops: map[string]*functions.Operation{}}
 		r.types[d], r.typesByName[d.Name] = entry, d
 		for _, op := range d.Operations() {
 			entry.ops[op.Name], r.operations[op] = op, entry
@@ -127,23 +126,13 @@ func (r *registry) checkEffects(e *functions.Effects, maxBytes int) error {
 
 // shardOf is the shard of an instance: it depends on nothing but type name, id and the number of shards.
 func (r *registry) shardOf(t *typeEntry, id string) uint16 {
-	return uint16(mix(t.hash^xxhash.Sum64String(id)) % r.shards)
+	return store.InstanceShard(t.hash, id, r.shards)
 }
 
 // requestShard is the shard that keeps the outcome of a request.
 func (r *registry) requestShard(id string) uint16 {
-	return uint16(requestHash(id) % r.shards)
+	return store.RequestShard(store.RequestHash(id), r.shards)
 }
-
-// requestHash is what a request id is known by in the filter of those that were seen.
-func requestHash(id string) uint64 { return mix(xxhash.Sum64String(id)) }
 
 // numberShard is the shard of a coordinator function that no request id belongs to.
-func (r *registry) numberShard(number uint64) uint16 { return uint16(mix(number) % r.shards) }
-
-// mix spreads the bits of x over all of it (the finalizer of splitmix64).
-func mix(x uint64) uint64 {
-	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
-	x = (x ^ x>>27) * 0x94d049bb133111eb
-	return x ^ x>>31
-}
+func (r *registry) numberShard(number uint64) uint16 { return uint16(store.Mix(number) % r.shards) }

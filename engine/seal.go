@@ -53,6 +53,7 @@ func (e *Engine) seal(s *sealing) {
 	}
 	e.trace("sealed epoch %d", s.epoch)
 	e.sealed.Store(s.epoch)
+	e.walks.wake()
 	e.sealing.Store(false)
 	e.closeGate()
 	e.gate.nudge()

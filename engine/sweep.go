@@ -97,7 +97,7 @@ func (s *sweeper) look(batch store.Batch, key, value []byte, now time.Time) {
 	}
 	s.oldest = min(s.oldest, settled)
 	id := key[len(store.Prefix(nil, s.shard, store.KindOutcome)):]
-	e.workerOf(s.shard).seen.Keep(requestHash(string(id)))
+	e.workerOf(s.shard).seen.Keep(store.RequestHash(string(id)))
 }
 
 func (s *sweeper) nextShard() {

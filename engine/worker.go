@@ -344,7 +344,7 @@ func (w *worker) isRepeat(q *request) bool {
 		w.join(q, first)
 		return true
 	}
-	if w.seen.May(requestHash(q.env.RequestID)) {
+	if w.seen.May(store.RequestHash(q.env.RequestID)) {
 		w.key = store.OutcomeKey(w.scratch(), q.shard, q.env.RequestID)
 		if value, found := w.load(w.key); found && w.answerFrom(q, value) {
 			return true

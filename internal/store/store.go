@@ -155,17 +155,7 @@ func (s *Store) Close() error {
 }
 
 // Get reads a row. The value is the caller's.
-func (s *Store) Get(key []byte) (value []byte, found bool, err error) {
-	data, closer, err := s.db.Get(key)
-	if errors.Is(err, pebble.ErrNotFound) {
-		return nil, false, nil
-	}
-	if err != nil {
-		return nil, false, fmt.Errorf("store: read %q: %w", key, err)
-	}
-	value = append(make([]byte, 0, len(data)), data...)
-	return value, true, closer.Close()
-}
+func (s *Store) Get(key []byte) (value []byte, found bool, err error) { return get(s.db, key) }
 
 // Scan calls visit with each row from lower (included) to upper (excluded) in order, until it returns an error. Key and value
 // are valid during the call only.

@@ -24,7 +24,7 @@ type account struct {
 
 func (a *account) init(key int, id string) {
 	a.number = int32(key)
-	a.key = store.InstanceKey(nil, shard, typeName, id)
+	a.key = store.InstanceKey(nil, rowShard(id), typeName, id)
 }
 
 // accounts are all accounts: those of the keys that were announced in one piece, and room for more, made a chunk at a time.

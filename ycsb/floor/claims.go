@@ -3,7 +3,6 @@ package floor
 import (
 	"encoding/binary"
 	"fmt"
-	"hash/maphash"
 	"runtime"
 	"sync"
 
@@ -16,30 +15,24 @@ import (
 // claims are the ids of requests that have not been sealed yet. A request claims its id before it looks for an older outcome
 // in the store, and the claim stands until the outcome's row can be read there; so of two requests with one id the second
 // finds the first in one of the two places. A filter of all ids ever seen spares most looks into the store.
-type claims struct {
-	seed   maphash.Seed
-	shards [64]claimShard
-}
+type claims struct{ parts [64]claimPart }
 
-type claimShard struct {
+type claimPart struct {
 	mu sync.Mutex
 	of map[string]struct{}
 
 	seen filter   // every id that was claimed or has a row
-	_    [80]byte // whole cache lines for each shard
+	_    [80]byte // whole cache lines for each part
 }
 
 func (c *claims) init() {
-	c.seed = maphash.MakeSeed()
-	for i := range c.shards {
-		c.shards[i].of = make(map[string]struct{})
+	for i := range c.parts {
+		c.parts[i].of = make(map[string]struct{})
 	}
 }
 
-func (c *claims) hash(id string) uint64 { return maphash.String(c.seed, id) }
-
-// shard picks a shard by the high bits, which the filter's blocks are not picked by.
-func (c *claims) shard(hash uint64) *claimShard { return &c.shards[hash>>58] }
+// part picks a part by the high bits, which the filter's blocks are not picked by.
+func (c *claims) part(hash uint64) *claimPart { return &c.parts[hash>>58] }
 
 // claim makes sure that this is the first request with its id, or returns done and the outcome of the first one. A request
 // without an id is always the first.
@@ -47,8 +40,8 @@ func (f *Floor) claim(id string, print uint64) (done bool, err error) {
 	if id == "" {
 		return false, nil
 	}
-	hash := f.claims.hash(id)
-	s := f.claims.shard(hash)
+	hash := store.RequestHash(id)
+	s := f.claims.part(hash)
 	claimed, fresh := s.claim(id, hash)
 	for ; !claimed; claimed, fresh = s.claim(id, hash) {
 		runtime.Gosched() // a repeat while the first is under way: it ends within a sync
@@ -56,7 +49,7 @@ func (f *Floor) claim(id string, print uint64) (done bool, err error) {
 	if fresh {
 		return false, nil
 	}
-	key := store.OutcomeKey(make([]byte, 0, 64), shard, id)
+	key := store.OutcomeKey(make([]byte, 0, 64), store.RequestShard(hash, store.DefaultShards), id)
 	value, found, err := f.store.Get(key)
 	if !found && err == nil {
 		return false, nil
@@ -75,7 +68,7 @@ func (f *Floor) claim(id string, print uint64) (done bool, err error) {
 }
 
 // claim claims the id unless another request has it, and reports whether it is certain that no earlier one had it.
-func (s *claimShard) claim(id string, hash uint64) (claimed, fresh bool) {
+func (s *claimPart) claim(id string, hash uint64) (claimed, fresh bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if _, ok := s.of[id]; ok {
@@ -85,7 +78,7 @@ func (s *claimShard) claim(id string, hash uint64) (claimed, fresh bool) {
 	return true, !s.seen.add(hash)
 }
 
-func (s *claimShard) release(id string) {
+func (s *claimPart) release(id string) {
 	s.mu.Lock()
 	delete(s.of, id)
 	s.mu.Unlock()
@@ -95,7 +88,7 @@ func (s *claimShard) release(id string) {
 func (f *Floor) release(outcomes []outcome) {
 	for i := range outcomes {
 		id := outcomes[i].id
-		f.claims.shard(f.claims.hash(id)).release(id)
+		f.claims.part(store.RequestHash(id)).release(id)
 	}
 }
 

@@ -39,8 +39,15 @@ var ErrReused = errors.New("floor: the request id was used for a different reque
 // typeName is the type under which the rows are; the engine's accounts have another.
 const typeName = "ycsb/floor"
 
-// shard is where all rows are: one map needs no shards.
-const shard = 0
+// rowShard and outcomeShard are where the engine would put a row or an outcome: the floor writes the same rows, so its keys are
+// spread in the same way.
+func rowShard(id string) uint16 { return store.InstanceShard(typeHash, id, store.DefaultShards) }
+
+func outcomeShard(requestID string) uint16 {
+	return store.RequestShard(store.RequestHash(requestID), store.DefaultShards)
+}
+
+var typeHash = store.TypeHash(typeName)
 
 // Options say how a floor is opened.
 type Options struct {
@@ -111,18 +118,24 @@ func (f *Floor) recover() error {
 	if _, found, err := f.store.Get(store.Prefix(nil, store.NodeShard, store.KindFormat)); err != nil || found {
 		return errors.Join(err, fmt.Errorf("floor: the directory is an engine's"))
 	}
-	if err := f.recoverRows(); err != nil {
-		return err
+	for shard := range uint16(store.DefaultShards) {
+		if err := errors.Join(f.recoverRows(shard), f.recoverOutcomes(shard)); err != nil {
+			return err
+		}
 	}
+	return nil
+}
+
+func (f *Floor) recoverOutcomes(shard uint16) error {
 	prefix := store.OutcomeKey(nil, shard, "")
 	return f.store.Scan(prefix, store.Upper(prefix), func(key, _ []byte) error {
-		hash := f.claims.hash(string(key[len(prefix):]))
-		f.claims.shard(hash).seen.add(hash)
+		hash := store.RequestHash(string(key[len(prefix):]))
+		f.claims.part(hash).seen.add(hash)
 		return nil
 	})
 }
 
-func (f *Floor) recoverRows() error {
+func (f *Floor) recoverRows(shard uint16) error {
 	prefix := store.InstanceKey(nil, shard, typeName, "")
 	return f.store.Scan(prefix, store.Upper(prefix), func(key, value []byte) error {
 		n, err := ycsb.ParseRowID(string(key[len(prefix):]))

@@ -2,6 +2,7 @@ package floor
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"fmt"
 	"slices"
@@ -27,6 +28,7 @@ type group struct {
 // outcome is what is kept of a request with an id.
 type outcome struct {
 	id     string
+	shard  uint16
 	print  uint64
 	status status
 }
@@ -54,7 +56,7 @@ func (f *Floor) join(requestID string, print uint64, s status, change func(*grou
 	g := f.open
 	change(g)
 	if requestID != "" {
-		g.outcomes = append(g.outcomes, outcome{requestID, print, s})
+		g.outcomes = append(g.outcomes, outcome{requestID, outcomeShard(requestID), print, s})
 	}
 	g.joined++
 	first := g.joined == 1
@@ -142,7 +144,7 @@ var encodeMode = func() cbor.UserBufferEncMode {
 // writeRows adds the rows in the order of their keys: Pebble's memtable finds the place of a key that follows the one before
 // it without a search from the top.
 func (w *writer) writeRows(batch store.Batch, accounts *accounts, dirty []int32) {
-	slices.Sort(dirty) // ids of rows sort like their numbers
+	slices.SortFunc(dirty, func(a, b int32) int { return bytes.Compare(accounts.of(int(a)).key, accounts.of(int(b)).key) })
 	for _, n := range dirty {
 		a := accounts.of(int(n))
 		w.buffer.Reset()
@@ -164,9 +166,11 @@ const outcomeBytes = 8 + 8 + 1
 
 func (w *writer) writeOutcomes(batch store.Batch, outcomes []outcome) {
 	now := uint64(time.Now().UnixNano())
-	slices.SortFunc(outcomes, func(a, b outcome) int { return strings.Compare(a.id, b.id) })
+	slices.SortFunc(outcomes, func(a, b outcome) int {
+		return cmp.Or(cmp.Compare(a.shard, b.shard), strings.Compare(a.id, b.id))
+	})
 	for _, o := range outcomes {
-		w.key = store.OutcomeKey(w.key[:0], shard, o.id)
+		w.key = store.OutcomeKey(w.key[:0], o.shard, o.id)
 		batch.SetDeferred(len(w.key), outcomeBytes, func(key, value []byte) {
 			copy(key, w.key)
 			binary.BigEndian.PutUint64(value, o.print)
