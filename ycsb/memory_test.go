@@ -68,7 +68,9 @@ func nothing() error { return nil }
 func (m *memory) Load(_ context.Context, key int, row Row) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.balances[key] = row.Balance
+	if _, ok := m.balances[key]; !ok {
+		m.balances[key] = row.Balance
+	}
 	return nil
 }
 
@@ -167,6 +169,21 @@ func (t modest) Transfer(ctx context.Context, id string, x Transfer) error {
 	return t.m.Transfer(ctx, id, x)
 }
 func (t modest) Balance(ctx context.Context, key int) (int64, error) { return t.m.Balance(ctx, key) }
+
+// broken is a target whose balances can not be read.
+type broken struct{ *memory }
+
+var errBroken = errors.New("broken")
+
+func (broken) Balance(context.Context, int) (int64, error) { return 0, errBroken }
+
+// unreadable is a target whose rows can not be read.
+type unreadable struct{ *memory }
+
+func (u unreadable) Read(context.Context, int) error {
+	time.Sleep(u.takes)
+	return fmt.Errorf("%w: no answer", ErrUnknown)
+}
 
 // runBubble runs in a synctest bubble, where sleeping takes no time.
 func runBubble(ctx context.Context, c Config, t Target) (Result, error) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"slices"
 )
 
 // Schema is the version of the form of a [Report].
@@ -146,7 +147,7 @@ func (r *Report) audited(result Result) {
 	if len(r.Audit) > 0 {
 		r.SumBefore, r.SumAfter = r.Audit[0].Before, r.Audit[0].After
 	}
-	for _, wrong := range result.After.Wrong {
+	for _, wrong := range append(slices.Clip(result.After.Wrong), unlike(result.Before, result.After)...) {
 		r.Wrong = append(r.Wrong, wrong.Error())
 	}
 }

@@ -149,16 +149,23 @@ func (m *Moment) count(c Counters) {
 	m.LockWaitMS = float64(c.LockWaitTime.Microseconds()) / 1000
 }
 
-// recentP99 is the p99 of the entry of the time series before the one that is running, or of that if it is the first; 0 if
-// it is not known. Entries are handed in when they end, so the running one is incomplete.
+// recentP99 is the p99 of the last entry of the time series that is complete and has been handed in, or else of what there is of
+// the first; 0 if it is not known.
 func (m *measurements) recentP99(spent time.Duration) time.Duration {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	now := min(int(max(spent, 0)/m.interval), m.last)
-	for _, n := range []int{now - 1, now} {
-		if n >= 0 && m.moments[n] != nil {
-			return time.Duration(m.moments[n].latency.ValueAtQuantile(99)) * time.Microsecond
+	for n := now - 1; n >= 0; n-- {
+		if m.moments[n] != nil {
+			return m.moments[n].p99()
 		}
 	}
-	return 0
+	return m.moments[now].p99()
+}
+
+func (m *moment) p99() time.Duration {
+	if m == nil {
+		return 0
+	}
+	return time.Duration(m.latency.ValueAtQuantile(99)) * time.Microsecond
 }

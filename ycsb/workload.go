@@ -61,20 +61,26 @@ type Figure struct {
 
 // compareAudits returns an [ErrAudit] that tells all that is wrong after the mix, or nil.
 func compareAudits(before, after Audit) error {
-	wrong := slices.Clip(after.Wrong)
-	if len(before.Constant) != len(after.Constant) {
-		wrong = append(wrong, fmt.Errorf("the audit saw %d figures before and %d after", len(before.Constant), len(after.Constant)))
-	}
+	wrong := append(slices.Clip(after.Wrong), unlike(before, after)...)
 	for i := range min(len(before.Constant), len(after.Constant)) {
-		b, a := before.Constant[i], after.Constant[i]
-		switch {
-		case a.Name != b.Name:
-			wrong = append(wrong, fmt.Errorf("figure %d was the %s before and is the %s after", i, b.Name, a.Name))
-		case a.Value != b.Value:
+		if b, a := before.Constant[i], after.Constant[i]; a.Name == b.Name && a.Value != b.Value {
 			wrong = append(wrong, fmt.Errorf("the %s changed: %d before, %d after, a difference of %+d", a.Name, b.Value, a.Value, a.Value-b.Value))
 		}
 	}
 	return auditError(wrong)
+}
+
+// unlike says where two audits do not see the same figures.
+func unlike(before, after Audit) (wrong []error) {
+	if len(before.Constant) != len(after.Constant) {
+		wrong = append(wrong, fmt.Errorf("the audit saw %d figures before and %d after", len(before.Constant), len(after.Constant)))
+	}
+	for i := range min(len(before.Constant), len(after.Constant)) {
+		if b, a := before.Constant[i].Name, after.Constant[i].Name; a != b {
+			wrong = append(wrong, fmt.Errorf("figure %d was the %s before and is the %s after", i, b, a))
+		}
+	}
+	return wrong
 }
 
 // auditError is an [ErrAudit] of these, or nil if there are none.

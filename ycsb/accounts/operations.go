@@ -18,6 +18,7 @@ var _ interface {
 	ycsb.Overwriter
 	ycsb.FieldReader
 	ycsb.Inserter
+	ycsb.Scanner
 	ycsb.Modifier
 	ycsb.Payer
 	ycsb.Snapshotter
@@ -48,6 +49,16 @@ func (t *Target) Balance(ctx context.Context, key int) (int64, error) {
 func (t *Target) ReadField(ctx context.Context, key, field int) error {
 	_, err := engine.Ask(ctx, t.engine, ReadField.On(t.id(key), field))
 	return classify(err)
+}
+
+// Scan implements [ycsb.Scanner]: the rows as they were at one moment, whatever the protocol.
+func (t *Target) Scan(_ context.Context, from, n int) error {
+	for _, err := range engine.Walk(t.engine, Rows, t.id(from)) {
+		if n--; err != nil || n == 0 {
+			return certain(err)
+		}
+	}
+	return nil
 }
 
 // Insert implements [ycsb.Inserter].
@@ -172,4 +183,9 @@ func classify(err error) error {
 }
 
 // certain is the error of an operation that has not written anything yet: it had no effect, whatever became of its reads.
-func certain(err error) error { return fmt.Errorf("nothing was written: %v", err) }
+func certain(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("nothing was written: %v", err)
+}
