@@ -4,13 +4,15 @@
 //	concordat ycsb floor    the same transfers in hand-written Go
 //	concordat ycsb compare  all four in one go, as a table and as an HTML page
 //	concordat ycsb search   the highest rate that a protocol keeps up with
+//	concordat ycsb tpcc     new-order and payment of TPC-C, as sagas or serializable
+//	concordat ycsb hotel    reservations of a room and a seat, as sagas or serializable
 //	concordat ycsb diff     whether results are slower than others, for CI
 //
 // The exit status is 0 if all went well, 1 if an audit was wrong, a run failed or a diff found something slower, 2 if the
 // command line or an input was wrong, and 130 after an interrupt, which ends a run early: what was measured until then is audited and written. A second interrupt ends
 // the program at once.
 //
-// This package binds flags to the libraries: ycsb, ycsb/accounts, ycsb/floor, ycsb/page.
+// This package binds flags to the libraries: ycsb, ycsb/accounts, ycsb/floor, ycsb/tpcc, ycsb/hotel, ycsb/page.
 package main
 
 import (
@@ -76,6 +78,8 @@ type commands struct {
 		Floor   floorCommand   `cmd:"" help:"Run the same transfers in careful hand-written Go: the yardstick."`
 		Compare compareCommand `cmd:"" help:"Run plain, saga, serializable and floor, and compare them."`
 		Search  searchCommand  `cmd:"" help:"Search the highest rate that a protocol keeps up with."`
+		TPCC    tpccCommand    `cmd:"" name:"tpcc" help:"Run new-order and payment of TPC-C."`
+		Hotel   hotelCommand   `cmd:"" help:"Run reservations of a hotel room and a flight seat, among searches."`
 		Diff    diffCommand    `cmd:"" help:"Compare repeated runs: is B slower than A?"`
 	} `cmd:"" name:"ycsb" help:"The extended YCSB: reads, updates, scans, transfers."`
 }

@@ -1,0 +1,179 @@
+// Package bulk makes and reads many instances of an engine at a time, for workloads that load and audit whole tables: a
+// [Writer] makes them, [Each] reads them, both with many requests under way so that an epoch's sync is shared by thousands.
+// [Run] spreads the units of a load over goroutines. [Do] makes one request the way that a workload's client has to.
+package bulk
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"sync"
+
+	"github.com/concordat-dev/concordat/engine"
+	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/ycsb"
+)
+
+// window is how many requests of one Writer or Each are under way at once.
+const window = 2048
+
+// Writer makes instances. It is for one goroutine.
+type Writer struct {
+	ctx    context.Context
+	engine *engine.Engine
+	wrote  func()
+	under  []engine.Pending // under way, the oldest first
+}
+
+// NewWriter makes a writer. wrote, if not nil, is called for each instance that has become durable, or was there already.
+func NewWriter(ctx context.Context, e *engine.Engine, wrote func()) *Writer {
+	if wrote == nil {
+		wrote = func() {}
+	}
+	return &Writer{ctx: ctx, engine: e, wrote: wrote}
+}
+
+// Put begins the making of an instance; an instance that exists already is left alone. It blocks while too many are under way.
+// Its error may be that of an earlier Put.
+func (w *Writer) Put(create functions.Call) error {
+	if len(w.under) == window {
+		if err := w.await(window / 2); err != nil {
+			return err
+		}
+	}
+	for {
+		pending, err := w.engine.Submit(create)
+		if err == nil {
+			w.under = append(w.under, pending)
+			return nil
+		}
+		if !errors.Is(err, engine.ErrOverloaded) || len(w.under) == 0 {
+			return fmt.Errorf("make %s: %w", create.Envelope().Target(), err)
+		}
+		if err := w.await(1); err != nil {
+			return err
+		}
+	}
+}
+
+// Flush waits until all is durable.
+func (w *Writer) Flush() error { return w.await(len(w.under)) }
+
+// await waits for the n oldest.
+func (w *Writer) await(n int) error {
+	for _, pending := range w.under[:n] {
+		if err := pending.Wait(w.ctx); err != nil && !errors.Is(err, functions.ErrExists) {
+			return fmt.Errorf("make an instance: %w", err)
+		}
+		w.wrote()
+	}
+	w.under = append(w.under[:0], w.under[n:]...)
+	return nil
+}
+
+// Instance is an instance with its state.
+type Instance[S any] struct {
+	ID    string
+	State S
+}
+
+// Each reads the instances with these ids, in their order; those that do not exist are left out. After an error it ends. It is
+// one goroutine's, and each read is of its own moment: nothing may change the instances meanwhile.
+func Each[S any](ctx context.Context, e *engine.Engine, ids iter.Seq[string], read functions.Reader0[S]) iter.Seq2[Instance[S], error] {
+	return func(yield func(Instance[S], error) bool) {
+		next, stop := iter.Pull(ids)
+		defer stop()
+		for more := true; more; {
+			var under []*reading[S]
+			for range window {
+				id, ok := next()
+				if more = ok; !ok {
+					break
+				}
+				under = append(under, begin(e, id, read))
+			}
+			for _, r := range under {
+				found, err := r.wait(ctx)
+				if err != nil {
+					yield(r.Instance, fmt.Errorf("read %q: %w", r.ID, err))
+					return
+				}
+				if found && !yield(r.Instance, nil) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// reading is a read that is under way.
+type reading[S any] struct {
+	Instance[S]
+	pending engine.Pending
+	err     error
+}
+
+func begin[S any](e *engine.Engine, id string, read functions.Reader0[S]) *reading[S] {
+	r := &reading[S]{Instance: Instance[S]{ID: id}}
+	r.pending, r.err = e.Submit(read.On(id).Into(&r.State))
+	return r
+}
+
+func (r *reading[S]) wait(ctx context.Context) (found bool, err error) {
+	if r.err != nil {
+		return false, r.err
+	}
+	err = r.pending.Wait(ctx)
+	if errors.Is(err, functions.ErrNotFound) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// Run runs units on at most n goroutines and returns the first error, after which no unit is begun and the context of those that
+// run is cancelled. It blocks until all have returned.
+func Run(ctx context.Context, n int, units []func(context.Context) error) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	queue := make(chan func(context.Context) error, len(units))
+	for _, unit := range units {
+		queue <- unit
+	}
+	close(queue)
+	var running sync.WaitGroup
+	for range min(n, len(units)) {
+		running.Go(func() {
+			for unit := range queue {
+				if ctx.Err() != nil {
+					return
+				}
+				if err := unit(ctx); err != nil {
+					cancel(err)
+				}
+			}
+		})
+	}
+	running.Wait()
+	return context.Cause(ctx)
+}
+
+// Request is a call or the start of a coordinator function, which can be given an id.
+type Request interface {
+	functions.Request
+	As(requestID string) functions.Identified
+}
+
+// Do makes a request, with its id if that is not empty. It marks the errors after which nobody knows what happened as
+// [ycsb.ErrUnknown]; after all others there was no effect.
+func Do(ctx context.Context, e *engine.Engine, requestID string, r Request) error {
+	var request functions.Request = r
+	if requestID != "" {
+		request = r.As(requestID)
+	}
+	err := e.Do(ctx, request)
+	if errors.Is(err, engine.ErrUnknown) {
+		return fmt.Errorf("%w: %w", ycsb.ErrUnknown, err)
+	}
+	return err
+}
