@@ -32,6 +32,8 @@ type Axis struct {
 	Log   bool
 	// Names are shown instead of the numbers, in order: the axis then has a place for each.
 	Names []string
+	// Ticks are the only places that are marked, if there are any.
+	Ticks []float64
 }
 
 // Show is a number of the cells that is shown.
@@ -54,7 +56,8 @@ type Plan struct {
 func NewPlan(quick bool) Plan {
 	p := planner{quick: quick}
 	return Plan{Quick: quick, Experiments: []Experiment{
-		p.transfers(), p.latency(), p.overhead(),
+		p.transfers(), p.latency(), p.floor(), p.overhead(), p.deadlocks(), p.rollbacks(), p.scaling(),
+		p.policies(), p.hotKey(), p.zipf(), p.parties(), p.memory(), p.locks(), p.applications(),
 	}}
 }
 

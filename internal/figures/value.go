@@ -21,6 +21,7 @@ const (
 	TransferP50 Field = "transfer_p50" // latencies of transfers
 	TransferP95 Field = "transfer_p95"
 	TransferP99 Field = "transfer_p99"
+	Answered    Field = "answered"  // operations a second that committed, or failed as they were meant to
 	Failed      Field = "failed"    // percent of all operations
 	Transfers   Field = "transfers" // transfers that were committed
 	Deadlocks   Field = "deadlocks" // cycles that were broken
@@ -49,7 +50,10 @@ var fields = map[Field]field{
 	TransferP50: {"latency of transfers p50, ms", 2, latency(transferKind, func(l ycsb.Latency) float64 { return l.P50 })},
 	TransferP95: {"latency of transfers p95, ms", 2, latency(transferKind, func(l ycsb.Latency) float64 { return l.P95 })},
 	TransferP99: {"latency of transfers p99, ms", 2, latency(transferKind, func(l ycsb.Latency) float64 { return l.P99 })},
-	Failed:      {"failed, percent", 1, perOperation(100, func(r ycsb.Report) float64 { return float64(r.Failed) })},
+	Answered: {"answered a second", 0, func(m Measurement) (float64, bool) {
+		return float64(m.Report.Committed+m.Report.Failed) / m.Report.DurationSeconds, m.Report.DurationSeconds > 0
+	}},
+	Failed: {"failed, percent", 1, perOperation(100, func(r ycsb.Report) float64 { return float64(r.Failed) })},
 	Transfers: {"transfers committed", 0, func(m Measurement) (float64, bool) {
 		kind, ok := m.Report.Kinds[transferKind]
 		return float64(kind.Committed), ok
