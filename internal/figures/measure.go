@@ -134,21 +134,26 @@ func (m *Measurement) locksOf(target any) {
 	if !ok {
 		return
 	}
-	var detection ycsb.Histogram
-	for _, d := range with.Engine().Deadlocks() {
-		detection.Add(d.At.Sub(d.Closed), 1)
-	}
-	m.Detection = percentiles(&detection)
-	m.Waits = percentiles(waits(with.Engine().Stats().Waits))
+	m.Waits = waits(with.Engine().Stats().Waits)
+	m.Detection = detection(with.Engine().Deadlocks())
 }
 
-// waits is the engine's histogram of waits as one of ours.
-func waits(counts engine.WaitCounts) *ycsb.Histogram {
+// waits are the percentiles of the engine's histogram of waits; nil if there were none.
+func waits(counts engine.WaitCounts) *ycsb.Latency {
 	var h ycsb.Histogram
 	for i, n := range counts {
 		h.Add(engine.WaitBound(i), int64(n))
 	}
-	return &h
+	return percentiles(&h)
+}
+
+// detection are the percentiles of how long deadlocks stood; nil if there were none.
+func detection(deadlocks []engine.Deadlock) *ycsb.Latency {
+	var h ycsb.Histogram
+	for _, d := range deadlocks {
+		h.Add(d.At.Sub(d.Closed), 1)
+	}
+	return percentiles(&h)
 }
 
 func percentiles(h *ycsb.Histogram) *ycsb.Latency {
