@@ -15,6 +15,8 @@ func label(v float64) string {
 		return strings.TrimSuffix(strconv.FormatFloat(math.Round(v*1e6)/1e6, 'f', -1, 64), ".") + unit
 	}
 	switch a := math.Abs(v); {
+	case a < 1e-9:
+		return "0"
 	case a >= 1e6:
 		return short(v/1e6, "M")
 	case a >= 1e4:

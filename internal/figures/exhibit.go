@@ -236,7 +236,7 @@ func lookOf(name string, place int) chart.Look {
 		case strings.HasSuffix(rest, "2 workers"):
 			return chart.Look{Hue: i, Mark: i}
 		default:
-			return chart.Look{Hue: i, Mark: i + 4}
+			return chart.Look{Hue: i, Mark: i + 5} // another marker and other dashes
 		}
 	}
 	return chart.Look{Hue: place, Mark: place}

@@ -100,7 +100,7 @@ func (p planner) transfers() Experiment {
 func (p planner) latency() Experiment {
 	e := Experiment{
 		Name: "latency", Title: "Latency by load",
-		About: "An open loop at a share of the maximum, which a closed loop finds first (the point at 100 %). Latency is that of a transfer, from " +
+		About: "An open loop at a share of the maximum, with at most 2,048 operations outstanding; a closed loop of 512 clients finds the maximum first (the single points at 100 %). Latency is that of a transfer, from " +
 			"its intended start, so that waiting in line counts, to the durable answer.",
 		X:     Axis{Label: "load, percent of the maximum"},
 		Shows: []Show{{Field: TransferP50, Chart: true, Log: true}, {Field: TransferP95}, {Field: TransferP99, Chart: true, Log: true}, {Field: Rate}},
@@ -116,7 +116,7 @@ func (p planner) latency() Experiment {
 		for _, protocol := range protocols {
 			base := Cell{Panel: w.words, Line: protocol, Protocol: protocol, Keys: w.keys, Mix: mix(w.share)}
 			full := base
-			full.Name, full.X = fmt.Sprintf("%s/%d/100", protocol, w.keys), 100
+			full.Name, full.X, full.Line = fmt.Sprintf("%s/%d/100", protocol, w.keys), 100, protocol+", closed loop"
 			e.Cells = append(e.Cells, p.timed(full, false))
 			for _, load := range of(p, 10.0, 25, 40, 50, 60, 70, 80, 90, 95) {
 				c := base

@@ -54,7 +54,7 @@ func (p planner) scaling() Experiment {
 		Name: "scaling", Title: "Scaling over workers and processors",
 		About: "One and two workers on a Go runtime that may use 1, 2 or 3 processors (GOMAXPROCS) of the machine; clients, workers, the sealer and " +
 			"the store's compactions share them. A third processor slot helps on two processors, as a thread that waits for a sync keeps its slot for a moment.",
-		X:     Axis{Label: "GOMAXPROCS"},
+		X:     Axis{Label: "GOMAXPROCS", Ticks: []float64{1, 2, 3}},
 		Shows: []Show{{Field: Rate, Chart: true}, {Field: P99}},
 		Paper: "scaling",
 		Compared: "Hardly comparable: the paper adds machines, here two workers share one machine with their clients and one disk. What it shows is that " +
