@@ -91,6 +91,7 @@ const (
 	width      = 165 * vg.Millimeter
 	plotHeight = 88 * vg.Millimeter
 	footRow    = 6 * vg.Millimeter
+	labelRow   = 6 * vg.Millimeter // of an axis
 	titleRow   = 8 * vg.Millimeter
 	legendRow  = 6 * vg.Millimeter
 	sampleLine = 11 * vg.Millimeter // of a line, in the legend
@@ -114,7 +115,9 @@ func (c Chart) WriteTo(w io.Writer, format string) error {
 	dc.Fill(dc.Rectangle.Path())
 	c.drawHead(dc, p.X.Tick.Label, rows)
 	c.drawFooter(dc, p.X.Tick.Label)
-	p.Draw(draw.Crop(dc, 2*vg.Millimeter, -5*vg.Millimeter, footRow, -head))
+	data := draw.Crop(dc, labelRow+2*vg.Millimeter, -margin, footRow+labelRow, -head)
+	c.drawLabels(data, p.X.Tick.Label)
+	p.Draw(data)
 	if _, err := canvas.WriteTo(w); err != nil {
 		return fmt.Errorf("chart %s: %w", c.Title, err)
 	}
@@ -162,6 +165,17 @@ func (c Chart) drawHead(dc draw.Canvas, style text.Style, rows [][]Line) {
 	}
 }
 
+// drawLabels draws the labels of the axes left of the plot and below it. The plot's own labels take room above and beside it when an
+// axis is logarithmic, as they are then thought to stand where their number would.
+func (c Chart) drawLabels(data draw.Canvas, style text.Style) {
+	style.XAlign, style.YAlign = draw.XCenter, draw.YCenter
+	dy := labelRow / 2
+	dx := dy + vg.Millimeter
+	data.FillText(style, vg.Point{X: data.Center().X, Y: data.Min.Y - dy}, c.X.Label)
+	style.Rotation = math.Pi / 2
+	data.FillText(style, vg.Point{X: data.Min.X - dx, Y: data.Center().Y}, c.Y.Label)
+}
+
 // drawFooter draws the small print, cut off where it does not fit.
 func (c Chart) drawFooter(dc draw.Canvas, style text.Style) {
 	style.XAlign, style.YAlign = draw.XLeft, draw.YCenter
@@ -176,12 +190,10 @@ func (c Chart) drawFooter(dc draw.Canvas, style text.Style) {
 // plot makes the axes and the lines.
 func (c Chart) plot() (*plot.Plot, error) {
 	p := plot.New()
-	p.X.Label.Text, p.Y.Label.Text = c.X.Label, c.Y.Label
-	for _, style := range []*text.Style{&p.X.Label.TextStyle, &p.Y.Label.TextStyle, &p.X.Tick.Label, &p.Y.Tick.Label} {
+	for _, style := range []*text.Style{&p.X.Tick.Label, &p.Y.Tick.Label} {
 		style.Font.Variant = "Sans"
 		style.Font.Size = fontSize
 	}
-	p.X.Label.Padding, p.Y.Label.Padding = 2*vg.Millimeter, 2*vg.Millimeter
 	grid := plotter.NewGrid()
 	grid.Horizontal.Color, grid.Vertical.Color = color.Gray{225}, color.Gray{240}
 	p.Add(grid)
