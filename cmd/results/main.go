@@ -28,6 +28,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/concordat-dev/concordat/internal/figures"
+	"github.com/concordat-dev/concordat/internal/scratch"
 	"github.com/concordat-dev/concordat/ycsb"
 )
 
@@ -138,7 +139,7 @@ func red(w io.Writer, text string) string {
 // measure measures the plan in the working directory, and publishes the results if nothing was wrong.
 func (f flags) measure(ctx context.Context, plan figures.Plan, stdout, stderr io.Writer, command string) (err error) {
 	environment := ycsb.ThisEnvironment()
-	data, err := dataDir()
+	data, err := scratch.Dir("concordat-results-data-")
 	if err != nil {
 		return err
 	}
@@ -197,14 +198,4 @@ func (f flags) render(stdout io.Writer) error {
 	}
 	fmt.Fprintf(stdout, "%s and %s\n", filepath.Join(f.Out, "README.md"), filepath.Join(f.Out, "report.html"))
 	return figures.Requote(f.Out, f.Quote)
-}
-
-// dataDir makes a directory for the engines' data on a disk: in the usual place, or here if that is in memory, where a sync costs
-// nothing.
-func dataDir() (string, error) {
-	parent := os.TempDir()
-	if inMemory(parent) {
-		parent = "."
-	}
-	return os.MkdirTemp(parent, "concordat-results-data-")
 }
