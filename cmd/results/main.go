@@ -100,7 +100,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	case f.Render:
 		return finish(f.render(stdout), stderr)
 	}
-	return finish(f.measure(ctx, plan, stdout, stderr, "results "+strings.Join(args, " ")), stderr)
+	return finish(f.measure(ctx, plan, stdout, stderr), stderr)
 }
 
 // list tells what there is to measure.
@@ -137,7 +137,7 @@ func red(w io.Writer, text string) string {
 }
 
 // measure measures the plan in the working directory, and publishes the results if nothing was wrong.
-func (f flags) measure(ctx context.Context, plan figures.Plan, stdout, stderr io.Writer, command string) (err error) {
+func (f flags) measure(ctx context.Context, plan figures.Plan, stdout, stderr io.Writer) (err error) {
 	environment := ycsb.ThisEnvironment()
 	data, err := scratch.Dir("concordat-results-data-")
 	if err != nil {
@@ -158,7 +158,7 @@ func (f flags) measure(ctx context.Context, plan figures.Plan, stdout, stderr io
 	}
 	fmt.Fprintf(stderr, "%d measurements, about %v, in %s\n", plan.Rounds(), plan.Expected().Round(1e9), work)
 	runner := figures.Runner{
-		Dir: work, Data: data, Seed: f.Seed, Command: strings.TrimSpace(command), Environment: environment, Fresh: f.Fresh, Progress: stderr,
+		Dir: work, Data: data, Seed: f.Seed, Command: f.command(), Environment: environment, Fresh: f.Fresh, Progress: stderr,
 		Measure: figures.Children{Program: self, Args: []string{childArg}, Tagged: tagged}.Measure,
 	}
 	sheets, err := runner.Run(ctx, plan)
@@ -174,6 +174,21 @@ func (f flags) measure(ctx context.Context, plan figures.Plan, stdout, stderr io
 		return err
 	}
 	return f.render(stdout)
+}
+
+// command is the command that measures the same again; where it goes is of no interest.
+func (f flags) command() string {
+	words := []string{"results"}
+	if f.Quick {
+		words = append(words, "--quick")
+	}
+	for _, name := range f.Only {
+		words = append(words, "--only="+name)
+	}
+	if f.Seed != 1 {
+		words = append(words, fmt.Sprintf("--seed=%d", f.Seed))
+	}
+	return strings.Join(words, " ")
 }
 
 // workDir is where results are made.

@@ -65,7 +65,7 @@ func TestMeasureAndRender(t *testing.T) {
 		t.Fatalf("status %d, %q, %q", status, stdout, stderr)
 	}
 	first, err := os.ReadFile(filepath.Join(out, "README.md"))
-	if err != nil || !strings.Contains(string(first), "--only deadlocks") {
+	if err != nil || !strings.Contains(string(first), "`results --quick --only=deadlocks; commit ") {
 		t.Errorf("%s, %v", first, err)
 	}
 	if quoted, err := os.ReadFile(text); err != nil || strings.HasPrefix(string(quoted), "0<") {

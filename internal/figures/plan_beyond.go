@@ -82,7 +82,7 @@ func (p planner) locks() Experiment {
 	e := Experiment{
 		Name: "locks", Title: "How long locks are waited for, and how long a deadlock stands",
 		About: "Serializable transfers, 512 clients. A wait is from a call's request for a lock to its grant (or to giving up). A deadlock is found from when the last " +
-			"of its cycle began to wait to when a victim is told; the percentiles are of the last 1,024 deadlocks.",
+			"of its cycle began to wait to when a victim is told; the percentiles are of the last 1,024 deadlocks. Percentiles of waits have the warm-up in them.",
 		X: Axis{Label: "keys", Log: true},
 		Shows: []Show{{Field: WaitP50, Chart: true, Log: true}, {Field: WaitP99, Chart: true, Log: true}, {Field: DetectP50, Chart: true, Log: true}, {Field: DetectP99},
 			{Field: Waits}, {Field: Deadlocks}},
