@@ -3,6 +3,7 @@ package figures
 import (
 	"bytes"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 
@@ -92,8 +93,11 @@ type view struct {
 	show       Show
 }
 
+// lines are the names of the lines: those of plain protocols first, whatever is measured first.
 func (v view) lines() []string {
-	return distinct(v.cells, func(m Measured) string { return m.Cell.Line })
+	names := distinct(v.cells, func(m Measured) string { return m.Cell.Line })
+	slices.SortStableFunc(names, func(a, b string) int { return min(1, strings.Count(a, ",")) - min(1, strings.Count(b, ",")) })
+	return names
 }
 
 // name is that of the chart's files.
@@ -153,7 +157,7 @@ func (a Axis) place(x float64) string {
 	if len(a.Names) > 0 {
 		return a.Names[int(x)]
 	}
-	return strings.TrimSuffix(format(x, 0), "") + fraction(x)
+	return format(math.Trunc(x), 0) + fraction(x)
 }
 
 // fraction is what is behind the point.

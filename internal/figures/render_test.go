@@ -132,3 +132,15 @@ func TestValues(t *testing.T) {
 		}
 	}
 }
+
+// TestPlaces: the heads of tables say where a column is, exactly.
+func TestPlaces(t *testing.T) {
+	for x, want := range map[float64]string{0: "0", 0.05: "0.05", 0.99: "0.99", 1.2: "1.2", 10_000: "10,000"} {
+		if got := (Axis{}).place(x); got != want {
+			t.Errorf("%g is written %q, want %q", x, got, want)
+		}
+	}
+	if got := (Axis{Names: []string{"a", "b"}}).place(1); got != "b" {
+		t.Errorf("the second name is %q", got)
+	}
+}
