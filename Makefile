@@ -2,7 +2,7 @@
 
 GO ?= go
 
-.PHONY: all test race lint plants fuzz bench results clean
+.PHONY: all test race lint plants fuzz bench results results-quick clean
 
 all: lint test
 
@@ -27,10 +27,12 @@ fuzz: ## every fuzz target in turn, FUZZTIME each (make fuzz FUZZTIME=30s; defau
 bench: ## the engine's own benchmarks
 	$(GO) test ./engine -run '^$$' -bench . -benchtime 3s
 
-results: ## the comparison that docs/performance.md quotes, written to results/; elsewhere first, so that it names a clean commit
-	dir=$$(mktemp -d) && \
-	$(GO) run ./cmd/concordat ycsb compare --duration 10s --warmup 2s --html $$dir/compare.html --json $$dir/compare.json && \
-	mv $$dir/compare.html $$dir/compare.json results/
+results: ## all tables and pictures, about 35 minutes: written to results/, with the numbers that the texts quote; a run that was ended early goes on
+	$(GO) run ./cmd/results
+
+OUT ?= results-quick
+results-quick: ## the same questions in under 5 minutes, written to $(OUT); the texts stay as they are
+	$(GO) run ./cmd/results --quick --fresh --out $(OUT) --quote=
 
 clean:
-	rm -f concordat concordat-compare.html
+	rm -rf concordat concordat-compare.html results-quick

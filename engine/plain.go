@@ -112,8 +112,7 @@ func (w *worker) grant(claims []*locks.Claim[*visit]) {
 // wait at all.
 func (w *worker) endWait(c *call) {
 	waited := w.engine.options.Seams.Clock.Now().Sub(c.waits)
-	w.lockWaits.Store(w.lockWaits.Load() + 1)
-	w.lockWaitTime.Store(w.lockWaitTime.Load() + int64(waited))
+	w.waits.add(waited)
 }
 
 // execute runs a call on its instance, whose lock is free or held for it.

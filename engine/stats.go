@@ -23,6 +23,7 @@ type Stats struct {
 
 	LockWaits    uint64        // waits of calls for a lock that are over, because it was granted or the wait given up
 	LockWaitTime time.Duration // how long those took together
+	Waits        WaitCounts    // how long each of them took
 }
 
 type counters struct{ epochs, retries, deadlocks, carried, swept, slow atomic.Uint64 }
@@ -34,15 +35,15 @@ func (e *Engine) Stats() Stats {
 		Carried: e.stats.carried.Load(), Swept: e.stats.swept.Load(), Slow: e.stats.slow.Load(),
 	}
 	for _, w := range e.workers {
-		s.LockWaits += w.lockWaits.Load()
-		s.LockWaitTime += time.Duration(w.lockWaitTime.Load())
+		w.waits.addTo(&s)
 	}
 	return s
 }
 
 // Deadlock is the record of a cycle that was broken.
 type Deadlock struct {
-	At     time.Time
+	At     time.Time // when it was broken
+	Closed time.Time // when the last of the cycle began to wait
 	Epoch  uint64
 	Victim uint64 // the Transaction that gave way: the youngest of those that the cycle could be broken at
 	Waits  []Wait // the cycle: each waits for the next, the last for the first
@@ -110,6 +111,9 @@ func (e *Engine) describeCycle(c *deadlock.Cycle, runs map[uint64]*coord, now ti
 			}
 		}
 		d.Waits = append(d.Waits, w)
+		if since := inst.waitsSince(edge.Waiter.ID); since.After(d.Closed) {
+			d.Closed = since
+		}
 	}
 	return d
 }

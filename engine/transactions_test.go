@@ -321,8 +321,8 @@ func TestDeadlockIsBrokenAndRetried(t *testing.T) {
 		t.Fatalf("the deadlocks are %+v, want one of two transactions", all)
 	}
 	d := all[0]
-	if d.At.Before(before) || d.Epoch == 0 {
-		t.Errorf("the time or the epoch is wrong: %+v", d)
+	if d.Closed.Before(before) || d.At.Before(d.Closed) || d.Epoch == 0 {
+		t.Errorf("a time or the epoch is wrong: %+v", d)
 	}
 	one, two := d.Waits[0], d.Waits[1]
 	if one.Function == "test/right" {
@@ -361,6 +361,13 @@ func TestLockWaits(t *testing.T) {
 	}
 	if s := e.Stats(); s.LockWaits != 2 || s.LockWaitTime != (7+14)*time.Millisecond {
 		t.Errorf("the second waited for one, the third for two, and the counts are %+v", s)
+	}
+	told := time.Duration(0)
+	for i, n := range e.Stats().Waits {
+		told += time.Duration(n) * engine.WaitBound(i)
+	}
+	if told < 21*time.Millisecond || told > 27*time.Millisecond {
+		t.Errorf("the waits of 7 and 14 ms are told as %v together", told)
 	}
 }
 

@@ -67,8 +67,7 @@ type worker struct {
 	subject   atomic.Pointer[instance]             // the operation's instance
 	function  atomic.Pointer[coordinator.Function] // the coordinator function
 
-	lockWaits    atomic.Uint64 // waits for locks that are over; written by this worker only
-	lockWaitTime atomic.Int64  // how long those took together, in nanoseconds
+	waits waitTally
 
 	// The worker's own, and the conductor's while all are at rest.
 	urgent  queue[message]

@@ -48,6 +48,13 @@ func record(h *hdrhistogram.Histogram, micros, times int64) {
 // micros is a latency as the histograms count it.
 func micros(d time.Duration) int64 { return min(max(d, 0), MaxLatency).Microseconds() }
 
+// Add adds a latency so many times; 0 times is nothing. Longer ones than MaxLatency count as that.
+func (h *Histogram) Add(latency time.Duration, times int64) {
+	if times > 0 {
+		h.record(micros(latency), times)
+	}
+}
+
 // Count is how many latencies there are.
 func (h *Histogram) Count() int64 {
 	if h.counts == nil {

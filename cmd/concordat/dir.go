@@ -6,6 +6,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"github.com/concordat-dev/concordat/internal/scratch"
 )
 
 // directory is where a run keeps its data.
@@ -39,13 +41,9 @@ func isStore(path string) bool {
 	return err == nil && len(found) > 0
 }
 
-// temporaryDir makes a directory on a disk: in the usual place, or here if that is in memory, where a sync costs nothing.
+// temporaryDir makes a directory on a disk.
 func temporaryDir() (directory, error) {
-	parent := os.TempDir()
-	if inMemory(parent) {
-		parent = "."
-	}
-	path, err := os.MkdirTemp(parent, "concordat-ycsb-")
+	path, err := scratch.Dir("concordat-ycsb-")
 	return directory{path: path, temporary: true}, err
 }
 

@@ -85,6 +85,9 @@ func Open(o Options) (*Target, error) {
 	return &Target{engine: e, protocol: o.Protocol, ids: ycsb.RowIDs(o.Keys)}, nil
 }
 
+// Engine is the engine that the target runs on.
+func (t *Target) Engine() *engine.Engine { return t.engine }
+
 // Close closes the engine.
 func (t *Target) Close() error { return t.engine.Close() }
 

@@ -1,0 +1,11 @@
+// Package figures makes the project's tables and pictures: it measures what a plan asks for, keeps what was measured as raw JSON,
+// and renders that as often as wanted.
+//
+// A [Plan] is a list of [Experiment]s, each a list of [Cell]s: one configuration of a workload, a protocol and an engine. A
+// [Runner] measures each cell, a few times if it is an important one (a round each), every time in a fresh directory and in a
+// process of its own. What it measured of an experiment is a [Sheet], a file of raw JSON. From sheets come the exhibits: tables as
+// CSV and Markdown, charts as SVG and PNG, results/README.md and a page ([Render]). The paper's numbers that stand beside ours
+// are in paper.json. A quote is a number in some text with a marker that says which number of which sheet it is ([Quote]).
+//
+// Start reading at cell.go, then plan.go, runner.go and render.go.
+package figures

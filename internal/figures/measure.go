@@ -1,0 +1,211 @@
+package figures
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"runtime"
+	"strconv"
+	"time"
+
+	"github.com/concordat-dev/concordat/coordinator"
+	"github.com/concordat-dev/concordat/engine"
+	"github.com/concordat-dev/concordat/ycsb"
+	"github.com/concordat-dev/concordat/ycsb/accounts"
+	"github.com/concordat-dev/concordat/ycsb/floor"
+	"github.com/concordat-dev/concordat/ycsb/hotel"
+	"github.com/concordat-dev/concordat/ycsb/tpcc"
+)
+
+// Order is what is to be measured once.
+type Order struct {
+	Cell Cell    `json:"cell"`
+	Seed uint64  `json:"seed"`
+	Rate float64 `json:"rate"` // of an open loop, or where a search begins; 0: a closed loop
+	Dir  string  `json:"dir"`  // a directory that is not there yet
+}
+
+// Measurement is what was measured once.
+type Measurement struct {
+	Report ycsb.Report        `json:"report"`
+	Search *ycsb.SearchReport `json:"search,omitempty"` // of a search; Report is then the probe that it found
+	// Waits and Detection are how long calls waited for locks, and how long cycles of waiting transactions stood before they
+	// were broken; nil if there were none or the workload does not tell.
+	Waits     *ycsb.Latency `json:"wait_ms,omitempty"`
+	Detection *ycsb.Latency `json:"detection_ms,omitempty"`
+}
+
+// Wrong is what the audit found; empty if all was right.
+func (m Measurement) Wrong() []string {
+	wrong := m.Report.Wrong
+	if !m.Report.Balanced() && len(wrong) == 0 {
+		wrong = []string{fmt.Sprintf("the sum was %d before and %d after", m.Report.SumBefore, m.Report.SumAfter)}
+	}
+	return wrong
+}
+
+// Measure measures in this process. A wrong audit is ycsb.ErrAudit along with the measurement.
+func Measure(ctx context.Context, o Order, logger *slog.Logger) (m Measurement, err error) {
+	if err := o.Cell.Validate(); err != nil {
+		return m, err
+	}
+	if o.Cell.Procs > 0 {
+		defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(o.Cell.Procs))
+	}
+	if o.Cell.Workload == rowsWorkload {
+		return measureRows(ctx, o, logger)
+	}
+	return measureWorkload(ctx, o, logger)
+}
+
+// setup is what a report says of the cell.
+func (c Cell) setup() ycsb.Setup {
+	if c.Protocol == floorProtocol {
+		return ycsb.Setup{Protocol: c.Protocol}
+	}
+	policy, err := c.policy()
+	if err != nil {
+		panic("figures: a cell is validated before it is measured: " + err.Error())
+	}
+	s := ycsb.Setup{Workload: c.Workload, Protocol: c.Protocol, Policy: policy.String(), Workers: cmp.Or(c.Workers, runtime.GOMAXPROCS(0))}
+	if c.Workload != rowsWorkload {
+		s.Parameters = map[string]string{"scale": strconv.Itoa(c.Scale)}
+	}
+	return s
+}
+
+type closingTarget interface {
+	ycsb.Target
+	io.Closer
+}
+
+func openTarget(o Order, logger *slog.Logger) (closingTarget, error) {
+	c := o.Cell
+	if c.Protocol == floorProtocol {
+		return floor.Open(floor.Options{Dir: o.Dir, Keys: c.Keys, Logger: logger})
+	}
+	policy, err := c.policy()
+	if err != nil {
+		return nil, err
+	}
+	return accounts.Open(accounts.Options{
+		Dir: o.Dir, Keys: c.Keys, Protocol: accounts.Protocol(c.Protocol), Policy: policy, Workers: c.Workers,
+		CacheBytes: c.CacheBytes, Logger: logger,
+	})
+}
+
+func measureRows(ctx context.Context, o Order, logger *slog.Logger) (m Measurement, err error) {
+	target, err := openTarget(o, logger)
+	if err != nil {
+		return m, err
+	}
+	defer func() { err = errors.Join(err, target.Close()) }()
+	environment := ycsb.ThisEnvironment()
+	run := func(ctx context.Context, rate float64) (ycsb.Report, error) {
+		config := o.Cell.config(o.Seed, rate)
+		result, err := ycsb.Run(ctx, config, target)
+		return ycsb.NewReport(o.Cell.setup(), config, result, environment), err
+	}
+	if !o.Cell.Search {
+		m.Report, err = run(ctx, o.Rate)
+		m.locksOf(target)
+		return m, err
+	}
+	search, err := ycsb.Search(ctx, ycsb.Searching{Start: o.Rate, Useful: 1 - o.Cell.Mix.Transfer*o.Cell.Rollbacks}, run)
+	m.Search = &search
+	if len(search.Goals) > 0 {
+		m.Report = search.Probes[search.Goals[0].Probe].Report
+	}
+	if search.Interrupted {
+		m.Report.Interrupted = true
+	}
+	return m, err
+}
+
+// engineOf is the ability to tell which engine is measured.
+type engineOf interface{ Engine() *engine.Engine }
+
+// locksOf notes what the target's engine tells of its locks, if it has one.
+func (m *Measurement) locksOf(target any) {
+	with, ok := target.(engineOf)
+	if !ok {
+		return
+	}
+	m.Waits = waits(with.Engine().Stats().Waits)
+	m.Detection = detection(with.Engine().Deadlocks())
+}
+
+// waits are the percentiles of the engine's histogram of waits; nil if there were none.
+func waits(counts engine.WaitCounts) *ycsb.Latency {
+	var h ycsb.Histogram
+	for i, n := range counts {
+		h.Add(engine.WaitBound(i), int64(n))
+	}
+	return percentiles(&h)
+}
+
+// detection are the percentiles of how long deadlocks stood; nil if there were none.
+func detection(deadlocks []engine.Deadlock) *ycsb.Latency {
+	var h ycsb.Histogram
+	for _, d := range deadlocks {
+		h.Add(d.At.Sub(d.Closed), 1)
+	}
+	return percentiles(&h)
+}
+
+func percentiles(h *ycsb.Histogram) *ycsb.Latency {
+	if h.Count() == 0 {
+		return nil
+	}
+	l := h.Latency()
+	return &l
+}
+
+type closingWorkload interface {
+	ycsb.Workload
+	io.Closer
+}
+
+func openWorkload(o Order, logger *slog.Logger) (closingWorkload, error) {
+	c := o.Cell
+	policy, err := c.policy()
+	if err != nil {
+		return nil, err
+	}
+	protocol := coordinator.Serializable
+	if c.Protocol == string(accounts.Saga) {
+		protocol = coordinator.Saga
+	}
+	if c.Workload == tpccWorkload {
+		return tpcc.Open(tpcc.Options{
+			Dir: o.Dir, Scale: tpcc.Full(max(c.Scale, 1)), Protocol: protocol, Seed: o.Seed, Policy: policy, Workers: c.Workers,
+			CacheBytes: c.CacheBytes, Logger: logger,
+		})
+	}
+	mix := hotel.TravelMix
+	if c.Scale == 1 {
+		mix = hotel.ReservationMix
+	}
+	return hotel.OpenWorkload(hotel.Options{
+		Dir: o.Dir, Protocol: protocol, Mix: mix, Seed: o.Seed, Policy: policy, Workers: c.Workers, CacheBytes: c.CacheBytes, Logger: logger,
+	})
+}
+
+func measureWorkload(ctx context.Context, o Order, logger *slog.Logger) (m Measurement, err error) {
+	workload, err := openWorkload(o, logger)
+	if err != nil {
+		return m, err
+	}
+	defer func() { err = errors.Join(err, workload.Close()) }()
+	driving := o.Cell.driving(o.Seed, o.Rate)
+	result, err := ycsb.Drive(ctx, driving, workload)
+	m.Report = ycsb.DriveReport(o.Cell.setup(), driving, result, ycsb.ThisEnvironment())
+	m.locksOf(workload)
+	return m, err
+}
+
+// slowest is how long a measurement may take beyond what is expected before it is given up.
+const slowest = 5 * time.Minute

@@ -1,0 +1,139 @@
+package figures
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"regexp"
+	"strconv"
+	"strings"
+)
+
+// A quote is a number in a text with a marker behind it that says where it is from:
+//
+//	does 108,000<!-- figure transfers/serializable/5000/1 rate ~3 --> a second
+//
+// The marker names an experiment and a cell of it, joined by a slash, and a [Field], of which it is the median; with .low or .high
+// it is an end of the range. "over EXPERIMENT/CELL" divides it by the same field of another cell. "~3" rounds to three digits.
+var quotes = regexp.MustCompile(`([0-9][0-9,]*(?:\.[0-9]+)?)<!-- figure ([^>]*?) -->`)
+
+// Quote brings the quoted numbers of a text up to date and tells how many there are. A marker that can not be understood, or of a
+// cell that is not there, is an error that names it.
+func Quote(text string, sheets map[string]*Sheet) (updated string, count int, err error) {
+	if n := strings.Count(text, "<!-- figure "); n != len(quotes.FindAllString(text, -1)) {
+		err = fmt.Errorf("figures: of %d markers not all stand right behind a number and end with -->", n)
+	}
+	updated = quotes.ReplaceAllStringFunc(text, func(quote string) string {
+		parts := quotes.FindStringSubmatch(quote)
+		count++
+		number, quoteErr := quoted(parts[2], sheets)
+		if quoteErr != nil {
+			err = errors.Join(err, fmt.Errorf("figures: quote %q: %w", parts[2], quoteErr))
+			return quote
+		}
+		return number + strings.TrimPrefix(quote, parts[1])
+	})
+	return updated, count, err
+}
+
+// quoted is the number that a marker asks for.
+func quoted(marker string, sheets map[string]*Sheet) (string, error) {
+	words := strings.Fields(marker)
+	if len(words) < 2 {
+		return "", errors.New("it needs a cell and a field")
+	}
+	v, digits, err := look(words[0], words[1], sheets)
+	if err != nil {
+		return "", err
+	}
+	for rest := words[2:]; len(rest) > 0; {
+		rounding, rounds := strings.CutPrefix(rest[0], "~")
+		switch {
+		case rounds:
+			significant, err := strconv.Atoi(rounding)
+			if err != nil || significant < 1 || significant > 9 {
+				return "", fmt.Errorf("%q is not ~ with a number of digits from 1 to 9", rest[0])
+			}
+			v, digits = roundTo(v, significant)
+			rest = rest[1:]
+		case rest[0] == "over" && len(rest) > 1:
+			by, _, err := look(rest[1], words[1], sheets)
+			if err != nil {
+				return "", err
+			}
+			if by == 0 {
+				return "", fmt.Errorf("the %s of %s is 0", words[1], rest[1])
+			}
+			v, digits, rest = v/by, 2, rest[2:]
+		default:
+			return "", fmt.Errorf("%q is not understood", rest[0])
+		}
+	}
+	return format(v, digits), nil
+}
+
+// look finds the number of a cell, and with how many digits it is written.
+func look(path, name string, sheets map[string]*Sheet) (v float64, digits int, err error) {
+	experiment, cell, _ := strings.Cut(path, "/")
+	s := sheets[experiment]
+	if s == nil {
+		return 0, 0, fmt.Errorf("there is no sheet of %s", experiment)
+	}
+	m := s.find(cell)
+	if m == nil {
+		return 0, 0, fmt.Errorf("%s has no cell %s", experiment, cell)
+	}
+	base, part, _ := strings.Cut(name, ".")
+	f, known := fields[Field(base)]
+	if !known {
+		return 0, 0, fmt.Errorf("there is no field %s", base)
+	}
+	value, ok := m.Value(Field(base))
+	if !ok {
+		return 0, 0, fmt.Errorf("%s of %s was not measured", base, path)
+	}
+	switch part {
+	case "":
+		return value.Median, f.digits, nil
+	case "low":
+		return value.Low, f.digits, nil
+	case "high":
+		return value.High, f.digits, nil
+	}
+	return 0, 0, fmt.Errorf("of a field there are .low and .high, not .%s", part)
+}
+
+// roundTo rounds to so many significant digits, and tells how many of them are behind the point.
+func roundTo(v float64, significant int) (rounded float64, digits int) {
+	if v == 0 {
+		return 0, 0
+	}
+	digits = significant - 1 - int(math.Floor(math.Log10(math.Abs(v))))
+	scale := math.Pow(10, float64(digits))
+	return math.Round(v*scale) / scale, max(0, digits)
+}
+
+// Requote brings the quoted numbers of files up to date with the sheets of a directory of results. A file in which something is
+// wrong is left as it is.
+func Requote(dir string, files []string) error {
+	sheets, err := ReadSheets(dir)
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, path := range files {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		updated, _, err := Quote(string(text), sheets)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", path, err))
+		} else if updated != string(text) {
+			errs = append(errs, writeFile(path, []byte(updated)))
+		}
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,142 @@
+package figures
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/concordat-dev/concordat/ycsb"
+)
+
+// SheetSchema is the version of the form of a [Sheet]. It changes with ycsb.Schema, whose reports are in it.
+const SheetSchema = 100*ycsb.Schema + 1
+
+// ErrSchema: a file is no sheet of this program's version.
+var ErrSchema = errors.New("figures: not a sheet of this version")
+
+// Sheet is what was measured of an experiment, as it is kept.
+type Sheet struct {
+	Schema     int        `json:"figures_schema"`
+	Experiment string     `json:"experiment"`
+	Command    string     `json:"command"`
+	Commit     string     `json:"commit"`
+	Go         string     `json:"go"`
+	CPU        string     `json:"cpu"`
+	Seed       uint64     `json:"seed"`
+	Quick      bool       `json:"quick,omitempty"`
+	Cells      []Measured `json:"cells"`
+}
+
+// Measured is a cell with what was measured in its rounds, the first first.
+type Measured struct {
+	Cell   Cell          `json:"cell"`
+	Rounds []Measurement `json:"rounds"`
+}
+
+// Wrong is what the audits of all rounds found.
+func (m Measured) Wrong() (wrong []string) {
+	for _, round := range m.Rounds {
+		wrong = append(wrong, round.Wrong()...)
+	}
+	return wrong
+}
+
+// find returns the cell with this name, or nil.
+func (s *Sheet) find(name string) *Measured {
+	i := slices.IndexFunc(s.Cells, func(m Measured) bool { return m.Cell.Name == name })
+	if i < 0 {
+		return nil
+	}
+	return &s.Cells[i]
+}
+
+// Complete reports whether all rounds of all cells were measured.
+func (s *Sheet) Complete() bool {
+	return !slices.ContainsFunc(s.Cells, func(m Measured) bool { return len(m.Rounds) < m.Cell.Rounds })
+}
+
+// ReadSheet reads a sheet. Anything that is none, or is of another [SheetSchema], is [ErrSchema]; a missing file is fs.ErrNotExist.
+func ReadSheet(path string) (*Sheet, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	var version struct {
+		Schema *int `json:"figures_schema"`
+	}
+	if err := json.Unmarshal(data, &version); err != nil {
+		return nil, fmt.Errorf("%s: %w: %w", path, ErrSchema, err)
+	}
+	if version.Schema == nil {
+		return nil, fmt.Errorf("%s: %w: it has no figures_schema", path, ErrSchema)
+	}
+	if *version.Schema != SheetSchema {
+		return nil, fmt.Errorf("%s: %w: it has schema %d, not %d; measure again or use the program that wrote it", path, ErrSchema, *version.Schema, SheetSchema)
+	}
+	var s Sheet
+	if err := json.Unmarshal(data, &s); err != nil {
+		return nil, fmt.Errorf("%s: %w: %w", path, ErrSchema, err)
+	}
+	return &s, nil
+}
+
+// Write writes the sheet, in place of what was there only once all is written.
+func (s *Sheet) Write(path string) error {
+	data, err := json.MarshalIndent(s, "", " ")
+	if err != nil {
+		return fmt.Errorf("figures: encode the sheet of %s: %w", s.Experiment, err)
+	}
+	return writeFile(path, append(data, '\n'))
+}
+
+// writeFile puts a file in its place in one go.
+func writeFile(path string, data []byte) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return err
+	}
+	temporary := path + ".new"
+	if err := os.WriteFile(temporary, data, 0o644); err != nil {
+		return err
+	}
+	return os.Rename(temporary, path)
+}
+
+// rawDir is where sheets are in the directory of results.
+const rawDir = "raw"
+
+// SheetPath is where the sheet of an experiment is in a directory of results.
+func SheetPath(dir, experiment string) string { return filepath.Join(dir, rawDir, experiment+".json") }
+
+// ReadSheets reads all sheets of a directory of results, by the names of their experiments. A directory without any is an error.
+func ReadSheets(dir string) (map[string]*Sheet, error) {
+	entries, err := os.ReadDir(filepath.Join(dir, rawDir))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	sheets := make(map[string]*Sheet)
+	var errs []error
+	for _, entry := range entries {
+		name, isJSON := strings.CutSuffix(entry.Name(), ".json")
+		if !isJSON {
+			continue
+		}
+		s, err := ReadSheet(SheetPath(dir, name))
+		if err == nil && s.Experiment != name {
+			err = fmt.Errorf("%s is the sheet of %s", entry.Name(), s.Experiment)
+		}
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		sheets[name] = s
+	}
+	if len(sheets) == 0 && len(errs) == 0 {
+		return nil, fmt.Errorf("figures: there are no results in %s", filepath.Join(dir, rawDir))
+	}
+	return sheets, errors.Join(errs...)
+}
