@@ -2,7 +2,7 @@
 
 GO ?= go
 
-.PHONY: all test race lint plants fuzz bench results results-quick clean
+.PHONY: all test race lint plants fuzz soak bench results results-quick clean
 
 all: lint test
 
@@ -24,6 +24,25 @@ plants: ## build with each planted bug in turn; the check named for it has to fa
 fuzz: ## every fuzz target in turn, FUZZTIME each (make fuzz FUZZTIME=30s; default 10s)
 	GO=$(GO) FUZZTIME=$(FUZZTIME) .ci/fuzz
 
+# What a soak tries, and where it is noted.
+SEEDS ?= 1-20000
+POINTS ?= 300000
+KILLS ?= 500
+LEDGER ?= results/ledger.jsonl
+prove = bin/prove
+
+soak: ## the long proofs, some hours: each adds a line to results/ledger.jsonl
+	$(GO) build -o $(prove) ./cmd/prove
+	$(prove) sim --seeds $(SEEDS) --ledger $(LEDGER)
+	$(prove) sweep --seeds 1-100000 --points $(POINTS) --ledger $(LEDGER)
+	$(prove) chaos --kills $(KILLS) --ledger $(LEDGER)
+	$(prove) chaos --kills 10 --fills 20 --ledger $(LEDGER)
+	$(prove) load --transactions 3000000 --ledger $(LEDGER)
+	$(prove) load --transactions 3000000 --workload bank --ledger $(LEDGER)
+	$(prove) load --transactions 1000000 --workload saga --ledger $(LEDGER)
+	$(MAKE) plants
+	$(MAKE) fuzz FUZZTIME=5m
+
 bench: ## the engine's own benchmarks
 	$(GO) test ./engine -run '^$$' -bench . -benchtime 3s
 
@@ -35,4 +54,4 @@ results-quick: ## the same questions in under 5 minutes, written to $(OUT); the 
 	$(GO) run ./cmd/results --quick --fresh --out $(OUT) --quote=
 
 clean:
-	rm -rf concordat concordat-compare.html results-quick
+	rm -rf bin concordat concordat-compare.html results-quick
