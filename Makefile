@@ -2,7 +2,7 @@
 
 GO ?= go
 
-.PHONY: all test race lint bench results results-quick clean
+.PHONY: all test race lint plants bench results results-quick clean
 
 all: lint test
 
@@ -17,6 +17,9 @@ lint: ## formatting, vet, staticcheck, the rules of the pure packages
 	$(GO) vet ./...
 	$(GO) tool staticcheck ./...
 	$(GO) test ./internal/purity
+
+plants: ## build with each planted bug in turn; the check named for it has to fail
+	$(GO) test ./internal/plant -run TestPlants -count=1 -timeout 60m -v -plants all
 
 bench: ## the engine's own benchmarks
 	$(GO) test ./engine -run '^$$' -bench . -benchtime 3s

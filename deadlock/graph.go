@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/concordat-dev/concordat/internal/plant"
 	"github.com/concordat-dev/concordat/locks"
 )
 
@@ -194,6 +195,9 @@ func (g *Graph) Break() []Cycle {
 // decide makes v a victim or closes it.
 func (g *Graph) decide(v int32) {
 	victim := g.search(v)
+	if plant.TwoVictims && victim {
+		return
+	}
 	g.close(v)
 	if victim {
 		g.unlink(v)
@@ -251,14 +255,18 @@ func (g *Graph) pushLevel(n int32, depth int, mode locks.Mode) int32 {
 }
 
 func (g *Graph) vertexOf(o locks.Owner) int32 {
-	if v, ok := g.index[o]; ok {
+	key := o
+	if plant.OldAttemptEdge {
+		key.Attempt = 0
+	}
+	if v, ok := g.index[key]; ok {
 		return v
 	}
 	if g.index == nil {
 		g.index = make(map[locks.Owner]int32)
 	}
 	v := int32(len(g.vertices))
-	g.index[o] = v
+	g.index[key] = v
 	g.vertices = append(g.vertices, vertex{owner: o, first: none, last: none, open: true})
 	return v
 }

@@ -86,3 +86,28 @@ func TestMoreInstancesThanMemory(t *testing.T) {
 	}
 	check(e, "asking for missing ones")
 }
+
+// TestUnsealedIsNotEvicted: an instance whose last change is on its way to the disk is read as it is, however full the cache: its
+// row is still the old one.
+func TestUnsealedIsNotEvicted(t *testing.T) {
+	seals := newHeldSeals()
+	e := open(t, engine.Options{Dir: t.TempDir(), Workers: 1, CacheBytes: 1 << 14, Seams: engine.Seams{Seal: seals.seal}}, desks)
+	const others = 500 // many times what the cache has room for
+	id := func(i int) string { return fmt.Sprint("desk-", i) }
+	submitAll(t, e, others+1, func(i int) functions.Request { return newDesk.On(id(i), false) })
+	seals.hold.Store(true)
+	change, err := e.Submit(take.On(id(others), 7))
+	must(t, err)
+	<-seals.held
+	submitAll(t, e, others, func(i int) functions.Request { return taken.On(id(i)).Into(new(int)) })
+	var got int
+	read, err := e.Submit(taken.On(id(others)).Into(&got))
+	must(t, err)
+	must(t, e.Do(ctx, taken.On(id(0)).Into(new(int)))) // the worker has come to the read
+	seals.letGo()
+	must(t, change.Wait(ctx))
+	must(t, read.Wait(ctx))
+	if got != 7 {
+		t.Errorf("the instance was read as %d, want 7", got)
+	}
+}

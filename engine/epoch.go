@@ -6,6 +6,7 @@ import (
 
 	"github.com/concordat-dev/concordat/deadlock"
 	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/plant"
 	"github.com/concordat-dev/concordat/internal/store"
 )
 
@@ -243,7 +244,9 @@ func (w *worker) freshPortion() *portion {
 		for _, q := range p.outcomes {
 			if w.requests[q.env.RequestID] == q {
 				delete(w.requests, q.env.RequestID)
-				w.seen.Add(store.RequestHash(q.env.RequestID))
+				if !plant.ForgetSeen {
+					w.seen.Add(store.RequestHash(q.env.RequestID))
+				}
 			}
 		}
 		p.reset()
@@ -280,6 +283,9 @@ func (w *worker) cutRuns(forced bool) {
 // A restart handles messages in the order of their numbers. So those that an instance has let wait for its lock are numbered
 // before those that are still to reach it: first who has been granted it, then who waits, then the rest.
 func (w *worker) carry() {
+	if plant.CarryDisordered {
+		w.carryQueued()
+	}
 	for _, m := range w.queue.all() {
 		if m.kind == msgGranted {
 			w.carryCall(m.call)
@@ -287,11 +293,16 @@ func (w *worker) carry() {
 	}
 	for _, i := range w.contended {
 		for _, claim := range i.seat.Lock.Levels {
-			if claim.Waiting() {
+			if claim.Waiting() && !plant.ForgetWaiting {
 				w.carryCall(claim.Ref.Ref)
 			}
 		}
 	}
+	w.carryQueued()
+}
+
+// carryQueued writes rows for the messages that have not reached their instance, or their worker.
+func (w *worker) carryQueued() {
 	for _, m := range w.queue.all() {
 		switch m.kind {
 		case msgCall:

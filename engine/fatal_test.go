@@ -176,6 +176,9 @@ func TestFailedSeal(t *testing.T) {
 			}
 			err := d.start(80)
 			if err == nil {
+				if n >= k {
+					t.Fatalf("the seal of epoch %d failed (written: %v) and nobody was told", k, written)
+				}
 				must(t, d.err)
 				must(t, d.engine.Close())
 				break
@@ -290,27 +293,71 @@ func (l *sealLoad) ask(o order) (wait func(ctx context.Context, doomed bool)) {
 	}
 }
 
+// heldSeals lets a test hold the sealer before it writes, while hold is set.
+type heldSeals struct {
+	hold          atomic.Bool
+	held, release chan struct{}
+}
+
+func newHeldSeals() *heldSeals {
+	return &heldSeals{held: make(chan struct{}), release: make(chan struct{})}
+}
+
+func (h *heldSeals) seal(_ uint64, _ store.Batch, write func() error) error {
+	if h.hold.Load() {
+		h.held <- struct{}{}
+		<-h.release
+	}
+	return write()
+}
+
+// letGo ends the holding for good.
+func (h *heldSeals) letGo() {
+	h.hold.Store(false)
+	close(h.release)
+}
+
+// TestRepeatWaitsForSeal: a request that comes again is answered with the seal of its outcome, not before, like the first.
+func TestRepeatWaitsForSeal(t *testing.T) {
+	seals := newHeldSeals()
+	s := newSim(1)
+	s.options.Workers = 1
+	s.options.Seams = engine.Seams{FS: vfs.NewMem(), Seal: seals.seal}
+	must(t, s.open())
+	ctx := context.Background()
+	till, other := s.world.till(0), s.world.till(1)
+	must(t, s.engine.Do(ctx, openTill.On(till, 1)))
+	must(t, s.engine.Do(ctx, openTill.On(other, 1)))
+	seals.hold.Store(true)
+	first, err := s.engine.Submit(touchTill.On(till, 0).As("id"))
+	must(t, err)
+	<-seals.held // its outcome is on its way to the disk
+	again, err := s.engine.Submit(touchTill.On(till, 0).As("id"))
+	must(t, err)
+	must(t, s.engine.Do(ctx, cashTill.On(other).Into(new(int64)))) // the worker has looked at what was asked before
+	if first.Done() || again.Done() {
+		t.Errorf("before the seal, the request is answered: %v, its repeat: %v", first.Done(), again.Done())
+	}
+	seals.letGo()
+	must(t, first.Wait(ctx))
+	must(t, again.Wait(ctx))
+	must(t, s.engine.Close())
+}
+
 // TestReadWaitsForSeal: a read is answered at once if what it saw is durable, and with the seal if it is not.
 func TestReadWaitsForSeal(t *testing.T) {
-	var hold atomic.Bool
-	held, release := make(chan struct{}), make(chan struct{})
+	seals := newHeldSeals()
 	s := newSim(1)
-	s.options.Seams = engine.Seams{FS: vfs.NewMem(), Seal: func(_ uint64, _ store.Batch, write func() error) error {
-		if hold.Load() {
-			held <- struct{}{}
-			<-release
-		}
-		return write()
-	}}
+	s.options.Seams = engine.Seams{FS: vfs.NewMem(), Seal: seals.seal}
 	must(t, s.open())
 	ctx := context.Background()
 	changed, other := s.world.till(0), s.world.till(1)
 	must(t, s.engine.Do(ctx, openTill.On(changed, 1)))
 	must(t, s.engine.Do(ctx, openTill.On(other, 1)))
-	hold.Store(true)
+	seals.hold.Store(true)
 	update, err := s.engine.Submit(touchTill.On(changed, 0))
 	must(t, err)
-	<-held // the update is on its way to the disk
+	<-seals.held // the update is on its way to the disk
 	early, err := s.engine.Submit(cashTill.On(changed).Into(new(int64)))
 	must(t, err)
 	must(t, s.engine.Do(ctx, cashTill.On(other).Into(new(int64)))) // answered while the disk is busy
@@ -318,8 +365,7 @@ func TestReadWaitsForSeal(t *testing.T) {
 	if early.Done() || update.Done() {
 		t.Errorf("before the seal, the read is answered: %v, the update: %v", early.Done(), update.Done())
 	}
-	hold.Store(false)
-	close(release)
+	seals.letGo()
 	must(t, update.Wait(ctx))
 	must(t, early.Wait(ctx))
 	must(t, s.engine.Close())

@@ -189,6 +189,47 @@ func TestDamagedFiles(t *testing.T) {
 	}
 }
 
+// TestDamagedLogEnd flips bits near the end of the log of an engine that was killed. The store takes such damage for a write that
+// the crash cut short and drops what follows; the engine knows how far it had got, and refuses to open.
+func TestDamagedLogEnd(t *testing.T) {
+	const instances = 40
+	dir := t.TempDir()
+	e := open(t, engine.Options{Dir: dir}, notes)
+	for i := range instances {
+		must(t, e.Do(ctx, newNote.On(fmt.Sprint(i), 0)))
+	}
+	for round := range 3 {
+		for i := range instances {
+			must(t, e.Do(ctx, jot.On(fmt.Sprint(i), round)))
+		}
+	}
+	killed := t.TempDir()
+	must(t, os.CopyFS(killed, os.DirFS(dir)))
+	must(t, e.Close())
+	logs, err := filepath.Glob(filepath.Join(killed, "*.log"))
+	must(t, err)
+	refused := 0
+	for _, path := range logs {
+		whole := readFile(t, path)
+		end := len(strings.TrimRight(whole, "\x00"))
+		if end == 0 || end >= 32<<10 {
+			t.Fatalf("%s has %d bytes: the test is about the first 32 KiB", path, end)
+		}
+		for i := range 60 {
+			at := end - 1 - i*end/60
+			copied := t.TempDir()
+			must(t, os.CopyFS(copied, os.DirFS(killed)))
+			writeFile(t, filepath.Join(copied, filepath.Base(path)), whole[:at]+string(whole[at]^0x10)+whole[at+1:])
+			if !openDamaged(t, copied, instances, fmt.Sprintf("%s flipped at byte %d of %d", filepath.Base(path), at, end)) {
+				refused++
+			}
+		}
+	}
+	if refused < 50 {
+		t.Errorf("only %d damaged logs were refused", refused)
+	}
+}
+
 // openDamaged opens a damaged directory and checks that everything is served, or that it is refused.
 func openDamaged(t *testing.T, dir string, instances int, what string) (opened bool) {
 	t.Helper()

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/plant"
 	"github.com/concordat-dev/concordat/internal/store"
 )
 
@@ -78,7 +79,7 @@ func (c *cache) evict(sealed uint64) {
 		switch {
 		case i == &c.ring:
 			skips++
-		case i.used || i.dirty || i.contended || i.epoch > sealed || !i.seat.Lock.Free():
+		case i.used || i.dirty || i.contended || (i.epoch > sealed && !plant.EvictUnsealed) || !i.seat.Lock.Free():
 			i.used = false
 			skips++
 		default:

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/plant"
 	"github.com/concordat-dev/concordat/internal/store"
 	"github.com/concordat-dev/concordat/locks"
 )
@@ -160,6 +161,9 @@ func (w *worker) checkEffects(e *functions.Effects) error {
 // failed is the end of a call that failed.
 func (w *worker) failed(c *call, err error) {
 	c.outcome = outcome{failure: functions.EncodeFailure(err)}
+	if plant.SendsOfFailed {
+		w.apply(c.address(), c.shard, &w.effects)
+	}
 	if c.isMessage() {
 		w.handleFailure(c, err)
 	}
@@ -195,12 +199,12 @@ func (w *worker) done(c *call) {
 	case c.coord != nil:
 		w.send(c.coord.worker, message{kind: msgDone, call: c})
 	case c.req == nil:
-		if c.number != 0 {
+		if c.number != 0 && !plant.CarriedTwice {
 			w.addRow(store.NumberedKey(nil, c.shard, store.KindMessage, c.number), nil)
 		}
 	case c.req.env.RequestID != "":
 		w.send(w.engine.workerOf(c.req.shard), message{kind: msgDone, call: c})
-	case c.op.Kind.Reads() && w.effects.Empty() && !c.inst.dirty && c.inst.epoch <= w.engine.sealed.Load():
+	case c.op.Kind.Reads() && w.effects.Empty() && (!c.inst.dirty || plant.ReadUnsealed) && (c.inst.epoch <= w.engine.sealed.Load() || plant.ReadUnsealed):
 		c.req.outcome = c.outcome // what was read is durable: no need to wait
 		w.engine.release(c.req)
 	default:
@@ -220,8 +224,12 @@ func (w *worker) onDone(c *call) {
 // settle ends a request with an outcome, to be released when the running epoch is sealed.
 func (w *worker) settle(q *request, o outcome) {
 	q.outcome, q.settled, q.epoch = o, true, w.engine.epoch
-	if q.env.RequestID != "" {
+	if q.env.RequestID != "" && !(plant.LoseRefusal && o.failure != nil) {
 		w.epoch.outcomes = append(w.epoch.outcomes, q)
+	}
+	if plant.AckBeforeSeal {
+		w.engine.release(q)
+		return
 	}
 	w.epoch.replies = append(w.epoch.replies, q)
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/concordat-dev/concordat/coordinator"
 	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/plant"
 	"github.com/concordat-dev/concordat/internal/store"
 	"github.com/concordat-dev/concordat/saga"
 )
@@ -99,9 +100,17 @@ func (e *Engine) recoverMarks() error {
 	if err != nil {
 		return fmt.Errorf("%w: the watermark: %w", ErrDamaged, err)
 	}
+	if marked := e.store.Marked(); marked > m.Epoch {
+		return fmt.Errorf("%w: epochs %d to %d were sealed and are not there: the end of the store's log is damaged", ErrDamaged, m.Epoch+1, marked)
+	}
 	e.epoch = m.Epoch + 1
 	e.sealed.Store(m.Epoch)
-	e.nextID.Store(m.NextID)
+	if !plant.ReuseIDs {
+		e.nextID.Store(m.NextID)
+	}
+	if plant.ReuseRecordNumbers {
+		clear(m.Egress)
+	}
 	for i := range e.timerSeq {
 		e.timerSeq[i].n = m.Timers | uint64(i)<<timerWorkerShift
 	}
@@ -182,6 +191,9 @@ func (e *Engine) recoverRun(shard uint16, key, value []byte) error {
 		if err != nil {
 			return fmt.Errorf("%w: saga %d: %w", ErrDamaged, id, err)
 		}
+		if journal.Phase == saga.Done || journal.Phase == saga.Undone {
+			return fmt.Errorf("%w: saga %d is %v, and has a row", ErrDamaged, id, journal.Phase)
+		}
 		c.saga = new(saga.Coordinator)
 		c.saga.Init(journal, e.options.MaxUndoTries)
 	}
@@ -214,6 +226,9 @@ func (e *Engine) recoverTimer(shard uint16, key, value []byte) error {
 	t := &timer{due: int64(due), seq: seq, from: stored.From, shard: shard, env: stored.Message.Resolve(e.registry)}
 	if err := e.registry.check(&t.env, e.options.MaxBytes); err != nil {
 		return fmt.Errorf("engine: the timer of %v due %v is for what this program does not have: %w", t.from, time.Unix(0, t.due), err)
+	}
+	if plant.DropTimer && t.due <= e.options.Seams.Clock.Now().UnixNano() {
+		return nil
 	}
 	e.workerOf(shard).timers.add(t)
 	return nil

@@ -7,13 +7,16 @@ import (
 	"strings"
 
 	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/plant"
 	"github.com/concordat-dev/concordat/saga"
 )
 
 // actSaga carries out what the protocol asks for. Running the body leads to further actions, which are appended and carried out
 // in turn.
 func (w *worker) actSaga(c *coord, acts []saga.Action) {
-	w.touch(c)
+	if !plant.JournalLate || !c.hasRow {
+		w.touch(c)
+	}
 	for i := 0; i < len(acts); i++ {
 		switch a := acts[i]; a.Kind {
 		case saga.ActRun:

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/plant"
 	"github.com/concordat-dev/concordat/internal/store"
 )
 
@@ -108,7 +109,9 @@ func (w *worker) fireTimers() bool {
 			w.wakeSaga(t.coord, t.entry)
 			continue
 		}
-		w.addRow(store.TimerKey(nil, t.shard, t.due, t.seq), nil)
+		if !plant.TimerTwice {
+			w.addRow(store.TimerKey(nil, t.shard, t.due, t.seq), nil)
+		}
 		w.sendMessage(&t.env)
 	}
 	return fired

@@ -156,6 +156,48 @@ func TestAbsentInstances(t *testing.T) {
 	}
 }
 
+// TestAbsentInstancesMeet: the same with transactions that begin together on one worker, so that each has asked before any makes.
+func TestAbsentInstancesMeet(t *testing.T) {
+	for _, policy := range policies {
+		makeIt := twopc.New("test/make", func(tx *twopc.Tx, id string) error {
+			exists, err := twopc.Ask(tx, notes.Exists(id))
+			if err != nil || exists {
+				return err
+			}
+			tx.OnCommit(jot.On("diary", 1))
+			return tx.Do(newNote.On(id, 0))
+		})
+		e := openDesks(t, engine.Options{Policy: policy, Workers: 1}, 1, makeIt)
+		for i, err := range meet(t, e, makeIt.As("0", "new"), makeIt.As("1", "new"), makeIt.As("2", "new")) {
+			if err != nil {
+				t.Errorf("%v: transaction %d: %v", policy, i, err)
+			}
+		}
+		if made := ask(t, e, lines.On("diary")); len(made) != 1 {
+			t.Errorf("%v: %d transactions made the instance", policy, len(made))
+		}
+	}
+}
+
+// TestAbortedTransactionSendsNothing: what the calls of a transaction sent is dropped if it aborts, and sent once if it commits.
+func TestAbortedTransactionSendsNothing(t *testing.T) {
+	tx := twopc.New("test/say", func(tx *twopc.Tx, fail bool) error {
+		if err := tx.Do(say.On("a", talk{To: []string{"n"}, From: 1, Each: 1})); err != nil || !fail {
+			return err
+		}
+		return errRude
+	})
+	e := open(t, engine.Options{}, notes, talkers, tx)
+	must(t, e.Do(ctx, newNote.On("n", 0)))
+	must(t, e.Do(ctx, newTalker.On("a", 0)))
+	wantErr(t, e.Do(ctx, tx.With(true)), errRude)
+	must(t, e.Do(ctx, tx.With(false)))
+	must(t, e.Do(ctx, jot.On("n", -1)))
+	if got := ask(t, e, lines.On("n")); !slices.Equal(got, []int{1, -1}) {
+		t.Errorf("the note was told %v, want the 1 of the commit and the -1", got)
+	}
+}
+
 // TestWriteSkew: two transactions that each read both of two desks and empty one if the other is not empty, never empty both.
 func TestWriteSkew(t *testing.T) {
 	for _, policy := range policies {

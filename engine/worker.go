@@ -7,6 +7,7 @@ import (
 
 	"github.com/concordat-dev/concordat/coordinator"
 	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/plant"
 	"github.com/concordat-dev/concordat/internal/seen"
 	"github.com/concordat-dev/concordat/internal/store"
 	"github.com/concordat-dev/concordat/locks"
@@ -33,7 +34,9 @@ const (
 )
 
 // urgent messages are handled even when an epoch is being cut. They run no code of users.
-func (k kind) urgent() bool { return k == msgCommit || k == msgAbort || k == msgDone }
+func (k kind) urgent() bool {
+	return (k == msgCommit && !plant.LazyCommit) || k == msgAbort || k == msgDone
+}
 
 // message is what workers send each other and themselves. Whoever has a message owns what it points to.
 type message struct {
@@ -359,7 +362,7 @@ func (w *worker) join(q, first *request) {
 	case q.fingerprint != first.fingerprint:
 		q.err = ErrReusedID
 		w.engine.finish(q)
-	case first.settled && first.epoch <= w.engine.sealed.Load():
+	case first.settled && (first.epoch <= w.engine.sealed.Load() || plant.JoinUnsealed):
 		q.outcome = first.outcome
 		w.engine.finish(q)
 	case first.settled: // to be sealed with this epoch or the one before

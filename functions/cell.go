@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+
+	"github.com/concordat-dev/concordat/internal/plant"
 )
 
 // Cell is the state of one instance and runs operations on it. Its bytes are the truth: after each operation that changes the
@@ -52,7 +54,9 @@ func NewPanicError(recovered any) *PanicError {
 func (c *Cell) Run(op *Operation, ctx *Ctx, arg []byte, maxBytes int) (result []byte, err error) {
 	defer func() {
 		if r := recover(); r != nil { // of the operation, or of a codec method of its types
-			c.value = nil
+			if !plant.PanicKeepsState {
+				c.value = nil
+			}
 			result, err = nil, NewPanicError(r)
 		}
 	}()

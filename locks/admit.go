@@ -1,6 +1,10 @@
 package locks
 
-import "iter"
+import (
+	"iter"
+
+	"github.com/concordat-dev/concordat/internal/plant"
+)
 
 // admit says whether c may wait for mode under p, and appends to *wounded who is
 // to be wounded for it. It also returns how many claims it looked at, which
@@ -48,7 +52,7 @@ func (l *Lock[R]) oldest(c *Claim[R], mode Mode) (ok bool, looked int) {
 		if o.Owner.Single {
 			continue
 		}
-		if o.Owner.ID <= c.Owner.ID {
+		if (o.Owner.ID <= c.Owner.ID) != plant.WaitDieReversed {
 			return false, looked
 		}
 		if o.wanted == Exclusive && o.vouches == WaitDie {
@@ -65,7 +69,7 @@ func (l *Lock[R]) wound(c *Claim[R], mode Mode, wounded *[]*Claim[R]) (looked in
 		if o.Owner.Single {
 			continue
 		}
-		if o.Owner.ID > c.Owner.ID {
+		if o.Owner.ID > c.Owner.ID && !plant.WoundNobody {
 			*wounded = append(*wounded, o)
 		} else if o.wanted == Exclusive && o.vouches == WoundWait {
 			break

@@ -8,6 +8,7 @@ import (
 
 	"github.com/concordat-dev/concordat/coordinator"
 	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/plant"
 )
 
 // Coordinator is the saga protocol: a pure machine over a [Journal]. Each method is an event and appends the [Action]s that
@@ -322,7 +323,14 @@ func (c *Coordinator) undoing(group int) iter.Seq[int] {
 
 // undoGroup is the last group with a compensation that is still to be run, or -1.
 func (c *Coordinator) undoGroup() int {
-	for i := len(c.Entries) - 1; i >= 0; i-- {
+	if plant.CancelForgetsUndo && c.stop != nil {
+		return -1
+	}
+	for n := range c.Entries {
+		i := len(c.Entries) - 1 - n
+		if plant.UndoInOrder {
+			i = n
+		}
 		if c.Entries[i].needsUndo() {
 			return c.Entries[i].Group
 		}
@@ -349,6 +357,9 @@ func (c *Coordinator) UndoReply(entry int, err error, now time.Time, out []Actio
 	tries := c.failedTries()
 	switch {
 	case tries == 0:
+		return c.undoNext(out)
+	case plant.DropStuck && tries >= c.maxTries:
+		e.Undo = Skipped
 		return c.undoNext(out)
 	case tries >= c.maxTries:
 		c.Phase = Stuck

@@ -118,24 +118,48 @@ func (e *Entry) stored() storedEntry {
 	return s
 }
 
-// UnmarshalJournal is the inverse of [Journal.Marshal].
+// UnmarshalJournal is the inverse of [Journal.Marshal]. What no saga can have written is an error: a saga that went on from it
+// could end with a wrong outcome.
 func UnmarshalJournal(data []byte, r functions.Resolver) (Journal, error) {
 	var s storedJournal
 	if err := functions.Decode(data, &s); err != nil {
 		return Journal{}, fmt.Errorf("saga: journal does not decode: %w", err)
 	}
-	if s.Phase > Undone {
-		return Journal{}, fmt.Errorf("saga: journal has unknown phase %d", s.Phase)
+	if err := s.check(); err != nil {
+		return Journal{}, fmt.Errorf("saga: journal %w", err)
 	}
 	j := Journal{Phase: s.Phase, Failure: s.Failure, Effects: s.Effects.Resolve(r), Due: s.Due}
 	j.Entries = make([]Entry, len(s.Entries))
 	for i := range s.Entries {
-		if e := &s.Entries[i]; e.State > Failed || e.Undone > Skipped {
-			return Journal{}, fmt.Errorf("saga: journal has a step in the unknown state %d, %d", e.State, e.Undone)
-		}
 		j.Entries[i] = s.Entries[i].entry(r)
 	}
 	return j, nil
+}
+
+// check reports what can not be, or nil.
+func (s *storedJournal) check() error {
+	switch {
+	case s.Phase > Undone:
+		return fmt.Errorf("has unknown phase %d", s.Phase)
+	case (s.Phase == Undoing || s.Phase == Stuck || s.Phase == Undone) && len(s.Failure) == 0:
+		return fmt.Errorf("is %v without a failure", s.Phase)
+	}
+	group := 0
+	for i := range s.Entries {
+		e := &s.Entries[i]
+		switch {
+		case e.State > Failed || e.Undone > Skipped:
+			return fmt.Errorf("has a step in the unknown state %d, %d", e.State, e.Undone)
+		case e.Undone != NotUndone && (e.State != Succeeded || e.Undo == nil):
+			return fmt.Errorf("has step %d undone, which has nothing to undo", i+1)
+		case e.Tries < 0:
+			return fmt.Errorf("has step %d tried %d times", i+1, e.Tries)
+		case e.Group != group && (e.Group != group+1 || i == 0):
+			return fmt.Errorf("has step %d in group %d after group %d", i+1, e.Group, group)
+		}
+		group = e.Group
+	}
+	return nil
 }
 
 func (s *storedEntry) entry(r functions.Resolver) Entry {

@@ -274,16 +274,23 @@ func TestDamagedJournals(t *testing.T) {
 		}
 	}
 	for name, j := range map[string]saga.Journal{
-		"phase": {Phase: saga.Undone + 1},
-		"state": {Entries: []saga.Entry{{State: saga.Failed + 1}}},
-		"undo":  {Entries: []saga.Entry{{Undo: saga.Skipped + 1}}},
+		"an unknown phase":              {Phase: saga.Undone + 1},
+		"an unknown state":              {Entries: []saga.Entry{{State: saga.Failed + 1}}},
+		"an unknown undo":               {Entries: []saga.Entry{{Undo: saga.Skipped + 1}}},
+		"a failure that is missing":     {Phase: saga.Undoing},
+		"an undone step that failed":    {Entries: []saga.Entry{{State: saga.Failed, Undo: saga.Compensated}}},
+		"an undone step without undo":   {Entries: []saga.Entry{{State: saga.Succeeded, Undo: saga.Skipped}}},
+		"negative tries":                {Entries: []saga.Entry{{Tries: -1}}},
+		"a first group that is not 0":   {Entries: []saga.Entry{{Group: 1}}},
+		"a group that is left out":      {Entries: []saga.Entry{{}, {Group: 2}}},
+		"a group that comes once again": {Entries: []saga.Entry{{}, {Group: 1}, {Group: 0}}},
 	} {
 		data, err := j.Marshal()
 		if err != nil {
 			t.Fatal(err)
 		}
 		if _, err := saga.UnmarshalJournal(data, w); err == nil {
-			t.Errorf("a journal with an unknown %s is accepted", name)
+			t.Errorf("a journal with %s is accepted", name)
 		}
 	}
 }

@@ -2,6 +2,7 @@ package twopc
 
 import (
 	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/plant"
 	"github.com/concordat-dev/concordat/locks"
 )
 
@@ -36,7 +37,7 @@ func (v *Visit[R]) Init(seat *Seat[R], ref R, owner locks.Owner) {
 
 // Committed is the instance's state without the changes of a transaction that is not decided.
 func (s *Seat[R]) Committed() functions.Image {
-	if s.writer != nil {
+	if s.writer != nil && !plant.UndecidedWritten {
 		return s.writer.before
 	}
 	return s.Cell.Image()
@@ -81,7 +82,9 @@ func (v *Visit[R]) Commit(granted []*locks.Claim[*Visit[R]]) (changed bool, _ []
 // Abort undoes the visit's changes and ends the visit. Claims that are granted by that are appended to granted.
 func (v *Visit[R]) Abort(granted []*locks.Claim[*Visit[R]]) []*locks.Claim[*Visit[R]] {
 	if v.Seat.writer == v {
-		v.Seat.Cell.Restore(v.before)
+		if !plant.AbortKeepsState {
+			v.Seat.Cell.Restore(v.before)
+		}
 		v.Seat.writer = nil
 	}
 	v.Effects = nil

@@ -15,6 +15,9 @@ import (
 type Result struct {
 	Counts            // all operations of the measured part
 	NotStarted uint64 // open loop: arrivals that found no free client before the end
+	// Offered is how many operations a second arrived in the measured part: about the rate, as Poisson arrivals vary. 0 if
+	// that is not known: in a closed loop, and when the run was interrupted or ended by the number of operations.
+	Offered float64
 	// Elapsed is from the start of the measured part to the answer of its last operation.
 	Elapsed time.Duration
 	// Counters are what the workload counted meanwhile.
@@ -189,6 +192,10 @@ func (r *mixRun) result(counters []Counters, lost uint64, interrupted bool) Resu
 		last = r.to // an open loop with a low rate: the last arrival was answered before the end
 	}
 	result.Elapsed = last.Sub(r.from)
+	if r.driving.Rate > 0 && !interrupted && r.driving.Operations == 0 {
+		arrived := result.Committed + result.Failed + result.Unknown + lost
+		result.Offered = float64(arrived) / r.driving.Duration.Seconds()
+	}
 	result.Series = r.measured.series(counters, result.Elapsed)
 	return result
 }

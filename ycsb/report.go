@@ -24,6 +24,7 @@ type Report struct {
 	Clients         int                   `json:"clients"`
 	Rate            float64               `json:"rate"` // 0: a closed loop
 	Arrivals        string                `json:"arrivals,omitempty"`
+	OfferedPerS     float64               `json:"offered_per_s,omitempty"` // what arrived; missing if that is not known
 	Mix             Mix                   `json:"mix,omitzero"`
 	Distribution    string                `json:"distribution,omitempty"`
 	DurationSeconds float64               `json:"duration_s"` // of the measured part, as it was
@@ -95,6 +96,7 @@ func DriveReport(s Setup, d Driving, r Result, e Environment) Report {
 		Protocol:        s.Protocol,
 		Clients:         d.Clients,
 		Rate:            d.Rate,
+		OfferedPerS:     math.Round(r.Offered*1000) / 1000,
 		DurationSeconds: math.Round(r.Elapsed.Seconds()*1000) / 1000,
 		Seed:            d.Seed,
 		Policy:          s.Policy,

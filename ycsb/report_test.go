@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"flag"
 	"os"
+	"regexp"
 	"slices"
 	"testing"
 	"time"
@@ -44,9 +45,11 @@ func TestReportFields(t *testing.T) {
 	if err := r.WriteJSON(&out); err != nil {
 		t.Fatal(err)
 	}
+	encoded := regexp.MustCompile(`"HIST[^"]*"`) // its compression may differ from one version of Go to the next
+	got := encoded.ReplaceAll(out.Bytes(), []byte(`"HIST..."`))
 	const golden = "testdata/report.json"
 	if *rewrite {
-		if err := os.WriteFile(golden, out.Bytes(), 0o644); err != nil {
+		if err := os.WriteFile(golden, got, 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -54,8 +57,8 @@ func TestReportFields(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !bytes.Equal(out.Bytes(), want) {
-		t.Errorf("the report is\n%s\nand %s has\n%s", out.Bytes(), golden, want)
+	if !bytes.Equal(got, want) {
+		t.Errorf("the report is\n%s\nand %s has\n%s", got, golden, want)
 	}
 }
 

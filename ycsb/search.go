@@ -24,7 +24,10 @@ type Searching struct {
 	Max float64
 	// Precision is by what share the rate that was found and the next higher one that failed may differ. Default 0.05.
 	Precision float64
-	// Achieved is the share of the rate that has to be committed. Default 0.95, as in the paper.
+	// Tries is how many probes at a rate have to fail before it has failed: on a machine that others use a single one may do so
+	// by chance, and that would be the end of all higher rates. Default 2, at most MaxTries.
+	Tries int
+	// Achieved is the share of what arrived that has to be committed. Default 0.95, as in the paper.
 	Achieved float64
 	// P99, if set, is a second goal: the highest rate at which the p99 of all operations is at most this.
 	P99 time.Duration
@@ -44,6 +47,9 @@ func (s Searching) withDefaults() Searching {
 	if s.Precision == 0 {
 		s.Precision = 0.05
 	}
+	if s.Tries == 0 {
+		s.Tries = 2
+	}
 	if s.Achieved == 0 {
 		s.Achieved = 0.95
 	}
@@ -60,6 +66,7 @@ func (s Searching) Validate() error {
 	c.check(s.Max >= minRate && s.Max <= MaxRate, "max-rate: %g is not between %d and %d", s.Max, minRate, MaxRate)
 	c.check(s.Start >= minRate && s.Start <= s.Max, "start-rate: %g is not between %d and the highest rate, %g", s.Start, minRate, s.Max)
 	c.check(s.Precision >= 0.001 && s.Precision <= 1, "precision: %g is not between 0.001 and 1", s.Precision)
+	c.check(s.Tries >= 1 && s.Tries <= MaxTries, "tries: %d is not between 1 and %d", s.Tries, MaxTries)
 	c.check(s.Achieved > 0 && s.Achieved <= 1, "achieved: %g is not above 0 and at most 1", s.Achieved)
 	c.check(s.P99 >= 0 && s.P99 < MaxLatency, "p99: %v is not between 0 and %v", s.P99, MaxLatency)
 	c.check(s.Useful > 0 && s.Useful <= 1, "rollbacks: %g of the operations are meant to commit; a search needs some", s.Useful)
@@ -68,6 +75,9 @@ func (s Searching) Validate() error {
 
 // minRate is the lowest rate that is tried.
 const minRate = 1
+
+// MaxTries bounds the probes at a rate.
+const MaxTries = 10
 
 // Probe is a run at one rate.
 type Probe struct {
@@ -96,8 +106,7 @@ type SearchReport struct {
 func (r SearchReport) WriteJSON(w io.Writer) error { return writeJSON(w, r) }
 
 // Search finds the highest rates of an open loop that reach the goals. It doubles the rate until a probe fails (or halves it
-// until one succeeds), and then bisects. It takes for granted that a rate above one that failed fails too; on a machine with
-// other work a probe may fail by chance, and then what is found is too low, never too high. A probe makes a run at a rate
+// until one succeeds), and then bisects. It takes for granted that a rate above one that failed fails too. A probe makes a run at a rate
 // and reports it; it blocks as long as the run lasts. Its error ends the search, and what was found is returned with it; so does
 // the context's cancellation, after which Interrupted is set. A goal that no rate reaches is [ErrOutOfReach].
 func Search(ctx context.Context, s Searching, probe func(ctx context.Context, rate float64) (Report, error)) (SearchReport, error) {
@@ -143,9 +152,11 @@ type goal struct {
 // highest returns the number of the probe with the highest rate that reaches the goal.
 func (s *search) highest(ctx context.Context, g goal) (int, error) {
 	for {
-		best, failed := s.bounds(g)
+		best, failed, undecided := s.bounds(g)
 		rate := s.Start
 		switch {
+		case undecided > 0:
+			rate = undecided
 		case best < 0 && failed <= minRate:
 			return -1, fmt.Errorf("%w: %s, down to %d a second", ErrOutOfReach, g.words, minRate)
 		case best < 0 && !math.IsInf(failed, 1):
@@ -165,20 +176,32 @@ func (s *search) highest(ctx context.Context, g goal) (int, error) {
 	}
 }
 
-// bounds returns the lowest rate that failed, and the probe with the highest one below it that did not; -1 if there is none.
-func (s *search) bounds(g goal) (best int, failed float64) {
-	best, failed = -1, math.Inf(1)
+// bounds returns the lowest rate that failed; the probe with the highest rate below it that reached the goal, -1 if there is
+// none; and a rate below the one that failed which has not been tried often enough to say, 0 if there is none.
+func (s *search) bounds(g goal) (best int, failed, undecided float64) {
+	tries, reached := make(map[float64]int), make(map[float64]bool)
 	for _, p := range s.report.Probes {
-		if !g.reached(p) {
-			failed = min(failed, p.Rate)
+		tries[p.Rate]++
+		reached[p.Rate] = reached[p.Rate] || g.reached(p)
+	}
+	failed = math.Inf(1)
+	for rate, n := range tries {
+		if n >= s.Tries && !reached[rate] {
+			failed = min(failed, rate)
 		}
 	}
+	for rate, n := range tries {
+		if n < s.Tries && !reached[rate] && rate < failed {
+			undecided = max(undecided, rate)
+		}
+	}
+	best = -1
 	for i, p := range s.report.Probes {
-		if p.Rate < failed && (best < 0 || p.Rate > s.report.Probes[best].Rate) {
+		if p.Rate < failed && g.reached(p) && (best < 0 || p.Rate > s.report.Probes[best].Rate) {
 			best = i
 		}
 	}
-	return best, failed
+	return best, failed, undecided
 }
 
 // try makes a probe.
@@ -191,7 +214,11 @@ func (s *search) try(ctx context.Context, rate float64) error {
 	if err != nil {
 		return fmt.Errorf("at %g operations a second: %w", rate, err)
 	}
-	p := Probe{Rate: rate, Achieved: report.CommittedPerS / (rate * s.Useful), P99: report.LatencyMS[allKinds].P99, Report: report}
+	offered := rate
+	if report.OfferedPerS > 0 {
+		offered = report.OfferedPerS // in a short probe Poisson arrivals are some more or fewer
+	}
+	p := Probe{Rate: rate, Achieved: report.CommittedPerS / (offered * s.Useful), P99: report.LatencyMS[allKinds].P99, Report: report}
 	s.report.Probes = append(s.report.Probes, p)
 	if s.OnProbe != nil {
 		s.OnProbe(p)

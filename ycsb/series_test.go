@@ -182,6 +182,9 @@ func TestPoissonLoop(t *testing.T) {
 		if err != nil || r.Committed < 1850 || r.Committed > 2150 {
 			t.Errorf("%d operations in 40 s, want about 2,000; %v", r.Committed, err)
 		}
+		if r.Offered != float64(r.Committed+r.NotStarted)/40 || even.Offered != 50 {
+			t.Errorf("offered %g and %g a second", r.Offered, even.Offered)
+		}
 		if evenMax, max := even.Latency("all").Max, r.Latency("all").P95; !near(evenMax, 10) || max < 15 {
 			t.Errorf("latency up to %g ms with even intervals, p95 %g ms with Poisson's", evenMax, max)
 		}

@@ -117,11 +117,11 @@ func abilitiesOf(t Target) abilities {
 	return a
 }
 
-// check reports what the configuration asks for and the target can not do.
+// check reports what the configuration asks for and the target can not do: [ErrUnable].
 func (a abilities) check(c Config) error {
 	var errs checks
 	need := func(asked, able bool, what string) {
-		errs.check(!asked || able, "ycsb: this target can not %s", what)
+		errs.check(!asked || able, "%w %s", ErrUnable, what)
 	}
 	writes := c.Mix.Update > 0 || c.Mix.Modify > 0 && a.modify == nil
 	need(writes && !c.WriteAllFields, a.update != nil, "update a field of a row")

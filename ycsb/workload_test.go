@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -17,8 +18,10 @@ type stub struct {
 	load   func(ctx context.Context) error
 	audits []Audit // one after the other
 	reads  bool    // kind 0 is read-only
-	ids    []map[string]bool
 	failed error
+
+	mu  sync.Mutex
+	ids []map[string]bool // by kind
 }
 
 func newStub(audits ...Audit) *stub {
@@ -58,6 +61,8 @@ func (c *stubClient) Next() int {
 
 func (c *stubClient) Do(_ context.Context, requestID string) error {
 	time.Sleep(time.Millisecond)
+	c.stub.mu.Lock()
+	defer c.stub.mu.Unlock()
 	c.stub.ids[c.kind][requestID] = true
 	return nil
 }

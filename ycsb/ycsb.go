@@ -29,6 +29,9 @@ var ErrUnknown = errors.New("ycsb: the outcome is unknown")
 // ErrInterrupted: the context was cancelled before there was anything to measure.
 var ErrInterrupted = errors.New("ycsb: interrupted before the mix began")
 
+// ErrUnable: the mix asks for something that the target has not the ability for. Nothing was run.
+var ErrUnable = errors.New("ycsb: this target can not")
+
 // Failures of the operations.
 const (
 	// ErrInsufficientFunds: the debited row has less than the amount.

@@ -10,7 +10,7 @@ import (
 )
 
 // errSlower: a diff found something slower.
-var errSlower = errors.New("B is slower than A")
+var errSlower = errors.New("the second file is slower")
 
 type diffCommand struct {
 	A          string  `arg:"" name:"A.json" help:"Results of run, floor or compare with --repeat: what was before."`

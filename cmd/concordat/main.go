@@ -126,7 +126,7 @@ func (p *program) finish(err error) int {
 	switch {
 	case err == nil:
 		return exitOK
-	case errors.Is(err, errUsage), errors.Is(err, errInput):
+	case errors.Is(err, errUsage), errors.Is(err, errInput), errors.Is(err, ycsb.ErrUnable):
 		fmt.Fprintf(p.stderr, "concordat: %s\n", usageText(err))
 		return exitUsage
 	case !errors.Is(err, ycsb.ErrAudit) && errors.Is(err, errInterrupted) || errors.Is(err, ycsb.ErrInterrupted):

@@ -17,12 +17,13 @@ import (
 	"github.com/concordat-dev/concordat/ycsb"
 )
 
-// fake is a target in memory without any contention control: one transfer at a time, by a channel.
+// fake is a target of few abilities in memory without any contention control: one transfer at a time, by a channel.
 type fake struct {
 	turn     chan struct{}
 	balances map[int]int64
 	leak     bool
 	moved    *atomic.Int64
+	onMove   func() // called in each transfer, if it is set
 }
 
 func newFake(leak bool) *fake {
@@ -45,7 +46,9 @@ func (f *fake) Read(context.Context, int) error                        { return 
 func (f *fake) Update(context.Context, string, ycsb.FieldUpdate) error { return nil }
 func (f *fake) Transfer(_ context.Context, _ string, t ycsb.Transfer) error {
 	time.Sleep(100 * time.Microsecond)
-	f.moved.Add(1)
+	if f.moved.Add(1); f.onMove != nil {
+		f.onMove()
+	}
 	return f.do(func() {
 		f.balances[t.From] -= t.Amount
 		if !f.leak {
@@ -61,9 +64,18 @@ func (f *fake) Close() error { return nil }
 
 // withFake runs the program on a fake target.
 func withFake(ctx context.Context, leak bool, args ...string) (status int, stdout, stderr string) {
+	return withFakes(ctx, func(int) *fake { return newFake(leak) }, args...)
+}
+
+// withFakes runs it on one fake target after the other; the first is number 1.
+func withFakes(ctx context.Context, next func(n int) *fake, args ...string) (status int, stdout, stderr string) {
 	var out, errs bytes.Buffer
 	p := newProgram(ctx, &out, &errs)
-	p.open = func(ycsb.Setup, settings, string, *slog.Logger) (target, error) { return newFake(leak), nil }
+	opened := 0
+	p.open = func(ycsb.Setup, settings, string, *slog.Logger) (target, error) {
+		opened++
+		return next(opened), nil
+	}
 	status = p.main(args)
 	return status, out.String(), errs.String()
 }
@@ -72,6 +84,9 @@ func withFake(ctx context.Context, leak bool, args ...string) (status int, stdou
 func words(line string) []string { return strings.Fields(line) }
 
 const short = " --duration 50ms --warmup 10ms --keys 20 --clients 4"
+
+// few is a run that ends after some operations, however long they take: on a busy machine a sync may outlast a short run.
+const few = " -p operationcount=200 --warmup 0s --keys 20 --clients 4"
 
 // TestBadInput: a clear error, status 2, and nothing was run.
 func TestBadInput(t *testing.T) {
@@ -92,6 +107,41 @@ func TestBadInput(t *testing.T) {
 		{"ycsb run --clients=-1", "clients: -1"},
 		{"ycsb run --rate=-1", "rate"},
 		{"ycsb run --rate NaN", "rate"},
+		{"ycsb run --arrivals poisson", "arrivals: poisson arrivals need a rate"},
+		{"ycsb run --arrivals never --rate 5", "neither constant nor poisson"},
+		{"ycsb run --interval=-1s", "interval"},
+		{"ycsb run --interval 1ms --duration 1h", "interval"},
+		{"ycsb run --repeat 0", "repeat: 0"},
+		{"ycsb run --repeat 1001", "repeat: 1001"},
+		{"ycsb run --parties 1", "parties: 1"},
+		{"ycsb run --parties 17", "parties: 17"},
+		{"ycsb run --parties 0", "parties: must be more than 0"},
+		{"ycsb run --parties 5 --keys 4", "5 distinct keys"},
+		{"ycsb run --mix snapshot=100 --snapshot-keys 8 --keys 4", "8 distinct keys"},
+		{"ycsb run --mix scan=100", "this target can not scan"},
+		{"ycsb run --mix insert=100", "this target can not insert"},
+		{"ycsb run --parties 3", "can not make a transfer with 3 parties"},
+		{"ycsb run -P /nowhere/at/all.properties", "no such file"},
+		{"ycsb run -P workloadq", "workloada, workloadb"},
+		{"ycsb run -p readpropotion=1", `did you mean "readproportion"?`},
+		{"ycsb run -p readproportion", "key=value"},
+		{"ycsb run -P workloada -p readproportion=0.6", "must sum"},
+		{"ycsb run -p recordcount=1 -p transferproportion=1", "two distinct keys"},
+		{"ycsb search --start-rate 0", "start-rate: must be more than 0"},
+		{"ycsb search --start-rate=-5", "start-rate"},
+		{"ycsb search --rate 100", "rate: it is what the search finds"},
+		{"ycsb search --repeat 2", "repeat"},
+		{"ycsb search --p99=-1ms", "p99"},
+		{"ycsb search --achieved 0", "achieved"},
+		{"ycsb search --tries 0", "tries"},
+		{"ycsb search --rollbacks 1", "all operations are to be refused"},
+		{"ycsb search --protocol 3pc", "none of plain, saga and serializable"},
+		{"ycsb search --keys 0", "keys: must be more than 0"},
+		{"ycsb diff", "expected"},
+		{"ycsb diff /nowhere/a.json /nowhere/b.json", "/nowhere/b.json"},
+		{"ycsb diff --tolerance=-1 a b", "tolerance"},
+		{"ycsb diff --tolerance 1 a b", "tolerance"},
+		{"ycsb diff --confidence 0 a b", "confidence"},
 		{"ycsb run --duration 0s", "duration: must be more than 0"},
 		{"ycsb run --duration=-1s", "duration"},
 		{"ycsb run --duration 5", "duration"},
@@ -139,7 +189,7 @@ func TestHelp(t *testing.T) {
 func TestJSON(t *testing.T) {
 	for _, protocol := range []string{"run --protocol plain", "run --protocol saga", "run", "floor"} {
 		var stdout, stderr bytes.Buffer
-		args := words("ycsb " + protocol + " --json - --mix read=20,update=20,transfer=60 --dir " + filepath.Join(t.TempDir(), "d") + short)
+		args := words("ycsb " + protocol + " --json - --mix read=20,update=20,transfer=60 --dir " + filepath.Join(t.TempDir(), "d") + few)
 		if status := run(args, &stdout, &stderr); status != exitOK {
 			t.Fatalf("%s: status %d: %s", protocol, status, stderr.String())
 		}
@@ -184,12 +234,12 @@ func TestSummaryAndFile(t *testing.T) {
 
 // TestWrongSum: status 1, and both people and programs are told.
 func TestWrongSum(t *testing.T) {
-	status, stdout, stderr := withFake(t.Context(), true, words("ycsb run"+short)...)
+	status, stdout, stderr := withFake(t.Context(), true, words("ycsb run"+few)...)
 	if status != exitFailed || !strings.Contains(stdout, "WRONG SUM") || !strings.Contains(stderr, "sum of all balances changed") {
 		t.Errorf("status %d:\n%s%s", status, stdout, stderr)
 	}
 	html := filepath.Join(t.TempDir(), "c.html")
-	status, stdout, _ = withFake(t.Context(), true, words("ycsb compare --html "+html+short)...)
+	status, stdout, _ = withFake(t.Context(), true, words("ycsb compare --html "+html+few)...)
 	if page, err := os.ReadFile(html); status != exitFailed || !strings.Contains(stdout, "WRONG") || err != nil || !bytes.Contains(page, []byte("WRONG SUM")) {
 		t.Errorf("compare: status %d, %v:\n%s", status, err, stdout)
 	}
@@ -199,9 +249,14 @@ func TestWrongSum(t *testing.T) {
 func TestInterrupted(t *testing.T) {
 	t.Setenv("TMPDIR", t.TempDir())
 	path := filepath.Join(os.Getenv("TMPDIR"), "out.json")
-	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	status, stdout, _ := withFake(ctx, false, words("ycsb run --keys 20 --warmup 0s --duration 1h --json "+path)...)
+	interrupted := func(int) *fake {
+		f := newFake(false)
+		f.onMove = cancel
+		return f
+	}
+	status, stdout, _ := withFakes(ctx, interrupted, words("ycsb run --keys 20 --warmup 0s --duration 1h --json "+path)...)
 	data, err := os.ReadFile(path)
 	if status != exitInterrupted || err != nil || !strings.Contains(stdout, "is right") || !bytes.Contains(data, []byte(`"sum_after": 200000`)) {
 		t.Errorf("status %d, %v:\n%s\n%s", status, err, stdout, data)
@@ -226,7 +281,7 @@ func TestInterruptedAtOnce(t *testing.T) {
 func TestCompare(t *testing.T) {
 	dir := t.TempDir()
 	var stdout, stderr bytes.Buffer
-	args := words("ycsb compare --html " + dir + "/c.html --json " + dir + "/c.json --dir " + dir + "/data" + short)
+	args := words("ycsb compare --html " + dir + "/c.html --json " + dir + "/c.json --dir " + dir + "/data" + few)
 	if status := run(args, &stdout, &stderr); status != exitOK {
 		t.Fatalf("status %d:\n%s%s", status, stdout.String(), stderr.String())
 	}

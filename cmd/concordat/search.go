@@ -23,6 +23,7 @@ type searchCommand struct {
 	MaxRate   float64       `default:"1000000" help:"The highest rate that is tried."`
 	Achieved  float64       `default:"0.95" help:"Share of the rate that must be committed."`
 	P99       time.Duration `name:"p99" default:"0s" placeholder:"BOUND" help:"Search also for the highest rate with a p99 of at most this. 0s: do not."`
+	Tries     int           `default:"2" help:"Probes at a rate that have to fail before it has failed."`
 	Precision float64       `default:"0.05" help:"Share by which the found rate may be too low."`
 }
 
@@ -70,11 +71,11 @@ func (c *searchCommand) check(given map[string]bool) (settings, ycsb.Searching, 
 		errs = append(errs, errors.New("repeat: a search is not repeated"))
 	}
 	errs = append(errs, notZero(zero{"start-rate", c.StartRate == 0}, zero{"max-rate", c.MaxRate == 0}, zero{"achieved", c.Achieved == 0},
-		zero{"precision", c.Precision == 0}))
+		zero{"precision", c.Precision == 0}, zero{"tries", c.Tries == 0}))
 	c.Rate = max(c.StartRate, 1) // so that poisson arrivals have one; each probe sets its own
 	s, err := c.settings(timing{c.Duration, c.Warmup}, given)
 	searching := ycsb.Searching{
-		Start: c.StartRate, Max: c.MaxRate, Precision: c.Precision, Achieved: c.Achieved, P99: c.P99,
+		Start: c.StartRate, Max: c.MaxRate, Precision: c.Precision, Achieved: c.Achieved, P99: c.P99, Tries: c.Tries,
 		Useful: 1 - s.config.Mix.Transfer*s.config.Rollbacks,
 	}
 	if searching.Useful == 0 {

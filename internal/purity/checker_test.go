@@ -24,12 +24,13 @@ var allowed = []string{
 
 // pure are the pure packages, each with what else it may import: imports run one way.
 var pure = map[string][]string{
-	module + "functions":   {"github.com/fxamacker/cbor/v2"},
-	module + "locks":       nil,
-	module + "deadlock":    {module + "locks"},
-	module + "coordinator": {module + "functions"},
-	module + "saga":        {module + "functions", module + "coordinator"},
-	module + "twopc":       {module + "functions", module + "coordinator", module + "locks"},
+	module + "functions":      {module + "internal/plant", "github.com/fxamacker/cbor/v2"},
+	module + "locks":          {module + "internal/plant"},
+	module + "deadlock":       {module + "internal/plant", module + "locks"},
+	module + "coordinator":    {module + "functions"},
+	module + "saga":           {module + "internal/plant", module + "functions", module + "coordinator"},
+	module + "twopc":          {module + "internal/plant", module + "functions", module + "coordinator", module + "locks"},
+	module + "internal/plant": nil,
 }
 
 // impure are functions and methods that pure packages do not use, by their full name.

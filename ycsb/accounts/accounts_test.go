@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"testing"
-	"time"
 
 	"github.com/concordat-dev/concordat/functions"
 	"github.com/concordat-dev/concordat/locks"
@@ -34,9 +33,9 @@ func TestMix(t *testing.T) {
 		for _, policy := range []locks.Policy{locks.Detect, locks.WaitDie, locks.WoundWait, locks.NoWait} {
 			t.Run(fmt.Sprint(protocol, " ", policy), func(t *testing.T) {
 				target := open(t, Options{Keys: 10, Protocol: protocol, Policy: policy})
-				c := ycsb.Config{Keys: 10, Mix: ycsb.Mix{Read: 0.2, Update: 0.2, Transfer: 0.6}, Driving: ycsb.Driving{Clients: 16, Duration: 150 * time.Millisecond}}
+				c := ycsb.Config{Keys: 10, Mix: ycsb.Mix{Read: 0.2, Update: 0.2, Transfer: 0.6}, Driving: ycsb.Driving{Clients: 16, Operations: 500}}
 				r, err := ycsb.Run(t.Context(), c, target)
-				if err != nil || r.Committed == 0 || r.Failed > 0 || r.Unknown > 0 {
+				if err != nil || r.Committed != 500 || r.Failed > 0 || r.Unknown > 0 {
 					t.Errorf("%+v, %v", r, err)
 				}
 			})

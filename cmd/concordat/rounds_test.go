@@ -1,0 +1,220 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/concordat-dev/concordat/ycsb"
+)
+
+// TestRepeat: an array of as many rounds; standard output has a summary of each.
+func TestRepeat(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "r.json")
+	status, stdout, stderr := withFake(t.Context(), false, words("ycsb run --repeat 3 --json "+path+few)...)
+	reports, err := ycsb.ReadReports(path)
+	if status != exitOK || err != nil || len(reports) != 3 || strings.Count(stdout, "is right: 200,000") != 3 {
+		t.Fatalf("status %d, %v, %d reports:\n%s%s", status, err, len(reports), stdout, stderr)
+	}
+	for i, r := range reports {
+		if r.Round != i+1 || r.Kinds["transfer"].Latency.Count() != int64(r.Committed) || len(r.Series) == 0 {
+			t.Errorf("round %d: %+v", i+1, r)
+		}
+	}
+}
+
+// TestRepeatedComparison: the rounds of a protocol are one row of the table, and the JSON has them all, taking turns.
+func TestRepeatedComparison(t *testing.T) {
+	dir := t.TempDir()
+	status, stdout, stderr := withFake(t.Context(), false, words("ycsb compare --repeat 2 --html "+dir+"/c.html --json "+dir+"/c.json"+few)...)
+	reports, err := ycsb.ReadReports(dir + "/c.json")
+	if status != exitOK || err != nil || len(reports) != 8 || strings.Count(stdout, "saga") != 2 {
+		t.Fatalf("status %d, %v, %d reports:\n%s%s", status, err, len(reports), stdout, stderr)
+	}
+	for i, r := range reports {
+		if r.Protocol != compared[i%4] || r.Round != i/4+1 {
+			t.Errorf("report %d is of %s in round %d", i, r.Protocol, r.Round)
+		}
+	}
+	status, stdout, stderr = withFake(t.Context(), false, words("ycsb diff --tolerance 0.9 "+dir+"/c.json "+dir+"/c.json")...)
+	if status != exitOK || strings.Count(stdout, "similar") != 12 || strings.Count(stdout, "2 pairs") != 4 {
+		t.Errorf("diff: status %d:\n%s%s", status, stdout, stderr)
+	}
+}
+
+// TestWrongRoundsGoOn: each round is run and reported, and the status is 1.
+func TestWrongRoundsGoOn(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "r.json")
+	status, stdout, _ := withFake(t.Context(), true, words("ycsb run --repeat 2 --json "+path+few)...)
+	reports, err := ycsb.ReadReports(path)
+	if status != exitFailed || err != nil || len(reports) != 2 || reports[1].Balanced() || strings.Count(stdout, "WRONG SUM") != 2 {
+		t.Errorf("status %d, %v, %d reports:\n%s", status, err, len(reports), stdout)
+	}
+	status, stdout, stderr := withFake(t.Context(), false, words("ycsb diff "+path+" "+path)...)
+	if status != exitUsage || !strings.Contains(stderr, "wrong audit") {
+		t.Errorf("diff: status %d:\n%s%s", status, stdout, stderr)
+	}
+}
+
+// TestInterruptedRounds: the rounds until then are written, and the one that was interrupted.
+func TestInterruptedRounds(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "r.json")
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	third := func(n int) *fake {
+		f := newFake(false)
+		if n == 3 {
+			f.onMove = cancel
+		}
+		return f
+	}
+	status, _, stderr := withFakes(ctx, third, words("ycsb run --repeat 1000 --json "+path+few)...)
+	reports, err := ycsb.ReadReports(path)
+	if status != exitInterrupted || err != nil || len(reports) != 3 || reports[1].Interrupted || !reports[2].Interrupted {
+		t.Errorf("status %d, %v, %d reports: %s", status, err, len(reports), stderr)
+	}
+}
+
+// speed makes a file of rounds that commit so many operations a second.
+func speed(t *testing.T, rates ...float64) string {
+	t.Helper()
+	var reports []ycsb.Report
+	for i, rate := range rates {
+		ms := 1000 / rate
+		reports = append(reports, ycsb.Report{
+			Schema: ycsb.Schema, Workload: "rows", Protocol: "saga", Keys: 10, Clients: 4, Mix: ycsb.Mix{Transfer: 1}, Round: i + 1, CommittedPerS: rate,
+			LatencyMS: map[string]ycsb.Latency{"transfer": {P50: ms, P99: ms}, "all": {P50: ms, P99: ms}},
+		})
+	}
+	path := filepath.Join(t.TempDir(), "s.json")
+	f, err := os.Create(path)
+	if err == nil {
+		err = errors.Join(ycsb.WriteReports(f, reports), f.Close())
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// TestDiff: the exit status is for CI.
+func TestDiff(t *testing.T) {
+	old := filepath.Join(t.TempDir(), "old.json")
+	if err := os.WriteFile(old, []byte(`{"protocol":"saga","committed":5}`), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	base := speed(t, 100, 102, 98, 101)
+	for _, test := range []struct {
+		name, args string
+		status     int
+		want       string
+	}{
+		{"the same", base + " " + base, exitOK, "throughput"},
+		{"slower", base + " " + speed(t, 80, 81, 79, 80.5), exitFailed, "slower"},
+		{"slower but tolerated", "--tolerance 0.5 " + base + " " + speed(t, 80, 81, 79, 80.5), exitOK, "similar"},
+		{"a little slower", base + " " + speed(t, 99, 101, 97, 100), exitOK, "similar"},
+		{"a little slower without tolerance", "--tolerance 0 " + base + " " + speed(t, 99, 101, 97, 100), exitFailed, "by more than 0 %"},
+		{"faster", base + " " + speed(t, 120, 123, 118, 121), exitOK, "faster"},
+		{"noise", base + " " + speed(t, 30, 190, 110, 60), exitOK, "unclear"},
+		{"fewer rounds", base + " " + speed(t, 100, 101), exitUsage, "4 runs and B has 2"},
+		{"a single round", speed(t, 100) + " " + speed(t, 100), exitUsage, "use --repeat"},
+		{"an old file", base + " " + old, exitUsage, "no schema"},
+	} {
+		status, stdout, stderr := withFake(t.Context(), false, words("ycsb diff "+test.args)...)
+		if status != test.status || !strings.Contains(stdout+stderr, test.want) {
+			t.Errorf("%s: status %d, want %d and %q:\n%s%s", test.name, status, test.status, test.want, stdout, stderr)
+		}
+	}
+}
+
+// TestSearchCommand goes up to the highest rate, as little is to be achieved, and writes what it found.
+func TestSearchCommand(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "s.json")
+	args := "ycsb search --start-rate 100 --max-rate 800 --achieved 0.01 --p99 5m --arrivals poisson --json " + path + short + " --duration 100ms"
+	status, stdout, stderr := withFake(t.Context(), false, words(args)...)
+	var report ycsb.SearchReport
+	data, err := os.ReadFile(path)
+	if err := errors.Join(err, json.Unmarshal(data, &report)); status != exitOK || err != nil {
+		t.Fatalf("status %d, %v:\n%s%s", status, err, stdout, stderr)
+	}
+	if len(report.Goals) != 2 || report.Goals[0].Rate != 800 || len(report.Probes) != 4 || report.Probes[0].Report.Arrivals != "poisson" || report.Probes[0].Report.Rate != 100 {
+		t.Errorf("%+v", report.Goals)
+	}
+	if !regexp.MustCompile(`highest rate with 1 % achieved\s+800/s`).MatchString(stdout) || !strings.Contains(stdout, "p99 at most 5m0s") {
+		t.Errorf("it says:\n%s", stdout)
+	}
+}
+
+// TestSearchOfALeak: a wrong audit fails the search.
+func TestSearchOfALeak(t *testing.T) {
+	status, stdout, stderr := withFake(t.Context(), true, words("ycsb search --start-rate 100"+few)...)
+	if status != exitFailed || !strings.Contains(stderr, "sum of all balances changed") {
+		t.Errorf("status %d:\n%s%s", status, stdout, stderr)
+	}
+}
+
+// TestWorkloads: those of YCSB and the transfers, by name, on the engine and on the floor.
+func TestWorkloads(t *testing.T) {
+	for _, name := range ycsb.ShippedWorkloads() {
+		for _, command := range []string{"run --protocol saga", "floor"} {
+			var stdout, stderr bytes.Buffer
+			args := "ycsb " + command + " -P " + name + " -p recordcount=50 -p operationcount=300 --clients 8 --warmup 0s --json - --dir " + filepath.Join(t.TempDir(), "d")
+			if status := run(words(args), &stdout, &stderr); status != exitOK {
+				t.Errorf("%s: status %d: %s", args, status, stderr.String())
+				continue
+			}
+			reports, err := ycsb.ParseReports(stdout.Bytes())
+			if err != nil || reports[0].Committed != 300 || reports[0].Keys != 50 || reports[0].Clients != 8 {
+				t.Errorf("%s: %v, %+v", args, err, reports)
+			}
+			if note := strings.Contains(stderr.String(), "note: "+name+":4: workload="); note != (name != "transfers") {
+				t.Errorf("%s: the notes are:\n%s", args, stderr.String())
+			}
+		}
+	}
+}
+
+// TestFlagsBeforeProperties: what the command line says goes before what files say, and single properties go before files; the
+// defaults of flags do not.
+func TestFlagsBeforeProperties(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "mine")
+	if err := os.WriteFile(path, []byte("recordcount=30\nthreadcount=3\nreadproportion=1\nrequestdistribution=latest"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	status, stdout, stderr := withFake(t.Context(), false,
+		words("ycsb run --duration 20ms --warmup 0s --clients 2 --json - -P "+path+" -p recordcount=40 -p zipfiantheta=0.5")...)
+	reports, err := ycsb.ParseReports([]byte(stdout))
+	if status != exitOK || err != nil {
+		t.Fatalf("status %d, %v: %s", status, err, stderr)
+	}
+	if r := reports[0]; r.Clients != 2 || r.Keys != 40 || r.Mix != (ycsb.Mix{Read: 1}) || r.Distribution != "latest(0.5)" {
+		t.Errorf("%+v", r)
+	}
+}
+
+// TestNoSkew: a theta of 0 is the uniform distribution.
+func TestNoSkew(t *testing.T) {
+	status, stdout, stderr := withFake(t.Context(), false, words("ycsb run --distribution zipfian --theta 0 --json -"+short)...)
+	if status != exitOK || !strings.Contains(stdout, `"distribution": "uniform"`) {
+		t.Errorf("status %d:\n%s%s", status, stdout, stderr)
+	}
+}
+
+// TestCommandOfThePage repeats the comparison: with all flags, or beside properties with those that were given.
+func TestCommandOfThePage(t *testing.T) {
+	c := &compareCommand{}
+	c.Keys, c.Mix, c.IDs = 7, "transfer=100", true
+	if got := c.command(nil); !strings.Contains(got, "--keys=7 ") || !strings.Contains(got, "--mix=transfer=100") || !strings.Contains(got, "--ids=true") {
+		t.Errorf("%s", got)
+	}
+	c.PropertyFiles, c.Properties = []string{"workloada"}, []string{"recordcount=9"}
+	if got, want := c.command(map[string]bool{"keys": true}), "concordat ycsb compare -P workloada -p recordcount=9 --keys=7"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+}

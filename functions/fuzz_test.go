@@ -1,0 +1,209 @@
+package functions_test
+
+import (
+	"bytes"
+	"errors"
+	"math"
+	"testing"
+	"time"
+
+	"github.com/concordat-dev/concordat/functions"
+)
+
+// trunk has a field of every kind that states have.
+type trunk struct {
+	Coins  int64
+	Weight uint32
+	Share  float64
+	Open   bool
+	Name   string
+	Seal   [4]byte
+	Bytes  []byte
+	List   []int32
+	Inner  *purse
+	Purses map[string]purse
+	Since  time.Time
+	Any    any
+}
+
+func addEncoded(f *testing.F, values ...any) {
+	for _, v := range values {
+		data, err := functions.Encode(v)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(data)
+	}
+}
+
+// FuzzDecode: whatever bytes decode, their value encodes, and from then on encoding and decoding change nothing: what is read after a
+// restart is what was written.
+func FuzzDecode(f *testing.F) {
+	addEncoded(f, trunk{}, purse{7, "ann"}, []int{1, 2}, map[string]any{"a": -1, "b": nil}, math.NaN(), trunk{
+		Coins: -5, Share: 0.5, Name: "é", Bytes: []byte{1}, List: []int32{3}, Inner: &purse{1, "x"}, Since: noon,
+		Purses: map[string]purse{"a": {}, "b": {2, "y"}}, Any: []any{uint64(1), "z"},
+	})
+	f.Fuzz(func(t *testing.T, data []byte) {
+		settles[trunk](t, data)
+		settles[any](t, data)
+	})
+}
+
+func settles[S any](t *testing.T, data []byte) {
+	t.Helper()
+	var first, second S
+	if functions.Decode(data, &first) != nil {
+		return
+	}
+	once, err := functions.Encode(first)
+	if err != nil {
+		t.Fatalf("%x decodes to %#v, which does not encode: %v", data, first, err)
+	}
+	if err := functions.Decode(once, &second); err != nil {
+		t.Fatalf("%x is encoded as %x, which does not decode: %v", data, once, err)
+	}
+	if twice, err := functions.Encode(second); err != nil || !bytes.Equal(once, twice) {
+		t.Fatalf("%x is encoded as %x, and that as %x (%v)", data, once, twice, err)
+	}
+}
+
+// FuzzFailure: any bytes in the place of a failure are some error, whose text and failures are bounded and stay when it is encoded
+// again.
+func FuzzFailure(f *testing.F) {
+	f.Add([]byte{})
+	f.Add(functions.EncodeFailure(errPoor))
+	f.Add(functions.EncodeFailure(errors.Join(errPoor, functions.ErrNotFound, errors.New("other"))))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		err := functions.DecodeFailure(data)
+		if err == nil {
+			t.Fatalf("%x is no failure", data)
+		}
+		stored := functions.EncodeFailure(err)
+		again := functions.DecodeFailure(stored)
+		if !bytes.Equal(functions.EncodeFailure(again), stored) {
+			t.Fatalf("%q is stored as %x, and that as %x", err, stored, functions.EncodeFailure(again))
+		}
+		if len(again.Error()) > 4096 {
+			t.Fatalf("the text has %d bytes", len(again.Error()))
+		}
+		for _, known := range []error{errPoor, functions.ErrNotFound} {
+			if errors.Is(again, known) && !errors.Is(err, known) {
+				t.Fatalf("%q became %v", err, known)
+			}
+		}
+	})
+}
+
+// storedParts are the parts of a program that stored messages are resolved against.
+type storedParts struct{}
+
+func (storedParts) Operation(typeName, operation string) (*functions.Operation, bool) {
+	if typeName != "test/purse" {
+		return nil, false
+	}
+	for _, op := range infoOf(purses).Operations() {
+		if op.Name == operation {
+			return op, true
+		}
+	}
+	return nil, false
+}
+
+// FuzzStored: stored messages and effects that decode are resolved and stored again as they were, also those that this program does
+// not know. Those that it does not know say so.
+func FuzzStored(f *testing.F) {
+	addEncoded(f, take.On("p", 1).Envelope().Stored(), functions.StoredMessage{Type: "gone", Operation: "x", ID: "p"},
+		functions.StoredMessage{Coordinator: "test/tx", Arg: []byte{1}},
+		functions.StoredEffects{Sends: []functions.StoredMessage{{Type: "gone"}}, Emits: []functions.Emitted{{Egress: "out", Key: "k", Value: []byte{1}}}})
+	f.Fuzz(func(t *testing.T, data []byte) {
+		var m functions.StoredMessage
+		if functions.Decode(data, &m) == nil {
+			checkResolved(t, m)
+		}
+		var stored functions.StoredEffects
+		if functions.Decode(data, &stored) == nil {
+			for i := range stored.Sends {
+				stored.Sends[i] = plain(stored.Sends[i])
+			}
+			effects := stored.Resolve(storedParts{})
+			sameEncoding(t, stored, effects.Stored())
+		}
+	})
+}
+
+func checkResolved(t *testing.T, m functions.StoredMessage) {
+	t.Helper()
+	env := m.Resolve(storedParts{})
+	_, known := storedParts{}.Operation(m.Type, m.Operation)
+	if wrong := errors.Is(env.Err, functions.ErrUnknownOperation); wrong == (known || m.Type == "") {
+		t.Fatalf("%+v is resolved with error %v", m, env.Err)
+	}
+	sameEncoding(t, plain(m), env.Stored())
+	if again := env.Stored().Resolve(storedParts{}); !env.SameAs(again) || env.Target() != again.Target() {
+		t.Fatalf("%+v is another message when it was stored", m)
+	}
+}
+
+// plain leaves out the operation of a message that names no type: it says nothing.
+func plain(m functions.StoredMessage) functions.StoredMessage {
+	if m.Type == "" {
+		m.Operation = ""
+	}
+	return m
+}
+
+func sameEncoding(t *testing.T, a, b any) {
+	t.Helper()
+	x, err := functions.Encode(a)
+	y, err2 := functions.Encode(b)
+	if err != nil || err2 != nil || !bytes.Equal(x, y) {
+		t.Fatalf("%+v (%x, %v) became %+v (%x, %v)", a, x, err, b, y, err2)
+	}
+}
+
+// FuzzCell: an instance with any bytes for its state, and operations with any bytes for their argument, never panic. What fails
+// changes nothing and says whether state or argument is at fault; what succeeds leaves a state that is read back.
+func FuzzCell(f *testing.F) {
+	state, _ := functions.Encode(purse{20, "ann"})
+	for _, arg := range []any{int64(3), int64(13), int64(99), "bob", "nobody", nil} {
+		data, _ := functions.Encode(arg)
+		f.Add(true, state, data)
+	}
+	f.Add(false, []byte{}, []byte{})
+	ops := infoOf(purses).Operations()
+	f.Fuzz(func(t *testing.T, exists bool, state, arg []byte) {
+		for _, op := range ops {
+			if op.Name == "act" {
+				continue // does what other tests tell it
+			}
+			cell := newCell(purses)
+			if exists {
+				cell.Restore(functions.Image{Exists: true, Bytes: state})
+			}
+			before := cell.Image()
+			var effects functions.Effects
+			var timers uint64
+			ctx := functions.NewCtx(functions.Address{Type: "test/purse", ID: "p"}, noon, &timers, &effects)
+			if _, err := cell.Run(op, &ctx, arg, roomy); err != nil {
+				checkFailed(t, cell, before, err)
+				continue
+			}
+			if after := cell.Image(); after.Exists && !op.Kind.Reads() && functions.Decode(after.Bytes, new(purse)) != nil {
+				t.Fatalf("%s left %x, which does not decode", op.Name, after.Bytes)
+			}
+		}
+	})
+}
+
+func checkFailed(t *testing.T, cell *functions.Cell, before functions.Image, err error) {
+	t.Helper()
+	same(t, cell, before)
+	for _, chosen := range []error{
+		errPoor, functions.ErrBadState, functions.ErrBadArgument, functions.ErrNotFound, functions.ErrExists, functions.ErrPanic,
+	} {
+		if errors.Is(err, chosen) {
+			return
+		}
+	}
+	t.Fatalf("the failure is none that was chosen: %v", err)
+}

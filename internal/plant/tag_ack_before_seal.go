@@ -1,0 +1,5 @@
+//go:build plant_ack_before_seal
+
+package plant
+
+const active = "ack-before-seal"

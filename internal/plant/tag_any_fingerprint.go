@@ -1,0 +1,5 @@
+//go:build plant_any_fingerprint
+
+package plant
+
+const active = "any-fingerprint"

@@ -1,0 +1,5 @@
+//go:build plant_carried_twice
+
+package plant
+
+const active = "carried-twice"

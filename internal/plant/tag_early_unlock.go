@@ -1,0 +1,5 @@
+//go:build plant_early_unlock
+
+package plant
+
+const active = "early-unlock"

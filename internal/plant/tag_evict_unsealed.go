@@ -1,0 +1,5 @@
+//go:build plant_evict_unsealed
+
+package plant
+
+const active = "evict-unsealed"

@@ -1,0 +1,5 @@
+//go:build plant_fatal_returns
+
+package plant
+
+const active = "fatal-returns"

@@ -1,0 +1,5 @@
+//go:build plant_forget_seen
+
+package plant
+
+const active = "forget-seen"

@@ -1,0 +1,5 @@
+//go:build plant_forget_waiting
+
+package plant
+
+const active = "forget-waiting"

@@ -1,0 +1,5 @@
+//go:build plant_ignore_failed_seal
+
+package plant
+
+const active = "ignore-failed-seal"

@@ -1,0 +1,5 @@
+//go:build plant_join_unsealed
+
+package plant
+
+const active = "join-unsealed"

@@ -1,0 +1,5 @@
+//go:build plant_journal_late
+
+package plant
+
+const active = "journal-late"

@@ -1,0 +1,5 @@
+//go:build plant_keep_expired
+
+package plant
+
+const active = "keep-expired"

@@ -1,0 +1,5 @@
+//go:build plant_lose_refusal
+
+package plant
+
+const active = "lose-refusal"

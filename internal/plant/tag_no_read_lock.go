@@ -1,0 +1,5 @@
+//go:build plant_no_read_lock
+
+package plant
+
+const active = "no-read-lock"

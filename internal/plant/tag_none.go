@@ -1,0 +1,5 @@
+//go:build !(plant_skip_sync || plant_fatal_returns || plant_ignore_failed_seal || plant_ack_before_seal || plant_read_unsealed || plant_join_unsealed || plant_evict_unsealed || plant_ingress_unsealed || plant_reuse_record_numbers || plant_keep_expired || plant_any_fingerprint || plant_lose_refusal || plant_forget_seen || plant_reuse_ids || plant_drop_timer || plant_timer_twice || plant_forget_waiting || plant_carried_twice || plant_carry_disordered || plant_lazy_commit || plant_panic_keeps_state || plant_sends_of_failed || plant_effects_on_abort || plant_abort_keeps_state || plant_undecided_written || plant_early_unlock || plant_no_absent_lock || plant_doomed_commits || plant_stale_conflict || plant_victim_keeps_locks || plant_no_read_lock || plant_upgrade_forgets_readers || plant_wait_die_reversed || plant_wound_nobody || plant_two_victims || plant_old_attempt_edge || plant_undo_in_order || plant_cancel_forgets_undo || plant_drop_stuck || plant_journal_late)
+
+package plant
+
+const active = ""

@@ -1,0 +1,5 @@
+//go:build plant_read_unsealed
+
+package plant
+
+const active = "read-unsealed"

@@ -1,0 +1,5 @@
+//go:build plant_reuse_ids
+
+package plant
+
+const active = "reuse-ids"

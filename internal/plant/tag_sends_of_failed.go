@@ -1,0 +1,5 @@
+//go:build plant_sends_of_failed
+
+package plant
+
+const active = "sends-of-failed"

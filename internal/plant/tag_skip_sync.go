@@ -1,0 +1,5 @@
+//go:build plant_skip_sync
+
+package plant
+
+const active = "skip-sync"

@@ -1,0 +1,5 @@
+//go:build plant_timer_twice
+
+package plant
+
+const active = "timer-twice"

@@ -1,0 +1,5 @@
+//go:build plant_two_victims
+
+package plant
+
+const active = "two-victims"

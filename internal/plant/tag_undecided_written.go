@@ -1,0 +1,5 @@
+//go:build plant_undecided_written
+
+package plant
+
+const active = "undecided-written"

@@ -1,0 +1,5 @@
+//go:build plant_undo_in_order
+
+package plant
+
+const active = "undo-in-order"

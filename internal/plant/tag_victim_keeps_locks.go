@@ -1,0 +1,5 @@
+//go:build plant_victim_keeps_locks
+
+package plant
+
+const active = "victim-keeps-locks"

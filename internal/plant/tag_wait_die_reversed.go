@@ -1,0 +1,5 @@
+//go:build plant_wait_die_reversed
+
+package plant
+
+const active = "wait-die-reversed"

@@ -1,0 +1,137 @@
+package saga_test
+
+import (
+	"bytes"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/concordat-dev/concordat/coordinator"
+	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/saga"
+)
+
+// FuzzJournal: bytes in the place of a journal are refused, or they are a journal that is written again as it was, and whose saga
+// comes to its end, whatever its calls answer and whether its body replays it or fails.
+func FuzzJournal(f *testing.F) {
+	for _, body := range [][]string{
+		{"debit a 1 undo credit a 1", "debit a 1000 noundo"},
+		{"sleep 1h", "debit a 1 undo credit a 1 & credit b 2 undo debit b 2", "x = balance a"},
+	} {
+		w := newWorld(2)
+		w.set("a", 100)
+		w.set("b", 0)
+		w.disk.faults["credit a"] = 5
+		w.begin(body, saga.Journal{})
+		w.finishAll()
+		for _, d := range w.writes {
+			f.Add(d.journal, []byte{0, 1, 2, 1, 1, 1, 0})
+		}
+	}
+	w := newWorld(2)
+	f.Fuzz(func(t *testing.T, data, replies []byte) {
+		j, err := saga.UnmarshalJournal(data, w)
+		if err != nil {
+			return
+		}
+		once, err := j.Marshal()
+		if err != nil {
+			t.Fatalf("a journal that was read is not written: %v", err)
+		}
+		again, err := saga.UnmarshalJournal(once, w)
+		if err != nil {
+			t.Fatalf("a journal that was written is not read: %v", err)
+		}
+		if twice, err := again.Marshal(); err != nil || !bytes.Equal(once, twice) {
+			t.Fatalf("written as %x, and then as %x (%v)", once, twice, err)
+		}
+		if len(j.Entries) <= 64 && j.Phase < saga.Done {
+			(&replay{t: t, replies: replies, past: again.Entries}).run(j)
+		}
+	})
+}
+
+// replay runs a saga from its journal, in the place of an engine and of the saga's body.
+type replay struct {
+	t       *testing.T
+	machine saga.Coordinator
+	past    []saga.Entry // what the body issues, group by group
+	replies []byte       // one for each event that can go one way or another; then zeros
+	events  int
+}
+
+var errReplay = errors.New("the replay says no")
+
+func (r *replay) choose() byte {
+	if len(r.replies) == 0 {
+		return 0
+	}
+	b := r.replies[0]
+	r.replies = r.replies[1:]
+	return b
+}
+
+func (r *replay) err() error {
+	if r.choose()%2 == 1 {
+		return errReplay
+	}
+	return nil
+}
+
+func (r *replay) run(j saga.Journal) {
+	r.machine.Init(j, 3)
+	todo := r.machine.Begin(nil)
+	for r.machine.Phase != saga.Done && r.machine.Phase != saga.Undone {
+		if r.events++; r.events > 10_000 {
+			r.t.Fatalf("the saga does not end: %v", r.machine.Phase)
+		}
+		if len(todo) == 0 {
+			if r.machine.Phase != saga.Stuck {
+				r.t.Fatalf("the saga is %v and waits for nothing", r.machine.Phase)
+			}
+			_, todo = r.machine.Decide([]saga.Decision{saga.Skip, saga.MarkDone}[r.choose()%2], todo)
+			continue
+		}
+		next := todo[0]
+		todo = r.act(next, todo[1:])
+	}
+	_, err := r.machine.Outcome()
+	if (err != nil) != (r.machine.Phase == saga.Undone) {
+		r.t.Fatalf("the saga is %v with error %v", r.machine.Phase, err)
+	}
+}
+
+func (r *replay) act(a saga.Action, todo []saga.Action) []saga.Action {
+	now := time.Unix(0, a.Due)
+	switch a.Kind {
+	case saga.ActRun, saga.ActResume:
+		return r.body(todo)
+	case saga.ActCall, saga.ActSleep:
+		return r.machine.Reply(a.Entry, nil, r.err(), todo)
+	case saga.ActUndo:
+		return r.machine.UndoReply(a.Entry, r.err(), now, todo)
+	case saga.ActBackOff:
+		return r.machine.Wake(todo)
+	}
+	return todo
+}
+
+// body issues the next recorded group, or returns.
+func (r *replay) body(todo []saga.Action) []saga.Action {
+	if len(r.past) == 0 || r.choose()%8 == 7 {
+		return r.machine.Returned(nil, r.err(), functions.Effects{}, todo)
+	}
+	group := 1
+	for group < len(r.past) && r.past[group].Group == r.past[0].Group {
+		group++
+	}
+	steps := make([]coordinator.Step, group)
+	for i := range steps {
+		steps[i] = r.past[i].Step
+		steps[i].Result, steps[i].Err = nil, nil
+	}
+	r.past = r.past[group:]
+	return r.machine.Issue(steps, noonAtReplay, todo)
+}
+
+var noonAtReplay = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
