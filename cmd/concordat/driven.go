@@ -58,8 +58,11 @@ type closable interface {
 	io.Closer
 }
 
-// drive runs a workload, which open opens in a directory, as often as the flags say. The parameters are for the report.
-func (p *program) drive(name string, f drivenFlags, d driven, parameters map[string]string, open func(string, *slog.Logger) (closable, error)) error {
+// opensWorkload opens a workload in a directory.
+type opensWorkload func(dir string, logger *slog.Logger) (closable, error)
+
+// drive runs a workload as often as the flags say. The parameters are for the report.
+func (p *program) drive(name string, f drivenFlags, d driven, parameters map[string]string, open opensWorkload) error {
 	setup := ycsb.Setup{Workload: name, Protocol: d.protocol.String(), Policy: d.policy.String(), Workers: d.workers, Parameters: parameters}
 	run := func(dir string, logger *slog.Logger, onProgress func(ycsb.Progress)) (report ycsb.Report, result ycsb.Result, err error) {
 		w, err := open(dir, logger)

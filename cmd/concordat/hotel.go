@@ -32,7 +32,8 @@ func (c *hotelCommand) Run(p *program) error {
 	}
 	if err := usage(err, o.Validate(), notZero(
 		zero{"hotels", c.Hotels == 0}, zero{"flights", c.Flights == 0}, zero{"rooms", c.Rooms == 0}, zero{"seats", c.Seats == 0},
-		zero{"customers", c.Customers == 0}, zero{"deviation", c.Deviation == 0}, zero{"search, recommend, login, reserve or cancel", c.mix() == hotel.Mix{}},
+		zero{"customers", c.Customers == 0}, zero{"deviation", c.Deviation == 0},
+		zero{"search, recommend, login, reserve or cancel", c.mix() == hotel.Mix{}},
 	)); err != nil {
 		return err
 	}

@@ -25,7 +25,8 @@ func (c *tpccCommand) Run(p *program) error {
 		Protocol: d.protocol, Mix: tpcc.Mix{NewOrder: c.NewOrders, Payment: c.Payments}, Policy: d.policy, Workers: d.workers,
 	}
 	if err := usage(err, o.Scale.Validate(), o.Mix.Validate(), notZero(
-		zero{"warehouses", c.Warehouses == 0}, zero{"districts", c.Districts == 0}, zero{"customers", c.Customers == 0}, zero{"items", c.Items == 0},
+		zero{"warehouses", c.Warehouses == 0}, zero{"districts", c.Districts == 0}, zero{"customers", c.Customers == 0},
+		zero{"items", c.Items == 0},
 	)); err != nil {
 		return err
 	}

@@ -1,5 +1,5 @@
 // Command trip books a hotel and a flight and pays for them, in a saga: each step is visible at once, and undone if a later one
-// fails.
+// fails. Package ycsb/hotel has the same journey as a workload, also as a serializable transaction, with an audit.
 //
 //	go run ./examples/trip
 package main

@@ -3,8 +3,8 @@ package hotel
 import (
 	"context"
 	"fmt"
-	"iter"
 
+	"github.com/concordat-dev/concordat/engine"
 	"github.com/concordat-dev/concordat/functions"
 	"github.com/concordat-dev/concordat/ycsb"
 	"github.com/concordat-dev/concordat/ycsb/internal/bulk"
@@ -67,28 +67,31 @@ func (w *Workload) readBooks(ctx context.Context, progress func(done, total int)
 	for i := range b.customers {
 		b.customers[i].made, b.customers[i].cancelled = w.told[i].made.Load(), w.told[i].cancelled.Load()
 	}
-	r := &reader{Workload: w, ctx: ctx, total: s.Hotels + s.Flights + 2*s.Customers, progress: progress}
-	read(r, numbered(s.Hotels), ReadRooms, func(id string, p Places) error { return addPlaces(b.rooms, id, p) })
-	read(r, numbered(s.Flights), ReadSeats, func(id string, p Places) error { return addPlaces(b.seats, id, p) })
-	read(r, numbered(s.Customers), ReadCustomer, b.addCustomer)
-	read(r, b.reservationIDs(), ReadReservation, b.addReservation)
+	r := &reader{ctx: ctx, engine: w.engine, total: s.Hotels + s.Flights + 2*s.Customers, progress: progress}
+	read(r, Rooms, func(id string, p Places) error { return addPlaces(b.rooms, id, p) })
+	read(r, Seats, func(id string, p Places) error { return addPlaces(b.seats, id, p) })
+	read(r, Customers, b.addCustomer)
+	read(r, Reservations, b.addReservation)
 	return b, r.err
 }
 
 // reader reads the instances of an audit, one type after the other; after an error it reads no more.
 type reader struct {
-	*Workload
 	ctx         context.Context
+	engine      *engine.Engine
 	done, total int
 	progress    func(done, total int)
 	err         error
 }
 
-func read[S any](r *reader, ids iter.Seq[string], view functions.Reader0[S], add func(id string, state S) error) {
+func read[S any](r *reader, t *functions.Type[S], add func(id string, state S) error) {
 	if r.err != nil {
 		return
 	}
-	for instance, err := range bulk.Each(r.ctx, r.engine, ids, view) {
+	for instance, err := range engine.Walk(r.engine, t, "") {
+		if err == nil {
+			err = r.next()
+		}
 		if err == nil {
 			err = add(instance.ID, instance.State)
 		}
@@ -96,35 +99,15 @@ func read[S any](r *reader, ids iter.Seq[string], view functions.Reader0[S], add
 			r.err = err
 			return
 		}
-		if r.done++; r.done%1024 == 0 {
-			r.progress(min(r.done, r.total), r.total)
-		}
 	}
 }
 
-func numbered(n int) iter.Seq[string] {
-	return func(yield func(string) bool) {
-		for i := range n {
-			if !yield(ID(i)) {
-				return
-			}
-		}
+// next counts an instance; its error is that of the context.
+func (r *reader) next() error {
+	if r.done++; r.done%1024 == 0 {
+		r.progress(min(r.done, r.total), r.total)
 	}
-}
-
-// beyond is how many numbers are looked up behind the last that a customer knows of.
-const beyond = 2
-
-func (b *books) reservationIDs() iter.Seq[string] {
-	return func(yield func(string) bool) {
-		for customer := range b.customers {
-			for number := 1; number <= b.customers[customer].Made+beyond; number++ {
-				if !yield(ReservationID(customer, number)) {
-					return
-				}
-			}
-		}
-	}
+	return r.ctx.Err()
 }
 
 // at finds what an id counts in a list.

@@ -50,7 +50,7 @@ func TestEachConditionCanFail(t *testing.T) {
 		{"customer gone", []functions.Call{removeCustomer.On("1")}, map[string]string{"customers": "customer 1"}},
 		{"reservation gone", []functions.Call{DeleteReservation.On("1.1")}, map[string]string{
 			"pairs": "hotel 1", "customers": "customer 1"}},
-		{"reservation of nobody's", []functions.Call{AddReservation.On("1.2", Reservation{Hotel: 1, Flight: 1})}, map[string]string{
+		{"reservation of nobody's", []functions.Call{AddReservation.On("1.77", Reservation{Hotel: 1, Flight: 1})}, map[string]string{
 			"pairs": "hotel 1", "customers": "customer 1"}},
 		{"other hotel", []functions.Call{tamperReservation.On("1.1", Reservation{Hotel: 0, Flight: 1})}, map[string]string{"pairs": "hotel 0"}},
 		{"other flight", []functions.Call{tamperReservation.On("1.1", Reservation{Hotel: 1, Flight: 0})}, map[string]string{"pairs": "flight 0"}},

@@ -136,10 +136,10 @@ type Customer struct {
 // Customers are who makes reservations.
 var (
 	Customers     = functions.NewType[Customer]("hotel/customer")
-	AddCustomer   = functions.Create(Customers, "add", func(_ *functions.Ctx, c *Customer, password string) error { c.Password = password; return nil })
+	AddCustomer   = functions.Create(Customers, "add", addCustomer)
 	CheckPassword = functions.ViewWith(Customers, "check", checkPassword)
 	CountMade     = functions.UpdateReturning(Customers, "made", countMade)
-	CountLess     = functions.Update(Customers, "cancelled", func(_ *functions.Ctx, c *Customer, _ struct{}) error { c.Cancelled++; return nil })
+	CountLess     = functions.Update(Customers, "cancelled", countCancelled)
 	ReadCustomer  = functions.View(Customers, "read", func(_ *functions.Ctx, c Customer) (Customer, error) { return c, nil })
 )
 
@@ -147,6 +147,11 @@ var (
 func HashPassword(password string) string {
 	sum := sha256.Sum256([]byte(password))
 	return hex.EncodeToString(sum[:])
+}
+
+func addCustomer(_ *functions.Ctx, c *Customer, password string) error {
+	c.Password = password
+	return nil
 }
 
 func checkPassword(_ *functions.Ctx, c Customer, password string) (bool, error) {
@@ -159,6 +164,11 @@ func countMade(_ *functions.Ctx, c *Customer, _ struct{}) (int, error) {
 	return c.Made, nil
 }
 
+func countCancelled(_ *functions.Ctx, c *Customer, _ struct{}) error {
+	c.Cancelled++
+	return nil
+}
+
 // Reservation is a room and a seat.
 type Reservation struct {
 	_             struct{} `cbor:",toarray"`
@@ -168,10 +178,15 @@ type Reservation struct {
 // Reservations are made by a customer; a cancelled one is deleted.
 var (
 	Reservations      = functions.NewType[Reservation]("hotel/reservation")
-	AddReservation    = functions.Create(Reservations, "add", func(_ *functions.Ctx, r *Reservation, as Reservation) error { *r = as; return nil })
+	AddReservation    = functions.Create(Reservations, "add", addReservation)
 	DeleteReservation = functions.Delete(Reservations, "delete", func(*functions.Ctx, *Reservation) error { return nil })
 	ReadReservation   = functions.View(Reservations, "read", func(_ *functions.Ctx, r Reservation) (Reservation, error) { return r, nil })
 )
+
+func addReservation(_ *functions.Ctx, r *Reservation, as Reservation) error {
+	*r = as
+	return nil
+}
 
 // Regions know the hotels nearest to them, the nearest first; Rankings, "stars" and "price", the best. Neither ever changes.
 var (

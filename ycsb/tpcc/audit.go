@@ -3,8 +3,8 @@ package tpcc
 import (
 	"context"
 	"fmt"
-	"iter"
 
+	"github.com/concordat-dev/concordat/engine"
 	"github.com/concordat-dev/concordat/functions"
 	"github.com/concordat-dev/concordat/ycsb"
 	"github.com/concordat-dev/concordat/ycsb/internal/bulk"
@@ -16,9 +16,14 @@ type snapshot struct {
 	newOrders, paid bulk.Counts
 }
 
-// Audit implements [ycsb.Workload]: it reads all tables and checks the conditions of clause 3.3.2 and those that
-// [books.check] adds. Besides: "settled", that no saga stands as stuck or is still running, and, from the second audit on, "acknowledged": since the
-// first one as many orders and payments were added as the clients were told of, plus at most those of unknown outcome.
+// Audit implements [ycsb.Workload]: it reads all tables and checks
+//
+//   - "1" to "12": the conditions of clause 3.3.2;
+//   - "payments": each customer's C_PAYMENT_CNT is the number of their history entries;
+//   - "stock": S_YTD, S_ORDER_CNT and S_REMOTE_CNT are those of the order lines since the load, and S_QUANTITY is 10 to 100;
+//   - "settled": no saga stands as stuck or is still running;
+//   - "acknowledged": since the first audit as many orders and payments were added as the clients of this workload were told
+//     of, plus at most those of unknown outcome. What is done besides its clients counts as too much.
 func (w *Workload) Audit(ctx context.Context, progress func(done, total int)) (ycsb.Audit, error) {
 	b, err := w.readBooks(ctx, progress)
 	if err != nil {
@@ -67,37 +72,39 @@ func (b *books) constants() []ycsb.Figure {
 	}
 }
 
-// readBooks reads all tables, those first that say how long the others are.
+// readBooks reads all tables.
 func (w *Workload) readBooks(ctx context.Context, progress func(done, total int)) (*books, error) {
 	b := newBooks(w.scale)
-	r := &reader{Workload: w, ctx: ctx, books: b, total: w.scale.rows(), progress: progress}
-	read(r, 1, r.warehouseIDs(), ReadWarehouse, b.addWarehouse)
-	read(r, 2, r.districtIDs(), ReadDistrict, b.addDistrict)
-	read(r, 2, r.districtIDs(), ReadCounter, b.addCounter)
-	read(r, 3, r.customerIDs(), ReadCustomer, b.addCustomer)
-	read(r, 4, r.entryIDs(), ReadEntry, b.addEntry)
-	read(r, 3, r.orderIDs(), ReadOrder, b.addOrder)
-	read(r, 3, r.orderIDs(), ReadNewOrder, b.addNewOrder)
-	read(r, 2, r.stockIDs(), ReadStock, b.addStock)
+	r := &reader{ctx: ctx, engine: w.engine, total: w.scale.rows(), progress: progress}
+	read(r, Warehouses, 1, b.addWarehouse)
+	read(r, Districts, 2, b.addDistrict)
+	read(r, Counters, 2, b.addCounter)
+	read(r, Customers, 3, b.addCustomer)
+	read(r, History, 4, b.addEntry)
+	read(r, Orders, 3, b.addOrder)
+	read(r, NewOrders, 3, b.addNewOrder)
+	read(r, Stocks, 2, b.addStock)
 	return b, r.err
 }
 
 // reader reads the tables of an audit, one after the other; after an error it reads no more.
 type reader struct {
-	*Workload
 	ctx         context.Context
-	books       *books
+	engine      *engine.Engine
 	done, total int
 	progress    func(done, total int)
 	err         error
 }
 
-// read adds the instances of these ids, each of n numbers, to the books.
-func read[S any](r *reader, n int, ids iter.Seq[string], view functions.Reader0[S], add func(id []int, state S) error) {
+// read adds the instances of a type, whose ids are of n numbers, to the books.
+func read[S any](r *reader, t *functions.Type[S], n int, add func(id []int, state S) error) {
 	if r.err != nil {
 		return
 	}
-	for instance, err := range bulk.Each(r.ctx, r.engine, ids, view) {
+	for instance, err := range engine.Walk(r.engine, t, "") {
+		if err == nil {
+			err = r.next()
+		}
 		var id []int
 		if err == nil {
 			id, err = parseID(instance.ID, n)
@@ -109,83 +116,13 @@ func read[S any](r *reader, n int, ids iter.Seq[string], view functions.Reader0[
 			r.err = err
 			return
 		}
-		if r.done++; r.done%1024 == 0 {
-			r.progress(min(r.done, r.total), r.total)
-		}
 	}
 }
 
-// beyond is how many numbers are looked up behind the last that a counter or a customer knows of.
-const beyond = 2
-
-func (r *reader) warehouseIDs() iter.Seq[string] {
-	return func(yield func(string) bool) {
-		for w := range r.books.warehouses {
-			if !yield(ID(w + 1)) {
-				return
-			}
-		}
+// next counts an instance; its error is that of the context.
+func (r *reader) next() error {
+	if r.done++; r.done%1024 == 0 {
+		r.progress(min(r.done, r.total), r.total)
 	}
-}
-
-// eachDistrict calls f for each district until it returns false.
-func (r *reader) eachDistrict(f func(w, d int, books *districtBooks) bool) {
-	for w := range r.books.warehouses {
-		for d := range r.books.warehouses[w].districts {
-			if !f(w+1, d+1, &r.books.warehouses[w].districts[d]) {
-				return
-			}
-		}
-	}
-}
-
-func (r *reader) districtIDs() iter.Seq[string] {
-	return func(yield func(string) bool) {
-		r.eachDistrict(func(w, d int, _ *districtBooks) bool { return yield(ID(w, d)) })
-	}
-}
-
-func (r *reader) customerIDs() iter.Seq[string] {
-	return func(yield func(string) bool) {
-		r.eachDistrict(func(w, d int, _ *districtBooks) bool { return numbered(yield, r.scale.Customers, w, d) })
-	}
-}
-
-func (r *reader) entryIDs() iter.Seq[string] {
-	return func(yield func(string) bool) {
-		r.eachDistrict(func(w, d int, books *districtBooks) bool {
-			for c := range books.customers {
-				if !numbered(yield, int(books.customers[c].payments)+beyond, w, d, c+1) {
-					return false
-				}
-			}
-			return true
-		})
-	}
-}
-
-func (r *reader) orderIDs() iter.Seq[string] {
-	return func(yield func(string) bool) {
-		r.eachDistrict(func(w, d int, books *districtBooks) bool { return numbered(yield, books.next+beyond, w, d) })
-	}
-}
-
-func (r *reader) stockIDs() iter.Seq[string] {
-	return func(yield func(string) bool) {
-		for w := range r.books.warehouses {
-			if !numbered(yield, r.scale.Items, w+1) {
-				return
-			}
-		}
-	}
-}
-
-// numbered yields the ids with these numbers and then 1 to last.
-func numbered(yield func(string) bool, last int, numbers ...int) bool {
-	for n := 1; n <= last; n++ {
-		if !yield(ID(append(numbers[:len(numbers):len(numbers)], n)...)) {
-			return false
-		}
-	}
-	return true
+	return r.ctx.Err()
 }

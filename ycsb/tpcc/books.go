@@ -190,7 +190,8 @@ func (b *books) addStock(id []int, s Stock) error {
 	stock.there = true
 	stock.sold, stock.orders, stock.remotes = int64(s.Sold), int64(s.Orders), int64(s.Remotes)
 	nearest := min(max(s.Quantity, minQuantity), minQuantity+refill-1)
-	b.found.Differ("stock", fmt.Sprintf("warehouse %d, item %d", id[0], id[1]), "S_QUANTITY", int64(s.Quantity), "the nearest allowed", int64(nearest))
+	where := fmt.Sprintf("warehouse %d, item %d", id[0], id[1])
+	b.found.Differ("stock", where, "S_QUANTITY", int64(s.Quantity), "the nearest allowed", int64(nearest))
 	return nil
 }
 

@@ -72,6 +72,8 @@ func TestEachConditionCanFail(t *testing.T) {
 		{"last new order lost", removeNewOrder.On(placed), map[string]string{
 			"2": "warehouse 2, district 1", "5": "warehouse 2, district 1, order 31"}},
 		{"delivered order lost", removeOrder.On(delivered), map[string]string{"11": "warehouse 2, district 1"}},
+		{"order far beyond", AddOrder.On("2.1.500", Order{Customer: 1}), map[string]string{
+			"2": "warehouse 2, district 1", "5": "warehouse 2, district 1, order 500", "acknowledged": "all"}},
 		{"O_OL_CNT", tamperOrder.On(waiting, "count"), map[string]string{
 			"4": "warehouse 2, district 1", "6": "warehouse 2, district 1, order 30"}},
 		{"line lost", tamperOrder.On(placed, "line lost"), map[string]string{

@@ -1,13 +1,12 @@
-// Package bulk makes and reads many instances of an engine at a time, for workloads that load and audit whole tables: a
-// [Writer] makes them, [Each] reads them, both with many requests under way so that an epoch's sync is shared by thousands.
-// [Run] spreads the units of a load over goroutines. [Do] makes one request the way that a workload's client has to.
+// Package bulk is what workloads over an engine share. A [Writer] makes many instances, with many requests under way so that
+// thousands share an epoch's sync, and [Run] spreads the units of a load over goroutines. [Do] makes one request the way that a
+// workload's client has to, and a [Tally] counts what clients were told.
 package bulk
 
 import (
 	"context"
 	"errors"
 	"fmt"
-	"iter"
 	"sync"
 
 	"github.com/concordat-dev/concordat/engine"
@@ -15,7 +14,7 @@ import (
 	"github.com/concordat-dev/concordat/ycsb"
 )
 
-// window is how many requests of one Writer or Each are under way at once.
+// window is how many requests of one Writer are under way at once.
 const window = 2048
 
 // Writer makes instances. It is for one goroutine.
@@ -70,65 +69,6 @@ func (w *Writer) await(n int) error {
 	}
 	w.under = append(w.under[:0], w.under[n:]...)
 	return nil
-}
-
-// Instance is an instance with its state.
-type Instance[S any] struct {
-	ID    string
-	State S
-}
-
-// Each reads the instances with these ids, in their order; those that do not exist are left out. After an error it ends. It is
-// one goroutine's, and each read is of its own moment: nothing may change the instances meanwhile.
-func Each[S any](ctx context.Context, e *engine.Engine, ids iter.Seq[string], read functions.Reader0[S]) iter.Seq2[Instance[S], error] {
-	return func(yield func(Instance[S], error) bool) {
-		next, stop := iter.Pull(ids)
-		defer stop()
-		for more := true; more; {
-			var under []*reading[S]
-			for range window {
-				id, ok := next()
-				if more = ok; !ok {
-					break
-				}
-				under = append(under, begin(e, id, read))
-			}
-			for _, r := range under {
-				found, err := r.wait(ctx)
-				if err != nil {
-					yield(r.Instance, fmt.Errorf("read %q: %w", r.ID, err))
-					return
-				}
-				if found && !yield(r.Instance, nil) {
-					return
-				}
-			}
-		}
-	}
-}
-
-// reading is a read that is under way.
-type reading[S any] struct {
-	Instance[S]
-	pending engine.Pending
-	err     error
-}
-
-func begin[S any](e *engine.Engine, id string, read functions.Reader0[S]) *reading[S] {
-	r := &reading[S]{Instance: Instance[S]{ID: id}}
-	r.pending, r.err = e.Submit(read.On(id).Into(&r.State))
-	return r
-}
-
-func (r *reading[S]) wait(ctx context.Context) (found bool, err error) {
-	if r.err != nil {
-		return false, r.err
-	}
-	err = r.pending.Wait(ctx)
-	if errors.Is(err, functions.ErrNotFound) {
-		return false, nil
-	}
-	return err == nil, err
 }
 
 // Run runs units on at most n goroutines and returns the first error, after which no unit is begun and the context of those that

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"iter"
 	"sync/atomic"
 	"testing"
 
@@ -32,19 +31,8 @@ func open(t *testing.T, o engine.Options) *engine.Engine {
 	return e
 }
 
-func ids(n int) iter.Seq[string] {
-	return func(yield func(string) bool) {
-		for i := range n {
-			if !yield(fmt.Sprint(i)) {
-				return
-			}
-		}
-	}
-}
-
-// TestWriteAndRead: more instances than are under way at once are made and read back in order; those that are not there are left
-// out, and those that were there before are left alone.
-func TestWriteAndRead(t *testing.T) {
+// TestWriter: more instances than are under way at once are made, and those that were there before are left alone.
+func TestWriter(t *testing.T) {
 	const n = 2*window + 100
 	e := open(t, engine.Options{})
 	if err := e.Do(t.Context(), make1.On("7", -1)); err != nil {
@@ -63,41 +51,18 @@ func TestWriteAndRead(t *testing.T) {
 	if err := w.Flush(); err != nil || wrote != n-1 {
 		t.Errorf("%d written, %v", wrote, err)
 	}
-	next := 0
-	for instance, err := range Each(t.Context(), e, ids(n+50), read) {
-		if next == 9 {
-			next++
-		}
-		want := next
-		if next == 7 {
+	for i := range n {
+		want := i
+		if i == 7 {
 			want = -1
 		}
-		if err != nil || instance.ID != fmt.Sprint(next) || instance.State != want {
-			t.Fatalf("read %+v, %v, want %d", instance, err, next)
+		got, err := engine.Ask(t.Context(), e, read.On(fmt.Sprint(i)))
+		if i == 9 && errors.Is(err, functions.ErrNotFound) {
+			continue
 		}
-		next++
-	}
-	if next != n {
-		t.Errorf("%d read, want %d", next, n)
-	}
-}
-
-// TestEachStopsEarly: a reader that has enough gets no more.
-func TestEachStopsEarly(t *testing.T) {
-	e := open(t, engine.Options{})
-	for i := range 5 {
-		if err := e.Do(t.Context(), make1.On(fmt.Sprint(i), i)); err != nil {
-			t.Fatal(err)
+		if err != nil || got != want {
+			t.Fatalf("instance %d is %d, %v, want %d", i, got, err, want)
 		}
-	}
-	got := 0
-	for range Each(t.Context(), e, ids(5), read) {
-		if got++; got == 2 {
-			break
-		}
-	}
-	if got != 2 {
-		t.Errorf("%d read", got)
 	}
 }
 
@@ -126,23 +91,6 @@ func TestWriterReportsFailures(t *testing.T) {
 	}
 	if err := w.Put(make1.On("", 1)); !errors.Is(err, functions.ErrBadCall) {
 		t.Errorf("error %v, want ErrBadCall", err)
-	}
-}
-
-// TestEachReportsErrors: a read that fails ends the reading.
-func TestEachReportsErrors(t *testing.T) {
-	e := open(t, engine.Options{})
-	if err := e.Close(); err != nil {
-		t.Fatal(err)
-	}
-	reads := 0
-	for _, err := range Each(t.Context(), e, ids(3), read) {
-		if reads++; !errors.Is(err, engine.ErrClosed) {
-			t.Errorf("error %v, want ErrClosed", err)
-		}
-	}
-	if reads != 1 {
-		t.Errorf("%d yielded, want the error alone", reads)
 	}
 }
 
@@ -203,5 +151,18 @@ func TestDo(t *testing.T) {
 	}
 	if err := Do(t.Context(), e, "", add.On("b", 1)); !errors.Is(err, functions.ErrNotFound) || errors.Is(err, ycsb.ErrUnknown) {
 		t.Errorf("error %v, want ErrNotFound", err)
+	}
+}
+
+// TestTally: what is acknowledged and what is unknown is counted, also as of a moment; failures are not.
+func TestTally(t *testing.T) {
+	var tally Tally
+	tally.Count(nil)
+	before := tally.Load()
+	for _, err := range []error{nil, nil, fmt.Errorf("%w: gone", ycsb.ErrUnknown), functions.ErrNotFound} {
+		tally.Count(err)
+	}
+	if now := tally.Load(); now != (Counts{Committed: 3, Unknown: 1}) || now.Since(before) != (Counts{Committed: 2, Unknown: 1}) {
+		t.Errorf("%+v, %+v since", now, now.Since(before))
 	}
 }
