@@ -46,7 +46,7 @@ soak: ## the long proofs, some hours: each adds a line to results/ledger.jsonl
 bench: ## the engine's own benchmarks
 	$(GO) test ./engine -run '^$$' -bench . -benchtime 3s
 
-results: ## all tables and pictures, about 35 minutes: written to results/, with the numbers that the texts quote; a run that was ended early goes on
+results: ## all tables and pictures, about 40 minutes: written to results/, with the numbers that the texts quote; a run that was ended early goes on
 	$(GO) run ./cmd/results
 
 OUT ?= results-quick
