@@ -83,7 +83,8 @@ func (e *Engine) closeGate() {
 
 // conduct is called when all workers are at rest, by the last one or by the sealer.
 func (e *Engine) conduct() {
-	if !e.cutting.Load() && e.untangle() {
+	forced := e.cutting.Load()
+	if !forced && e.untangle() {
 		e.wakeBusy()
 		return
 	}
@@ -104,6 +105,9 @@ func (e *Engine) conduct() {
 	e.gate.open.Store(true)
 	e.wakeBusy()
 	e.armClock()
+	if forced {
+		e.gate.nudge() // cycles were left as they are: whoever is in one has no message and wakes nobody
+	}
 }
 
 // maxLastCuts bounds the epochs that are cut after Close was called, should functions keep sending.
