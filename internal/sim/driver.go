@@ -382,7 +382,8 @@ func (d *Driver) DecideOne(info engine.SagaInfo) error {
 	d.mu.Lock()
 	d.NoteDecision(info, decision)
 	d.mu.Unlock()
-	if err := d.Blocking(func() error { return d.Engine.DecideSaga(context.Background(), info.ID, decision) }); err != nil && !d.dead() {
+	err := d.Blocking(func() error { return d.Engine.DecideSaga(context.Background(), info.ID, decision) })
+	if err != nil && !errors.Is(err, engine.ErrNoSpace) && !d.dead() { // with a full disk a person decides later
 		return fmt.Errorf("decide saga %d: %w", info.ID, err)
 	}
 	return nil

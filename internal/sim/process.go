@@ -174,6 +174,8 @@ func (p *process) lead(live func() error) (left *Snapshot, err error) {
 		p.life.counts.FailStops++
 		go bury(p.life.d)
 		return left, nil
+	case left != nil && failed && err != nil && strings.Contains(err.Error(), errInjected.Error()):
+		return left, nil // it had been struck by a crash as well
 	case left == nil && failed && err != nil && strings.Contains(err.Error(), errInjected.Error()):
 		shot := p.life.d.Snapshot("opening failed", 50, p.life.plan.Seed)
 		return &shot, nil
