@@ -88,13 +88,13 @@ func (w *worker) newCoord() *coord {
 
 // newCall makes a call of a run, in used memory if there is any.
 func (w *worker) newCall(c *coord, step int) *call {
-	out := new(call)
-	if n := len(w.idleCalls); n > 0 {
-		out = w.idleCalls[n-1]
-		w.idleCalls = w.idleCalls[:n-1]
-		*out = call{}
+	n := len(w.idleCalls)
+	if n == 0 {
+		return &call{coord: c, step: step}
 	}
-	out.coord, out.step = c, step
+	out := w.idleCalls[n-1]
+	w.idleCalls = w.idleCalls[:n-1]
+	*out = call{coord: c, step: step}
 	return out
 }
 

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"sync"
@@ -54,7 +55,10 @@ type Engine struct {
 	atEnd     sync.Once
 	deadOnce  sync.Once
 
-	sweeper sweeper // the sealer's
+	// The sealer's.
+	sweeper   sweeper
+	shardRows []shardRows  // by shard
+	encoding  bytes.Buffer // memory to encode states in
 }
 
 // paddedCount is a counter on a cache line of its own.
@@ -106,6 +110,7 @@ func (e *Engine) setUp() error {
 		return err
 	}
 	e.registry.shards = uint64(e.options.Shards)
+	e.shardRows = make([]shardRows, e.options.Shards)
 	e.timerSeq = make([]paddedCount, e.options.Workers)
 	for i := range e.options.Workers {
 		e.workers = append(e.workers, newWorker(e, i))

@@ -257,11 +257,15 @@ func (w *worker) freshPortion() *portion {
 			}
 		}
 		p.reset()
+		w.portions = append(w.portions, p)
 	}
-	if len(free) > 0 {
-		return free[0]
+	n := len(w.portions)
+	if n == 0 {
+		return &portion{}
 	}
-	return &portion{}
+	p := w.portions[n-1]
+	w.portions = w.portions[:n-1]
+	return p
 }
 
 // cutRuns writes rows for the coordinator functions that go on beyond the epoch, and deletes those of the ones that ended.

@@ -65,7 +65,7 @@ func (c *cache) unlink(i *instance) { i.prev.next, i.next.prev = i.next, i.prev 
 const instanceOverhead = 512
 
 func (c *cache) charge(i *instance) {
-	bytes := int64(instanceOverhead + len(i.id) + 2*len(i.seat.Cell.Bytes))
+	bytes := int64(instanceOverhead + len(i.id) + 2*i.seat.Cell.Size())
 	c.bytes += bytes - i.charged
 	i.charged = bytes
 }
@@ -101,7 +101,7 @@ func (w *worker) instance(c *call) *instance {
 	i.seat.Cell.Type = c.entry.info
 	w.key = store.InstanceKey(w.scratch(), c.shard, c.entry.info.Name, c.id)
 	if value, found := w.load(w.key); found {
-		i.seat.Cell.Restore(functions.Image{Exists: true, Bytes: value})
+		i.seat.Cell.Restore(functions.Stored(value))
 	}
 	instances[c.id] = i
 	w.cache.link(i)

@@ -21,7 +21,8 @@ type Options struct {
 	// Dir is the directory of the engine's data. It is made if it is missing. One engine at a time can have it open.
 	Dir string
 
-	// Workers is the number of worker goroutines. Default: GOMAXPROCS, at most 64. It may change from one opening to the next.
+	// Workers is the number of worker goroutines, which run the functions; at most MaxWorkers. Default: DefaultWorkers. It may
+	// change from one opening to the next.
 	Workers int
 
 	// Shards is the number of shards, fixed when the directory is made. Default: 64 for a new directory, what it has for an
@@ -86,12 +87,18 @@ type Options struct {
 }
 
 const (
-	maxWorkers    = 64
+	// MaxWorkers bounds Options.Workers.
+	MaxWorkers = 64
+
 	maxDrainSteps = 1_000_000
 )
 
+// DefaultWorkers is half of GOMAXPROCS, at least 1: the other half makes requests, writes what workers changed, and compacts it.
+// A program whose functions compute for long may want more.
+func DefaultWorkers() int { return min(max(runtime.GOMAXPROCS(0)/2, 1), MaxWorkers) }
+
 func (o Options) withDefaults() Options {
-	setDefault(&o.Workers, min(runtime.GOMAXPROCS(0), maxWorkers))
+	setDefault(&o.Workers, DefaultWorkers())
 	setDefault(&o.MaxAttempts, 1000)
 	setDefault(&o.MaxUndoTries, 8)
 	setDefault(&o.MaxInFlight, 1<<16)
@@ -132,7 +139,7 @@ func (o Options) Validate() error {
 		}
 	}
 	check(o.Dir != "", "Options.Dir is empty")
-	check(o.Workers >= 0 && o.Workers <= maxWorkers, "Options.Workers is %d, allowed are 1 to %d", o.Workers, maxWorkers)
+	check(o.Workers >= 0 && o.Workers <= MaxWorkers, "Options.Workers is %d, allowed are 1 to %d", o.Workers, MaxWorkers)
 	check(o.Shards >= 0 && o.Shards <= store.MaxShards, "Options.Shards is %d, allowed are 1 to %d", o.Shards, store.MaxShards)
 	check(o.Policy <= locks.NoWait, "Options.Policy is %v", o.Policy)
 	check(o.MaxAttempts >= 0, "Options.MaxAttempts is negative")

@@ -217,7 +217,7 @@ func (d *watchdog) loop(ctx context.Context, e *Engine) {
 // look compares a worker with when it was looked at last.
 func (d *watchdog) look(e *Engine, w *worker, s *watched) {
 	count := w.running.Load()
-	if count%2 == 0 || count != s.count {
+	if count&runsAny == 0 || count != s.count {
 		*s = watched{count: count, since: time.Now()}
 		return
 	}
@@ -228,10 +228,10 @@ func (d *watchdog) look(e *Engine, w *worker, s *watched) {
 	s.told = true
 	e.stats.slow.Add(1)
 	name, id := "", ""
-	if op := w.operation.Load(); op != nil {
-		name, id = op.FullName(), w.subject.Load().id
-	} else if f := w.function.Load(); f != nil {
-		name = f.Name
+	if count&runsOperation != 0 {
+		name, id = w.operation.Load().FullName(), w.subject.Load().id
+	} else {
+		name = w.function.Load().Name
 	}
 	e.options.Logger.Warn("user code holds a worker", "in", name, "id", id, "for", held.Round(time.Millisecond))
 }

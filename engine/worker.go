@@ -61,11 +61,14 @@ type worker struct {
 	signal chan struct{}
 	free   []*portion // released, to be used again; guarded by mu
 
+	_ [64]byte // clients write above, the worker below
+
 	// What runs now, for the watchdog.
-	running   atomic.Uint64                        // odd while user code runs
-	operation atomic.Pointer[functions.Operation]  // the operation, nil if it is a coordinator function
-	subject   atomic.Pointer[instance]             // the operation's instance
-	function  atomic.Pointer[coordinator.Function] // the coordinator function
+	running   atomic.Uint64                        // what user code runs, see runs, in the lower bits; the others count
+	operation atomic.Pointer[functions.Operation]  // the last operation
+	subject   atomic.Pointer[instance]             // and its instance
+	function  atomic.Pointer[coordinator.Function] // the last coordinator function
+	runs      uint64                               // the worker's own copy of running
 
 	waits waitTally
 
@@ -88,7 +91,8 @@ type worker struct {
 	timers    timerHeap
 	routines  []*coordinator.Routine
 
-	epoch *portion // what this worker adds to the running epoch
+	epoch    *portion   // what this worker adds to the running epoch
+	portions []*portion // of earlier epochs, empty, to be used again
 
 	ctx     functions.Ctx // of the operation that runs
 	effects functions.Effects
@@ -306,9 +310,12 @@ func (w *worker) accept(q *request) {
 
 // enter frames the code of an operation, for the watchdog and with the operation's Ctx; leave ends it.
 func (w *worker) enter(c *call) *functions.Ctx {
-	w.operation.Store(c.op)
+	if w.operation.Load() != c.op { // a load costs a tenth of a store
+		w.operation.Store(c.op)
+	}
 	w.subject.Store(c.inst)
-	w.running.Add(1)
+	w.runs += countRun
+	w.running.Store(w.runs | runsOperation)
 	w.effects.Reset()
 	w.ctx = functions.NewCtx(c.address(), w.now, &w.engine.timerSeq[w.id].n, &w.effects).WithArg(c.value)
 	return &w.ctx
@@ -316,12 +323,22 @@ func (w *worker) enter(c *call) *functions.Ctx {
 
 // enterBody frames the code of a coordinator function.
 func (w *worker) enterBody(f *coordinator.Function) {
-	w.operation.Store(nil)
-	w.function.Store(f)
-	w.running.Add(1)
+	if w.function.Load() != f {
+		w.function.Store(f)
+	}
+	w.runs += countRun
+	w.running.Store(w.runs | runsFunction)
 }
 
-func (w *worker) leave() { w.running.Add(1) }
+func (w *worker) leave() { w.running.Store(w.runs) }
+
+// What user code a worker runs.
+const (
+	runsOperation = 1
+	runsFunction  = 2
+	runsAny       = runsOperation | runsFunction
+	countRun      = runsAny + 1
+)
 
 // scratch is the worker's memory for a key, emptied.
 func (w *worker) scratch() []byte { return w.key[:0] }

@@ -114,8 +114,8 @@ func TestArgumentsByValue(t *testing.T) {
 			must(t, err)
 			images[i] = cell.Image()
 		}
-		if string(images[0].Bytes) != string(images[1].Bytes) {
-			t.Errorf("%s: encoded %x, by value %x", env.Target(), images[0].Bytes, images[1].Bytes)
+		if string(images[0].Bytes()) != string(images[1].Bytes()) {
+			t.Errorf("%s: encoded %x, by value %x", env.Target(), images[0].Bytes(), images[1].Bytes())
 		}
 		if stored := env.Stored(); string(stored.Arg) != string(env.Encoded()) || len(stored.Arg) == 0 {
 			t.Errorf("%s: stored with argument %x", env.Target(), stored.Arg)

@@ -3,33 +3,43 @@ package functions
 import (
 	"errors"
 	"fmt"
+	"reflect"
 	"runtime/debug"
 
 	"github.com/concordat-dev/concordat/internal/plant"
 )
 
-// Cell is the state of one instance and runs operations on it. Its bytes are the truth: after each operation that changes the
-// state it is encoded anew, and after a failure the decoded value is dropped, so that whatever a failed operation did to it is
-// gone. The zero Cell with a Type is an instance that does not exist.
+// Cell is the state of one instance and runs operations on it. After each operation that changes the state it is encoded anew,
+// and after a failure the decoded value is dropped, so that whatever a failed operation did to it is gone. Where that gives the
+// same, operations change a copy of the decoded value instead, and it is encoded late; see [Image]. The zero Cell with a Type is
+// an instance that does not exist.
 type Cell struct {
 	Type   *TypeInfo
 	Exists bool
-	Bytes  []byte // never written in place: whoever holds the slice may keep it
 
-	value any // the decoded state, a *S; nil if not decoded
-}
-
-// Image is the state of a cell at one moment.
-type Image struct {
-	Exists bool
-	Bytes  []byte
+	bytes []byte // the encoded state, never written in place; nil if only value has it
+	value any    // the decoded state, a *S; nil if not decoded. Of a type that is encoded late it is never written in place.
+	bound int    // without bytes: how long they would be at most
 }
 
 // Image returns the state to go back to with [Cell.Restore].
-func (c *Cell) Image() Image { return Image{c.Exists, c.Bytes} }
+func (c *Cell) Image() Image {
+	if c.Type.late == nil {
+		return Image{Exists: c.Exists, bytes: c.bytes}
+	}
+	return Image{c.Exists, c.bytes, c.value}
+}
 
 // Restore sets the state back to an earlier image.
-func (c *Cell) Restore(i Image) { c.Exists, c.Bytes, c.value = i.Exists, i.Bytes, nil }
+func (c *Cell) Restore(i Image) { c.Exists, c.bytes, c.value = i.Exists, i.bytes, i.value }
+
+// Size is about how many bytes the encoded state has.
+func (c *Cell) Size() int {
+	if c.bytes == nil {
+		return c.bound
+	}
+	return len(c.bytes)
+}
 
 // PanicError is the error of user code that panicked: it is [ErrPanic], with the stack for the log.
 type PanicError struct {
@@ -52,10 +62,11 @@ func NewPanicError(recovered any) *PanicError {
 // failure the cell is exactly as before; the caller then drops what ctx collected. maxBytes bounds the encoded state and the
 // result each.
 func (c *Cell) Run(op *Operation, ctx *Ctx, arg []byte, maxBytes int) (result []byte, err error) {
+	before := c.Image()
 	defer func() {
 		if r := recover(); r != nil { // of the operation, or of a codec method of its types
 			if !plant.PanicKeepsState {
-				c.value = nil
+				c.Restore(before)
 			}
 			result, err = nil, NewPanicError(r)
 		}
@@ -70,24 +81,20 @@ func (c *Cell) Run(op *Operation, ctx *Ctx, arg []byte, maxBytes int) (result []
 	if err == nil && len(result) > maxBytes {
 		err = fmt.Errorf("%w: the result of %s has %d bytes, at most %d", ErrTooLarge, op.FullName(), len(result), maxBytes)
 	}
-	if err == nil {
+	if err == nil && !op.Kind.Reads() {
 		err = c.keep(op.Kind, maxBytes)
 	}
+	if !c.Type.flat && op.Kind.Reads() || !op.Kind.Reads() && err != nil {
+		c.Restore(before) // the operation may have changed the value
+	}
 	if err != nil {
-		c.forget(op.Kind)
 		return nil, err
 	}
 	return result, nil
 }
 
-// forget drops the decoded value after an operation that may have changed it without success.
-func (c *Cell) forget(kind Kind) {
-	if !kind.Reads() || !c.Type.flat {
-		c.value = nil
-	}
-}
-
-// ready checks that the instance is there (or not there, for a create) and decodes its state.
+// ready checks that the instance is there (or not there, for a create) and decodes its state, for operations that change it
+// into a value of their own.
 func (c *Cell) ready(kind Kind) error {
 	switch {
 	case kind == KindProbe:
@@ -99,23 +106,27 @@ func (c *Cell) ready(kind Kind) error {
 		return nil
 	case !c.Exists:
 		return ErrNotFound
-	case c.value != nil:
-		return nil
+	case c.value == nil:
+		return c.decode(c.bytes)
+	case c.Type.late != nil && !kind.Reads() && !plant.ChangeInPlace:
+		c.value = c.Type.late.copy(c.value)
 	}
-	return c.decode(c.Bytes)
+	return nil
 }
 
 // keep makes the state that a successful operation left the cell's state. What the state's bytes may not tell in full is decoded
 // again at once: then the next operation finds what it would find after a restart, and bytes that do not decode are refused
 // while the operation can still fail.
 func (c *Cell) keep(kind Kind, maxBytes int) error {
-	switch kind {
-	case KindProbe, KindView:
-		c.forget(kind)
-		return nil
-	case KindDelete:
+	if kind == KindDelete {
 		c.Restore(Image{})
 		return nil
+	}
+	if late := c.Type.late; late != nil {
+		if bound := late.bound(reflect.ValueOf(c.value).Elem()); bound <= maxBytes {
+			c.Exists, c.bytes, c.bound = true, nil, bound
+			return nil
+		}
 	}
 	data, err := Encode(c.value)
 	if err != nil {
@@ -124,12 +135,12 @@ func (c *Cell) keep(kind Kind, maxBytes int) error {
 	if len(data) > maxBytes {
 		return fmt.Errorf("%w: the state has %d bytes, at most %d", ErrTooLarge, len(data), maxBytes)
 	}
-	if !c.Type.faithful {
+	if c.Type.late == nil {
 		if err := c.decode(data); err != nil {
 			return fmt.Errorf("the new state: %w", err)
 		}
 	}
-	c.Exists, c.Bytes = true, data
+	c.Exists, c.bytes = true, data
 	return nil
 }
 

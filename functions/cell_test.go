@@ -144,7 +144,7 @@ func TestLimitsAtTheBound(t *testing.T) {
 	must(t, run(cell, make_.On("p", 1), roomy).err)
 	acts["name"] = func(_ *functions.Ctx, p *purse) error { p.Owner = strings.Repeat("x", 100); return nil }
 	must(t, run(cell, act.On("p", "name"), roomy).err)
-	size := len(cell.Bytes)
+	size := len(cell.Image().Bytes())
 	must(t, run(cell, act.On("p", "name"), size).err)
 	wantErr(t, run(cell, act.On("p", "name"), size-1).err, functions.ErrTooLarge)
 
@@ -166,7 +166,7 @@ func TestBytesThatDoNotDecode(t *testing.T) {
 			t.Errorf("argument %s: %v", name, err)
 		}
 	}
-	broken := functions.Image{Exists: true, Bytes: []byte{0xff}}
+	broken := functions.Stored([]byte{0xff})
 	cell.Restore(broken)
 	wantErr(t, run(cell, take.On("p", 1), roomy).err, functions.ErrBadState)
 	wantErr(t, run(cell, coins.On("p").Into(new(int64)), roomy).err, functions.ErrBadState)
@@ -192,9 +192,9 @@ func TestImagesAreIndependent(t *testing.T) {
 	cell := newCell(purses)
 	must(t, run(cell, make_.On("p", 1), roomy).err)
 	one := cell.Image()
-	copied := string(one.Bytes)
+	copied := string(one.Bytes())
 	must(t, run(cell, take.On("p", -9), roomy).err)
-	if string(one.Bytes) != copied {
+	if string(one.Bytes()) != copied {
 		t.Error("an operation wrote into an image")
 	}
 	cell.Restore(one)

@@ -1,6 +1,7 @@
 package functions
 
 import (
+	"bytes"
 	"encoding"
 	"reflect"
 	"strings"
@@ -16,8 +17,8 @@ var (
 	decMode = mustDec(cbor.DecOptions{MaxArrayElements: 1 << 24, MaxMapPairs: 1 << 24, MaxNestedLevels: 64, UTF8: cbor.UTF8DecodeInvalid})
 )
 
-func mustEnc(o cbor.EncOptions) cbor.EncMode {
-	mode, err := o.EncMode()
+func mustEnc(o cbor.EncOptions) cbor.UserBufferEncMode {
+	mode, err := o.UserBufferEncMode()
 	if err != nil {
 		panic("functions: codec options: " + err.Error())
 	}
@@ -34,6 +35,9 @@ func mustDec(o cbor.DecOptions) cbor.DecMode {
 
 // Encode encodes a value as CBOR, the way states, arguments and results are. Equal values give equal bytes.
 func Encode(v any) ([]byte, error) { return encMode.Marshal(v) }
+
+// EncodeTo is [Encode] into a buffer.
+func EncodeTo(buffer *bytes.Buffer, v any) error { return encMode.MarshalToBuffer(v, buffer) }
 
 // Decode decodes what [Encode] wrote into the value that v points to. Bytes left over are an error.
 func Decode(data []byte, v any) error { return decMode.Unmarshal(data, v) }

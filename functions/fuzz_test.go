@@ -180,7 +180,7 @@ func FuzzCell(f *testing.F) {
 			}
 			cell := newCell(purses)
 			if exists {
-				cell.Restore(functions.Image{Exists: true, Bytes: state})
+				cell.Restore(functions.Stored(state))
 			}
 			before := cell.Image()
 			var effects functions.Effects
@@ -190,8 +190,8 @@ func FuzzCell(f *testing.F) {
 				checkFailed(t, cell, before, err)
 				continue
 			}
-			if after := cell.Image(); after.Exists && !op.Kind.Reads() && functions.Decode(after.Bytes, new(purse)) != nil {
-				t.Fatalf("%s left %x, which does not decode", op.Name, after.Bytes)
+			if after := cell.Image(); after.Exists && !op.Kind.Reads() && functions.Decode(after.Bytes(), new(purse)) != nil {
+				t.Fatalf("%s left %x, which does not decode", op.Name, after.Bytes())
 			}
 		}
 	})

@@ -15,7 +15,7 @@ const (
 )
 
 // Type is a function type: a named kind of instance whose state is an S. Make it once, at package level, with [NewType], and
-// hand it to engine.Open. The state is encoded as CBOR after every operation that changes it, so only exported fields last.
+// hand it to engine.Open. What lasts of the state is what its encoding as CBOR holds, so only exported fields.
 type Type[S any] struct{ info *TypeInfo }
 
 // NewType makes a function type. The name is part of every stored row: it must not change while data exists. By convention
@@ -25,7 +25,7 @@ func NewType[S any](name string) *Type[S] {
 		Name:     name,
 		newState: func() any { return new(S) },
 		flat:     isFlat(reflect.TypeFor[S]()),
-		faithful: isFaithful(reflect.TypeFor[S]()),
+		late:     newLate[S](),
 	}
 	t := &Type[S]{info: info}
 	info.exists = info.add("concordat.exists", KindProbe, func(_ *Ctx, c *Cell, _ []byte) ([]byte, error) {
@@ -88,8 +88,8 @@ type TypeInfo struct {
 	Name string
 
 	newState  func() any
-	flat      bool // a shallow copy shares nothing that can be written
-	faithful  bool // the decoded value is the same as before it was encoded
+	flat      bool  // a shallow copy shares nothing that can be written
+	late      *late // of a type whose states are encoded late
 	ops       []*Operation
 	exists    *Operation
 	onFailure func(ctx *Ctx, failed Failed) error

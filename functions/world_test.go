@@ -120,8 +120,8 @@ func must(t *testing.T, err error) {
 // same fails the test if a cell is not as it was.
 func same(t *testing.T, cell *functions.Cell, before functions.Image) {
 	t.Helper()
-	if after := cell.Image(); after.Exists != before.Exists || string(after.Bytes) != string(before.Bytes) {
-		t.Errorf("the state changed: %v %x, was %v %x", after.Exists, after.Bytes, before.Exists, before.Bytes)
+	if after := cell.Image(); after.Exists != before.Exists || string(after.Bytes()) != string(before.Bytes()) {
+		t.Errorf("the state changed: %v %x, was %v %x", after.Exists, after.Bytes(), before.Exists, before.Bytes())
 	}
 }
 

@@ -53,7 +53,7 @@ func (w *world) set(id string, n int64) {
 	if err != nil {
 		panic(err)
 	}
-	w.disk.accounts[id] = functions.Image{Exists: true, Bytes: data}
+	w.disk.accounts[id] = functions.Stored(data)
 }
 
 func (w *world) tell(format string, args ...any) { fmt.Fprintf(&w.trace, format+"\n", args...) }
@@ -286,7 +286,7 @@ func (w *world) result() string {
 
 func (w *world) balance(id string) int64 {
 	var a account
-	if err := functions.Decode(w.disk.accounts[id].Bytes, &a); err != nil {
+	if err := functions.Decode(w.disk.accounts[id].Bytes(), &a); err != nil {
 		panic(err)
 	}
 	return a.Balance

@@ -168,7 +168,7 @@ func balanceOf(s *seat) int64 {
 		return 0
 	}
 	var a account
-	if err := functions.Decode(s.Cell.Bytes, &a); err != nil {
+	if err := functions.Decode(s.Cell.Image().Bytes(), &a); err != nil {
 		panic(err)
 	}
 	return a.Balance

@@ -91,7 +91,7 @@ func (w *world) set(id string, n int64) {
 	if err != nil {
 		panic(err)
 	}
-	w.seat(id).Cell.Restore(functions.Image{Exists: true, Bytes: data})
+	w.seat(id).Cell.Restore(functions.Stored(data))
 }
 
 // epoch is the time in the world, which stands still.
@@ -429,7 +429,7 @@ func showImage(i functions.Image) string {
 		return "nothing"
 	}
 	var a account
-	if err := functions.Decode(i.Bytes, &a); err != nil {
+	if err := functions.Decode(i.Bytes(), &a); err != nil {
 		return err.Error()
 	}
 	return fmt.Sprint(a.Balance)

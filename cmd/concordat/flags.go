@@ -3,9 +3,9 @@ package main
 import (
 	"errors"
 	"fmt"
-	"runtime"
 	"time"
 
+	"github.com/concordat-dev/concordat/engine"
 	"github.com/concordat-dev/concordat/locks"
 	"github.com/concordat-dev/concordat/ycsb"
 )
@@ -38,20 +38,17 @@ type engineFlags struct {
 	Dir     string `placeholder:"DIR" help:"Directory for the data, which stay. Default: a temporary one on disk, removed afterwards."`
 }
 
-// maxWorkers is the engine's bound.
-const maxWorkers = 64
-
 // parse checks the flags and fills in the number of workers.
 func (e engineFlags) parse() (policy locks.Policy, workers int, err error) {
 	policy, err = locks.ParsePolicy(e.Policy)
 	if err != nil {
 		err = fmt.Errorf("policy: %w", err)
 	}
-	if e.Workers < 0 || e.Workers > maxWorkers {
-		err = errors.Join(err, fmt.Errorf("workers: %d is not between 0 and %d", e.Workers, maxWorkers))
+	if e.Workers < 0 || e.Workers > engine.MaxWorkers {
+		err = errors.Join(err, fmt.Errorf("workers: %d is not between 0 and %d", e.Workers, engine.MaxWorkers))
 	}
 	if workers = e.Workers; workers == 0 {
-		workers = min(runtime.GOMAXPROCS(0), maxWorkers)
+		workers = engine.DefaultWorkers()
 	}
 	return policy, workers, err
 }

@@ -5,6 +5,8 @@ import (
 	"math"
 	"testing"
 	"time"
+
+	"github.com/concordat-dev/concordat/engine"
 )
 
 // FuzzFlags: flags with any values give settings that can be run, or an error of usage; never anything else.
@@ -23,7 +25,7 @@ func FuzzFlags(f *testing.F) {
 		switch {
 		case err != nil && (!errors.Is(err, errUsage) || usageText(err) == ""):
 			t.Fatalf("%+v: the error is not one of usage: %v", w, err)
-		case err == nil && (s.config.Validate() != nil || s.config.Keys != keys || s.config.Clients != clients || s.workers < 1 || s.workers > maxWorkers):
+		case err == nil && (s.config.Validate() != nil || s.config.Keys != keys || s.config.Clients != clients || s.workers < 1 || s.workers > engine.MaxWorkers):
 			t.Fatalf("%+v gives %+v (%v)", w, s, s.config.Validate())
 		case err == nil && s.policy.String() != policy:
 			t.Fatalf("the policy %q became %v", policy, s.policy)

@@ -70,7 +70,7 @@ func (c Cell) setup() ycsb.Setup {
 	if err != nil {
 		panic("figures: a cell is validated before it is measured: " + err.Error())
 	}
-	s := ycsb.Setup{Workload: c.Workload, Protocol: c.Protocol, Policy: policy.String(), Workers: cmp.Or(c.Workers, runtime.GOMAXPROCS(0))}
+	s := ycsb.Setup{Workload: c.Workload, Protocol: c.Protocol, Policy: policy.String(), Workers: cmp.Or(c.Workers, engine.DefaultWorkers())}
 	if c.Workload != rowsWorkload {
 		s.Parameters = map[string]string{"scale": strconv.Itoa(c.Scale)}
 	}

@@ -72,6 +72,8 @@ const (
 const (
 	// PanicKeepsState: what an operation did to the state before it panicked stays in the decoded value.
 	PanicKeepsState = active == "panic-keeps-state"
+	// ChangeInPlace: an operation changes the decoded state itself, to which the image of the last epoch still refers.
+	ChangeInPlace = active == "change-in-place"
 	// SendsOfFailed: the effects of an operation that failed happen.
 	SendsOfFailed = active == "sends-of-failed"
 )

@@ -5,13 +5,13 @@ import (
 	"cmp"
 	"encoding/binary"
 	"fmt"
+	"runtime"
 	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
 
-	"github.com/fxamacker/cbor/v2"
-
+	"github.com/concordat-dev/concordat/functions"
 	"github.com/concordat-dev/concordat/internal/store"
 )
 
@@ -72,6 +72,7 @@ func (f *Floor) commitLoop() {
 	defer close(f.written)
 	var w writer
 	for range f.work {
+		runtime.Gosched() // those who are ready come along with this group; see engine.seal
 		g := f.cut()
 		batch := f.store.NewBatch()
 		w.writeRows(batch, f.accounts, g.dirty)
@@ -132,15 +133,6 @@ type writer struct {
 	key    []byte
 }
 
-// encodeMode is that of functions.Encode, for a buffer that is used again.
-var encodeMode = func() cbor.UserBufferEncMode {
-	mode, err := cbor.EncOptions{Sort: cbor.SortBytewiseLexical, Time: cbor.TimeRFC3339Nano}.UserBufferEncMode()
-	if err != nil {
-		panic("floor: codec options: " + err.Error())
-	}
-	return mode
-}()
-
 // writeRows adds the rows in the order of their keys: Pebble's memtable finds the place of a key that follows the one before
 // it without a search from the top.
 func (w *writer) writeRows(batch store.Batch, accounts *accounts, dirty []int32) {
@@ -151,7 +143,7 @@ func (w *writer) writeRows(batch store.Batch, accounts *accounts, dirty []int32)
 		a.mu.Lock()
 		image := a.image
 		if a.image = nil; image == nil {
-			if err := encodeMode.MarshalToBuffer(&a.row, &w.buffer); err != nil {
+			if err := functions.EncodeTo(&w.buffer, &a.row); err != nil {
 				panic("floor: a row always encodes: " + err.Error())
 			}
 			image, a.saved = w.buffer.Bytes(), true

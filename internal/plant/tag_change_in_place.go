@@ -1,0 +1,5 @@
+//go:build plant_change_in_place
+
+package plant
+
+const active = "change-in-place"
