@@ -60,13 +60,14 @@ type Start struct{ envelope functions.Envelope }
 
 // NewStart makes the start of a function, for the packages of the protocols.
 func NewStart[A any](f *Function, input A) Start {
-	data, err := functions.Encode(input)
+	var value any = input
+	data, err := functions.Encode(value)
 	if err != nil {
 		err = fmt.Errorf("%w: input of %s: %w", functions.ErrBadCall, f.Name, err)
 	}
 	start := Start{functions.Envelope{Coordinator: f.Name, Arg: data, Err: err}}
 	if f.ByValue {
-		start.envelope.Value = input
+		start.envelope.Value = value
 	}
 	return start
 }

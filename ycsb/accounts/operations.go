@@ -63,12 +63,12 @@ func (t *Target) Scan(_ context.Context, from, n int) error {
 
 // Insert implements [ycsb.Inserter].
 func (t *Target) Insert(ctx context.Context, requestID string, key int, row ycsb.Row) error {
-	return t.do(ctx, requestID, Insert.On(t.id(key), row))
+	return do(ctx, t, requestID, Insert.On(t.id(key), row))
 }
 
 // Overwrite implements [ycsb.Overwriter].
 func (t *Target) Overwrite(ctx context.Context, requestID string, key int, fields [ycsb.MaxFields]string) error {
-	return t.do(ctx, requestID, Overwrite.On(t.id(key), fields))
+	return do(ctx, t, requestID, Overwrite.On(t.id(key), fields))
 }
 
 // Modify implements [ycsb.Modifier].
@@ -76,14 +76,14 @@ func (t *Target) Modify(ctx context.Context, requestID string, u ycsb.FieldUpdat
 	input := Modification{ID: t.id(u.Key), New: NewField{Field: u.Field, Value: u.Value}}
 	switch t.protocol {
 	case Serializable:
-		return t.do(ctx, requestID, ModifyTx.With(input))
+		return do(ctx, t, requestID, ModifyTx.With(input))
 	case Saga:
-		return t.do(ctx, requestID, ModifySaga.With(input))
+		return do(ctx, t, requestID, ModifySaga.With(input))
 	}
 	if _, err := engine.Ask(ctx, t.engine, ReadRow.On(input.ID)); err != nil {
 		return certain(err)
 	}
-	return t.do(ctx, requestID, UpdateField.On(input.ID, input.New))
+	return do(ctx, t, requestID, UpdateField.On(input.ID, input.New))
 }
 
 // Snapshot implements [ycsb.Snapshotter].
@@ -116,15 +116,15 @@ func (t *Target) Pay(ctx context.Context, requestID string, p ycsb.Payment) erro
 	input := Payment{From: t.id(p.From), To: t.names(p.To), Amount: p.Amount, Refuse: p.Refuse}
 	switch t.protocol {
 	case Serializable:
-		return t.do(ctx, requestID, PayTx.With(input))
+		return do(ctx, t, requestID, PayTx.With(input))
 	case Saga:
-		return t.do(ctx, requestID, PaySaga.With(input))
+		return do(ctx, t, requestID, PaySaga.With(input))
 	}
-	if err := t.do(ctx, requestID, input.debiting()); err != nil {
+	if err := do(ctx, t, requestID, input.debiting()); err != nil {
 		return err
 	}
 	for i := range input.To {
-		if err := t.do(ctx, part(requestID, i), input.crediting(i)); err != nil {
+		if err := do(ctx, t, part(requestID, i), input.crediting(i)); err != nil {
 			return err
 		}
 	}
@@ -141,7 +141,7 @@ func part(requestID string, n int) string {
 
 // Update implements [ycsb.Updater].
 func (t *Target) Update(ctx context.Context, requestID string, u ycsb.FieldUpdate) error {
-	return t.do(ctx, requestID, UpdateField.On(t.id(u.Key), NewField{Field: u.Field, Value: u.Value}))
+	return do(ctx, t, requestID, UpdateField.On(t.id(u.Key), NewField{Field: u.Field, Value: u.Value}))
 }
 
 // Transfer implements [ycsb.Target].
@@ -149,14 +149,14 @@ func (t *Target) Transfer(ctx context.Context, requestID string, x ycsb.Transfer
 	input := Transfer{From: t.id(x.From), To: t.id(x.To), Amount: x.Amount, Refuse: x.Refuse}
 	switch t.protocol {
 	case Serializable:
-		return t.do(ctx, requestID, TransferTx.With(input))
+		return do(ctx, t, requestID, TransferTx.With(input))
 	case Saga:
-		return t.do(ctx, requestID, TransferSaga.With(input))
+		return do(ctx, t, requestID, TransferSaga.With(input))
 	}
-	if err := t.do(ctx, requestID, Debit.On(input.From, input.Amount)); err != nil {
+	if err := do(ctx, t, requestID, Debit.On(input.From, input.Amount)); err != nil {
 		return err
 	}
-	return t.do(ctx, part(requestID, 0), input.crediting())
+	return do(ctx, t, part(requestID, 0), input.crediting())
 }
 
 // identifiable is a request that can be given an id.
@@ -165,8 +165,9 @@ type identifiable interface {
 	As(requestID string) functions.Identified
 }
 
-// do makes a request, with its id if it has one.
-func (t *Target) do(ctx context.Context, requestID string, r identifiable) error {
+// do makes a request, with its id if it has one. It is generic so that the request becomes an interface value, with an allocation,
+// only once.
+func do[R identifiable](ctx context.Context, t *Target, requestID string, r R) error {
 	if requestID == "" {
 		return classify(t.engine.Do(ctx, r))
 	}
