@@ -1,0 +1,57 @@
+package ledger
+
+import (
+	"flag"
+	"os"
+	"regexp"
+	"strconv"
+	"testing"
+)
+
+var update = flag.Bool("update", false, "write the ledger's sums into docs/GUARANTEES.md")
+
+// A number that the ledger holds is followed by what it counts: <!-- ledger CHECK COUNT -->.
+var quoted = regexp.MustCompile(`([\d,]*)(<!-- ledger (\w+) (\w+) -->)`)
+
+// What the documentation says was tried is what the ledger adds up to, and it found nothing.
+func TestGuaranteesQuoteTheLedger(t *testing.T) {
+	const page = "../../docs/GUARANTEES.md"
+	entries, err := Read("../../results/ledger.jsonl")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	quotes := 0
+	now := quoted.ReplaceAllFunc(text, func(quote []byte) []byte {
+		quotes++
+		m := quoted.FindSubmatch(quote)
+		sum, violations := Sum(entries, string(m[3]), string(m[4]))
+		if violations != 0 {
+			t.Errorf("%s: the ledger has %d violations", m[3], violations)
+		}
+		if got := string(m[1]); got != grouped(sum) && !*update {
+			t.Errorf("%s says %s of %s %s, the ledger %s: go test ./internal/ledger -update", page, got, m[3], m[4], grouped(sum))
+		}
+		return append([]byte(grouped(sum)), m[2]...)
+	})
+	if quotes == 0 {
+		t.Errorf("%s quotes nothing", page)
+	}
+	if *update {
+		if err := os.WriteFile(page, now, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// grouped writes a number with commas between its thousands.
+func grouped(n int) string {
+	digits := strconv.Itoa(n)
+	for at := len(digits) - 3; at > 0; at -= 3 {
+		digits = digits[:at] + "," + digits[at:]
+	}
+	return digits
+}
