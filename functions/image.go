@@ -21,12 +21,7 @@ type Image struct {
 func Stored(state []byte) Image { return Image{Exists: true, bytes: state} }
 
 // Bytes is the encoded state, or nil if there is none. The caller must not write to it.
-func (i Image) Bytes() []byte {
-	if i.bytes != nil || !i.Exists {
-		return i.bytes
-	}
-	return i.BytesIn(new(bytes.Buffer))
-}
+func (i Image) Bytes() []byte { return i.BytesIn(new(bytes.Buffer)) }
 
 // BytesIn is [Image.Bytes], with memory to encode in: what it returns is valid until the buffer is used again.
 func (i Image) BytesIn(buffer *bytes.Buffer) []byte {

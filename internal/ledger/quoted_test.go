@@ -4,8 +4,9 @@ import (
 	"flag"
 	"os"
 	"regexp"
-	"strconv"
 	"testing"
+
+	"github.com/concordat-dev/concordat/ycsb/page"
 )
 
 var update = flag.Bool("update", false, "write the ledger's sums into docs/GUARANTEES.md")
@@ -15,12 +16,12 @@ var quoted = regexp.MustCompile(`([\d,]*)(<!-- ledger (\w+) (\w+) -->)`)
 
 // What the documentation says was tried and found is what the ledger adds up to.
 func TestGuaranteesQuoteTheLedger(t *testing.T) {
-	const page = "../../docs/GUARANTEES.md"
+	const guarantees = "../../docs/GUARANTEES.md"
 	entries, err := Read("../../results/ledger.jsonl")
 	if err != nil {
 		t.Fatal(err)
 	}
-	text, err := os.ReadFile(page)
+	text, err := os.ReadFile(guarantees)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -32,26 +33,17 @@ func TestGuaranteesQuoteTheLedger(t *testing.T) {
 		if string(m[4]) == "violations" {
 			sum = violations
 		}
-		if got := string(m[1]); got != grouped(sum) && !*update {
-			t.Errorf("%s says %s of %s %s, the ledger %s: go test ./internal/ledger -update", page, got, m[3], m[4], grouped(sum))
+		if got := string(m[1]); got != page.Thousands(sum) && !*update {
+			t.Errorf("%s says %s of %s %s, the ledger %s: go test ./internal/ledger -update", guarantees, got, m[3], m[4], page.Thousands(sum))
 		}
-		return append([]byte(grouped(sum)), m[2]...)
+		return append([]byte(page.Thousands(sum)), m[2]...)
 	})
 	if quotes == 0 {
-		t.Errorf("%s quotes nothing", page)
+		t.Errorf("%s quotes nothing", guarantees)
 	}
 	if *update {
-		if err := os.WriteFile(page, now, 0o644); err != nil {
+		if err := os.WriteFile(guarantees, now, 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
-}
-
-// grouped writes a number with commas between its thousands.
-func grouped(n int) string {
-	digits := strconv.Itoa(n)
-	for at := len(digits) - 3; at > 0; at -= 3 {
-		digits = digits[:at] + "," + digits[at:]
-	}
-	return digits
 }
