@@ -21,8 +21,9 @@ lint: ## formatting, vet, staticcheck, the rules of the pure packages
 plants: ## build with each planted bug in turn; the check named for it has to fail
 	$(GO) test ./internal/plant -run TestPlants -count=1 -timeout 60m -v -plants all
 
+FUZZTIME ?= 10s
 fuzz: ## every fuzz target in turn, FUZZTIME each (make fuzz FUZZTIME=30s; default 10s)
-	GO=$(GO) FUZZTIME=$(FUZZTIME) .ci/fuzz
+	$(GO) run ./cmd/prove fuzz --go $(GO) --each $(FUZZTIME)
 
 # What a soak tries, and where it is noted.
 SEEDS ?= 1-20000
@@ -41,7 +42,7 @@ soak: ## the long proofs, some hours: each adds a line to results/ledger.jsonl
 	$(prove) load --transactions 3000000 --workload bank --ledger $(LEDGER)
 	$(prove) load --transactions 1000000 --workload saga --ledger $(LEDGER)
 	$(MAKE) plants
-	$(MAKE) fuzz FUZZTIME=5m
+	$(prove) fuzz --each 3m --ledger $(LEDGER)
 
 bench: ## the engine's own benchmarks
 	$(GO) test ./engine -run '^$$' -bench . -benchtime 3s

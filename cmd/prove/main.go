@@ -5,13 +5,14 @@
 //	prove chaos           an engine in a process of its own, killed under load
 //	prove load            record a history of an engine under load, and check it
 //	prove check FILE...   check recorded histories for strict serializability
+//	prove fuzz            fuzz everything that reads bytes from outside or from disk
 //
 // The exit status is 0 if nothing is wrong, 1 if something is or nothing was tried, 2 if the command line was bad or its input can
 // not be read, and 130 after an interrupt. A failing seed is printed together with the command that runs it again.
 //
 // With --ledger a command adds a line to a file: what was done, on which commit, and what was found.
 //
-// This package binds flags to internal/sim, internal/chaos and internal/history.
+// This package binds flags to internal/sim, internal/chaos, internal/history and internal/fuzz.
 package main
 
 import (
@@ -67,6 +68,7 @@ type commands struct {
 	Chaos chaosCommand `cmd:"" help:"Kill, stop and starve an engine in a process of its own, under load, and check what its clients saw."`
 	Load  loadCommand  `cmd:"" help:"Record a history of an engine under load, and check it."`
 	Check checkCommand `cmd:"" help:"Check recorded histories: are they strictly serializable?"`
+	Fuzz  fuzzCommand  `cmd:"" help:"Fuzz every decoder and parser that reads bytes from outside or from disk."`
 
 	ChaosChild chaosChildCommand `cmd:"" hidden:"" help:"The process that chaos kills."`
 }

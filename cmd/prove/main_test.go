@@ -206,3 +206,24 @@ func TestChaos(t *testing.T) {
 		}
 	}
 }
+
+// TestFuzz: a target is fuzzed and noted in the ledger; bad input is refused before anything runs.
+func TestFuzz(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "ledger.jsonl")
+	status, stdout, stderr := prove("fuzz", "--each", "500x", "../../locks", "--ledger", path)
+	if status != exitOK || stderr != "" || !strings.Contains(stdout, "locks.FuzzParsePolicy") {
+		t.Errorf("status %d\n%s\n%s", status, stdout, stderr)
+	}
+	entries, err := ledger.Read(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if executions, violations := ledger.Sum(entries, "fuzz", "executions"); executions < 500 || violations != 0 {
+		t.Errorf("the ledger has %d executions and %d violations", executions, violations)
+	}
+	for _, args := range [][]string{{"--each", "0s"}, {"--each=-1s"}, {"--each", "0x"}, {"--each", "often"}, {"./nowhere"}, {"../../internal/scratch"}} {
+		if status, _, stderr := prove(append([]string{"fuzz"}, args...)...); status != exitUsage || !strings.HasPrefix(stderr, "prove: fuzz:") {
+			t.Errorf("%v: status %d, %s", args, status, stderr)
+		}
+	}
+}

@@ -1,0 +1,55 @@
+package main
+
+import (
+	"fmt"
+	"regexp"
+	"time"
+
+	"github.com/concordat-dev/concordat/internal/fuzz"
+)
+
+type fuzzCommand struct {
+	Each     string   `default:"10s" help:"How long each target is fuzzed: a duration, or a number of executions such as 1000x."`
+	Packages []string `arg:"" optional:"" default:"./..." help:"The packages whose targets are fuzzed, as the go tool names them. Default: all of the module."`
+	Go       string   `default:"go" help:"The go tool."`
+	ledgerFlag
+}
+
+// executionsBudget is a number of executions, as go test writes it.
+var executionsBudget = regexp.MustCompile(`^[1-9][0-9]{0,17}x$`)
+
+// Run is called by kong.
+func (c *fuzzCommand) Run(p *program) error {
+	if d, err := time.ParseDuration(c.Each); (err != nil || d <= 0) && !executionsBudget.MatchString(c.Each) {
+		return fmt.Errorf("%w: fuzz: --each %q is neither a duration above 0 nor a number of executions such as 1000x", errUsage, c.Each)
+	}
+	tool := fuzz.Go{Tool: c.Go}
+	targets, err := tool.Targets(p.ctx, c.Packages...)
+	if err != nil {
+		return fmt.Errorf("%w: %w", errUsage, err)
+	}
+	began, total, failed := time.Now(), 0, 0
+	bar := newBar(p.stderr, len(targets), "targets")
+	defer bar.close()
+	for _, target := range targets {
+		r := tool.Run(p.ctx, target, c.Each)
+		if p.ctx.Err() != nil {
+			return errInterrupted
+		}
+		total += r.Executions
+		fmt.Fprintf(p.stdout, "%-28s %11d executions in %v\n", r, r.Executions, r.Took.Round(100*time.Millisecond))
+		if r.Failed {
+			failed++
+			fmt.Fprintf(p.stdout, "VIOLATED: %s\n%s", r, r.Output)
+		}
+		bar.step()
+	}
+	fmt.Fprintf(p.stdout, "%d targets, %d executions, %d targets failed\n", len(targets), total, failed)
+	if err := c.note("fuzz", time.Since(began), failed, map[string]int{"executions": total, "targets": len(targets)}); err != nil {
+		return err
+	}
+	if failed > 0 {
+		return errViolated
+	}
+	return nil
+}
