@@ -64,6 +64,8 @@ const (
 	CarriedTwice = active == "carried-twice"
 	// CarryDisordered: carried messages that are still under way are numbered before those that wait for a lock.
 	CarryDisordered = active == "carry-disordered"
+	// BelieveManifest: a manifest is read up to its first damaged record, and what comes after it is forgotten.
+	BelieveManifest = active == "believe-manifest"
 	// LazyCommit: a commit is no urgent message: a forced cut may part a decision from its application.
 	LazyCommit = active == "lazy-commit"
 )

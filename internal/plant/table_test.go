@@ -37,6 +37,7 @@ var table = []check{
 	{"forget-waiting", "engine", "TestCrash", "", `notice \d+ of \S+ after|no note of its end|fired 0 times`},
 	{"carried-twice", "engine", "TestCrash", "", `notice \d+ of \S+ after|ended more than once`},
 	{"carry-disordered", "engine", "TestCrash", "-crash.runs=60", `notice \d+ of \S+ after`},
+	{"believe-manifest", "internal/store", "TestDamagedManifest", "", `and these rows are served`},
 	{"lazy-commit", "engine", "TestCrash", "", `\(outcome "ok \d+"\): \S+ .* is missing|the vault holds \d+, not 2000`},
 
 	// Functions.

@@ -95,7 +95,7 @@ func Open(o Options) (*Store, error) {
 	s := &Store{lock: lock, fs: o.FS, dir: o.Dir, memTable: o.MemTableBytes}
 	options := &pebble.Options{
 		DisableAutomaticCompactions: o.Stepped,
-		FS:                          o.FS,
+		FS:                          manifests{o.FS},
 		Lock:                        lock,
 		Cache:                       cache,
 		MemTableSize:                o.MemTableBytes,
@@ -135,6 +135,9 @@ func (s *Store) fatal(f func(error)) func(error) {
 func openNewest(dir string, options *pebble.Options) (*pebble.DB, error) {
 	before, err := pebble.Peek(dir, options.FS)
 	if err != nil {
+		return nil, err
+	}
+	if err := (manifests{options.FS}).check(before); err != nil {
 		return nil, err
 	}
 	db, err := pebble.Open(dir, options)

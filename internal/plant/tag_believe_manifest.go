@@ -1,0 +1,5 @@
+//go:build plant_believe_manifest
+
+package plant
+
+const active = "believe-manifest"
