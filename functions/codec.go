@@ -33,7 +33,8 @@ func mustDec(o cbor.DecOptions) cbor.DecMode {
 	return mode
 }
 
-// Encode encodes a value as CBOR, the way states, arguments and results are. Equal values give equal bytes.
+// Encode encodes a value as CBOR, the way states, arguments and results are. Equal values give equal bytes. (A map with several keys
+// that are NaN equals nothing, itself included; their order is not determined.)
 func Encode(v any) ([]byte, error) { return encMode.Marshal(v) }
 
 // EncodeTo is [Encode] into a buffer.
