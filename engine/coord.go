@@ -101,8 +101,8 @@ func (w *worker) newCall(c *coord, step int) *call {
 // maxIdle bounds the runs, calls and routines that a worker keeps, each, to use them again.
 const maxIdle = 4096
 
-// recycle keeps the memory of a run that is over. It must be called at a cut that was not forced: then no message is under way,
-// no lock is held for the run and nothing else refers to it or to its calls.
+// recycle keeps the memory of a run that was over at a cut that was not forced: then no message was under way, no lock was held for
+// the run and nothing else referred to it or to its calls.
 func (w *worker) recycle(c *coord) {
 	if len(w.idle) >= maxIdle {
 		return

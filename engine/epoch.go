@@ -120,7 +120,7 @@ func (e *Engine) mayStop() bool {
 			w.mu.Lock()
 			busy := len(w.inbox) > 0 || len(w.mail) > 0
 			w.mu.Unlock()
-			if busy || w.queue.len() > 0 {
+			if busy || w.queue.len()+w.taken.len() > 0 {
 				return false
 			}
 		}
@@ -136,7 +136,7 @@ func (e *Engine) wakeBusy() {
 		w.mu.Lock()
 		busy := w.hasInput()
 		w.mu.Unlock()
-		if busy || w.urgent.len() > 0 || w.queue.len() > 0 {
+		if busy || w.urgent.len()+w.queue.len()+w.taken.len() > 0 {
 			e.gate.wake(w)
 		}
 	}
@@ -240,13 +240,26 @@ func (e *Engine) cut() {
 	e.toSeal <- s
 }
 
-// freshPortion takes back what earlier epochs used, once their replies are out, and forgets the requests that they settled: a
-// request that comes again finds its outcome's row.
+// freshPortion makes an empty portion, in used memory if there is any.
 func (w *worker) freshPortion() *portion {
-	w.mu.Lock()
-	free := w.free
-	w.free = nil
-	w.mu.Unlock()
+	n := len(w.portions)
+	if n == 0 {
+		return &portion{}
+	}
+	p := w.portions[n-1]
+	w.portions = w.portions[:n-1]
+	return p
+}
+
+// reclaim takes back what earlier epochs used: the runs that were over when the last one was cut, and the portions whose replies are
+// out, with the requests that they settled. A request that comes again finds its outcome's row. Nothing waits for this, so it is
+// done after a cut and not during it.
+func (w *worker) reclaim(free []*portion) {
+	for i, c := range w.spent {
+		w.recycle(c)
+		w.spent[i] = nil
+	}
+	w.spent = w.spent[:0]
 	for _, p := range free {
 		for _, q := range p.outcomes {
 			if w.requests[q.env.RequestID] == q {
@@ -259,13 +272,6 @@ func (w *worker) freshPortion() *portion {
 		p.reset()
 		w.portions = append(w.portions, p)
 	}
-	n := len(w.portions)
-	if n == 0 {
-		return &portion{}
-	}
-	p := w.portions[n-1]
-	w.portions = w.portions[:n-1]
-	return p
 }
 
 // cutRuns writes rows for the coordinator functions that go on beyond the epoch, and deletes those of the ones that ended.
@@ -281,7 +287,7 @@ func (w *worker) cutRuns(forced bool) {
 			delete(w.coords, c.id)
 			w.addRow(c.key(), nil)
 		case !forced:
-			w.recycle(c)
+			w.spent = append(w.spent, c)
 		}
 	}
 	clear(w.epoch.touched)

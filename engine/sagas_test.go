@@ -322,7 +322,7 @@ func TestChangedSagaDiverges(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			clock := newHandClock()
-			o := engine.Options{Dir: t.TempDir(), Seams: engine.Seams{Clock: clock}}
+			o := engine.Options{Dir: t.TempDir(), KeepOutcomes: 48 * time.Hour, Seams: engine.Seams{Clock: clock}}
 			e := openErrands(t, o)
 			request := errandSaga.As("e1", errand{Desks: []string{"a"}, Wait: time.Hour})
 			_, err := e.Submit(request)

@@ -15,7 +15,7 @@ func (e *Engine) Step(choose func(n int) int) bool {
 	e.gate.mu.Lock() // other goroutines may submit meanwhile
 	for _, w := range e.workers {
 		if w.awake {
-			ready = append(ready, w.stepOnce)
+			ready = append(ready, func() { w.stepOnce(choose) })
 		}
 	}
 	e.gate.mu.Unlock()
@@ -34,7 +34,10 @@ func (e *Engine) Step(choose func(n int) int) bool {
 	return true
 }
 
-func (w *worker) stepOnce() {
+func (w *worker) stepOnce(choose func(n int) int) {
+	if w.queue.len() > 0 && w.taken.len() > 0 && choose(2) == 1 {
+		w.inRow = maxInRow // a request before the next message
+	}
 	if !w.round(1) {
 		w.engine.gate.rest(w)
 	}

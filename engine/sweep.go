@@ -17,7 +17,7 @@ import (
 // is written after them.
 //
 // A filter has every id whose row exists. One that is sealed after the walk has passed its shard is added when the worker forgets
-// the request (freshPortion), which is after the walk began; one that was sealed before is found by the walk.
+// the request (reclaim), which is after the walk began; one that was sealed before is found by the walk.
 type sweeper struct {
 	engine  *Engine
 	written int    // outcomes since the last portion

@@ -13,6 +13,7 @@ import (
 
 	"github.com/concordat-dev/concordat/engine"
 	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/store"
 	"github.com/concordat-dev/concordat/locks"
 	"github.com/concordat-dev/concordat/twopc"
 )
@@ -30,7 +31,26 @@ func openDesks(t *testing.T, o engine.Options, n int, parts ...functions.Part) *
 	return e
 }
 
-func deskID(i int) string { return fmt.Sprint("desk-", i) }
+// deskID names desks that are, of two workers, the second one's.
+func deskID(i int) string { return instanceOn(1, "test/desk", fmt.Sprintf("desk-%d-", i)) }
+
+// instanceOn makes a name with a prefix for an instance that is a certain worker's, of two.
+func instanceOn(worker int, typeName, prefix string) string {
+	return nameOn(worker, prefix, func(id string) uint16 { return store.InstanceShard(store.TypeHash(typeName), id, store.DefaultShards) })
+}
+
+// requestOn makes a request id with a prefix whose outcome a certain worker keeps, of two; it also runs what the request starts.
+func requestOn(worker int, prefix string) string {
+	return nameOn(worker, prefix, func(id string) uint16 { return store.RequestShard(store.RequestHash(id), store.DefaultShards) })
+}
+
+func nameOn(worker int, prefix string, shardOf func(id string) uint16) string {
+	for i := 0; ; i++ {
+		if id := fmt.Sprint(prefix, i); int(shardOf(id))%2 == worker {
+			return id
+		}
+	}
+}
 
 // TestReadThenDecide: a transaction that loops over instances, reads each, and decides by what it read what to do next.
 func TestReadThenDecide(t *testing.T) {
@@ -159,7 +179,7 @@ func TestAbsentInstances(t *testing.T) {
 	}
 }
 
-// TestAbsentInstancesMeet: the same with transactions that begin together on one worker, so that each has asked before any makes.
+// TestAbsentInstancesMeet: the same with transactions that begin together, so that each has asked before any makes.
 func TestAbsentInstancesMeet(t *testing.T) {
 	for _, policy := range policies {
 		makeIt := twopc.New("test/make", func(tx *twopc.Tx, id string) error {
@@ -170,8 +190,9 @@ func TestAbsentInstancesMeet(t *testing.T) {
 			tx.OnCommit(jot.On("diary", 1))
 			return tx.Do(newNote.On(id, 0))
 		})
-		e := openDesks(t, engine.Options{Policy: policy, Workers: 1}, 1, makeIt)
-		for i, err := range meet(t, e, makeIt.As("0", "new"), makeIt.As("1", "new"), makeIt.As("2", "new")) {
+		e := openDesks(t, engine.Options{Policy: policy, Workers: 2}, 1, makeIt)
+		id := instanceOn(1, "test/note", "new-")
+		for i, err := range meet(t, e, makeIt.As(meetID(0), id), makeIt.As(meetID(1), id), makeIt.As(meetID(2), id)) {
 			if err != nil {
 				t.Errorf("%v: transaction %d: %v", policy, i, err)
 			}
@@ -278,15 +299,20 @@ func crossTx(name string) *twopc.Transaction[crossing] {
 	})
 }
 
-// meet makes transactions with ids "0", "1" ... meet: they come to a worker that is held up, and start together.
+// meetID names requests that meet.
+func meetID(i int) string { return requestOn(0, fmt.Sprintf("meet-%d-", i)) }
+
+// meet makes transactions meet whose ids are meetIDs, on an engine with two workers: they come to the first worker while it is held
+// up, and begin together; the instances on which they meet are the second worker's.
 func meet(t *testing.T, e *engine.Engine, requests ...functions.Request) []error {
 	t.Helper()
 	entered, release := blocked(t)
 	must(t, e.Do(ctx, newNote.On("diary", 0)))
-	must(t, e.Do(ctx, newDesk.On("door", false)))
+	door := instanceOn(0, "test/desk", "door-")
+	must(t, e.Do(ctx, newDesk.On(door, false)))
 	pending := make([]engine.Pending, len(requests)+1)
 	var err error
-	pending[len(requests)], err = e.Submit(block.On("door", 1))
+	pending[len(requests)], err = e.Submit(block.On(door, 1))
 	must(t, err)
 	<-entered
 	for i, r := range requests {
@@ -305,12 +331,12 @@ func meet(t *testing.T, e *engine.Engine, requests ...functions.Request) []error
 // commit, and effects of the outcome happen once for each. The deadlock is kept: who waited for what, held by whom.
 func TestDeadlockIsBrokenAndRetried(t *testing.T) {
 	left, right := crossTx("test/left"), crossTx("test/right")
-	e := openDesks(t, engine.Options{Workers: 1}, 2, left, right)
+	e := openDesks(t, engine.Options{Workers: 2}, 2, left, right)
 	if len(e.Deadlocks()) != 0 {
 		t.Errorf("deadlocks before there is anything: %v", e.Deadlocks())
 	}
 	before := time.Now()
-	for _, err := range meet(t, e, left.As("L", crossing{0, 1}), right.As("R", crossing{1, 0})) {
+	for _, err := range meet(t, e, left.As(meetID(0), crossing{0, 1}), right.As(meetID(1), crossing{1, 0})) {
 		must(t, err)
 	}
 	if a, b := ask(t, e, taken.On(deskID(0))), ask(t, e, taken.On(deskID(1))); a != 12 || b != 12 {
@@ -336,8 +362,8 @@ func TestDeadlockIsBrokenAndRetried(t *testing.T) {
 	}
 	type fact = engine.Wait
 	want := [2]fact{
-		{one.Transaction, 1, "test/left", "L", functions.Address{Type: "test/desk", ID: deskID(1)}, "exclusive", two.Transaction, true},
-		{two.Transaction, 1, "test/right", "R", functions.Address{Type: "test/desk", ID: deskID(0)}, "exclusive", one.Transaction, true},
+		{one.Transaction, 1, "test/left", meetID(0), functions.Address{Type: "test/desk", ID: deskID(1)}, "exclusive", two.Transaction, true},
+		{two.Transaction, 1, "test/right", meetID(1), functions.Address{Type: "test/desk", ID: deskID(0)}, "exclusive", one.Transaction, true},
 	}
 	if got := [2]fact{one, two}; got != want {
 		t.Errorf("the deadlock is recorded as\n%+v, want\n%+v", got, want)
@@ -354,12 +380,12 @@ func TestLockWaits(t *testing.T) {
 		defer clock.move(7 * time.Millisecond) // while the lock is held
 		return tx.Do(take.On(deskID(0), 1))
 	})
-	e := openDesks(t, engine.Options{Workers: 1, Seams: engine.Seams{Clock: clock}}, 1, slowly)
+	e := openDesks(t, engine.Options{Workers: 2, Seams: engine.Seams{Clock: clock}}, 1, slowly)
 	must(t, e.Do(ctx, slowly.With(0)))
 	if s := e.Stats(); s.LockWaits != 0 || s.LockWaitTime != 0 {
 		t.Errorf("nobody had to wait, and the counts are %+v", s)
 	}
-	for _, err := range meet(t, e, slowly.As("1", 0), slowly.As("2", 0), slowly.As("3", 0)) {
+	for _, err := range meet(t, e, slowly.As(meetID(0), 0), slowly.As(meetID(1), 0), slowly.As(meetID(2), 0)) {
 		must(t, err)
 	}
 	if s := e.Stats(); s.LockWaits != 2 || s.LockWaitTime != (7+14)*time.Millisecond {
@@ -380,10 +406,10 @@ func TestMaxAttempts(t *testing.T) {
 	for _, policy := range policies {
 		t.Run(policy.String(), func(t *testing.T) {
 			left, right := crossTx("test/left"), crossTx("test/right")
-			e := openDesks(t, engine.Options{Workers: 1, MaxAttempts: 1, Policy: policy}, 2, left, right)
-			errs := meet(t, e, left.As("L", crossing{0, 1}), right.As("R", crossing{1, 0}))
+			e := openDesks(t, engine.Options{Workers: 2, MaxAttempts: 1, Policy: policy}, 2, left, right)
+			errs := meet(t, e, left.As(meetID(0), crossing{0, 1}), right.As(meetID(1), crossing{1, 0}))
 			failed := 0
-			for i, id := range []string{"L", "R"} {
+			for i, id := range []string{meetID(0), meetID(1)} {
 				if errs[i] != nil {
 					failed++
 					wantErr(t, errs[i], twopc.ErrDeadlock, "1 attempts")

@@ -75,16 +75,19 @@ type worker struct {
 	// The worker's own, and the conductor's while all are at rest.
 	urgent  queue[message]
 	queue   queue[message]
-	out     [][]message // by worker, sent at the end of a round
-	taken   []*request
+	out     [][]message     // by worker, sent at the end of a round
+	taken   queue[*request] // from the inbox, for when there is nothing else to do
+	moved   []*request      // memory for the inbox
 	mailed  []message
 	now     time.Time
-	drained int // messages handled since admission closed
+	inRow   int // messages handled since a request was accepted
+	drained int // messages and requests handled since admission closed
 
 	cache     cache
 	requests  map[string]*request // with ids, not settled or not yet sealed
 	seen      *seen.Filter        // of the ids whose outcomes have rows
 	coords    map[uint64]*coord   // with rows
+	spent     []*coord            // over when the last epoch was cut
 	idle      []*coord            // over, to be used again
 	idleCalls []*call
 	contended []*instance // have had waiters since the last look
@@ -154,7 +157,11 @@ func (w *worker) hasInput() bool {
 	return len(w.mail) > 0 || (len(w.inbox) > 0 && w.engine.gate.open.Load())
 }
 
-// round handles up to n messages, sends what they led to, and takes what has come in. It reports whether there is more to do.
+// maxInRow is the number of messages after which a request that waits is accepted, even if there are more messages. A function that
+// keeps sending to itself must not keep others out.
+const maxInRow = 256
+
+// round handles up to n messages and requests, sends what they led to, and takes what has come in. It reports whether there is more to do.
 func (w *worker) round(n int) bool {
 	w.now = w.engine.options.Seams.Clock.Now()
 	handled := w.handleSome(n)
@@ -164,21 +171,40 @@ func (w *worker) round(n int) bool {
 	if handled > 0 && !w.engine.gate.open.Load() {
 		w.countDrained(handled)
 	}
-	return took || w.urgent.len() > 0 || (w.queue.len() > 0 && !w.engine.cutting.Load())
+	return took || w.urgent.len() > 0 || (w.queue.len()+w.taken.len() > 0 && !w.engine.cutting.Load())
 }
 
 func (w *worker) handleSome(n int) (handled int) {
-	for ; handled < n; handled++ {
-		m, ok := w.urgent.pop()
-		if !ok && !w.engine.cutting.Load() {
-			m, ok = w.queue.pop()
-		}
-		if !ok {
-			break
-		}
-		w.handle(m)
+	for handled < n && w.handleNext() {
+		handled++
 	}
 	return handled
+}
+
+// handleNext handles the next message, or accepts a request if there is none: what has begun comes before what has not. So of a
+// thousand requests that come in at once few are under way at a time, their memory stays in the processor's cache, and few of them
+// meet at a lock. It reports whether there was anything to do.
+func (w *worker) handleNext() bool {
+	if m, ok := w.urgent.pop(); ok {
+		w.handle(m)
+		return true
+	}
+	if w.engine.cutting.Load() {
+		return false
+	}
+	if w.inRow < maxInRow || w.taken.len() == 0 {
+		if m, ok := w.queue.pop(); ok {
+			w.inRow++
+			w.handle(m)
+			return true
+		}
+	}
+	w.inRow = 0
+	q, ok := w.taken.pop()
+	if ok {
+		w.accept(q)
+	}
+	return ok
 }
 
 // countDrained cuts the epoch when it goes on too long after admission has closed.
@@ -265,8 +291,10 @@ func (w *worker) take() bool {
 	open := w.engine.gate.open.Load()
 	w.mu.Lock()
 	w.mail, w.mailed = w.mailed[:0], w.mail
+	var free []*portion
 	if open {
-		w.inbox, w.taken = w.taken[:0], w.inbox
+		w.inbox, w.moved = w.moved[:0], w.inbox
+		free, w.free = w.free, nil
 	}
 	w.mu.Unlock()
 	for _, m := range w.mailed {
@@ -277,23 +305,21 @@ func (w *worker) take() bool {
 	if !open {
 		return took
 	}
-	if w.fireTimers() {
+	w.reclaim(free)
+	if w.fireTimers() || len(w.moved) > 0 {
 		took = true
 	}
-	for i, q := range w.taken {
-		w.accept(q)
-		w.taken[i] = nil
+	for _, q := range w.moved {
+		w.taken.push(q)
 	}
-	if len(w.taken) > 0 {
-		took = true
-	}
+	clear(w.moved)
 	if took && !w.engine.sealing.Load() {
 		w.engine.closeGate() // the sealer is free: seal what there is
 	}
 	return took
 }
 
-// accept is where a request enters its worker.
+// accept is where a request begins.
 func (w *worker) accept(q *request) {
 	switch {
 	case q.control != nil:

@@ -28,7 +28,7 @@ var table = []check{
 	{"keep-expired", "engine", "TestOutcomesExpire", "", `after 1h0m0s it has run 2 times, want 3`},
 	{"any-fingerprint", "engine", "TestReusedID", "", `request \d: error <nil>`},
 	{"lose-refusal", "engine", "TestSameIDSameOutcome", "", `after a restart: error <nil>`},
-	{"forget-seen", "engine", "TestSameIDSameOutcome", "", `it ran 2 times, want 1`},
+	{"forget-seen", "engine", "TestSameIDSameOutcome", "", `it ran [23] times, want 1`},
 
 	// Recovery, timers, messages.
 	{"reuse-ids", "engine", "TestCrash", "", `(gates|saga|sleepy|sorry) \S+ (has no outcome|\(outcome|failed but)`},

@@ -142,7 +142,7 @@ func TestModify(t *testing.T) {
 
 // TestLockWaitsAreCounted: under contention there are some, with a time.
 func TestLockWaitsAreCounted(t *testing.T) {
-	target := open(t, Options{Keys: 2})
+	target := open(t, Options{Keys: 2, Workers: 2}) // a single one runs them one after the other
 	r, err := ycsb.Run(t.Context(), ycsb.Config{Keys: 2, Driving: ycsb.Driving{Clients: 32, Operations: 2000}}, target)
 	if err != nil || r.Counters.LockWaits == 0 || r.Counters.LockWaitTime <= 0 {
 		t.Errorf("%s, %v", fmt.Sprintf("%+v", r.Counters), err)
