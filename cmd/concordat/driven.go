@@ -22,6 +22,7 @@ type drivenFlags struct {
 	outputFlags
 	Duration   time.Duration `default:"10s" help:"Length of the measured part."`
 	Warmup     time.Duration `default:"2s" help:"What comes before it and does not count."`
+	Operations uint64        `default:"0" help:"End after so many operations, if the time is not over before. 0: after the time."`
 	CPUProfile string        `name:"cpuprofile" placeholder:"FILE" help:"Write a profile for go tool pprof."`
 }
 
@@ -36,6 +37,7 @@ type driven struct {
 // check checks the flags. All that is wrong with them is in the error, which is errUsage.
 func (f drivenFlags) check() (driven, error) {
 	d := driven{driving: f.config(timing{f.Duration, f.Warmup})}
+	d.driving.Operations = f.Operations
 	var protocolErr, engineErr error
 	d.protocol, protocolErr = parseProtocol(f.Protocol)
 	d.policy, d.workers, engineErr = f.engineFlags.parse()

@@ -14,8 +14,8 @@ import (
 )
 
 const (
-	tinyTPCC  = "ycsb tpcc --warehouses 2 --districts 2 --customers 30 --items 100 --duration 100ms --warmup 10ms --clients 4"
-	tinyHotel = "ycsb hotel --hotels 5 --flights 4 --rooms 3 --seats 3 --customers 6 --reserve 60 --cancel 40 --duration 100ms --warmup 10ms --clients 4"
+	tinyTPCC  = "ycsb tpcc --warehouses 2 --districts 2 --customers 30 --items 100 --operations 300 --warmup 0s --clients 4"
+	tinyHotel = "ycsb hotel --hotels 5 --flights 4 --rooms 3 --seats 3 --customers 6 --reserve 60 --cancel 40 --operations 600 --warmup 0s --clients 4"
 )
 
 // runWords runs the program for real.
@@ -68,6 +68,7 @@ func TestDrivenWorkloads(t *testing.T) {
 // TestDrivenBadInput: a clear error, status 2, and nothing was run.
 func TestDrivenBadInput(t *testing.T) {
 	for _, test := range []struct{ args, want string }{
+		{"ycsb hotel --operations=-1", "operations"},
 		{"ycsb tpcc --warehouses 0", "warehouses: must be more than 0"},
 		{"ycsb tpcc --warehouses=-1", "-1 warehouses are not between"},
 		{"ycsb tpcc --items 100001", "100001 items"},

@@ -34,7 +34,7 @@ func (d driving) config(t timing) ycsb.Driving {
 // engineFlags are the flags for the engine and for where it keeps its data.
 type engineFlags struct {
 	Policy  string `default:"detect" help:"What a transaction does that finds a lock taken: detect, wait-die, wound-wait or no-wait."`
-	Workers int    `default:"0" help:"Workers of the engine. 0: one for each processor."`
+	Workers int    `default:"0" help:"Workers of the engine. 0: half as many as processors, at least 1."`
 	Dir     string `placeholder:"DIR" help:"Directory for the data, which stay. Default: a temporary one on disk, removed afterwards."`
 }
 

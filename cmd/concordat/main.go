@@ -21,12 +21,10 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"runtime/debug"
 	"strings"
-	"syscall"
 
-	"github.com/alecthomas/kong"
+	"github.com/concordat-dev/concordat/internal/cli"
 
 	"github.com/concordat-dev/concordat/ycsb"
 )
@@ -54,9 +52,8 @@ const gcPercent = 400
 
 // run is the whole program: it parses the arguments, does what they say, and returns the exit status.
 func run(args []string, stdout, stderr io.Writer) int {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := cli.Context()
 	defer stop()
-	context.AfterFunc(ctx, stop) // the second signal has its usual effect
 	return newProgram(ctx, stdout, stderr).main(args)
 }
 
@@ -84,33 +81,14 @@ type commands struct {
 	} `cmd:"" name:"ycsb" help:"The extended YCSB: reads, updates, scans, transfers."`
 }
 
-// exited is what kong's exit is turned into, so that --help ends main and not the process.
-type exited int
-
-func (p *program) main(args []string) (status int) {
-	defer func() {
-		if r := recover(); r != nil {
-			code, ok := r.(exited)
-			if !ok {
-				panic(r)
-			}
-			status = int(code)
-		}
-	}()
+func (p *program) main(args []string) int {
 	var c commands
-	parser, err := kong.New(&c,
-		kong.Name("concordat"),
-		kong.Description("Transactional coordinator functions: measure them."),
-		kong.Writers(p.stdout, p.stderr),
-		kong.Exit(func(code int) { panic(exited(code)) }),
-		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
-	)
-	if err != nil {
-		panic("concordat: the flags are not well-formed: " + err.Error())
-	}
-	chosen, err := parser.Parse(args)
+	chosen, err := cli.Parse(&c, "concordat", "Transactional coordinator functions: measure them.", args, p.stdout, p.stderr)
 	if err != nil {
 		return p.finish(fmt.Errorf("%w: %w", errUsage, err))
+	}
+	if chosen == nil {
+		return exitOK
 	}
 	p.given = make(map[string]bool)
 	for _, step := range chosen.Path {

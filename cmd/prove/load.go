@@ -21,7 +21,7 @@ type loadCommand struct {
 	Live         int     `default:"16" help:"How many lists or accounts they choose from at a time: few mean many conflicts."`
 	Refused      float64 `default:"0.03" help:"The share of transactions that fail at their end by themselves."`
 	Policy       string  `default:"detect" enum:"detect,wait-die,wound-wait,no-wait" help:"Policy of the locks: detect, wait-die, wound-wait or no-wait."`
-	Workers      int     `help:"Workers of the engine. Default: as many as processors."`
+	Workers      int     `help:"Workers of the engine. Default: half as many as processors, at least 1."`
 	Seed         uint64  `default:"1" help:"What the clients choose depends on it."`
 	Dir          string  `placeholder:"DIR" help:"Where the engine's directory is made, for the time of the run. Default: the system's for temporary files."`
 	Out          string  `placeholder:"FILE" help:"Keep the history there; a name that ends in .gz is compressed. Default: it is removed, unless something is wrong with it."`

@@ -21,11 +21,9 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"strings"
-	"syscall"
 
-	"github.com/alecthomas/kong"
+	"github.com/concordat-dev/concordat/internal/cli"
 )
 
 // Exit statuses.
@@ -49,9 +47,8 @@ func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
 
 // run is the whole program: it parses the arguments, does what they say, and returns the exit status.
 func run(args []string, stdout, stderr io.Writer) int {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := cli.Context()
 	defer stop()
-	context.AfterFunc(ctx, stop) // the second signal has its usual effect
 	return (&program{ctx: ctx, stdout: stdout, stderr: stderr}).main(args)
 }
 
@@ -73,33 +70,14 @@ type commands struct {
 	ChaosChild chaosChildCommand `cmd:"" hidden:"" help:"The process that chaos kills."`
 }
 
-// exited is what kong's exit is turned into, so that --help ends main and not the process.
-type exited int
-
-func (p *program) main(args []string) (status int) {
-	defer func() {
-		if r := recover(); r != nil {
-			code, ok := r.(exited)
-			if !ok {
-				panic(r)
-			}
-			status = int(code)
-		}
-	}()
+func (p *program) main(args []string) int {
 	var c commands
-	parser, err := kong.New(&c,
-		kong.Name("prove"),
-		kong.Description("Tries to break the engine, and says how hard it tried."),
-		kong.Writers(p.stdout, p.stderr),
-		kong.Exit(func(code int) { panic(exited(code)) }),
-		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
-	)
-	if err != nil {
-		panic("prove: the flags are not well-formed: " + err.Error())
-	}
-	chosen, err := parser.Parse(args)
+	chosen, err := cli.Parse(&c, "prove", "Tries to break the engine, and says how hard it tried.", args, p.stdout, p.stderr)
 	if err != nil {
 		return p.finish(fmt.Errorf("%w: %w", errUsage, err))
+	}
+	if chosen == nil {
+		return exitOK
 	}
 	return p.finish(chosen.Run(p))
 }

@@ -18,15 +18,13 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"path/filepath"
 	"runtime/debug"
 	"strings"
-	"syscall"
 
-	"github.com/alecthomas/kong"
 	"golang.org/x/term"
 
+	"github.com/concordat-dev/concordat/internal/cli"
 	"github.com/concordat-dev/concordat/internal/figures"
 	"github.com/concordat-dev/concordat/internal/scratch"
 	"github.com/concordat-dev/concordat/ycsb"
@@ -50,9 +48,8 @@ func main() {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(400) // as cmd/concordat does
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := cli.Context()
 	defer stop()
-	context.AfterFunc(ctx, stop) // the second signal has its usual effect
 	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
 }
 
@@ -76,18 +73,12 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return finish(figures.Serve(ctx, os.Stdin, stdout, stderr), stderr)
 	}
 	var f flags
-	help := false
-	parser, err := kong.New(&f, kong.Name("results"), kong.Description("Measure and render the project's tables and pictures."),
-		kong.Writers(stdout, stderr), kong.Exit(func(int) { help = true }))
-	if err != nil {
-		panic("results: the flags are not well-formed: " + err.Error())
-	}
-	_, err = parser.Parse(args)
-	if help {
-		return exitOK
-	}
+	chosen, err := cli.Parse(&f, "results", "Measure and render the project's tables and pictures.", args, stdout, stderr)
 	if err != nil {
 		return finish(fmt.Errorf("%w: %w", errUsage, err), stderr)
+	}
+	if chosen == nil {
+		return exitOK
 	}
 	plan, err := figures.NewPlan(f.Quick).Only(f.Only)
 	if err != nil {
