@@ -126,18 +126,22 @@ type manifest struct {
 	note   vfs.File
 	length uint64
 	hash   *xxhash.Digest
+	torn   bool // a write failed
 }
 
+// Write may be left with a p that the file system below has used as scratch space, so the hash comes first. After a write that failed
+// there are no more notes: nobody knows what is in the file.
 func (m *manifest) Write(p []byte) (int, error) {
+	_, _ = m.hash.Write(p) // a hash never fails
+	m.length += uint64(len(p))
 	n, err := m.File.Write(p)
-	m.length += uint64(n)
-	_, _ = m.hash.Write(p[:n]) // a hash never fails
+	m.torn = m.torn || err != nil
 	return n, err
 }
 
 // Sync syncs the manifest, and then its note.
 func (m *manifest) Sync() error {
-	if err := m.File.Sync(); err != nil {
+	if err := m.File.Sync(); err != nil || m.torn {
 		return err
 	}
 	var b [noteBytes]byte

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -415,6 +416,6 @@ func write(t testing.TB, fs vfs.FS, name string, data []byte) {
 	t.Helper()
 	f, err := fs.Create(name, vfs.WriteCategoryUnspecified)
 	ok(t, err)
-	_, err = f.Write(data)
+	_, err = f.Write(bytes.Clone(data))
 	ok(t, errors.Join(err, f.Sync(), f.Close()))
 }
