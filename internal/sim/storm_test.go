@@ -13,7 +13,10 @@ import (
 
 var allPolicies = []locks.Policy{locks.Detect, locks.WaitDie, locks.WoundWait, locks.NoWait}
 
-// storm opens an engine with a world of so many tills. With one worker, requests that come together go step by step together.
+// beginAll are choices by which requests that come together all begin before any goes on.
+func beginAll(n int) int { return n - 1 }
+
+// storm opens an engine with a world of so many tills.
 func storm(t *testing.T, policy locks.Policy, tills, workers int) *Driver {
 	t.Helper()
 	d := NewDriver(uint64(tills))
@@ -52,6 +55,9 @@ func TestStormOfCycles(t *testing.T) {
 				for i := range n {
 					d.Give(Order{Kind: "touch", ID: fmt.Sprintf("w:%d-%d", round, i), Asked: true, From: d.World.Till(i), To: d.World.Till((i + 1) % n)})
 				}
+				for d.Engine.Step(beginAll) {
+				}
+				d.collect()
 				if err := d.Settle(); err != nil {
 					t.Fatal(err)
 				}
@@ -105,7 +111,7 @@ func TestManyWaitersOnOneKey(t *testing.T) {
 			}
 			d.Give(Order{Kind: "touch", ID: fmt.Sprintf("w:%d", i), From: d.World.Till(from), To: d.World.Till(to)})
 		}
-		for d.Engine.Step(func(n int) int { return n - 1 }) { // all begin before any goes on; without a look at 10,000 clients after each
+		for d.Engine.Step(beginAll) { // without a look at 10,000 clients after each
 		}
 		if err := errors.Join(d.Settle(), d.Wrong(), d.Engine.Close()); err != nil {
 			t.Fatal(err)
