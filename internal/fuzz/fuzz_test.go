@@ -79,3 +79,19 @@ func TestExecutions(t *testing.T) {
 		}
 	}
 }
+
+// TestRanOutOfTime: only a failure that is nothing but the end of the time is none.
+func TestRanOutOfTime(t *testing.T) {
+	const began = "fuzz: elapsed: 1m28s, execs: 1818030 (18787/sec), new interesting: 0 (total: 202)\n"
+	for text, want := range map[string]bool{
+		began + "--- FAIL: FuzzRowID (88.19s)\n    context deadline exceeded\nFAIL\nexit status 1\n": true,
+		began + "PASS\n": false,
+		began + "--- FAIL: FuzzRowID (88.19s)\n    --- FAIL: FuzzRowID (0.00s)\n        row_test.go:1: context deadline exceeded\nFAIL\n":                         false,
+		began + "--- FAIL: FuzzRowID (88.19s)\n    context deadline exceeded\n    Failing input written to testdata/fuzz/FuzzRowID/1\nFAIL\n":                     false,
+		began + "--- FAIL: FuzzRowID (88.19s)\n    fuzzing process hung or terminated unexpectedly: exit status 2\n    Failing input written to testdata\nFAIL\n": false,
+	} {
+		if got := ranOutOfTime([]byte(text)); got != want {
+			t.Errorf("%v, want %v:\n%s", got, want, text)
+		}
+	}
+}
