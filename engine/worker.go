@@ -161,7 +161,8 @@ func (w *worker) hasInput() bool {
 // keeps sending to itself must not keep others out.
 const maxInRow = 256
 
-// round handles up to n messages and requests, sends what they led to, and takes what has come in. It reports whether there is more to do.
+// round handles up to n messages and requests, sends what they led to, and takes what has come in. It reports whether there is more
+// to do.
 func (w *worker) round(n int) bool {
 	w.now = w.engine.options.Seams.Clock.Now()
 	handled := w.handleSome(n)

@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -104,7 +105,8 @@ func executions(out []byte) int {
 	return n
 }
 
-// command is a run of the go tool. When its time is over the whole of it is interrupted, and killed if it does not end.
+// command is a run of the go tool. When ctx ends the tool and all that it started are interrupted, and the tool is killed if it does
+// not end.
 func (g Go) command(ctx context.Context, args ...string) *exec.Cmd {
 	tool := g.Tool
 	if tool == "" {
@@ -112,5 +114,7 @@ func (g Go) command(ctx context.Context, args ...string) *exec.Cmd {
 	}
 	c := exec.CommandContext(ctx, tool, args...)
 	c.Dir, c.WaitDelay = g.Dir, 10*time.Second
+	c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	c.Cancel = func() error { return syscall.Kill(-c.Process.Pid, syscall.SIGINT) }
 	return c
 }

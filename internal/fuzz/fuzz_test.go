@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 // module writes a module with two targets: one that holds, and one that any input but its seed breaks.
@@ -59,6 +60,11 @@ func TestRun(t *testing.T) {
 	}
 	if r := g.Run(t.Context(), Target{"example.org/m", "FuzzMissing"}, "500x"); !r.Failed {
 		t.Errorf("a target that is not there did not fail:\n%s", r.Output)
+	}
+	soon, stop := context.WithTimeout(t.Context(), 3*time.Second)
+	defer stop()
+	if r := g.Run(soon, Target{"example.org/m", "FuzzHolds"}, "10m"); r.Took > time.Minute {
+		t.Errorf("a run that was interrupted took %v:\n%s", r.Took, r.Output)
 	}
 	over, cancel := context.WithCancel(t.Context())
 	cancel()

@@ -120,7 +120,7 @@ func ignoreShort(err error) error {
 	return err
 }
 
-// manifest is a manifest that is being written. Pebble uses it from one goroutine at a time.
+// manifest is a manifest that is being written. Pebble uses it from one goroutine at a time, and syncs it by Sync only.
 type manifest struct {
 	vfs.File
 	note   vfs.File

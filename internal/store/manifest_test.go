@@ -114,3 +114,26 @@ func TestNoteOfFormerManifest(t *testing.T) {
 		t.Errorf("left behind: %q, %v", left, err)
 	}
 }
+
+// failing is a file whose writes fail.
+type failing struct{ vfs.File }
+
+var errWrite = errors.New("test: the write failed")
+
+func (failing) Write([]byte) (int, error) { return 0, errWrite }
+
+// TestNoNoteAfterFailedWrite: of a manifest to which a write has failed nothing more is noted.
+func TestNoNoteAfterFailedWrite(t *testing.T) {
+	fs := manifests{vfs.NewMem()}
+	file, err := fs.Create(manifestPrefix+"000001", vfs.WriteCategoryUnspecified)
+	ok(t, err)
+	m := file.(*manifest)
+	m.File = failing{m.File}
+	if _, err := m.Write([]byte("lost")); !errors.Is(err, errWrite) {
+		t.Errorf("the write's error is %v", err)
+	}
+	ok(t, errors.Join(m.Sync(), m.Close()))
+	if length, _, err := fs.readNote(manifestPrefix + "000001" + noteSuffix); length != 0 || err != nil {
+		t.Errorf("%d bytes are noted, %v", length, err)
+	}
+}
