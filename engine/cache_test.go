@@ -87,6 +87,30 @@ func TestMoreInstancesThanMemory(t *testing.T) {
 	check(e, "asking for missing ones")
 }
 
+// TestUnusedIsEvicted: what was used once and is not used any more gives way to what comes in, though none of that is used twice.
+func TestUnusedIsEvicted(t *testing.T) {
+	e := open(t, engine.Options{Dir: t.TempDir(), Workers: 1, CacheBytes: 1 << 14}, desks)
+	const once, others = 10, 500
+	id := func(i int) string { return fmt.Sprint("desk-", i) }
+	submitAll(t, e, once+others, func(i int) functions.Request { return newDesk.On(id(i), false) })
+	read := func(i int) { must(t, e.Do(ctx, taken.On(id(i)).Into(new(int)))) }
+	for i := range 2 * once {
+		read(i % once)
+	}
+	for i := range others {
+		read(once + i)
+	}
+	must(t, e.Close())
+	for i := range once {
+		if e.IsCached(id(i)) {
+			t.Errorf("%s is still cached after %d others", id(i), others)
+		}
+	}
+	if last := id(once + others - 1); !e.IsCached(last) {
+		t.Errorf("%s, which was read last, is not cached", last)
+	}
+}
+
 // TestUnsealedIsNotEvicted: an instance whose last change is on its way to the disk is read as it is, however full the cache: its
 // row is still the old one.
 func TestUnsealedIsNotEvicted(t *testing.T) {
@@ -99,7 +123,9 @@ func TestUnsealedIsNotEvicted(t *testing.T) {
 	change, err := e.Submit(take.On(id(others), 7))
 	must(t, err)
 	<-seals.held
-	submitAll(t, e, others, func(i int) functions.Request { return taken.On(id(i)).Into(new(int)) })
+	for i := range others { // each in a round of its own, so that the hand goes round many times
+		must(t, e.Do(ctx, taken.On(id(i)).Into(new(int))))
+	}
 	var got int
 	read, err := e.Submit(taken.On(id(others)).Into(&got))
 	must(t, err)

@@ -226,7 +226,6 @@ func (e *Engine) cut() {
 		e.number(p)
 		s.portions = append(s.portions, p)
 		w.epoch = w.freshPortion()
-		w.cache.limit = w.cache.budget
 		w.cache.tidy(e.sealed.Load())
 	}
 	s.marks = e.marks()

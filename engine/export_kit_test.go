@@ -14,6 +14,18 @@ func (e *Engine) CacheBytes() (bytes, budget int64, instances int) {
 	return bytes, budget, instances
 }
 
+// IsCached reports whether a worker's cache holds an instance with the id. Only while nothing runs.
+func (e *Engine) IsCached(id string) bool {
+	for _, w := range e.workers {
+		for _, byID := range w.cache.byType {
+			if byID[id] != nil {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // LinesFile is the file of a JSONLines egress.
 type LinesFile = linesFile
 

@@ -32,7 +32,8 @@ type cache struct {
 	hand   *instance // where evict goes on
 	bytes  int64
 	budget int64
-	limit  int64 // tidy evicts once there are so many bytes
+	limit  int64  // tidy evicts once there are so many bytes
+	sealed uint64 // the last sealed epoch that tidy knew of
 }
 
 func (c *cache) init(types int, budget int64) {
@@ -45,17 +46,23 @@ func (c *cache) init(types int, budget int64) {
 	c.budget, c.limit = budget, budget
 }
 
-// tidy evicts when the cache has grown over its budget, or by some more since it did so last. Between two messages nothing
-// refers to an instance that is neither locked nor dirty. It can not wait for the end of the epoch: reads have none.
+// tidy evicts when the cache has grown over its budget. What is over it then has to stay, so it tries again when another epoch has
+// been sealed, or when there is some more. Between two messages nothing refers to an instance that is neither locked nor dirty. It
+// can not wait for the end of the epoch: reads have none.
 func (c *cache) tidy(sealed uint64) {
+	if sealed != c.sealed {
+		c.sealed, c.limit = sealed, c.budget
+	}
 	if c.bytes > c.limit {
 		c.evict(sealed)
 		c.limit = max(c.budget, c.bytes) + c.budget/16
 	}
 }
 
+// link puts an instance behind the hand, where it comes by last: at any other place those that come in could keep the hand from
+// ever getting round to what it has passed.
 func (c *cache) link(i *instance) {
-	i.prev, i.next = &c.ring, c.ring.next
+	i.prev, i.next = c.hand, c.hand.next
 	i.prev.next, i.next.prev = i, i
 }
 
