@@ -95,7 +95,7 @@ func Open(o Options) (*Store, error) {
 	s := &Store{lock: lock, fs: o.FS, dir: o.Dir, memTable: o.MemTableBytes}
 	options := &pebble.Options{
 		DisableAutomaticCompactions: o.Stepped,
-		FS:                          manifests{o.FS},
+		FS:                          manifests{tables{o.FS}},
 		Lock:                        lock,
 		Cache:                       cache,
 		MemTableSize:                o.MemTableBytes,
