@@ -27,7 +27,7 @@ func BenchmarkOperation(b *testing.B) {
 			if err := rows.Load(b.Context(), func(int, int) {}); err != nil {
 				b.Fatal(err)
 			}
-			r := newMixRun(Driving{Clients: 1}.withDefaults(), rows, sleepUntil)
+			r := newMixRun(Driving{Clients: 1}.withDefaults(), rows, sleepByTimer)
 			r.from = time.Now()
 			r.to = r.from.Add(time.Hour)
 			c := r.runners[0]

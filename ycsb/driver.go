@@ -61,7 +61,9 @@ func (r Result) Latency(kind string) Latency {
 // it is cancelled before the mix began the error is [ErrInterrupted]. A wrong audit is [ErrAudit], along with the result if it
 // is the one after the mix. Other errors: a Driving that does not validate, data that can not be loaded or audited.
 func Drive(ctx context.Context, d Driving, w Workload) (Result, error) {
-	return drive(ctx, d, w, sleepUntil)
+	sleep, done := newSleep()
+	defer done()
+	return drive(ctx, d, w, sleep)
 }
 
 func drive(ctx context.Context, d Driving, w Workload, sleep func(time.Time)) (Result, error) {

@@ -222,9 +222,11 @@ func TestLatencyBeyondTheHistogram(t *testing.T) {
 
 // TestSleepUntil: it is never early.
 func TestSleepUntil(t *testing.T) {
+	sleep, done := newSleep()
+	defer done()
 	for _, d := range []time.Duration{-time.Second, 0, 50 * time.Microsecond, 3 * time.Millisecond} {
 		until := time.Now().Add(d)
-		if sleepUntil(until); time.Now().Before(until) {
+		if sleep(until); time.Now().Before(until) {
 			t.Errorf("woke before %v had passed", d)
 		}
 	}

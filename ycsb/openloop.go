@@ -82,6 +82,9 @@ func (r *mixRun) pace(ctx context.Context, running *sync.WaitGroup) (lost uint64
 	return 0
 }
 
+// sleepByTimer sleeps until a time by Go's timer.
+func sleepByTimer(until time.Time) { time.Sleep(time.Until(until)) }
+
 // sleepUntil sleeps until t and returns true, or returns false soon after the run was interrupted.
 func (r *mixRun) sleepUntil(t time.Time) bool {
 	const step = 100 * time.Millisecond

@@ -11,7 +11,9 @@ import (
 // Run loads rows into the target, audits the sum of their balances, runs the mix, and audits again: [Drive] for [Rows]. See
 // there for what it returns; a mix that the target has not the abilities for is an error before anything runs.
 func Run(ctx context.Context, config Config, target Target) (Result, error) {
-	return run(ctx, config, target, sleepUntil)
+	sleep, done := newSleep()
+	defer done()
+	return run(ctx, config, target, sleep)
 }
 
 func run(ctx context.Context, config Config, target Target, sleep func(time.Time)) (Result, error) {

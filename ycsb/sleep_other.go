@@ -4,5 +4,5 @@ package ycsb
 
 import "time"
 
-// sleepUntil sleeps until t.
-func sleepUntil(t time.Time) { time.Sleep(time.Until(t)) }
+// newSleep makes a function that sleeps until a time, and one that ends its use.
+func newSleep() (sleep func(until time.Time), done func()) { return sleepByTimer, func() {} }
