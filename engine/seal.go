@@ -1,9 +1,12 @@
 package engine
 
 import (
+	"cmp"
 	"encoding/binary"
 	"fmt"
 	"runtime"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/concordat-dev/concordat/functions"
@@ -103,7 +106,8 @@ func (e *Engine) releaseAll(s *sealing) {
 }
 
 // shardRows is what an epoch writes for one shard. Those rows are neighbours, and Pebble's memtable finds a place near the last
-// one without a search from the top: so rows are written a shard at a time.
+// one without a search from the top: so rows are written a shard at a time, and those of a kind in the order of their keys. The few
+// of one shard are quick to sort, where all of an epoch's are not.
 type shardRows struct {
 	images   []*image
 	outcomes []*request
@@ -135,9 +139,13 @@ func (e *Engine) writePortions(batch store.Batch, s *sealing) {
 }
 
 func (e *Engine) writeShard(batch store.Batch, s *shardRows, now time.Time) {
+	slices.SortFunc(s.images, func(a, b *image) int {
+		return cmp.Or(cmp.Compare(a.inst.entry.index, b.inst.entry.index), strings.Compare(a.inst.id, b.inst.id))
+	})
 	for _, i := range s.images {
 		e.writeInstance(batch, i)
 	}
+	slices.SortFunc(s.outcomes, func(a, b *request) int { return strings.Compare(a.env.RequestID, b.env.RequestID) })
 	for _, q := range s.outcomes {
 		writeOutcome(batch, q, now)
 	}
