@@ -46,6 +46,10 @@ func (s *schedule) after(intervals float64) time.Time {
 	return s.start.Add(time.Duration(s.elapsed * float64(time.Second)))
 }
 
+// minSleep is the least time between two wakings of an open loop. Arrivals that are closer to each other begin together, late by 0.1 ms
+// on average, which counts: to wake for each of 60,000 a second would take half a processor from what is measured.
+const minSleep = 200 * time.Microsecond
+
 // pace is the open loop: each arrival is taken by the first runner that is free. While all are busy arrivals wait, and their
 // latency counts from when they were meant to start (against what Gil Tene calls coordinated omission). It returns the number
 // of arrivals in the measured part that were never started, and adds the time that they waited to the latencies: an
@@ -58,13 +62,17 @@ func (r *mixRun) pace(ctx context.Context, running *sync.WaitGroup) (lost uint64
 	}
 	end := time.NewTimer(time.Until(r.to))
 	defer end.Stop()
+	woke := r.start
 	measured := uint64(0) // arrivals of the measured part
 	for s := newSchedule(r.start, r.driving); s.at.Before(r.to); s.advance() {
 		if s.at.Before(r.from) && !time.Now().Before(r.from) {
 			continue // the warm-up has left a backlog; the measured part starts without it
 		}
-		if !r.sleepUntil(s.at) {
-			return r.lose(s, time.Now())
+		if time.Until(s.at) > 0 {
+			if !r.sleepUntil(later(s.at, woke.Add(minSleep))) {
+				return r.lose(s, time.Now())
+			}
+			woke = time.Now()
 		}
 		select {
 		case arrivals <- s.at:
@@ -80,6 +88,13 @@ func (r *mixRun) pace(ctx context.Context, running *sync.WaitGroup) (lost uint64
 		}
 	}
 	return 0
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }
 
 // sleepByTimer sleeps until a time by Go's timer.
