@@ -8,8 +8,8 @@ import (
 )
 
 // tables is a file system on which whoever writes a table of the store, in a flush or a compaction, steps back after every
-// yieldBytes. The Go scheduler takes a processor away only after 10 ms, and a request passes half a dozen goroutines: with two
-// processors each of them could wait so long behind a flush, and clients saw latencies of 60 ms at half of the possible rate.
+// yieldBytes. The Go scheduler takes a processor away only after 10 ms, and a request passes half a dozen goroutines: each of them could
+// wait so long behind a flush. docs/performance.md says what it gains.
 type tables struct{ vfs.FS }
 
 const (
