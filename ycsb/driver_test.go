@@ -59,6 +59,28 @@ func TestOpenLoopLatencyCountsFromTheIntendedStart(t *testing.T) {
 	})
 }
 
+// TestOpenLoopWakesSeldom: with 20 arrivals a millisecond the generator sleeps 5 times, and all arrive, late by up to minSleep.
+func TestOpenLoopWakesSeldom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sleeps := 0
+		c := Config{Keys: 2, Driving: Driving{Clients: 64, Rate: 20_000, Duration: 100 * time.Millisecond}}
+		r, err := run(t.Context(), c, newMemory(time.Millisecond), func(until time.Time) {
+			sleeps++
+			sleepByTimer(until)
+		})
+		if err != nil || r.Committed != 2000 || r.NotStarted != 0 {
+			t.Errorf("%+v, %v", r, err)
+		}
+		const last = 4 // arrivals within minSleep of the end, where it wakes for each
+		if most := int(100*time.Millisecond/minSleep) + last; sleeps > most {
+			t.Errorf("slept %d times in 100 ms, want at most %d", sleeps, most)
+		}
+		if all := r.Latency("all"); all.P50 < 1 || all.Max > 1.25 {
+			t.Errorf("latency %+v", all)
+		}
+	})
+}
+
 func TestOpenLoopWithinItsMeans(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := Config{Keys: 2, Driving: Driving{Clients: 8, Rate: 100, Warmup: time.Second, Duration: 2 * time.Second}}
