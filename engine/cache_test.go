@@ -111,6 +111,33 @@ func TestUnusedIsEvicted(t *testing.T) {
 	}
 }
 
+// TestCacheShrinksAfterABurst: what had to stay because it was not sealed goes with the next message after the seal, also when nothing
+// new comes in.
+func TestCacheShrinksAfterABurst(t *testing.T) {
+	seals := newHeldSeals()
+	e := open(t, engine.Options{Dir: t.TempDir(), Workers: 1, CacheBytes: 1 << 14, Seams: engine.Seams{Seal: seals.seal}}, desks)
+	seals.hold.Store(true)
+	const burst = 500
+	id := func(i int) string { return fmt.Sprint("desk-", i) }
+	var pending []engine.Pending
+	for i := range burst {
+		p, err := e.Submit(newDesk.On(id(i), false))
+		must(t, err)
+		pending = append(pending, p)
+	}
+	<-seals.held
+	seals.letGo()
+	for _, p := range pending {
+		must(t, p.Wait(ctx))
+	}
+	must(t, e.Do(ctx, taken.On(id(burst-1)).Into(new(int))))
+	must(t, e.Close())
+	const slack = 2 * 700 // what the read's round adds
+	if bytes, budget, instances := e.CacheBytes(); bytes > budget+slack {
+		t.Errorf("the cache holds %d instances of %d bytes, its bound is %d", instances, bytes, budget)
+	}
+}
+
 // TestUnsealedIsNotEvicted: an instance whose last change is on its way to the disk is read as it is, however full the cache: its
 // row is still the old one.
 func TestUnsealedIsNotEvicted(t *testing.T) {
