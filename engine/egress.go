@@ -25,17 +25,19 @@ type Record struct {
 // a receiver whose position is stored together with the records gets each exactly once.
 type Egress interface {
 	// Position is the sequence number of the last record that the receiver has durably, or 0 if there is none or it can not
-	// know; it is called once, at engine.Open.
+	// know; it is called once, at engine.Open. If it fails, or Open does later, Close is called.
 	Position() (uint64, error)
 	// Write takes records in the order of their numbers, and returns nil once they are durable at the receiver. After an error
 	// the same records are written again, later. It may block; it holds up only this egress.
 	Write(ctx context.Context, records []Record) error
-	// Close is called once, after the last Write.
+	// Close is called once, after the last Write, and not at all if Position was not called.
 	Close() error
 }
 
 // Callback makes an egress of a function that is called for each record in order. It has no durable position: after a restart
 // records may come again, with the same numbers.
+//
+// A panic of f is an error of its record, which comes again.
 func Callback(f func(ctx context.Context, r Record) error) Egress { return callback(f) }
 
 type callback func(ctx context.Context, r Record) error
@@ -56,6 +58,9 @@ func (callback) Close() error { return nil }
 // Channel makes an egress that sends each record to a channel, and waits while it is full. It has no durable position; see
 // [Callback].
 func Channel(ch chan<- Record) Egress {
+	if ch == nil {
+		return Callback(nil) // an error of Open
+	}
 	return Callback(func(ctx context.Context, r Record) error {
 		select {
 		case ch <- r:
@@ -72,7 +77,8 @@ type egress struct {
 	name   string
 	to     Egress
 
-	last uint64 // the last record that was numbered: the conductor's
+	asked bool   // for its position: it has to be closed
+	last  uint64 // the last record that was numbered: the conductor's
 
 	sealed    atomic.Uint64 // the last record that is durable
 	delivered atomic.Uint64 // the last record that Write has taken
@@ -106,7 +112,7 @@ func (e *Engine) setUpEgresses() error {
 // openEgresses finds out what the receivers have, once the watermark is known.
 func (e *Engine) openEgresses() error {
 	for _, g := range e.egresses {
-		position, err := g.to.Position()
+		position, err := g.position()
 		if err != nil {
 			return fmt.Errorf("engine: egress %q: %w", g.name, err)
 		}
@@ -122,6 +128,40 @@ func (e *Engine) openEgresses() error {
 		g.delivered.Store(max(position, g.deleted))
 	}
 	return nil
+}
+
+// position asks the receiver what it has.
+func (g *egress) position() (position uint64, err error) {
+	g.asked = true
+	err = <-guarded(func() (err error) {
+		position, err = g.to.Position()
+		return err
+	})
+	if stack := stackOf(err); stack != nil {
+		g.engine.options.Logger.Error("an egress panicked", append(stack, "egress", g.name, "panic", err)...)
+	}
+	return position, err
+}
+
+// close closes the receiver, if it was asked for its position, once.
+func (g *egress) close() error {
+	if !g.asked {
+		return nil
+	}
+	g.asked = false
+	if err := <-guarded(g.to.Close); err != nil {
+		return fmt.Errorf("engine: close egress %q: %w", g.name, err)
+	}
+	return nil
+}
+
+// closeEgresses closes the receivers of an engine that does not open.
+func (e *Engine) closeEgresses() error {
+	var errs []error
+	for _, g := range e.egresses {
+		errs = append(errs, g.close())
+	}
+	return errors.Join(errs...)
 }
 
 // firstRow is the number of the first record that has a row, or one more than the last.
@@ -288,7 +328,7 @@ func (e *Engine) stopEgresses() error {
 			g.deleteDelivered(batch)
 			errs = append(errs, batch.Seal())
 		}
-		errs = append(errs, g.to.Close())
+		errs = append(errs, g.close())
 	}
 	return errors.Join(errs...)
 }

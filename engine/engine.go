@@ -70,9 +70,13 @@ type paddedCount struct {
 // Open opens an engine on Options.Dir with the parts of a program: function types and coordinator functions. What an earlier
 // engine left unfinished there (sagas, timers, messages) goes on at once.
 //
-// Errors: bad options; bad or duplicate names; a directory that is in use, was made with another format version or number of
-// shards, or is damaged; unfinished work for functions that are not among the parts.
-func Open(o Options, parts ...functions.Part) (*Engine, error) {
+// Errors: bad options; bad or duplicate names; a directory that is in use ([ErrInUse]), was made with another format version or number
+// of shards or by another program ([ErrFormat]), or is damaged ([ErrDamaged]); one that can not be made, read or written, with the
+// operating system's error (errors.Is finds fs.ErrPermission, syscall.EROFS); egresses without a position; unfinished work for functions
+// that are not among the parts.
+//
+// After an error nothing stays open: the directory is free, and egresses that were asked for their position are closed.
+func Open(o Options, parts ...functions.Part) (_ *Engine, err error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
@@ -90,18 +94,36 @@ func Open(o Options, parts ...functions.Part) (*Engine, error) {
 	}
 	e.walks.moved.L = &e.walks.mu
 	o = e.options
-	e.store, err = store.Open(store.Options{
-		Dir: o.Dir, FS: o.Seams.FS, Logger: o.Logger, Fatal: e.fatal,
-		CacheBytes: o.CacheBytes / 4, MemTableBytes: uint64(o.MemTableBytes), Stepped: o.Seams.Stepped,
-	})
-	if err != nil {
+	if e.store, err = openStore(o, e.fatal); err != nil {
 		return nil, err
 	}
+	opened := false
+	defer func() { // also should code of users panic
+		if !opened {
+			err = errors.Join(err, e.closeEgresses(), e.store.Close())
+		}
+	}()
 	if err := e.setUp(); err != nil {
-		return nil, errors.Join(err, e.store.Close())
+		return nil, err
 	}
+	opened = true
 	e.run()
 	return e, nil
+}
+
+// openStore opens the directory of an engine.
+func openStore(o Options, fatal func(error)) (*store.Store, error) {
+	s, err := store.Open(store.Options{
+		Dir: o.Dir, FS: o.Seams.FS, Logger: o.Logger, Fatal: fatal, Ours: store.Prefix(nil, store.NodeShard, store.KindFormat),
+		CacheBytes: o.CacheBytes / 4, MemTableBytes: uint64(o.MemTableBytes), Stepped: o.Seams.Stepped,
+	})
+	switch {
+	case errors.Is(err, store.ErrInUse):
+		err = fmt.Errorf("%w: %w", ErrInUse, err)
+	case errors.Is(err, store.ErrForeign):
+		err = fmt.Errorf("%w: it is not Concordat's: %w", ErrFormat, err)
+	}
+	return s, err
 }
 
 // setUp brings the engine to where the last one stopped.

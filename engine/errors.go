@@ -4,6 +4,7 @@ import (
 	"errors"
 
 	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/store"
 )
 
 // Errors of the engine itself. None of them says that a request failed: ErrUnknown leaves open what became of it, the others
@@ -27,6 +28,8 @@ var (
 	ErrFormat = errors.New("engine: directory does not fit")
 	// ErrDamaged: a stored row does not decode.
 	ErrDamaged = errors.New("engine: damaged row")
+	// ErrInUse: the directory is open in another process, or twice in this one.
+	ErrInUse = store.ErrInUse
 )
 
 // ErrUnknownCoordinator: a request, or an operation's message, is for a coordinator function that the engine was not opened with.

@@ -63,6 +63,14 @@ type jsonLines struct {
 	lines bytes.Buffer
 }
 
+// check reports what is wrong with the egress, before anything is opened.
+func (j *jsonLines) check() error {
+	if j.path == "" {
+		return errors.New("JSON lines: the path is empty")
+	}
+	return nil
+}
+
 // jsonLine is a record's line.
 type jsonLine struct {
 	Seq   uint64 `json:"seq"`

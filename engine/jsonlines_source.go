@@ -60,6 +60,21 @@ type linesSource struct {
 	options   JSONLinesOptions
 }
 
+// check reports what is wrong with the ingress, before anything is opened.
+func (s *linesSource) check() error {
+	switch {
+	case s.path == "":
+		return errors.New("JSON lines: the path is empty")
+	case s.toMessage == nil:
+		return errors.New("JSON lines: toMessage is nil")
+	case s.options.Poll < 0:
+		return errors.New("JSONLinesOptions.Poll is negative")
+	case s.options.MaxLine < 0:
+		return errors.New("JSONLinesOptions.MaxLine is negative")
+	}
+	return nil
+}
+
 // Run implements [Ingress].
 func (s *linesSource) Run(ctx context.Context, after uint64, deliver func(uint64, functions.Message) error) error {
 	file, err := os.Open(s.path)

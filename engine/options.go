@@ -4,8 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"os"
 	"runtime"
+	"slices"
 	"sync"
 	"time"
 
@@ -62,17 +64,18 @@ type Options struct {
 	MaxDrain time.Duration
 
 	// ReserveBytes is the disk space below which new requests are refused with ErrNoSpace, so that what has been admitted can
-	// be written. Default: 256 MiB. Negative: no check.
+	// be written. What is under way goes on, and questions without an id and those who operate the engine (Sagas, CancelSaga,
+	// DecideSaga) are let in. Default: 256 MiB. Negative: no check.
 	ReserveBytes int64
 
-	// MemTableBytes is the size of Pebble's memtables. Default: 16 MiB.
+	// MemTableBytes is the size of Pebble's memtables: 4 KiB to 2 GiB. Default: 16 MiB.
 	MemTableBytes int64
 
 	// Egresses receive the records that functions emit, by the name of the egress. A record for any other name fails the
-	// operation that emits it.
+	// operation that emits it. None may be nil.
 	Egresses map[string]Egress
 
-	// Ingresses are sources of messages, by a name under which their positions are kept.
+	// Ingresses are sources of messages, by a name under which their positions are kept. None may be nil.
 	Ingresses map[string]Ingress
 
 	// Logger takes panics of user code, failures that nobody waits for, and slow operations. Default: slog.Default().
@@ -149,14 +152,31 @@ func (o Options) Validate() error {
 	check(o.CacheBytes >= 0, "Options.CacheBytes is negative")
 	check(o.MaxTimers >= 0, "Options.MaxTimers is negative")
 	check(o.MaxDrain >= 0, "Options.MaxDrain is negative")
-	check(o.MemTableBytes >= 0 && o.MemTableBytes < 1<<31, "Options.MemTableBytes is %d, at most 2 GiB", o.MemTableBytes)
-	for name := range o.Egresses {
-		errs = append(errs, functions.CheckName("egress", name))
+	check(o.MemTableBytes == 0 || (o.MemTableBytes >= store.MinMemTableBytes && o.MemTableBytes < 1<<31),
+		"Options.MemTableBytes is %d, allowed are %d to 2 GiB", o.MemTableBytes, store.MinMemTableBytes)
+	for _, name := range slices.Sorted(maps.Keys(o.Egresses)) {
+		errs = append(errs, checkEnd("egress", name, o.Egresses[name]))
 	}
-	for name := range o.Ingresses {
-		errs = append(errs, functions.CheckName("ingress", name))
+	for _, name := range slices.Sorted(maps.Keys(o.Ingresses)) {
+		errs = append(errs, checkEnd("ingress", name, o.Ingresses[name]))
 	}
 	return errors.Join(errs...)
+}
+
+// checkEnd reports what is wrong with an egress or an ingress.
+func checkEnd(what, name string, end any) error {
+	if err := functions.CheckName(what, name); err != nil {
+		return err
+	}
+	if isNil(end) {
+		return fmt.Errorf("engine: %s %q is nil", what, name)
+	}
+	if c, ok := end.(interface{ check() error }); ok {
+		if err := c.check(); err != nil {
+			return fmt.Errorf("engine: %s %q: %w", what, name, err)
+		}
+	}
+	return nil
 }
 
 // Seams are what a simulator replaces. The zero value is the real world.

@@ -102,6 +102,17 @@ func (e *Engine) recover() error {
 	return nil
 }
 
+// anyBytes is no bound: what was accepted under a larger Options.MaxBytes stays valid under a smaller one.
+const anyBytes = math.MaxInt
+
+// forInstance says which instance a stored message is for, if it is for one.
+func forInstance(m *functions.StoredMessage) string {
+	if m.Type == "" {
+		return ""
+	}
+	return fmt.Sprintf(" for %s/%s", m.Type, m.ID)
+}
+
 func (e *Engine) recoverMarks() error {
 	value, found, err := e.store.Get(store.Prefix(nil, store.NodeShard, store.KindWatermark))
 	if err != nil {
@@ -172,8 +183,8 @@ func (e *Engine) recoverMessage(shard uint16, key, value []byte) error {
 		return fmt.Errorf("%w: message: %w", ErrDamaged, err)
 	}
 	env := stored.Resolve(e.registry)
-	if err := e.registry.check(&env, e.options.MaxBytes); err != nil {
-		return fmt.Errorf("engine: a message waits for what this program does not have: %w", err)
+	if err := e.registry.check(&env, anyBytes); err != nil {
+		return fmt.Errorf("engine: a message to %s/%s waits for what this program does not have: %w", stored.Type, stored.ID, err)
 	}
 	c := &call{number: number}
 	e.initCall(c, &env)
@@ -264,8 +275,9 @@ func (e *Engine) recoverTimer(shard uint16, key, value []byte) error {
 		return err
 	}
 	t := &timer{due: int64(due), seq: seq, from: stored.From, shard: shard, env: stored.Message.Resolve(e.registry)}
-	if err := e.registry.check(&t.env, e.options.MaxBytes); err != nil {
-		return fmt.Errorf("engine: the timer of %v due %v is for what this program does not have: %w", t.from, time.Unix(0, t.due), err)
+	if err := e.registry.check(&t.env, anyBytes); err != nil {
+		return fmt.Errorf("engine: the timer of %v due %v%s is for what this program does not have: %w",
+			t.from, time.Unix(0, t.due), forInstance(&stored.Message), err)
 	}
 	if plant.DropTimer && t.due <= e.options.Seams.Clock.Now().UnixNano() {
 		return nil

@@ -7,19 +7,14 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"path/filepath"
 	"sync/atomic"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
-	"github.com/cockroachdb/pebble/v2/bloom"
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/concordat-dev/concordat/internal/plant"
 )
-
-// ErrInUse: the directory is open in another process, or twice in this one.
-var ErrInUse = errors.New("store: the directory is in use by another engine")
 
 // Options say how a store is opened.
 type Options struct {
@@ -29,13 +24,16 @@ type Options struct {
 	FS vfs.FS
 	// CacheBytes bounds Pebble's block cache. Default 64 MiB.
 	CacheBytes int64
-	// MemTableBytes is the size of a memtable. Default 16 MiB, which stays in the processor's cache. Two may exist at a time.
+	// MemTableBytes is the size of a memtable, at least MinMemTableBytes. Default 16 MiB, which stays in the processor's cache. Two may
+	// exist at a time.
 	MemTableBytes uint64
 	// Logger takes what Pebble has to say of errors. Default: slog.Default().
 	Logger *slog.Logger
 	// Fatal is called with the first error after which nothing may be acknowledged any more, such as a failed sync. It must
 	// end the process: if it returns, its caller blocks for ever. Required.
 	Fatal func(error)
+	// Ours is the key of a row that each store of the program has, unless it is empty: one without it is ErrForeign. Default: no check.
+	Ours []byte
 	// Stepped leaves flushes and compactions to Quiet, so that a simulator knows when they happen.
 	Stepped bool
 }
@@ -72,108 +70,12 @@ type Store struct {
 	dead     atomic.Bool // Fatal was called
 }
 
-// Open opens or makes the directory. A directory that is in use is [ErrInUse]; a damaged file is an error.
-func Open(o Options) (*Store, error) {
-	o = o.withDefaults()
-	if err := makeDir(o.FS, o.Dir); err != nil {
-		return nil, fmt.Errorf("store: make %s: %w", o.Dir, err)
-	}
-	if o.FS == vfs.Default { // one name for a directory: Pebble's lock holds within a process only for the same name
-		if dir, err := filepath.Abs(o.Dir); err == nil {
-			o.Dir = dir
-		}
-		if dir, err := filepath.EvalSymlinks(o.Dir); err == nil {
-			o.Dir = dir
-		}
-	}
-	lock, err := pebble.LockDirectory(o.Dir, o.FS)
-	if err != nil {
-		return nil, fmt.Errorf("%w: %s: %w", ErrInUse, o.Dir, err)
-	}
-	cache := pebble.NewCache(o.CacheBytes)
-	defer cache.Unref()
-	s := &Store{lock: lock, fs: o.FS, dir: o.Dir, memTable: o.MemTableBytes}
-	options := &pebble.Options{
-		DisableAutomaticCompactions: o.Stepped,
-		FS:                          manifests{tables{o.FS}},
-		Lock:                        lock,
-		Cache:                       cache,
-		MemTableSize:                o.MemTableBytes,
-		FormatMajorVersion:          pebble.FormatNewest, // older ones can lose synced log records to one flipped bit without an error
-		MaxOpenFiles:                1024,
-		L0CompactionThreshold:       l0Tables,
-		L0StopWritesThreshold:       32,
-		Logger:                      logger{o.Logger, s.fatal(o.Fatal)},
-		// By default this ends the process. But whoever reads what is damaged gets an error, and knows better what it means.
-		EventListener: &pebble.EventListener{DataCorruption: func(info pebble.DataCorruptionInfo) {
-			o.Logger.Error("a file is damaged", "file", info.Path, "error", info.Details)
-		}},
-	}
-	for i := range options.Levels {
-		options.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
-	}
-	s.db, err = openNewest(o.Dir, options)
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("store: open %s: %w", o.Dir, err), lock.Close())
-	}
-	if s.mark, err = openMark(o.FS, o.Dir); err != nil {
-		return nil, errors.Join(err, s.db.Close(), lock.Close())
-	}
-	return s, nil
-}
-
 // fatal notes that a fatal error has happened before it passes it on.
 func (s *Store) fatal(f func(error)) func(error) {
 	return func(err error) {
 		s.dead.Store(true)
 		f(err)
 	}
-}
-
-// openNewest opens a directory at options.FormatMajorVersion, its log included. Pebble makes the log that it is going to write
-// before it raises the format of a directory that is new or older, so it is the second opening that has a log of the new format.
-func openNewest(dir string, options *pebble.Options) (*pebble.DB, error) {
-	before, err := pebble.Peek(dir, options.FS)
-	if err != nil {
-		return nil, err
-	}
-	if err := (manifests{options.FS}).check(before); err != nil {
-		return nil, err
-	}
-	db, err := pebble.Open(dir, options)
-	if err != nil || (before.Exists && before.FormatMajorVersion >= options.FormatMajorVersion) {
-		return db, err
-	}
-	if err := db.Close(); err != nil {
-		return nil, err
-	}
-	return pebble.Open(dir, options)
-}
-
-// makeDir makes a directory and those above it that are missing, and syncs what holds their names: without that, a power failure
-// takes a new directory with all that was sealed in it. Pebble does the same for its directory, but to lock it, it has to be
-// there before Pebble looks.
-func makeDir(fs vfs.FS, dir string) error {
-	var parents []string
-	for parent := fs.PathDir(dir); ; parent = fs.PathDir(parent) {
-		parents = append(parents, parent)
-		if _, err := fs.Stat(parent); err == nil || parent == fs.PathDir(parent) {
-			break
-		}
-	}
-	if err := fs.MkdirAll(dir, 0o755); err != nil {
-		return err
-	}
-	for _, parent := range parents {
-		d, err := fs.OpenDir(parent)
-		if err != nil {
-			return err
-		}
-		if err := errors.Join(d.Sync(), d.Close()); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // Flush moves all rows from the log into tables, so that the log is empty. Damage to a table is always noticed. Damage to the last

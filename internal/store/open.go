@@ -1,0 +1,230 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"runtime/debug"
+	"strings"
+	"syscall"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/bloom"
+	"github.com/cockroachdb/pebble/v2/vfs"
+)
+
+var (
+	// ErrInUse: the directory is open in another process, or twice in this one.
+	ErrInUse = errors.New("store: the directory is in use by another engine")
+	// ErrForeign: the directory is a Pebble store without the row Options.Ours. It was not changed.
+	ErrForeign = errors.New("store: the directory holds rows of another program")
+)
+
+// MinMemTableBytes is the smallest memtable that a store can have: below it Pebble finds no room for an empty one.
+const MinMemTableBytes = 4 << 10
+
+// Open opens or makes the directory. A directory that is in use is [ErrInUse], another program's is [ErrForeign]; a damaged file, one
+// that may not be opened and a file system that is read-only are errors that wrap the operating system's. After an error the directory
+// is as free as before.
+func Open(o Options) (*Store, error) {
+	o = o.withDefaults()
+	if o.MemTableBytes < MinMemTableBytes {
+		return nil, fmt.Errorf("store: a memtable of %d bytes is too small, at least %d", o.MemTableBytes, MinMemTableBytes)
+	}
+	o.Dir = absolute(o.FS, o.Dir)
+	o.FS = unlistable{o.FS, o.Dir}
+	if err := makeDir(o.FS, o.Dir); err != nil {
+		return nil, fmt.Errorf("store: make %s: %w", o.Dir, err)
+	}
+	if dir := resolved(o.FS, o.Dir); dir != o.Dir {
+		o.Dir, o.FS = dir, unlistable{o.FS, dir}
+	}
+	lock, err := lockDir(o.Dir, o.FS)
+	if err != nil {
+		return nil, err
+	}
+	s, err := openLocked(o, lock)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("store: open %s: %w", o.Dir, err), lock.Close())
+	}
+	return s, nil
+}
+
+// absolute is the full path of a directory of the operating system.
+func absolute(fs vfs.FS, dir string) string {
+	if fs == vfs.Default {
+		if full, err := filepath.Abs(dir); err == nil {
+			return full
+		}
+	}
+	return dir
+}
+
+// resolved is the one name of a directory that has several by symbolic links: Pebble's lock holds within a process only for the same
+// name.
+func resolved(fs vfs.FS, dir string) string {
+	if vfs.Root(fs) == vfs.Default {
+		if name, err := filepath.EvalSymlinks(dir); err == nil {
+			return name
+		}
+	}
+	return dir
+}
+
+// lockDir takes the lock of a directory. Only a lock that somebody holds is ErrInUse: what else keeps the lock's file from being
+// opened (permissions, a file system that is read-only) is an error of the file.
+func lockDir(dir string, fsys vfs.FS) (*pebble.Lock, error) {
+	lock, err := pebble.LockDirectory(dir, fsys)
+	var ofFile *fs.PathError
+	var errno syscall.Errno
+	switch {
+	case err == nil:
+		return lock, nil
+	case errors.As(err, &ofFile) && !errors.Is(err, fs.ErrExist):
+		return nil, fmt.Errorf("store: open the lock of %s: %w", dir, err)
+	case errors.As(err, &errno) && errno != syscall.EAGAIN && errno != syscall.EACCES && !errors.Is(err, fs.ErrExist):
+		return nil, fmt.Errorf("store: lock %s: %w", dir, err)
+	}
+	return nil, fmt.Errorf("%w: %s: %w", ErrInUse, dir, err)
+}
+
+// openLocked opens a directory whose lock is held. A panic of Pebble, which it has instead of some errors, is one too.
+func openLocked(o Options, lock *pebble.Lock) (_ *Store, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("pebble panicked: %v\n%s", p, debug.Stack())
+		}
+	}()
+	cache := pebble.NewCache(o.CacheBytes)
+	defer cache.Unref()
+	s := &Store{lock: lock, fs: o.FS, dir: o.Dir, memTable: o.MemTableBytes}
+	options := &pebble.Options{
+		DisableAutomaticCompactions: o.Stepped,
+		FS:                          manifests{tables{o.FS}},
+		Lock:                        lock,
+		Cache:                       cache,
+		MemTableSize:                o.MemTableBytes,
+		FormatMajorVersion:          pebble.FormatNewest, // older ones can lose synced log records to one flipped bit without an error
+		MaxOpenFiles:                1024,
+		L0CompactionThreshold:       l0Tables,
+		L0StopWritesThreshold:       32,
+		Logger:                      logger{o.Logger, s.fatal(o.Fatal)},
+		// By default this ends the process. But whoever reads what is damaged gets an error, and knows better what it means.
+		EventListener: &pebble.EventListener{DataCorruption: func(info pebble.DataCorruptionInfo) {
+			o.Logger.Error("a file is damaged", "file", info.Path, "error", info.Details)
+		}},
+	}
+	for i := range options.Levels {
+		options.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
+	}
+	if s.db, err = openNewest(o.Dir, options, o.Ours); err != nil {
+		return nil, err
+	}
+	if s.mark, err = openMark(o.FS, o.Dir); err != nil {
+		return nil, errors.Join(err, s.db.Close())
+	}
+	return s, nil
+}
+
+// openNewest opens a directory at options.FormatMajorVersion, its log included. Pebble makes the log that it is going to write
+// before it raises the format of a directory that is new or older, so it is the second opening that has a log of the new format.
+func openNewest(dir string, options *pebble.Options, ours []byte) (*pebble.DB, error) {
+	before, err := pebble.Peek(dir, options.FS)
+	if err != nil {
+		return nil, err
+	}
+	if err := (manifests{options.FS}).check(before); err != nil {
+		return nil, err
+	}
+	if err := checkOurs(dir, before, options, ours); err != nil {
+		return nil, err
+	}
+	db, err := pebble.Open(dir, options)
+	if err != nil || (before.Exists && before.FormatMajorVersion >= options.FormatMajorVersion) {
+		return db, err
+	}
+	if err := db.Close(); err != nil {
+		return nil, err
+	}
+	return pebble.Open(dir, options)
+}
+
+// checkOurs refuses the store of another program before anything in it is changed; its own program might not read the newer format any
+// more. A directory with a mark was written by this package, so it costs nothing there.
+func checkOurs(dir string, before *pebble.DBDesc, options *pebble.Options, ours []byte) error {
+	if !before.Exists || ours == nil {
+		return nil
+	}
+	if _, err := options.FS.Stat(options.FS.PathJoin(dir, markName)); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	reading := options.Clone()
+	reading.ReadOnly = true
+	db, err := pebble.Open(dir, reading)
+	if err != nil {
+		return err
+	}
+	_, found, err := get(db, ours)
+	if err == nil && !found {
+		err = checkEmpty(db)
+	}
+	return errors.Join(err, db.Close())
+}
+
+// checkEmpty is ErrForeign if there is a row.
+func checkEmpty(db *pebble.DB) error {
+	it, err := db.NewIter(nil)
+	if err != nil {
+		return err
+	}
+	if it.First() {
+		err = ErrForeign
+	}
+	return errors.Join(err, it.Error(), it.Close())
+}
+
+// makeDir makes a directory and those above it that are missing, and syncs what holds their names: without that, a power failure
+// takes a new directory with all that was sealed in it. Pebble does the same for its directory, but to lock it, it has to be
+// there before Pebble looks.
+func makeDir(fs vfs.FS, dir string) error {
+	var parents []string
+	for parent := fs.PathDir(dir); ; parent = fs.PathDir(parent) {
+		parents = append(parents, parent)
+		if _, err := fs.Stat(parent); err == nil || parent == fs.PathDir(parent) {
+			break
+		}
+	}
+	if err := fs.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	for _, parent := range parents {
+		d, err := fs.OpenDir(parent)
+		if err != nil {
+			return err
+		}
+		if err := errors.Join(d.Sync(), d.Close()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// unlistable is a file system on which a directory above dir need not be readable. It may be passed and even be written to, but can not
+// be opened, and so not be synced. Then dir is synced in its place: file systems with a journal write the two together.
+type unlistable struct {
+	vfs.FS
+	dir string
+}
+
+// OpenDir opens a directory, or dir in the place of one above it that may not be listed.
+func (u unlistable) OpenDir(name string) (vfs.File, error) {
+	d, err := u.FS.OpenDir(name)
+	if errors.Is(err, fs.ErrPermission) && name != u.dir && strings.HasPrefix(u.dir, name) {
+		return u.FS.OpenDir(u.dir)
+	}
+	return d, err
+}
+
+// Unwrap is for whoever needs the file system below.
+func (u unlistable) Unwrap() vfs.FS { return u.FS }
