@@ -49,6 +49,14 @@ type Function struct {
 	ByValue bool
 }
 
+// Definition is the function as a functions.Part gives it: nil if nobody made it.
+func (f *Function) Definition() functions.Definition {
+	if f == nil {
+		return nil
+	}
+	return f
+}
+
 // DefinedName implements functions.Definition.
 func (f *Function) DefinedName() string { return f.Name }
 
@@ -60,6 +68,9 @@ type Start struct{ envelope functions.Envelope }
 
 // NewStart makes the start of a function, for the packages of the protocols.
 func NewStart[A any](f *Function, input A) Start {
+	if f == nil {
+		return Start{functions.Envelope{Err: fmt.Errorf("%w: its coordinator function is a zero value; make it with New", functions.ErrBadCall)}}
+	}
 	var value any = input
 	data, err := functions.Encode(value)
 	if err != nil {

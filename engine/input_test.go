@@ -467,11 +467,55 @@ func TestBadParts(t *testing.T) {
 		{[]functions.Part{withTwo("op", "op")}, []string{"two operations", `"op"`}},
 		{[]functions.Part{withTwo("op", "")}, []string{"operation", "empty"}},
 		{[]functions.Part{notes, nil}, []string{"part 2 is nil"}},
+		{[]functions.Part{notes, (*functions.Type[int])(nil)}, []string{"part 2 ", "*functions.Type[int]", "nil"}},
+		{[]functions.Part{new(functions.Type[int])}, []string{"part 1 ", "zero value"}},
+		{[]functions.Part{(*saga.Saga[int])(nil), notes, (*saga.SagaReturning[int, int])(nil)}, []string{"part 1 ", "part 3 ", "*saga.Saga[int]"}},
+		{[]functions.Part{new(saga.Saga[int]), new(saga.SagaReturning[int, int])}, []string{"part 1 ", "part 2 "}},
+		{[]functions.Part{(*twopc.Transaction[int])(nil), (*twopc.TransactionReturning[int, int])(nil)}, []string{"part 1 ", "part 2 "}},
+		{[]functions.Part{new(twopc.Transaction[int]), new(twopc.TransactionReturning[int, int])}, []string{"part 1 ", "part 2 "}},
+		{[]functions.Part{(*wrapped)(nil), wrapped{}}, []string{"part 1 ", "part 2 ", "wrapped"}},
 	} {
 		refuses(t, engine.Options{Dir: dir}, nil, c.parts, c.words...)
 	}
 	longest := functions.NewType[int](strings.Repeat("n", 128))
 	must(t, open(t, engine.Options{Dir: dir}, longest).Close())
+}
+
+// wrapped is a program's own kind of part.
+type wrapped struct{ *functions.Type[int] }
+
+// TestCallsOfWhatNobodyMade are errors that say so, wherever they are made.
+func TestCallsOfWhatNobodyMade(t *testing.T) {
+	var add functions.Command[int]
+	var tx *twopc.Transaction[int]
+	inTx := twopc.New("test/in-tx", func(tx *twopc.Tx, _ int) error { return tx.Do(add.On("n", 1)) })
+	inSaga := saga.New("test/in-saga", func(s *saga.Run, _ int) error { return s.Do(jot.On("n", 1), add.On("n", 1)) })
+	e := open(t, engine.Options{}, notes, inTx, inSaga)
+	must(t, e.Do(ctx, newNote.On("n", 0)))
+	for _, request := range []functions.Request{
+		add.On("n", 1), add.On("n", 1).As("id"), tx.With(1), tx.As("id", 1), new(saga.Saga[int]).With(1), inTx.With(0), inSaga.With(0),
+		(*twopc.TransactionReturning[int, int])(nil).With(1).Drop(), (*saga.SagaReturning[int, int])(nil).With(1).Drop(),
+	} {
+		wantErr(t, e.Do(ctx, request), functions.ErrBadCall, "zero value")
+	}
+	for _, err := range engine.Walk[int](e, nil, "") {
+		wantErr(t, err, engine.ErrUnknownType)
+	}
+	if got := ask(t, e, lines.On("n")); len(got) > 0 {
+		t.Errorf("something happened: %v", got)
+	}
+}
+
+// TestOperationMadeAfterOpen: the error names the cause, not another one.
+func TestOperationMadeAfterOpen(t *testing.T) {
+	sort := functions.NewType[int]("test/sort")
+	e := open(t, engine.Options{}, sort)
+	op := func(of *functions.Type[int]) functions.Call {
+		return functions.Update(of, "late", func(*functions.Ctx, *int, int) error { return nil }).On("x", 0)
+	}
+	wantErr(t, e.Do(ctx, op(sort)), functions.ErrUnknownOperation, "test/sort.late", "after the engine was opened")
+	wantErr(t, e.Do(ctx, op(functions.NewType[int]("test/sort"))), functions.ErrUnknownOperation, "another type of that name")
+	wantErr(t, e.Do(ctx, op(functions.NewType[int]("test/other"))), functions.ErrUnknownOperation, "not opened with its type")
 }
 
 func withTwo(a, b string) functions.Part {

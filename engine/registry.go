@@ -37,13 +37,33 @@ func newRegistry(parts []functions.Part) (*registry, error) {
 	}
 	var errs []error
 	for i, part := range parts {
-		if part == nil {
-			errs = append(errs, fmt.Errorf("engine: part %d is nil", i+1))
-			continue
+		d, err := definition(part)
+		if err == nil {
+			if err = r.add(d); err != nil {
+				err = fmt.Errorf("(%q): %w", d.DefinedName(), err)
+			}
 		}
-		errs = append(errs, r.add(part.Definition()))
+		if err != nil {
+			errs = append(errs, fmt.Errorf("engine: part %d %w", i+1, err))
+		}
 	}
 	return r, errors.Join(errs...)
+}
+
+// definition is what stands behind a part. A part that nobody made, as a variable is that was not set yet, is an error.
+func definition(part functions.Part) (d functions.Definition, err error) {
+	if part == nil {
+		return nil, errors.New("is nil")
+	}
+	defer func() {
+		if p := recover(); p != nil { // of a nil pointer to a type that embeds a part
+			err = fmt.Errorf("is a %T whose Definition method panics: %v", part, p)
+		}
+	}()
+	if d = part.Definition(); d == nil {
+		return nil, fmt.Errorf("is a %T that is nil or a zero value: make it with New or NewType", part)
+	}
+	return d, nil
 }
 
 func (r *registry) add(d functions.Definition) error {
@@ -53,7 +73,7 @@ func (r *registry) add(d functions.Definition) error {
 	switch d := d.(type) {
 	case *functions.TypeInfo:
 		if r.typesByName[d.Name] != nil {
-			return fmt.Errorf("engine: two function types are named %q", d.Name)
+			return fmt.Errorf("two function types are named %q", d.Name)
 		}
 		entry := &typeEntry{info: d, index: len(r.types), hash: store.TypeHash(d.Name), ops: map[string]*functions.Operation{}}
 		r.types[d], r.typesByName[d.Name] = entry, d
@@ -62,11 +82,11 @@ func (r *registry) add(d functions.Definition) error {
 		}
 	case *coordinator.Function:
 		if r.coordinators[d.Name] != nil {
-			return fmt.Errorf("engine: two coordinator functions are named %q", d.Name)
+			return fmt.Errorf("two coordinator functions are named %q", d.Name)
 		}
 		r.coordinators[d.Name] = d
 	default:
-		return fmt.Errorf("engine: %q is neither a function type nor a coordinator function", d.DefinedName())
+		return fmt.Errorf("%q is neither a function type nor a coordinator function", d.DefinedName())
 	}
 	return nil
 }
@@ -96,9 +116,21 @@ func (r *registry) check(e *functions.Envelope, maxBytes int) error {
 		return nil
 	}
 	if r.operations[e.Op] == nil {
-		return fmt.Errorf("%w: %s; the engine was not opened with its type", functions.ErrUnknownOperation, e.Op.FullName())
+		return r.unknown(e.Op)
 	}
 	return functions.CheckID("instance", e.ID)
+}
+
+// unknown says why the engine does not know an operation.
+func (r *registry) unknown(op *functions.Operation) error {
+	why := "the engine was not opened with its type"
+	switch {
+	case r.types[op.Type] != nil:
+		why = "it was made after the engine was opened with its type"
+	case r.typesByName[op.Type.Name] != nil:
+		why = "the engine was opened with another type of that name"
+	}
+	return fmt.Errorf("%w: %s; %s", functions.ErrUnknownOperation, op.FullName(), why)
 }
 
 // checkEffects reports why effects can not all be carried out, or nil.

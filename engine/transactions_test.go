@@ -15,6 +15,7 @@ import (
 	"github.com/concordat-dev/concordat/functions"
 	"github.com/concordat-dev/concordat/internal/store"
 	"github.com/concordat-dev/concordat/locks"
+	"github.com/concordat-dev/concordat/saga"
 	"github.com/concordat-dev/concordat/twopc"
 )
 
@@ -200,6 +201,86 @@ func TestAbsentInstancesMeet(t *testing.T) {
 		if made := ask(t, e, lines.On("diary")); len(made) != 1 {
 			t.Errorf("%v: %d transactions made the instance", policy, len(made))
 		}
+	}
+}
+
+// TestUpsertsMeet: transactions and plain calls that make an instance if it is missing, and change it if not, all together: each
+// counts once, and one of them found nothing.
+func TestUpsertsMeet(t *testing.T) {
+	type tally struct{ Calls, Made int }
+	tallies := functions.NewType[tally]("test/tally")
+	count := functions.Upsert(tallies, "count", func(ctx *functions.Ctx, s *tally, _ int) error {
+		s.Calls++
+		if !ctx.Exists() {
+			s.Made++
+		}
+		return nil
+	})
+	look := functions.View(tallies, "look", func(_ *functions.Ctx, s tally) (tally, error) { return s, nil })
+	for _, policy := range policies {
+		both := twopc.New("test/count-both", func(tx *twopc.Tx, back bool) error {
+			if back {
+				return errors.Join(tx.Do(count.On("b", 0)), tx.Do(count.On("a", 0)))
+			}
+			return errors.Join(tx.Do(count.On("a", 0)), tx.Do(count.On("b", 0)))
+		})
+		o := engine.Options{Dir: t.TempDir(), Policy: policy, Workers: 2}
+		e := open(t, o, tallies, both)
+		var group sync.WaitGroup
+		for i := range 16 {
+			group.Go(func() { must(t, e.Do(ctx, both.With(i%2 == 0))) })
+			group.Go(func() { must(t, e.Do(ctx, count.On("a", 0))) })
+		}
+		group.Wait()
+		e = reopen(t, e, o, tallies, both)
+		if a, b := ask(t, e, look.On("a")), ask(t, e, look.On("b")); a != (tally{32, 1}) || b != (tally{16, 1}) {
+			t.Errorf("%v: a is %+v, b %+v", policy, a, b)
+		}
+	}
+}
+
+// TestAbortTakesBackAnUpsert: of an aborted transaction nothing stays, neither the new instance nor the change.
+func TestAbortTakesBackAnUpsert(t *testing.T) {
+	sorts := functions.NewType[int]("test/sort")
+	put := functions.Upsert(sorts, "put", func(_ *functions.Ctx, n *int, to int) error { *n = to; return nil })
+	tx := twopc.New("test/put-and-fail", func(tx *twopc.Tx, id string) error {
+		return errors.Join(tx.Do(put.On(id, 7)), errRude)
+	})
+	e := open(t, engine.Options{}, sorts, tx)
+	must(t, e.Do(ctx, put.On("there", 1)))
+	wantErr(t, e.Do(ctx, tx.With("there")), errRude)
+	wantErr(t, e.Do(ctx, tx.With("new")), errRude)
+	if ask(t, e, sorts.Exists("new")) {
+		t.Error("the instance of an aborted transaction exists")
+	}
+}
+
+// TestViewWithEffectsFails: wherever it is asked, plainly, in a transaction or in a saga.
+func TestViewWithEffectsFails(t *testing.T) {
+	sorts := functions.NewType[int]("test/sort")
+	put := functions.Upsert(sorts, "put", func(*functions.Ctx, *int, int) error { return nil })
+	peek := functions.View(sorts, "peek", func(ctx *functions.Ctx, n int) (int, error) {
+		ctx.Send(jot.On("n", 1))
+		ctx.SendAfter(0, jot.On("n", 2))
+		ctx.Emit(functions.NewEgress[int]("out").Record("", 3))
+		return n, nil
+	})
+	tx := twopc.New("test/peek-tx", func(tx *twopc.Tx, _ int) error { _, err := twopc.Ask(tx, peek.On("x")); return err })
+	sg := saga.New("test/peek-saga", func(s *saga.Run, _ int) error { _, err := saga.Ask(s, peek.On("x")); return err })
+	out := make(chan engine.Record, 10)
+	e := open(t, engine.Options{Egresses: map[string]engine.Egress{"out": engine.Channel(out)}}, notes, sorts, tx, sg)
+	must(t, e.Do(ctx, newNote.On("n", 0)))
+	must(t, e.Do(ctx, put.On("x", 0)))
+	_, err := engine.Ask(ctx, e, peek.On("x"))
+	for _, err := range []error{err, e.Do(ctx, tx.With(0)), e.Do(ctx, sg.With(0))} {
+		wantErr(t, err, functions.ErrBadCall, "view")
+	}
+	must(t, e.Do(ctx, jot.On("n", -1)))
+	if got := ask(t, e, lines.On("n")); !slices.Equal(got, []int{-1}) {
+		t.Errorf("views sent %v", got)
+	}
+	if must(t, e.Close()); len(out) > 0 {
+		t.Errorf("views emitted %d records", len(out))
 	}
 }
 

@@ -30,11 +30,16 @@ type Instance[S any] struct {
 // body must not call it.
 func Walk[S any](e *Engine, t *functions.Type[S], from string) iter.Seq2[Instance[S], error] {
 	return func(yield func(Instance[S], error) bool) {
+		d := t.Definition()
+		if d == nil {
+			yield(Instance[S]{}, fmt.Errorf("%w: a nil or zero Type", ErrUnknownType))
+			return
+		}
 		left := false
-		err := e.walk(t.Definition().DefinedName(), from, func(id, state []byte) (more bool, err error) {
+		err := e.walk(d.DefinedName(), from, func(id, state []byte) (more bool, err error) {
 			i := Instance[S]{ID: string(id)}
 			if err := functions.Decode(state, &i.State); err != nil {
-				return false, fmt.Errorf("%w: instance %s/%s: %w", ErrDamaged, t.Definition().DefinedName(), id, err)
+				return false, fmt.Errorf("%w: instance %s/%s: %w", ErrDamaged, d.DefinedName(), id, err)
 			}
 			left = !yield(i, nil)
 			return !left, nil

@@ -60,6 +60,9 @@ type Call struct {
 }
 
 func newCall[A any](op *Operation, id string, arg A) Call {
+	if op == nil {
+		return Call{err: errNoOperation}
+	}
 	if op.fixed {
 		return Call{op: op, id: id, val: arg}
 	}
@@ -68,6 +71,17 @@ func newCall[A any](op *Operation, id string, arg A) Call {
 		err = fmt.Errorf("%w: argument of %s: %w", ErrBadCall, op.FullName(), err)
 	}
 	return Call{op: op, id: id, arg: data, err: err}
+}
+
+// errNoOperation is the error of a call that was made of an operation that nobody made, as a variable is that was not set yet.
+var errNoOperation = fmt.Errorf("%w: its operation is a zero value; make it with Create, Update, Upsert, View or Delete", ErrBadCall)
+
+// newCall0 is newCall without an argument.
+func newCall0(op *Operation, id string) Call {
+	if op == nil {
+		return Call{err: errNoOperation}
+	}
+	return Call{op: op, id: id}
 }
 
 // IsZero reports whether the call is the zero value, which calls nothing.

@@ -74,6 +74,29 @@ func TestZeroCall(t *testing.T) {
 	wantErr(t, zero.Envelope().Err, functions.ErrBadCall)
 }
 
+// What is called of an operation or a type that nobody made, as a variable is that was not set yet, can not be called, and is not the
+// zero Call, which means "no compensation" to a saga.
+func TestCallsOfZeroOperations(t *testing.T) {
+	var none *functions.Type[purse]
+	for name, message := range map[string]functions.Message{
+		"command":      functions.Command[int64]{}.On("p", 1),
+		"without arg":  functions.Command0{}.On("p"),
+		"exchange":     functions.Exchange[int64, string]{}.On("p", 1).Drop(),
+		"with result":  functions.Exchange[int64, string]{}.On("p", 1).Into(new(string)),
+		"reader":       functions.Reader[int64, string]{}.On("p", 1).Into(new(string)),
+		"reader0":      functions.Reader0[string]{}.On("p").Into(new(string)),
+		"nil type":     none.Exists("p").Into(new(bool)),
+		"zero type":    new(functions.Type[purse]).Exists("p").Into(new(bool)),
+		"zero query":   functions.Query[int]{}.Into(new(int)),
+		"zero results": functions.Returning[int]{}.Drop(),
+	} {
+		wantErr(t, message.Envelope().Err, functions.ErrBadCall)
+		if call, ok := message.(functions.Call); ok && call.IsZero() && !strings.HasPrefix(name, "zero") {
+			t.Errorf("%s: it is the zero Call", name)
+		}
+	}
+}
+
 func TestArgumentIsEncodedWhenTheCallIsMade(t *testing.T) {
 	lists := functions.NewType[chest]("test/list")
 	put := functions.Update(lists, "put", func(_ *functions.Ctx, c *chest, items []string) error { c.Items = items; return nil })

@@ -71,6 +71,7 @@ func (c *Cell) Run(op *Operation, ctx *Ctx, arg []byte, maxBytes int) (result []
 			result, err = nil, NewPanicError(r)
 		}
 	}()
+	ctx.kind, ctx.exists = op.Kind, c.Exists
 	if err := c.ready(op.Kind); err != nil {
 		return nil, fmt.Errorf("%w: %s on %q", err, op.FullName(), ctx.self.ID)
 	}
@@ -101,7 +102,7 @@ func (c *Cell) ready(kind Kind) error {
 		return nil
 	case kind == KindCreate && c.Exists:
 		return ErrExists
-	case kind == KindCreate:
+	case kind == KindCreate, kind == KindUpsert && !c.Exists:
 		c.value = c.Type.newState()
 		return nil
 	case !c.Exists:

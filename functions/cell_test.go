@@ -24,6 +24,9 @@ func TestOperationsOnWhatIsAndWhatIsNot(t *testing.T) {
 		{"failing create", make_.On("p", -1), errPoor, functions.ErrExists, false, true},
 		{"update", take.On("p", 1), functions.ErrNotFound, nil, false, true},
 		{"update with a result", swap.On("p", "eve").Into(&old), functions.ErrNotFound, nil, false, true},
+		{"upsert", top.On("p", 2), nil, nil, true, true},
+		{"failing upsert", top.On("p", -99), errPoor, errPoor, false, true},
+		{"upsert with a result", told.On("p", 2).Into(&old), nil, nil, true, true},
 		{"view", coins.On("p").Into(&n), functions.ErrNotFound, nil, false, true},
 		{"view with an argument", enough.On("p", 1).Into(&yes), functions.ErrNotFound, nil, false, true},
 		{"exists", purses.Exists("p").Into(&yes), nil, nil, false, true},
@@ -50,6 +53,23 @@ func TestOperationsOnWhatIsAndWhatIsNot(t *testing.T) {
 				t.Errorf("exists afterwards: %v", there.Exists)
 			}
 		})
+	}
+}
+
+// An upsert starts from the zero state or from the one that is there, and is told which.
+func TestUpsertMakesOrChanges(t *testing.T) {
+	cell := newCell(purses)
+	for _, want := range []string{"1 coins, existed: false", "2 coins, existed: true", "3 coins, existed: true"} {
+		var got string
+		if must(t, run(cell, told.On("p", 1).Into(&got), roomy).err); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+	must(t, run(cell, take.On("p", 3), roomy).err)
+	must(t, run(cell, discard.On("p"), roomy).err)
+	var got string
+	if must(t, run(cell, told.On("p", 1).Into(&got), roomy).err); got != "1 coins, existed: false" {
+		t.Errorf("after a delete: %q", got)
 	}
 }
 

@@ -17,7 +17,9 @@ type Ctx struct {
 	now     time.Time
 	timers  *uint64
 	effects *Effects
-	arg     any // the argument itself, in the place of its encoding
+	arg     any  // the argument itself, in the place of its encoding
+	kind    Kind // of the operation
+	exists  bool
 	err     error
 }
 
@@ -87,6 +89,10 @@ func NewCtx(self Address, now time.Time, timers *uint64, effects *Effects) Ctx {
 // Self is the instance that the operation runs on.
 func (c *Ctx) Self() Address { return c.self }
 
+// Exists reports whether the instance existed when the operation began: always in an [Update], [View] or [Delete], never in a
+// [Create], and in an [Upsert] it says which of the two this one is.
+func (c *Ctx) Exists() bool { return c.exists }
+
 // Now is the engine's wall clock when the operation started. It does not advance during an operation.
 func (c *Ctx) Now() time.Time { return c.now }
 
@@ -154,7 +160,12 @@ func (c *Ctx) accept(m Message) (Envelope, bool) {
 	return e, false
 }
 
+// room reports whether the operation may have one more effect.
 func (c *Ctx) room() bool {
+	if c.kind.Reads() {
+		c.fail(fmt.Errorf("%w: a view has no effects: it can not send, emit, set or cancel timers", ErrBadCall))
+		return false
+	}
 	if c.effects.size() >= MaxEffects {
 		c.fail(fmt.Errorf("%w: more than %d sends, timers and records in one operation", ErrTooLarge, MaxEffects))
 		return false

@@ -5,7 +5,7 @@ import (
 	"reflect"
 )
 
-// Command is an operation that returns no result: the access mode of [Create], [Update] and [Delete].
+// Command is an operation that returns no result, made with [Create], [Update] or [Upsert].
 type Command[A any] struct{ op *Operation }
 
 // On makes the call of this operation on instance id.
@@ -15,7 +15,7 @@ func (c Command[A]) On(id string, arg A) Call { return newCall(c.op, id, arg) }
 type Command0 struct{ op *Operation }
 
 // On makes the call of this operation on instance id.
-func (c Command0) On(id string) Call { return Call{op: c.op, id: id} }
+func (c Command0) On(id string) Call { return newCall0(c.op, id) }
 
 // Exchange is an operation that changes the state and returns a result.
 type Exchange[A, R any] struct{ op *Operation }
@@ -35,7 +35,7 @@ func (r Reader[A, R]) On(id string, arg A) Query[R] { return Query[R]{call: newC
 type Reader0[R any] struct{ op *Operation }
 
 // On makes the question to instance id.
-func (r Reader0[R]) On(id string) Query[R] { return Query[R]{call: Call{op: r.op, id: id}} }
+func (r Reader0[R]) On(id string) Query[R] { return Query[R]{call: newCall0(r.op, id)} }
 
 // Create makes an operation that brings an instance into being: f gets the zero state. On an instance that exists it fails
 // with [ErrExists].
@@ -51,22 +51,24 @@ func Update[S, A any](t *Type[S], name string, f func(ctx *Ctx, state *S, arg A)
 
 // UpdateReturning is [Update] with a result.
 func UpdateReturning[S, A, R any](t *Type[S], name string, f func(ctx *Ctx, state *S, arg A) (R, error)) Exchange[A, R] {
-	return Exchange[A, R]{withArg[A](t.info.add(name, KindUpdate, func(ctx *Ctx, cell *Cell, data []byte) ([]byte, error) {
-		arg, err := decodeArg[A](ctx, data)
-		if err != nil {
-			return nil, err
-		}
-		result, err := f(ctx, cell.value.(*S), arg)
-		if err != nil {
-			return nil, err
-		}
-		return encodeResult(result)
-	}))}
+	return Exchange[A, R]{withArg[A](t.info.add(name, KindUpdate, exchange(f)))}
+}
+
+// Upsert makes an operation that changes an instance, or brings it into being: f gets the state, which is the zero state if there
+// is no instance yet; [Ctx.Exists] tells. It takes the exclusive lock, in a transaction also that of an absent instance. After an
+// error or a panic of f all is exactly as before. On a state that does not decode it fails with [ErrBadState].
+func Upsert[S, A any](t *Type[S], name string, f func(ctx *Ctx, state *S, arg A) error) Command[A] {
+	return Command[A]{withArg[A](t.info.add(name, KindUpsert, command(f)))}
+}
+
+// UpsertReturning is [Upsert] with a result.
+func UpsertReturning[S, A, R any](t *Type[S], name string, f func(ctx *Ctx, state *S, arg A) (R, error)) Exchange[A, R] {
+	return Exchange[A, R]{withArg[A](t.info.add(name, KindUpsert, exchange(f)))}
 }
 
 // View makes an operation that reads an instance; it takes the shared lock. The state is passed by value. A state type with
-// slices, maps or pointers is decoded anew for every view, so that nothing f does to it lasts. On an instance that does not
-// exist it fails with [ErrNotFound].
+// slices, maps or pointers is decoded anew for every view, so that nothing f does to it lasts. It has no effects either: one that
+// sends, emits, sets or cancels a timer fails with [ErrBadCall]. On an instance that does not exist it fails with [ErrNotFound].
 func View[S, R any](t *Type[S], name string, f func(ctx *Ctx, state S) (R, error)) Reader0[R] {
 	return Reader0[R]{t.info.add(name, KindView, func(ctx *Ctx, cell *Cell, _ []byte) ([]byte, error) {
 		result, err := f(ctx, *cell.value.(*S))
@@ -107,6 +109,20 @@ func command[S, A any](f func(*Ctx, *S, A) error) func(*Ctx, *Cell, []byte) ([]b
 			return nil, err
 		}
 		return nil, f(ctx, cell.value.(*S), arg)
+	}
+}
+
+func exchange[S, A, R any](f func(*Ctx, *S, A) (R, error)) func(*Ctx, *Cell, []byte) ([]byte, error) {
+	return func(ctx *Ctx, cell *Cell, data []byte) ([]byte, error) {
+		arg, err := decodeArg[A](ctx, data)
+		if err != nil {
+			return nil, err
+		}
+		result, err := f(ctx, cell.value.(*S), arg)
+		if err != nil {
+			return nil, err
+		}
+		return encodeResult(result)
 	}
 }
 

@@ -62,6 +62,36 @@ func TestViewChangesNothingLasting(t *testing.T) {
 	}
 }
 
+// A view that sends, emits, sets a timer or cancels one fails, and nothing of it happens.
+func TestViewHasNoEffects(t *testing.T) {
+	effects := map[string]func(ctx *functions.Ctx){
+		"sends":   func(ctx *functions.Ctx) { ctx.Send(take.On("p", 1)) },
+		"emits":   func(ctx *functions.Ctx) { ctx.Emit(receipts.Record("k", "v")) },
+		"cancels": func(ctx *functions.Ctx) { ctx.Cancel(functions.TimerID{Seq: 1}) },
+		"sets a timer": func(ctx *functions.Ctx) {
+			if id := ctx.SendAfter(time.Second, take.On("p", 1)); id != (functions.TimerID{}) {
+				t.Errorf("the view got the timer %v", id)
+			}
+		},
+	}
+	for name, effect := range effects {
+		meddlers := functions.NewType[purse]("test/meddler")
+		plain := functions.View(meddlers, "plain", func(ctx *functions.Ctx, p purse) (int64, error) { effect(ctx); return p.Coins, nil })
+		with := functions.ViewWith(meddlers, "with", func(ctx *functions.Ctx, p purse, _ int) (int64, error) { effect(ctx); return p.Coins, nil })
+		cell := newCell(meddlers)
+		must(t, run(cell, functions.Create(meddlers, "make", func(*functions.Ctx, *purse, int) error { return nil }).On("m", 0), roomy).err)
+		before := cell.Image()
+		for _, call := range []functions.Call{plain.On("m").Into(new(int64)), with.On("m", 1).Into(new(int64))} {
+			r := run(cell, call, roomy)
+			wantErr(t, r.err, functions.ErrBadCall)
+			if r.result != nil || !r.effects.Empty() {
+				t.Errorf("a view that %s: result %x, effects %+v", name, r.result, r.effects)
+			}
+			same(t, cell, before)
+		}
+	}
+}
+
 func TestFailedUpdateOfSharedMemory(t *testing.T) {
 	cell := newCell(chests)
 	must(t, run(cell, fill.On("c", fullChest()), roomy).err)

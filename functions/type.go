@@ -34,10 +34,15 @@ func NewType[S any](name string) *Type[S] {
 	return t
 }
 
-// Definition implements [Part].
-func (t *Type[S]) Definition() Definition { return t.info }
+// Definition implements [Part]. It is nil for a type that was not made with [NewType].
+func (t *Type[S]) Definition() Definition {
+	if t == nil || t.info == nil {
+		return nil
+	}
+	return t.info
+}
 
-// Part is what a program hands to engine.Open: a [Type] or a coordinator function.
+// Part is what a program hands to engine.Open: a [Type] or a coordinator function. Its Definition is nil if nobody made it.
 type Part interface{ Definition() Definition }
 
 // Definition is the description behind a [Part]. Programs have no use for it.
@@ -51,7 +56,10 @@ func (t *TypeInfo) DefinedName() string { return t.Name }
 
 // Exists asks whether the instance exists. It never fails; in a transaction it locks the answer, also an absence.
 func (t *Type[S]) Exists(id string) Query[bool] {
-	return Query[bool]{call: Call{op: t.info.exists, id: id}}
+	if t == nil || t.info == nil {
+		return Query[bool]{call: newCall0(nil, id)}
+	}
+	return Query[bool]{call: newCall0(t.info.exists, id)}
 }
 
 // OnFailure sets the handler for the failure of a message that nobody waits for: a [Ctx.Send] whose operation on an instance
@@ -78,6 +86,7 @@ const (
 	KindUpdate                 // changes an instance that exists
 	KindCreate                 // makes an instance that does not exist
 	KindDelete                 // removes an instance that exists
+	KindUpsert                 // changes an instance, or makes it if it does not exist
 )
 
 // Reads reports whether operations of this kind leave the state alone and can share their lock.

@@ -24,6 +24,8 @@ var (
 	swap    = functions.UpdateReturning(purses, "swap", swapOwner)
 	coins   = functions.View(purses, "coins", func(_ *functions.Ctx, p purse) (int64, error) { return p.Coins, nil })
 	enough  = functions.ViewWith(purses, "enough", enoughCoins)
+	top     = functions.Upsert(purses, "top", func(_ *functions.Ctx, p *purse, n int64) error { return p.set(p.Coins + n) })
+	told    = functions.UpsertReturning(purses, "told", tellPurse)
 	discard = functions.Delete(purses, "discard", discardPurse)
 	act     = functions.Update(purses, "act", func(ctx *functions.Ctx, p *purse, name string) error { return acts[name](ctx, p) })
 )
@@ -55,6 +57,11 @@ func swapOwner(_ *functions.Ctx, p *purse, owner string) (string, error) {
 		return old, errPoor
 	}
 	return old, nil
+}
+
+func tellPurse(ctx *functions.Ctx, p *purse, n int64) (string, error) {
+	err := p.set(p.Coins + n)
+	return fmt.Sprintf("%d coins, existed: %v", p.Coins, ctx.Exists()), err
 }
 
 func enoughCoins(_ *functions.Ctx, p purse, n int64) (bool, error) {

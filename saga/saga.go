@@ -46,10 +46,18 @@ func New[A any](name string, body func(s *Run, input A) error) *Saga[A] {
 }
 
 // Definition implements functions.Part.
-func (s *Saga[A]) Definition() functions.Definition { return s.function }
+func (s *Saga[A]) Definition() functions.Definition { return s.made().Definition() }
+
+// made is the function, or nil if nobody made it.
+func (s *Saga[A]) made() *coordinator.Function {
+	if s == nil {
+		return nil
+	}
+	return s.function
+}
 
 // With makes the start of the saga with this input.
-func (s *Saga[A]) With(input A) coordinator.Start { return coordinator.NewStart(s.function, input) }
+func (s *Saga[A]) With(input A) coordinator.Start { return coordinator.NewStart(s.made(), input) }
 
 // As makes the start of the saga with a request id; see functions.Call.As.
 func (s *Saga[A]) As(requestID string, input A) functions.Identified {
@@ -71,11 +79,19 @@ func NewReturning[A, R any](name string, body func(s *Run, input A) (R, error)) 
 }
 
 // Definition implements functions.Part.
-func (s *SagaReturning[A, R]) Definition() functions.Definition { return s.function }
+func (s *SagaReturning[A, R]) Definition() functions.Definition { return s.made().Definition() }
+
+// made is the function, or nil if nobody made it.
+func (s *SagaReturning[A, R]) made() *coordinator.Function {
+	if s == nil {
+		return nil
+	}
+	return s.function
+}
 
 // With makes the start of the saga with this input.
 func (s *SagaReturning[A, R]) With(input A) coordinator.StartReturning[R] {
-	return coordinator.NewStartReturning[R](coordinator.NewStart(s.function, input))
+	return coordinator.NewStartReturning[R](coordinator.NewStart(s.made(), input))
 }
 
 func newFunction[A any](name string, body func(s *Run, input A) ([]byte, error)) *coordinator.Function {

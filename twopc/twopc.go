@@ -33,11 +33,19 @@ func New[A any](name string, body func(tx *Tx, input A) error) *Transaction[A] {
 }
 
 // Definition implements functions.Part.
-func (t *Transaction[A]) Definition() functions.Definition { return t.function }
+func (t *Transaction[A]) Definition() functions.Definition { return t.made().Definition() }
+
+// made is the function, or nil if nobody made it.
+func (t *Transaction[A]) made() *coordinator.Function {
+	if t == nil {
+		return nil
+	}
+	return t.function
+}
 
 // With makes the start of the transaction with this input.
 func (t *Transaction[A]) With(input A) coordinator.Start {
-	return coordinator.NewStart(t.function, input)
+	return coordinator.NewStart(t.made(), input)
 }
 
 // As makes the start of the transaction with a request id; see functions.Call.As.
@@ -60,11 +68,19 @@ func NewReturning[A, R any](name string, body func(tx *Tx, input A) (R, error)) 
 }
 
 // Definition implements functions.Part.
-func (t *TransactionReturning[A, R]) Definition() functions.Definition { return t.function }
+func (t *TransactionReturning[A, R]) Definition() functions.Definition { return t.made().Definition() }
+
+// made is the function, or nil if nobody made it.
+func (t *TransactionReturning[A, R]) made() *coordinator.Function {
+	if t == nil {
+		return nil
+	}
+	return t.function
+}
 
 // With makes the start of the transaction with this input.
 func (t *TransactionReturning[A, R]) With(input A) coordinator.StartReturning[R] {
-	return coordinator.NewStartReturning[R](coordinator.NewStart(t.function, input))
+	return coordinator.NewStartReturning[R](coordinator.NewStart(t.made(), input))
 }
 
 func newFunction[A any](name string, body func(tx *Tx, input A) ([]byte, error)) *coordinator.Function {
