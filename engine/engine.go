@@ -24,10 +24,11 @@ type Engine struct {
 	feeds    []*feed
 
 	// Written by clients.
-	inFlight atomic.Int64  // requests that wait for their outcome
-	spread   atomic.Uint64 // spreads coordinator functions without request id over the shards
-	closed   atomic.Bool
-	space    space
+	inFlight  atomic.Int64 // requests that wait for their outcome
+	admission admission
+	spread    atomic.Uint64 // spreads coordinator functions without request id over the shards
+	closed    atomic.Bool
+	space     space
 
 	nextID    atomic.Uint64  // of coordinator functions, waiting calls and carried messages
 	timerSeq  []paddedCount  // by worker: timers ever set
@@ -140,6 +141,7 @@ func (e *Engine) setUp() error {
 	e.gate.conduct = e.conduct
 	e.gate.stirred = make(chan struct{}, 1)
 	e.space.init(e.store, e.options)
+	e.admission.init(e.options.MaxInFlight)
 	e.deadlocks.init()
 	if err := e.setUpEgresses(); err != nil {
 		return err

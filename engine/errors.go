@@ -16,7 +16,7 @@ var (
 	ErrOverloaded = errors.New("engine: overloaded")
 	// ErrClosed: the engine is closed. Nothing happened.
 	ErrClosed = errors.New("engine: closed")
-	// ErrNoSpace: the disk is too full to take more requests. Nothing happened.
+	// ErrNoSpace: the disk is too full to take more requests. Nothing happened. Questions to an instance without an id are answered.
 	ErrNoSpace = errors.New("engine: no disk space")
 	// ErrReusedID: the request id belongs to a different request. Nothing happened.
 	ErrReusedID = errors.New("engine: request id was used for a different request")

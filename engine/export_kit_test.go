@@ -39,3 +39,12 @@ func JSONLinesOn(path string, wrap func(LinesFile) LinesFile) Egress {
 
 // WalksWaiting is how many walks wait for what they saw to be sealed.
 func WalksWaiting(e *Engine) int { return int(e.walks.waiting.Load()) }
+
+// The room that others than clients have.
+const (
+	QuestionReserve = questionReserve
+	OperatorReserve = operatorReserve
+)
+
+// InFlight is how many requests wait for their outcome.
+func InFlight(e *Engine) int { return int(e.inFlight.Load()) }

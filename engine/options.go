@@ -40,7 +40,9 @@ type Options struct {
 	// MaxUndoTries bounds how often a compensation is tried before its saga is stuck. Default: 8, over about 6 seconds.
 	MaxUndoTries int
 
-	// MaxInFlight bounds the requests that are waiting for their outcome. One more is ErrOverloaded at once. Default: 65,536.
+	// MaxInFlight bounds the requests that are waiting for their outcome. One more is ErrOverloaded at once. Questions to an instance
+	// without an id have room for 1,024 more, and those who operate the engine (Sagas, CancelSaga, DecideSaga) for another 64.
+	// Default: 65,536.
 	MaxInFlight int
 
 	// MaxBytes bounds the encoded state of an instance, an argument and a result, each. Default: 1 MiB.

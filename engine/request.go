@@ -123,7 +123,7 @@ func (e *Engine) submit(q *request) error {
 	if err := e.registry.check(&q.env, e.options.MaxBytes); err != nil {
 		return err
 	}
-	if err := e.admits(); err != nil {
+	if err := e.admits(classOf(&q.env)); err != nil {
 		return err
 	}
 	q.engine, q.done = e, donePool.Get().(chan struct{})
@@ -141,21 +141,6 @@ func (e *Engine) submit(q *request) error {
 		q.shard = uint16(e.spread.Add(1) % uint64(e.options.Shards))
 	}
 	return e.admitTo(e.workerOf(q.shard), q)
-}
-
-// admits reports why no request can be taken now, or nil, and counts the request as in flight.
-func (e *Engine) admits() error {
-	if e.closed.Load() {
-		return ErrClosed
-	}
-	if e.space.low() {
-		return ErrNoSpace
-	}
-	if e.inFlight.Add(1) > int64(e.options.MaxInFlight) {
-		e.inFlight.Add(-1)
-		return fmt.Errorf("%w: %d requests wait for their outcome", ErrOverloaded, e.options.MaxInFlight)
-	}
-	return nil
 }
 
 // admitTo puts a request into a worker's inbox. It is counted as in flight, unless it is an ingress's: those have a bound of

@@ -275,7 +275,7 @@ func (e *Engine) onSaga(ctx context.Context, id uint64, f func(w *worker, c *coo
 
 // control runs f on a worker, between two messages, and waits until what it did is durable.
 func (e *Engine) control(ctx context.Context, w *worker, f func(w *worker) error) error {
-	if err := e.admits(); err != nil {
+	if err := e.admits(operating); err != nil {
 		return err
 	}
 	q := &request{engine: e, done: donePool.Get().(chan struct{})}

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -124,8 +125,9 @@ type space struct {
 	reserve int64
 	clock   Clock
 	full    atomic.Bool
-	checked atomic.Int64 // when it was checked last, Unix nanoseconds
-	since   atomic.Int64 // bytes written since then
+	free    atomic.Uint64 // when it was checked last
+	checked atomic.Int64  // when it was checked last, Unix nanoseconds
+	since   atomic.Int64  // bytes written since then
 }
 
 func (s *space) init(st *store.Store, o Options) {
@@ -138,9 +140,15 @@ func (s *space) check() {
 		return
 	}
 	free, known := s.store.FreeBytes()
+	s.free.Store(free)
 	s.full.Store(known && free < uint64(s.reserve))
 	s.checked.Store(s.clock.Now().UnixNano())
 	s.since.Store(0)
+}
+
+// err is ErrNoSpace with how much is free and how much is wanted.
+func (s *space) err() error {
+	return fmt.Errorf("%w: %d bytes are free, and Options.ReserveBytes is %d", ErrNoSpace, s.free.Load(), s.reserve)
 }
 
 // wrote counts what was written and looks again after an eighth of the reserve.

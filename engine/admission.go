@@ -1,0 +1,57 @@
+package engine
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/concordat-dev/concordat/functions"
+)
+
+// class says who asks, for admission. Each has a little more room than the one before, so that an engine which refuses requests still
+// answers questions, and one that refuses questions still obeys those who operate it.
+type class uint8
+
+const (
+	changing  class = iota // a request that may change something
+	asking                 // a question to an instance, without an id: it writes nothing
+	operating              // Sagas, CancelSaga and DecideSaga, by which an operator gets an engine going again
+	classes
+)
+
+const (
+	// questionReserve is the room over Options.MaxInFlight that only questions without an id have.
+	questionReserve = 1024
+	// operatorReserve is the room above that, for those who operate the engine.
+	operatorReserve = 64
+)
+
+// classOf is the class of a client's request.
+func classOf(env *functions.Envelope) class {
+	if env.Op != nil && env.Op.Kind.Reads() && env.RequestID == "" {
+		return asking
+	}
+	return changing
+}
+
+// admission bounds what is under way.
+type admission [classes]int64
+
+func (a *admission) init(maxInFlight int) {
+	most := min(int64(maxInFlight), math.MaxInt64-questionReserve-operatorReserve)
+	*a = admission{changing: most, asking: most + questionReserve, operating: most + questionReserve + operatorReserve}
+}
+
+// admits reports why no request of a class can be taken now, or nil, and counts it as in flight.
+func (e *Engine) admits(c class) error {
+	if e.closed.Load() {
+		return ErrClosed
+	}
+	if c == changing && e.space.low() {
+		return e.space.err()
+	}
+	if most := e.admission[c]; e.inFlight.Add(1) > most {
+		e.inFlight.Add(-1)
+		return fmt.Errorf("%w: %d requests wait for their outcome", ErrOverloaded, most)
+	}
+	return nil
+}
