@@ -47,6 +47,8 @@ type Function struct {
 	Body     func(r *Routine, input []byte) (result []byte, err error)
 	// ByValue: inputs are handed on as they are within a process; see functions.IsFaithful.
 	ByValue bool
+	// Shape is that of the input's type, see functions.ShapeOf; 0 if it is not told.
+	Shape uint64
 }
 
 // Definition is the function as a functions.Part gives it: nil if nobody made it.

@@ -126,9 +126,10 @@ func exchange[S, A, R any](f func(*Ctx, *S, A) (R, error)) func(*Ctx, *Cell, []b
 	}
 }
 
-// withArg notes whether arguments of type A are handed on as they are.
+// withArg notes the shape of arguments of type A, and whether they are handed on as they are.
 func withArg[A any](op *Operation) *Operation {
 	arg := reflect.TypeFor[A]()
+	op.Shape = ShapeOf(arg)
 	op.fixed = isFixed(arg) && isFaithful(arg)
 	return op
 }

@@ -109,6 +109,8 @@ type Operation struct {
 	Type *TypeInfo
 	Name string
 	Kind Kind
+	// Shape is that of the argument's type, see [ShapeOf]; 0 without an argument.
+	Shape uint64
 
 	fixed bool // arguments have a fixed size and are handed on as they are
 	body  func(ctx *Ctx, cell *Cell, arg []byte) ([]byte, error)

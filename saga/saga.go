@@ -98,6 +98,7 @@ func newFunction[A any](name string, body func(s *Run, input A) ([]byte, error))
 	return &coordinator.Function{
 		Name:     name,
 		ByValue:  functions.IsFaithful[A](),
+		Shape:    functions.ShapeFor[A](),
 		Protocol: coordinator.Saga,
 		Body: func(r *coordinator.Routine, data []byte) ([]byte, error) {
 			input, err := coordinator.Input[A](r, data)

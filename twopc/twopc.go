@@ -87,6 +87,7 @@ func newFunction[A any](name string, body func(tx *Tx, input A) ([]byte, error))
 	return &coordinator.Function{
 		Name:     name,
 		ByValue:  functions.IsFaithful[A](),
+		Shape:    functions.ShapeFor[A](),
 		Protocol: coordinator.Serializable,
 		Body: func(r *coordinator.Routine, data []byte) ([]byte, error) {
 			input, err := coordinator.Input[A](r, data)
