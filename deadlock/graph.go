@@ -92,6 +92,8 @@ type Graph struct {
 	visited  []int32 // vertices of the current search, in order
 	stamp    uint32  // number of the current search
 
+	leaving []int32 // vertices that Leave named
+
 	cycles []Cycle
 	edges  []Edge // what cycles point into
 	steps  int    // work done by Break: a count that tests bound
@@ -107,6 +109,7 @@ type vertex struct {
 	seen        uint32
 	open        bool // may be on a direct cycle
 	doubtful    bool // is in Graph.doubtful
+	gone        bool // has left its queues
 }
 
 // place is one vertex at one level.
@@ -150,6 +153,7 @@ func (g *Graph) Reset() {
 	g.vertices, g.places, g.levels, g.locks = g.vertices[:0], g.places[:0], g.levels[:0], g.locks[:0]
 	clear(g.cycles)
 	g.cycles, g.edges = g.cycles[:0], g.edges[:0]
+	g.leaving = g.leaving[:0]
 	g.stamp, g.steps = 0, 0
 }
 
@@ -184,6 +188,7 @@ func (g *Graph) Add(resource, depth int, o locks.Owner, mode locks.Mode) {
 // until Reset; the graph is used up by then, and Break returns the same again.
 func (g *Graph) Break() []Cycle {
 	g.trim()
+	g.release()
 	for _, v := range g.youngestFirst() {
 		if g.vertices[v].open {
 			g.decide(v)

@@ -24,8 +24,10 @@ type coord struct {
 	stays   []*call            // of a transaction: by participant, the call whose visit is its own there
 	calls   []*call            // of a transaction: by step, the calls that are out
 	locking *call              // of a transaction: the lock that is asked for
+	changes int64              // of a transaction: bytes that it has changed, in this attempt
 	saga    *saga.Coordinator  // of a saga
-	resume  bool               // of a saga: to be resumed in the next epoch
+	resume  bool               // the body is to be resumed later: msgGoOn is on its way
+	alarm   *timer             // of a saga: the end of its sleep or back-off
 
 	touched bool // in the running epoch's list
 	over    bool
@@ -41,16 +43,17 @@ func (w *worker) startFor(q *request) {
 	c.id, c.function = w.engine.nextID.Add(1), w.engine.registry.coordinators[q.env.Coordinator]
 	c.input, c.value, c.shard, c.worker = q.env.Arg, q.env.Value, q.shard, w
 	c.req, q.coord = q, c
+	w.charge(len(c.input))
 	w.start(c)
 }
 
 // startMessage starts a coordinator function that a message asks for, on some worker.
-func (w *worker) startMessage(env *functions.Envelope) {
+func (w *worker) startMessage(env *functions.Envelope, where line) {
 	id := w.engine.nextID.Add(1)
 	c := &coord{id: id, function: w.engine.registry.coordinators[env.Coordinator], input: env.Arg, value: env.Value}
 	c.shard = w.engine.registry.numberShard(id)
 	c.worker = w.engine.workerOf(c.shard)
-	w.send(c.worker, message{kind: msgStart, coord: c})
+	w.send(c.worker, message{kind: msgStart, line: where, coord: c})
 }
 
 // start begins a run, or goes on with a saga that a row brought back.
@@ -98,8 +101,12 @@ func (w *worker) newCall(c *coord, step int) *call {
 	return out
 }
 
-// maxIdle bounds the runs, calls and routines that a worker keeps, each, to use them again.
-const maxIdle = 4096
+const (
+	// maxIdle bounds the runs, calls and routines that a worker keeps, each, to use them again.
+	maxIdle = 4096
+	// maxIdleParts bounds the participants and calls that a run has memory for that is kept.
+	maxIdleParts = 256
+)
 
 // recycle keeps the memory of a run that was over at a cut that was not forced: then no message was under way, no lock was held for
 // the run and nothing else referred to it or to its calls.
@@ -117,6 +124,9 @@ func (w *worker) recycle(c *coord) {
 	}
 	clear(c.stays)
 	clear(c.calls)
+	if max(cap(c.stays), cap(c.calls)) > maxIdleParts {
+		return // its memory is dropped, and with it that of the protocol's machine
+	}
 	*c = coord{usedTx: c.usedTx, usedSaga: c.usedSaga, stays: c.stays[:0], calls: c.calls[:0]}
 	w.idle = append(w.idle, c)
 }
@@ -174,6 +184,7 @@ func (w *worker) verdict(c *coord) error {
 func (w *worker) conclude(c *coord, o outcome, effects *functions.Effects) {
 	w.touch(c)
 	c.over = true
+	w.forgetAlarm(c)
 	if !effects.Empty() {
 		if err := w.checkEffects(effects); err != nil {
 			w.engine.options.Logger.Error("effects of an outcome are dropped", "function", c.function.Name, "error", err)

@@ -10,6 +10,7 @@ import (
 	"github.com/concordat-dev/concordat/deadlock"
 	"github.com/concordat-dev/concordat/functions"
 	"github.com/concordat-dev/concordat/internal/store"
+	"github.com/concordat-dev/concordat/locks"
 )
 
 // Engine runs the functions and coordinator functions of a program on a directory. It is safe for use by many goroutines.
@@ -30,13 +31,17 @@ type Engine struct {
 	closed    atomic.Bool
 	space     space
 
-	nextID    atomic.Uint64  // of coordinator functions, waiting calls and carried messages
-	timerSeq  []paddedCount  // by worker: timers ever set
-	stats     counters       //
+	clocks    clocks
+	nextID    atomic.Uint64 // of coordinator functions, waiting calls and carried messages
+	timerSeq  []paddedCount // by worker: timers ever set
+	stats     counters      //
+	budget    budget
+	queued    atomic.Int64   // messages that nobody waits for and that were not run yet, by weight
+	timers    atomic.Int64   // that instances have set
 	sealed    atomic.Uint64  // the last epoch that is durable
 	sealing   atomic.Bool    // an epoch is with the sealer
 	cutting   atomic.Bool    // the epoch has gone on for too long: urgent messages only
-	closedAt  atomic.Int64   // when the gate was closed, Unix nanoseconds
+	closedAt  atomic.Int64   // when the gate was closed, in engine time
 	armed     atomic.Int64   // when the clock will wake the workers, Unix nanoseconds
 	stopping  atomic.Bool    // Close was called
 	ended     chan struct{}  // closed when nothing runs any more
@@ -51,6 +56,7 @@ type Engine struct {
 	epoch     uint64 // the running epoch
 	graph     deadlock.Graph
 	tangled   []*instance
+	leaving   []locks.Owner // who is about to release what it holds; see findLeaving
 	deadlocks deadlockLog
 	lastCuts  int
 	atEnd     sync.Once
@@ -95,6 +101,7 @@ func Open(o Options, parts ...functions.Part) (_ *Engine, err error) {
 	}
 	e.walks.moved.L = &e.walks.mu
 	o = e.options
+	e.clocks = newClocks(o.Seams.Clock)
 	if e.store, err = openStore(o, e.fatal); err != nil {
 		return nil, err
 	}
@@ -140,7 +147,8 @@ func (e *Engine) setUp() error {
 	}
 	e.gate.conduct = e.conduct
 	e.gate.stirred = make(chan struct{}, 1)
-	e.space.init(e.store, e.options)
+	e.budget.share = e.options.MaxEpochBytes / 4
+	e.space.init(e.store, e.options, &e.clocks)
 	e.admission.init(e.options.MaxInFlight)
 	e.deadlocks.init()
 	if err := e.setUpEgresses(); err != nil {
@@ -177,7 +185,7 @@ func (e *Engine) showRows() error {
 func (e *Engine) firstSweep() error {
 	e.sweeper.engine = e
 	batch := e.store.NewBatch()
-	if err := e.sweeper.walk(batch, e.options.Seams.Clock.Now(), sweepAtOpen); err != nil {
+	if err := e.sweeper.walk(batch, e.clocks.now(), sweepAtOpen); err != nil {
 		return errors.Join(err, batch.Close())
 	}
 	if batch.Count() == 0 {

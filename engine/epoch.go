@@ -8,16 +8,19 @@ import (
 	"github.com/concordat-dev/concordat/functions"
 	"github.com/concordat-dev/concordat/internal/plant"
 	"github.com/concordat-dev/concordat/internal/store"
+	"github.com/concordat-dev/concordat/locks"
 )
 
 // The life of an epoch.
 //
 //	open      Workers take requests, due timers and ingress records, and handle the messages that follow from them.
 //	close     closeGate: as soon as the sealer is free and there is something to seal. Workers take nothing new and drain.
-//	          A function that keeps sending would never let this end: after Options.MaxDrain or a million messages the epoch is
-//	          cut as it is (cutting); workers then handle urgent messages only, which run no code of users.
+//	          A function that keeps sending would never let this end: after half of Options.MaxDrain, a million messages or a
+//	          quarter of Options.MaxEpochBytes the epoch is cut as it is (cutting); workers then handle urgent messages only, which
+//	          run no code of users.
 //	rest      No worker has anything to do. The last one conducts: it sees all workers, and none of them moves.
-//	untangle  Whoever waits for a lock now, in a cycle, is deadlocked. All cycles are broken; draining goes on.
+//	untangle  Whoever waits for a lock now, in a cycle, is deadlocked. All cycles are broken; draining goes on, unless the epoch
+//	          is cut by force: then the victims hear of it in the next one.
 //	cut       Dirty rows, outcomes, replies and records of all workers become one sealing, and the next epoch opens.
 //	seal      The sealer writes one batch with one sync, while the next epoch runs.
 //	release   Replies and egress records go out.
@@ -69,31 +72,33 @@ func (p *portion) reset() {
 	clear(p.feeds)
 	clear(p.records)
 	*p = portion{
-		dirty: p.dirty[:0], images: p.images[:0], rows: p.rows[:0], outcomes: p.outcomes[:0], replies: p.replies[:0],
-		touched: p.touched[:0], emits: p.emits[:0], feeds: p.feeds[:0], records: p.records[:0],
+		dirty: keepSmall(p.dirty), images: keepSmall(p.images), rows: keepSmall(p.rows), outcomes: keepSmall(p.outcomes),
+		replies: keepSmall(p.replies), touched: keepSmall(p.touched), emits: keepSmall(p.emits), feeds: keepSmall(p.feeds),
+		records: keepSmall(p.records),
 	}
 }
 
 // closeGate ends admission to the running epoch.
 func (e *Engine) closeGate() {
 	if e.gate.open.CompareAndSwap(true, false) {
-		e.closedAt.Store(e.options.Seams.Clock.Now().UnixNano())
+		e.closedAt.Store(e.clocks.now())
 	}
 }
 
 // conduct is called when all workers are at rest, by the last one or by the sealer.
 func (e *Engine) conduct() {
-	forced := e.cutting.Load()
-	if !forced && e.untangle() {
+	if e.untangle() && !e.cutting.Load() {
 		e.wakeBusy()
 		return
 	}
-	if !e.sealing.Load() {
-		if e.hasWork() {
-			e.cut()
-		} else if e.stopping.Load() && e.mayStop() {
-			return
-		}
+	switch sealing := e.sealing.Load(); {
+	case sealing && e.budget.isFull():
+		return // until that is sealed and this epoch can be cut
+	case sealing:
+	case e.hasWork():
+		e.cut()
+	case e.stopping.Load() && e.mayStop():
+		return
 	}
 	for _, w := range e.workers {
 		w.drained = 0
@@ -105,9 +110,6 @@ func (e *Engine) conduct() {
 	e.gate.open.Store(true)
 	e.wakeBusy()
 	e.armClock()
-	if forced {
-		e.gate.nudge() // cycles were left as they are: whoever is in one has no message and wakes nobody
-	}
 }
 
 // maxLastCuts bounds the epochs that are cut after Close was called, should functions keep sending.
@@ -120,7 +122,7 @@ func (e *Engine) mayStop() bool {
 			w.mu.Lock()
 			busy := len(w.inbox) > 0 || len(w.mail) > 0
 			w.mu.Unlock()
-			if busy || w.queue.len()+w.taken.len() > 0 {
+			if busy || w.hasWork() {
 				return false
 			}
 		}
@@ -136,7 +138,7 @@ func (e *Engine) wakeBusy() {
 		w.mu.Lock()
 		busy := w.hasInput()
 		w.mu.Unlock()
-		if busy || w.urgent.len()+w.queue.len()+w.taken.len() > 0 {
+		if busy || w.urgent.len() > 0 || w.hasWork() || w.timerIsDue() {
 			e.gate.wake(w)
 		}
 	}
@@ -169,6 +171,10 @@ func (e *Engine) untangle() bool {
 	if !waiting {
 		return false
 	}
+	e.leaving = e.leaving[:0]
+	if e.cutting.Load() {
+		e.findLeaving()
+	}
 	cycles := e.graph.Break()
 	if e.options.Seams.Tangled != nil {
 		e.tellTangle(cycles)
@@ -180,16 +186,40 @@ func (e *Engine) untangle() bool {
 	return true
 }
 
+// findLeaving finds the transactions that have given way, or are about to hear that they must, and still stand in the locks: where
+// an epoch is cut by force they have not come to release them. The graph is broken as if they had.
+func (e *Engine) findLeaving() {
+	for _, i := range e.tangled {
+		for _, claim := range i.seat.Lock.Levels {
+			if c := claim.Ref.Ref.coord; c != nil && c.tx != nil && claim.Waiting() && c.tx.IsDoomed() {
+				e.leave(claim.Owner)
+			}
+		}
+	}
+	for _, w := range e.workers {
+		for _, m := range w.begun.all() {
+			if m.kind == msgConflict && m.coord.tx != nil {
+				e.leave(locks.Owner{ID: m.coord.id, Attempt: m.attempt})
+			}
+		}
+	}
+}
+
+func (e *Engine) leave(o locks.Owner) {
+	e.leaving = append(e.leaving, o)
+	e.graph.Leave(o)
+}
+
 // breakCycles tells the victims, and keeps a record of each deadlock.
 func (e *Engine) breakCycles(cycles []deadlock.Cycle) {
 	runs := e.coordsWaiting()
-	now := e.options.Seams.Clock.Now()
+	now := e.clocks.wall.Now()
 	for i := range cycles {
 		c := runs[cycles[i].Victim.ID]
 		if c == nil {
 			panic("engine: a victim waits for a lock")
 		}
-		c.worker.queue.push(message{kind: msgConflict, coord: c, attempt: cycles[i].Victim.Attempt})
+		c.worker.begun.push(message{kind: msgConflict, coord: c, attempt: cycles[i].Victim.Attempt})
 		e.deadlocks.add(e.describeCycle(&cycles[i], runs, now))
 	}
 	e.stats.deadlocks.Add(uint64(len(cycles)))
@@ -226,8 +256,10 @@ func (e *Engine) cut() {
 		e.number(p)
 		s.portions = append(s.portions, p)
 		w.epoch = w.freshPortion()
+		w.charged = 0
 		w.cache.tidy(e.sealed.Load())
 	}
+	e.budget.used.Store(0)
 	s.marks = e.marks()
 	if e.stopping.Load() {
 		e.lastCuts++
@@ -278,6 +310,7 @@ func (w *worker) cutRuns(forced bool) {
 	for _, c := range w.epoch.touched {
 		c.touched = false
 		switch {
+		case !c.over && c.hasRow && c.saga == nil: // a transaction's row has its input only
 		case !c.over:
 			w.coords[c.id] = c
 			c.hasRow = true
@@ -302,7 +335,7 @@ func (w *worker) carry() {
 	if plant.CarryDisordered {
 		w.carryQueued()
 	}
-	for _, m := range w.queue.all() {
+	for _, m := range w.begun.all() {
 		if m.kind == msgGranted {
 			w.carryCall(m.call)
 		}
@@ -319,12 +352,14 @@ func (w *worker) carry() {
 
 // carryQueued writes rows for the messages that have not reached their instance, or their worker.
 func (w *worker) carryQueued() {
-	for _, m := range w.queue.all() {
-		switch m.kind {
-		case msgCall:
-			w.carryCall(m.call)
-		case msgStart:
-			w.touch(m.coord)
+	for _, line := range []*queue[message]{&w.arrivals, &w.sent} {
+		for _, m := range line.all() {
+			switch m.kind {
+			case msgCall:
+				w.carryCall(m.call)
+			case msgStart:
+				w.touch(m.coord)
+			}
 		}
 	}
 }
@@ -349,12 +384,13 @@ type watermark struct {
 	NextID uint64            `cbor:"2,keyasint"`
 	Timers uint64            `cbor:"3,keyasint"`
 	Egress map[string]uint64 `cbor:"4,keyasint,omitempty"`
-	At     time.Time         `cbor:"5,keyasint"`
+	At     time.Time         `cbor:"5,keyasint"`           // wall time
+	Time   int64             `cbor:"6,keyasint,omitempty"` // engine time; see clocks
 }
 
 // marks is the watermark of the epoch that is being cut.
 func (e *Engine) marks() watermark {
-	m := watermark{Epoch: e.epoch, NextID: e.nextID.Load(), At: e.options.Seams.Clock.Now()}
+	m := watermark{Epoch: e.epoch, NextID: e.nextID.Load(), At: e.clocks.wall.Now(), Time: e.clocks.now()}
 	for i := range e.timerSeq {
 		m.Timers = max(m.Timers, e.timerSeq[i].n&timerCountMask)
 	}

@@ -39,5 +39,8 @@ const ErrUnknownCoordinator functions.Failure = "concordat: unknown coordinator 
 // ErrNoEgress: an operation emitted a record for an egress that the engine was not opened with. The operation failed.
 const ErrNoEgress functions.Failure = "concordat: unknown egress"
 
-// ErrTooManyTimers: an operation set a timer while Options.MaxTimers were set on its worker. The operation failed.
+// ErrTooManyMessages: an operation sent a message while Options.MaxMessages were waiting to be run. The operation failed.
+const ErrTooManyMessages functions.Failure = "concordat: too many messages"
+
+// ErrTooManyTimers: an operation set a timer while Options.MaxTimers were set. The operation failed.
 const ErrTooManyTimers functions.Failure = "concordat: too many timers"

@@ -38,6 +38,7 @@ func unopened(t testing.TB) *Engine {
 		Logger: slog.New(slog.NewTextHandler(io.Discard, nil)),
 		Fatal:  func(err error) { panic(fatalPanic{err}) },
 	}.withDefaults()}
+	e.clocks = newClocks(e.options.Seams.Clock)
 	e.timerSeq = make([]paddedCount, e.options.Workers)
 	for i := range e.options.Workers {
 		e.workers = append(e.workers, newWorker(e, i))
@@ -48,7 +49,7 @@ func unopened(t testing.TB) *Engine {
 // forget drops what rows brought back.
 func (e *Engine) forget() {
 	for _, w := range e.workers {
-		w.queue, w.timers = queue[message]{}, timerHeap{}
+		w.sent, w.timers = queue[message]{}, timerHeap{}
 		clear(w.coords)
 		clear(w.requests)
 	}
@@ -122,7 +123,7 @@ func checkRefusal(t *testing.T, err error) {
 // checkTaken checks what a row brought to a worker.
 func checkTaken(t *testing.T, w *worker, shard uint16, key, value []byte) (found int) {
 	t.Helper()
-	for _, m := range w.queue.all() {
+	for _, m := range w.sent.all() {
 		found++
 		if m.kind == msgStart && m.coord.hasRow {
 			checkRun(t, m.coord, key, value)

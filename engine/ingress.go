@@ -141,7 +141,7 @@ type fed struct {
 func (w *worker) acceptFed(q *request) {
 	q.feed.last = q.position
 	w.countFed(q.feed)
-	w.sendMessage(&q.env)
+	w.sendMessage(&q.env, lineArrivals)
 }
 
 func (w *worker) countFed(f *feed) {

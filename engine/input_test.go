@@ -292,18 +292,19 @@ func (s *smallDisk) GetDiskUsage(string) (vfs.DiskUsage, error) {
 	return vfs.DiskUsage{AvailBytes: s.free.Load(), TotalBytes: 1 << 40}, nil
 }
 
-// TestNoSpaceWhenTheClockGoesBack: that there is room again is noticed at once also if the clock went back meanwhile, and not only
+// TestNoSpaceWhenTheClockGoesBack: that there is room again is noticed also if the wall clock went back meanwhile, and not only
 // once it has caught up.
 func TestNoSpaceWhenTheClockGoesBack(t *testing.T) {
 	disk := &smallDisk{FS: vfs.NewMem()}
 	disk.free.Store(1 << 10)
-	clock := newHandClock()
+	clock := newPassingClock()
 	e, err := engine.Open(engine.Options{Dir: "data", ReserveBytes: 1 << 20, Seams: engine.Seams{FS: disk, Clock: clock}}, notes)
 	must(t, err)
 	defer func() { must(t, e.Close()) }()
 	wantErr(t, e.Do(ctx, newNote.On("n", 0)), engine.ErrNoSpace)
 	clock.move(-4 * time.Hour)
 	disk.free.Store(1 << 30)
+	clock.pass(time.Second)
 	must(t, e.Do(ctx, newNote.On("n", 0)))
 }
 
@@ -312,7 +313,7 @@ func TestNoSpaceWhenTheClockGoesBack(t *testing.T) {
 func TestNoSpace(t *testing.T) {
 	disk := &smallDisk{FS: vfs.Default}
 	disk.free.Store(1 << 30)
-	clock := newHandClock()
+	clock := newPassingClock()
 	o := engine.Options{Dir: t.TempDir(), ReserveBytes: 1 << 20, Seams: engine.Seams{FS: disk, Clock: clock}}
 	e, err := engine.Open(o, notes)
 	must(t, err)
@@ -341,7 +342,7 @@ func TestNoSpace(t *testing.T) {
 	defer e.Close()
 	wantErr(t, e.Do(ctx, jot.On("n", 1)), engine.ErrNoSpace)
 	disk.free.Store(1 << 30)
-	clock.move(time.Second)
+	clock.pass(time.Second)
 	must(t, e.Do(ctx, jot.On("n", 2)))
 	if got := ask(t, e, lines.On("n")); !slices.Equal(got, []int{2}) {
 		t.Errorf("the note has %v", got)

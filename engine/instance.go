@@ -16,6 +16,7 @@ type instance struct {
 	seat  seat
 
 	dirty     bool   // changed in the running epoch
+	written   int    // bytes that it counts for in the running epoch, see budget
 	contended bool   // in the worker's list of contended instances
 	epoch     uint64 // the last epoch that changed it
 	charged   int64  // the bytes it counts for in the cache
@@ -119,10 +120,15 @@ func (w *worker) instance(c *call) *instance {
 // changed notes that the running epoch changes an instance.
 func (w *worker) changed(i *instance) {
 	if !i.dirty {
-		i.dirty = true
+		i.dirty, i.written = true, 0
 		w.epoch.dirty = append(w.epoch.dirty, i)
+		w.charge(len(i.id))
 	}
 	i.epoch = w.engine.epoch
+	if size := i.seat.Cell.Size(); size > i.written {
+		w.charge(size - i.written)
+		i.written = size
+	}
 }
 
 // noteContended notes that somebody waits for an instance.

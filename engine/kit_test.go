@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -17,7 +18,7 @@ import (
 
 var ctx = context.Background()
 
-// handClock is a clock that a test moves by hand.
+// handClock is a wall clock that a test sets by hand.
 type handClock struct {
 	mu  sync.Mutex
 	now time.Time
@@ -42,7 +43,7 @@ func (c *handClock) Wake(at time.Time, f func()) {
 	c.move(0)
 }
 
-// move lets d pass, which may be negative.
+// move sets the clock, forward or back.
 func (c *handClock) move(d time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -51,6 +52,22 @@ func (c *handClock) move(d time.Duration) {
 		go c.f()
 		c.f = nil
 	}
+}
+
+// passingClock is a handClock on which time can also pass.
+type passingClock struct {
+	*handClock
+	elapsed atomic.Int64
+}
+
+func newPassingClock() *passingClock { return &passingClock{handClock: newHandClock()} }
+
+func (c *passingClock) Elapsed() time.Duration { return time.Duration(c.elapsed.Load()) }
+
+// pass lets d pass.
+func (c *passingClock) pass(d time.Duration) {
+	c.elapsed.Add(int64(d))
+	c.move(d)
 }
 
 // logLines collects what an engine logs.

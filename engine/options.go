@@ -8,7 +8,6 @@ import (
 	"os"
 	"runtime"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -56,14 +55,26 @@ type Options struct {
 	// Default: 1 hour. Negative: for ever.
 	KeepOutcomes time.Duration
 
-	// MaxTimers bounds the timers that are set at a time on each worker; an operation that sets one more fails. They are kept in
-	// memory.
-	// Default: 1,000,000.
+	// MaxTimers bounds the timers that instances have set at a time; an operation that sets one more fails with ErrTooManyTimers.
+	// They are kept in memory. Sleeps of sagas do not count. Default: 1,000,000.
 	MaxTimers int
 
-	// MaxDrain bounds how long an epoch may go on after admission has closed. What is not done by then is carried to the next
-	// epoch. Default: 50 ms. The bound on the number of messages is 1,000,000 a worker.
+	// MaxMessages bounds the messages that nobody waits for (those that functions sent, of timers and of ingresses) and that have
+	// not been run yet. They are kept in memory, in some 500 bytes each; one with an argument of more than a KiB counts once more
+	// for each KiB. An operation that sends more than there is room for fails with ErrTooManyMessages. Default: 1,000,000.
+	MaxMessages int
+
+	// MaxDrain bounds how long work that goes on and on, such as a function that keeps sending to itself, may hold up a request:
+	// the request is answered after at most so long, plus two seals, plus the one operation that runs. What does not come to an
+	// end by then is carried from one epoch to the next; each epoch is cut after half of MaxDrain from when the one before is
+	// sealed, or after 1,000,000 messages on a worker. Default: 50 ms.
 	MaxDrain time.Duration
+
+	// MaxEpochBytes bounds what is written at once, and with it the memory for it: about this much while one epoch runs and as
+	// much again for the one that is being sealed. A transaction may change a quarter of it, and one operation send, emit and set
+	// timers of an eighth; more fails with functions.ErrTooLarge. Default: 1 GiB, or 8 times MaxBytes if that is more. At least 8
+	// times MaxBytes, at most 3 GiB.
+	MaxEpochBytes int64
 
 	// ReserveBytes is the disk space below which new requests are refused with ErrNoSpace, so that what has been admitted can
 	// be written. What is under way goes on, and questions without an id and those who operate the engine (Sagas, CancelSaga,
@@ -111,7 +122,9 @@ func (o Options) withDefaults() Options {
 	setDefault(&o.CacheBytes, 256<<20)
 	setDefault(&o.KeepOutcomes, time.Hour)
 	setDefault(&o.MaxTimers, 1_000_000)
+	setDefault(&o.MaxMessages, 1_000_000)
 	setDefault(&o.MaxDrain, 50*time.Millisecond)
+	setDefault(&o.MaxEpochBytes, max(1<<30, statesInEpoch*int64(o.MaxBytes)))
 	setDefault(&o.ReserveBytes, 256<<20)
 	setDefault(&o.MemTableBytes, 16<<20)
 	if o.Logger == nil {
@@ -153,7 +166,9 @@ func (o Options) Validate() error {
 	check(o.MaxBytes >= 0 && o.MaxBytes <= 256<<20, "Options.MaxBytes is %d, at most 256 MiB", o.MaxBytes)
 	check(o.CacheBytes >= 0, "Options.CacheBytes is negative")
 	check(o.MaxTimers >= 0, "Options.MaxTimers is negative")
+	check(o.MaxMessages >= 0, "Options.MaxMessages is negative")
 	check(o.MaxDrain >= 0, "Options.MaxDrain is negative")
+	o.checkEpochBytes(check)
 	check(o.MemTableBytes == 0 || (o.MemTableBytes >= store.MinMemTableBytes && o.MemTableBytes < 1<<31),
 		"Options.MemTableBytes is %d, allowed are %d to 2 GiB", o.MemTableBytes, store.MinMemTableBytes)
 	for _, name := range slices.Sorted(maps.Keys(o.Egresses)) {
@@ -181,11 +196,18 @@ func checkEnd(what, name string, end any) error {
 	return nil
 }
 
+func (o Options) checkEpochBytes(check func(ok bool, format string, args ...any)) {
+	setDefault(&o.MaxBytes, 1<<20)
+	least := statesInEpoch * int64(o.MaxBytes)
+	check(o.MaxEpochBytes == 0 || (o.MaxEpochBytes >= least && o.MaxEpochBytes <= 3<<30),
+		"Options.MaxEpochBytes is %d, allowed are %d (%d times MaxBytes) to 3 GiB", o.MaxEpochBytes, least, statesInEpoch)
+}
+
 // Seams are what a simulator replaces. The zero value is the real world.
 type Seams struct {
 	// FS is the file system. Default: the operating system's.
 	FS vfs.FS
-	// Clock tells the time. Default: the operating system's.
+	// Clock tells the time. Default: the operating system's. See also [ElapsedClock].
 	Clock Clock
 	// Stepped makes the engine start no goroutine of its own: whoever opened it runs it with Engine.Step, one thread and one
 	// step at a time. After opening and after each seal it waits until the store has nothing to do in the background.
@@ -207,6 +229,7 @@ type RowScan func(visit func(key, value []byte) error) error
 // Tangle is who waits for whom at a moment at which no worker moves.
 type Tangle struct {
 	Locks   []TangledLock
+	Leaving []locks.Owner // who has given way already, or is about to hear that it must
 	Victims []locks.Owner
 }
 
@@ -234,27 +257,4 @@ func (s Seams) withDefaults() Seams {
 		s.Seal = func(_ uint64, _ store.Batch, write func() error) error { return write() }
 	}
 	return s
-}
-
-// Clock tells the time and wakes.
-type Clock interface {
-	Now() time.Time
-	// Wake calls f once, about at the given time, on a goroutine of its own, and forgets an earlier Wake.
-	Wake(at time.Time, f func())
-}
-
-type realClock struct {
-	mu    sync.Mutex
-	timer *time.Timer
-}
-
-func (*realClock) Now() time.Time { return time.Now() }
-
-func (c *realClock) Wake(at time.Time, f func()) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.timer != nil {
-		c.timer.Stop()
-	}
-	c.timer = time.AfterFunc(time.Until(at), f)
 }

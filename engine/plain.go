@@ -37,10 +37,12 @@ type call struct {
 	mode    locks.Mode
 	mayWait bool
 	part    int
-	waits   time.Time // since when it has waited for its lock, if it does
+	waits   time.Duration // since when it has waited for its lock, if it does: see clocks.elapsed
 
-	outcome  outcome
-	conflict bool // the outcome is a failure for the sake of other transactions
+	outcome   outcome
+	conflict  bool // the outcome is a failure for the sake of other transactions
+	changed   int  // with the outcome: bytes more that the transaction will write
+	tentative int  // at the instance: the largest state that the transaction's visit has made there
 }
 
 // initCall sets up a call of an envelope that the registry has checked.
@@ -88,7 +90,7 @@ func (w *worker) acquire(c *call, v *visit) locks.Result {
 	}
 	if result == locks.Waits {
 		w.noteContended(c.inst)
-		c.waits = w.engine.options.Seams.Clock.Now()
+		c.waits = w.engine.clocks.elapsed()
 	}
 	return result
 }
@@ -103,7 +105,7 @@ func (w *worker) runGranted(c *call) {
 func (w *worker) grant(claims []*locks.Claim[*visit]) {
 	for _, claim := range claims {
 		w.endWait(claim.Ref.Ref)
-		w.queue.push(message{kind: msgGranted, call: claim.Ref.Ref})
+		w.begun.push(message{kind: msgGranted, call: claim.Ref.Ref})
 	}
 	w.granted = claims
 }
@@ -111,13 +113,15 @@ func (w *worker) grant(claims []*locks.Claim[*visit]) {
 // endWait counts a call's wait for its lock, which is over. The counts are this worker's own: all workers wait often when they
 // wait at all.
 func (w *worker) endWait(c *call) {
-	waited := w.engine.options.Seams.Clock.Now().Sub(c.waits)
-	w.waits.add(waited)
+	w.waits.add(w.engine.clocks.elapsed() - c.waits)
 }
 
 // execute runs a call on its instance, whose lock is free or held for it.
 func (w *worker) execute(c *call) {
 	inst := c.inst
+	if c.isMessage() {
+		w.queued -= weight(c.arg)
+	}
 	result, err := w.runOperation(c)
 	if err != nil {
 		w.failed(c, err)
@@ -152,8 +156,17 @@ func (w *worker) runOperation(c *call) ([]byte, error) {
 }
 
 func (w *worker) checkEffects(e *functions.Effects) error {
-	if w.timers.Len()+len(e.Timers) > w.engine.options.MaxTimers && len(e.Timers) > 0 {
-		return fmt.Errorf("%w: %d", ErrTooManyTimers, w.engine.options.MaxTimers)
+	if limit := int64(w.engine.options.MaxTimers); len(e.Timers) > 0 && w.engine.timers.Load()+int64(len(e.Timers)) > limit {
+		return fmt.Errorf("%w: %d", ErrTooManyTimers, limit)
+	}
+	if len(e.Sends) > 0 {
+		if err := w.checkRoom(e.Sends); err != nil {
+			return err
+		}
+	}
+	if bytes := bytesOf(e); int64(bytes) > w.engine.budget.share/2 {
+		return fmt.Errorf("%w: an operation sends, emits and sets timers of %d bytes, at most %d: an eighth of Options.MaxEpochBytes",
+			functions.ErrTooLarge, bytes, w.engine.budget.share/2)
 	}
 	return w.engine.registry.checkEffects(e, w.engine.options.MaxBytes)
 }
@@ -224,6 +237,7 @@ func (w *worker) onDone(c *call) {
 // settle ends a request with an outcome, to be released when the running epoch is sealed.
 func (w *worker) settle(q *request, o outcome) {
 	q.outcome, q.settled, q.epoch = o, true, w.engine.epoch
+	w.charge(len(q.env.RequestID) + len(o.result) + len(o.failure))
 	if q.env.RequestID != "" && !(plant.LoseRefusal && o.failure != nil) {
 		w.epoch.outcomes = append(w.epoch.outcomes, q)
 	}
@@ -237,7 +251,7 @@ func (w *worker) settle(q *request, o outcome) {
 // apply carries out the effects of an operation or of an outcome.
 func (w *worker) apply(from functions.Address, shard uint16, e *functions.Effects) {
 	for i := range e.Sends {
-		w.sendMessage(&e.Sends[i])
+		w.sendMessage(&e.Sends[i], lineSent)
 	}
 	for i := range e.Timers {
 		w.setTimer(from, shard, &e.Timers[i])
@@ -245,16 +259,21 @@ func (w *worker) apply(from functions.Address, shard uint16, e *functions.Effect
 	for _, id := range e.Cancels {
 		w.cancelTimer(from, shard, id)
 	}
+	for i := range e.Emits {
+		w.charge(len(e.Emits[i].Key) + len(e.Emits[i].Value))
+	}
 	w.epoch.emits = append(w.epoch.emits, e.Emits...)
 }
 
 // sendMessage sends a message that nobody waits for.
-func (w *worker) sendMessage(env *functions.Envelope) {
+func (w *worker) sendMessage(env *functions.Envelope, where line) {
+	w.queued += weight(env.Arg)
+	w.charge(len(env.ID) + len(env.Arg)) // it may have to be carried
 	if env.Op == nil {
-		w.startMessage(env)
+		w.startMessage(env, where)
 		return
 	}
 	c := new(call)
 	w.engine.initCall(c, env)
-	w.send(c.worker, message{kind: msgCall, call: c})
+	w.send(c.worker, message{kind: msgCall, line: where, call: c})
 }

@@ -127,6 +127,14 @@ func (e *Engine) recoverMarks() error {
 	if marked := e.store.Marked(); marked > m.Epoch {
 		return fmt.Errorf("%w: epochs %d to %d were sealed and are not there: the end of the store's log is damaged", ErrDamaged, m.Epoch+1, marked)
 	}
+	switch now := e.clocks.wall.Now(); {
+	case m.Time != 0:
+		e.clocks.goOnFrom(m.Time)
+	case found: // by a program that went by the wall clock
+		e.clocks.goOnFrom(m.At.UnixNano())
+	default:
+		e.clocks.goOnFrom(now.UnixNano())
+	}
 	e.takeMarks(m)
 	return nil
 }
@@ -188,7 +196,8 @@ func (e *Engine) recoverMessage(shard uint16, key, value []byte) error {
 	}
 	c := &call{number: number}
 	e.initCall(c, &env)
-	c.worker.queue.push(message{kind: msgCall, call: c})
+	e.queued.Add(weight(c.arg))
+	c.worker.sent.push(message{kind: msgCall, line: lineSent, call: c})
 	return nil
 }
 
@@ -254,7 +263,8 @@ func (e *Engine) recoverRun(shard uint16, key, value []byte) error {
 		c.worker.requests[s.RequestID] = c.req
 	}
 	c.worker.coords[id] = c
-	c.worker.queue.push(message{kind: msgStart, coord: c})
+	e.queued.Add(weight(c.input))
+	c.worker.sent.push(message{kind: msgStart, line: lineSent, coord: c})
 	return nil
 }
 
@@ -282,6 +292,7 @@ func (e *Engine) recoverTimer(shard uint16, key, value []byte) error {
 	if plant.DropTimer && t.due <= e.options.Seams.Clock.Now().UnixNano() {
 		return nil
 	}
+	e.timers.Add(1)
 	e.workerOf(shard).timers.add(t)
 	return nil
 }

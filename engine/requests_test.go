@@ -147,12 +147,12 @@ func TestReusedID(t *testing.T) {
 // keeps for ever.
 func TestOutcomesExpire(t *testing.T) {
 	for _, keep := range []time.Duration{time.Minute, -1} {
-		clock := newHandClock()
+		clock := newPassingClock()
 		o := engine.Options{Dir: t.TempDir(), KeepOutcomes: keep, Seams: engine.Seams{Clock: clock}}
 		e := openDesk(t, o)
 		request := take.On("a", 1).As("id")
 		for i, wait := range []time.Duration{0, time.Minute, 1, time.Hour} {
-			clock.move(wait)
+			clock.pass(wait)
 			must(t, e.Do(ctx, stubborn.On("a", false))) // an idle engine may keep its last outcomes for longer
 			if i == 2 {
 				e = reopen(t, e, o, requestParts()...)
@@ -172,7 +172,7 @@ func TestOutcomesExpire(t *testing.T) {
 
 // TestOutcomesAreSwept: the rows of expired outcomes go while new ones come, and those that are kept stay.
 func TestOutcomesAreSwept(t *testing.T) {
-	clock := newHandClock()
+	clock := newPassingClock()
 	e := openDesk(t, engine.Options{KeepOutcomes: time.Minute, Seams: engine.Seams{Clock: clock}})
 	submit := func(prefix string, n int) {
 		for start := 0; start < n; start += 500 {
@@ -190,9 +190,9 @@ func TestOutcomesAreSwept(t *testing.T) {
 		}
 	}
 	submit("old", 3000)
-	clock.move(45 * time.Second)
+	clock.pass(45 * time.Second)
 	submit("middle", 3000)
-	clock.move(30 * time.Second)
+	clock.pass(30 * time.Second)
 	submit("new", 15_000)
 	if swept := e.Stats().Swept; swept < 2900 || swept > 3000 {
 		t.Errorf("%d outcomes were swept, want nearly all of 3000 and no other", swept)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/concordat-dev/concordat/functions"
 	"github.com/concordat-dev/concordat/internal/plant"
@@ -17,15 +18,16 @@ func (w *worker) actSaga(c *coord, acts []saga.Action) {
 	if !plant.JournalLate || !c.hasRow {
 		w.touch(c)
 	}
+	since := w.engine.clocks.elapsed()
 	for i := 0; i < len(acts); i++ {
 		switch a := acts[i]; a.Kind {
 		case saga.ActRun:
 			w.begin(c, 1)
 			acts = w.runSaga(c, acts)
 		case saga.ActResume:
-			if w.engine.cutting.Load() {
-				c.resume = true // user code has to wait for the next epoch
-				w.queue.push(message{kind: msgGoOn, coord: c})
+			if w.mustYield(since) {
+				c.resume = true
+				w.begun.push(message{kind: msgGoOn, coord: c})
 				continue
 			}
 			acts = w.runSaga(c, acts)
@@ -69,12 +71,18 @@ func (w *worker) runSaga(c *coord, acts []saga.Action) []saga.Action {
 	return acts
 }
 
-// goOn resumes a saga whose epoch was cut before it could be.
+// goOn resumes a saga that had to let others have their turn, and decides a transaction for whose changes there was no room.
 func (w *worker) goOn(c *coord) {
-	if c.resume && !c.over {
-		c.resume = false
-		w.actSaga(c, w.runSaga(c, w.sgActs[:0]))
+	if !c.resume || c.over {
+		return
 	}
+	c.resume = false
+	if c.saga == nil {
+		w.touch(c)
+		w.actTx(c, w.returnTx(c, w.txActs[:0]))
+		return
+	}
+	w.actSaga(c, w.runSaga(c, w.sgActs[:0]))
 }
 
 // sendStep sends a step's call or its compensation. One that can not be delivered fails at once.
@@ -100,7 +108,7 @@ func (w *worker) sagaReply(out *call) {
 	c, step, undo, result, err := out.coord, out.step, out.undo, out.outcome.result, out.outcome.err()
 	w.recycleCall(out) // its worker has let go of it
 	if undo {
-		w.actSaga(c, c.saga.UndoReply(step, err, w.now, w.sgActs[:0]))
+		w.actSaga(c, c.saga.UndoReply(step, err, time.Unix(0, w.engine.clocks.now()), w.sgActs[:0]))
 		return
 	}
 	w.actSaga(c, c.saga.Reply(step, result, err, w.sgActs[:0]))
@@ -109,7 +117,7 @@ func (w *worker) sagaReply(out *call) {
 // backOff stands for the end of a back-off in the place of a sleeping step.
 const backOff = -1
 
-// wakeSaga takes the end of a sleep or a back-off.
+// wakeSaga takes the end of a sleep or a back-off. It may have been cancelled meanwhile.
 func (w *worker) wakeSaga(c *coord, entry int) {
 	switch {
 	case c.over:
@@ -251,6 +259,7 @@ func (e *Engine) CancelSaga(ctx context.Context, id uint64) error {
 		if !ok {
 			return fmt.Errorf("%w: saga %d is %v", ErrNoSaga, id, c.saga.Phase)
 		}
+		w.forgetAlarm(c) // sleeps are not waited for
 		w.actSaga(c, acts)
 		return nil
 	})

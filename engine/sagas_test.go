@@ -166,7 +166,7 @@ func TestStuckSaga(t *testing.T) {
 	} {
 		for _, restart := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%d-%v", c.decision, restart), func(t *testing.T) {
-				clock := newHandClock()
+				clock := newPassingClock()
 				var log logLines
 				o := engine.Options{Dir: t.TempDir(), Workers: 2, MaxUndoTries: 3, Logger: log.logger(), Seams: engine.Seams{Clock: clock}}
 				e := openErrands(t, o)
@@ -195,7 +195,7 @@ func TestStuckSaga(t *testing.T) {
 
 				must(t, e.DecideSaga(ctx, info.ID, saga.Retry)) // in vain
 				eventually(t, "it is stuck again", func() bool {
-					clock.move(time.Minute)
+					clock.pass(time.Minute)
 					all, err := e.Sagas(ctx)
 					must(t, err)
 					return len(all) == 1 && all[0].Phase == saga.Stuck
@@ -224,13 +224,13 @@ func TestStuckSaga(t *testing.T) {
 }
 
 // doMoving makes a request while time passes.
-func doMoving(e *engine.Engine, clock *handClock, r functions.Request) error {
+func doMoving(e *engine.Engine, clock *passingClock, r functions.Request) error {
 	pending, err := e.Submit(r)
 	if err != nil {
 		return err
 	}
 	for !pending.Done() {
-		clock.move(time.Second)
+		clock.pass(time.Second)
 		time.Sleep(time.Millisecond)
 	}
 	return pending.Wait(ctx)

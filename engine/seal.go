@@ -7,7 +7,6 @@ import (
 	"runtime"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/concordat-dev/concordat/functions"
 	"github.com/concordat-dev/concordat/internal/plant"
@@ -34,7 +33,7 @@ func (e *Engine) sealLoop() {
 // seal writes an epoch, lets the next one be cut, and releases what waited for it.
 func (e *Engine) seal(s *sealing) {
 	batch := e.store.NewBatch()
-	e.sweeper.work(batch, s.marks.At)
+	e.sweeper.work(batch, s.marks.Time)
 	e.writePortions(batch, s)
 	e.writeEgresses(batch, s)
 	if err := e.write(s, batch); err != nil && !plant.IgnoreFailedSeal {
@@ -134,11 +133,11 @@ func (e *Engine) writePortions(batch store.Batch, s *sealing) {
 		e.sweeper.written += len(p.outcomes)
 	}
 	for i := range e.shardRows {
-		e.writeShard(batch, &e.shardRows[i], s.marks.At)
+		e.writeShard(batch, &e.shardRows[i], s.marks.Time)
 	}
 }
 
-func (e *Engine) writeShard(batch store.Batch, s *shardRows, now time.Time) {
+func (e *Engine) writeShard(batch store.Batch, s *shardRows, now int64) {
 	slices.SortFunc(s.images, func(a, b *image) int {
 		return cmp.Or(cmp.Compare(a.inst.entry.index, b.inst.entry.index), strings.Compare(a.inst.id, b.inst.id))
 	})
@@ -164,7 +163,7 @@ func (e *Engine) writeInstance(batch store.Batch, i *image) {
 	}
 }
 
-// An outcome's row: the request's fingerprint, when it was settled (Unix nanoseconds), whether it failed, and its result or
+// An outcome's row: the request's fingerprint, when it was settled (engine time, see clocks), whether it failed, and its result or
 // failure.
 const (
 	outcomeHeader = 17
@@ -172,7 +171,7 @@ const (
 	outcomeFailed = 1
 )
 
-func writeOutcome(batch store.Batch, q *request, now time.Time) {
+func writeOutcome(batch store.Batch, q *request, now int64) {
 	var buf [256]byte
 	key := store.OutcomeKey(buf[:0], q.shard, q.env.RequestID)
 	payload, status := q.outcome.result, byte(outcomeOK)
@@ -182,7 +181,7 @@ func writeOutcome(batch store.Batch, q *request, now time.Time) {
 	batch.SetDeferred(len(key), outcomeHeader+len(payload), func(k, v []byte) {
 		copy(k, key)
 		binary.BigEndian.PutUint64(v, q.fingerprint)
-		binary.BigEndian.PutUint64(v[8:], uint64(now.UnixNano()))
+		binary.BigEndian.PutUint64(v[8:], uint64(now))
 		v[16] = status
 		copy(v[outcomeHeader:], payload)
 	})
@@ -193,7 +192,7 @@ func (w *worker) answerFrom(q *request, value []byte) bool {
 	if len(value) < outcomeHeader || value[16] > outcomeFailed {
 		w.engine.fatal(fmt.Errorf("%w: outcome of request %q", ErrDamaged, q.env.RequestID))
 	}
-	if w.engine.expired(int64(binary.BigEndian.Uint64(value[8:])), w.now) && !plant.KeepExpired {
+	if w.engine.expired(int64(binary.BigEndian.Uint64(value[8:])), w.engine.clocks.now()) && !plant.KeepExpired {
 		return false
 	}
 	switch {
@@ -208,7 +207,8 @@ func (w *worker) answerFrom(q *request, value []byte) bool {
 	return true
 }
 
-func (e *Engine) expired(settled int64, now time.Time) bool {
+// expired reports whether an outcome is older than it is kept. Both times are engine times.
+func (e *Engine) expired(settled, now int64) bool {
 	keep := e.options.KeepOutcomes
-	return keep >= 0 && now.Sub(time.Unix(0, settled)) > keep
+	return keep >= 0 && settled < now && now-settled > int64(keep)
 }

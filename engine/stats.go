@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"fmt"
+	"math"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -98,6 +99,7 @@ func (e *Engine) Deadlocks() []Deadlock {
 
 // describeCycle makes the record of a deadlock.
 func (e *Engine) describeCycle(c *deadlock.Cycle, runs map[uint64]*coord, now time.Time) Deadlock {
+	waited := time.Duration(math.MaxInt64)
 	d := Deadlock{At: now, Epoch: e.epoch, Victim: c.Victim.ID, Waits: make([]Wait, 0, len(c.Edges))}
 	for _, edge := range c.Edges {
 		inst := e.tangled[edge.Resource]
@@ -112,10 +114,9 @@ func (e *Engine) describeCycle(c *deadlock.Cycle, runs map[uint64]*coord, now ti
 			}
 		}
 		d.Waits = append(d.Waits, w)
-		if since := inst.waitsSince(edge.Waiter.ID); since.After(d.Closed) {
-			d.Closed = since
-		}
+		waited = min(waited, e.clocks.elapsed()-inst.waitsSince(edge.Waiter.ID))
 	}
+	d.Closed = now.Add(-waited)
 	return d
 }
 
@@ -123,15 +124,15 @@ func (e *Engine) describeCycle(c *deadlock.Cycle, runs map[uint64]*coord, now ti
 type space struct {
 	store   *store.Store
 	reserve int64
-	clock   Clock
+	clocks  *clocks
 	full    atomic.Bool
 	free    atomic.Uint64 // when it was checked last
-	checked atomic.Int64  // when it was checked last, Unix nanoseconds
+	checked atomic.Int64  // when it was checked last, in engine time
 	since   atomic.Int64  // bytes written since then
 }
 
-func (s *space) init(st *store.Store, o Options) {
-	s.store, s.reserve, s.clock = st, o.ReserveBytes, o.Seams.Clock
+func (s *space) init(st *store.Store, o Options, c *clocks) {
+	s.store, s.reserve, s.clocks = st, o.ReserveBytes, c
 	s.check()
 }
 
@@ -142,7 +143,7 @@ func (s *space) check() {
 	free, known := s.store.FreeBytes()
 	s.free.Store(free)
 	s.full.Store(known && free < uint64(s.reserve))
-	s.checked.Store(s.clock.Now().UnixNano())
+	s.checked.Store(s.clocks.now())
 	s.since.Store(0)
 }
 
@@ -163,7 +164,7 @@ func (s *space) low() bool {
 	if !s.full.Load() {
 		return false
 	}
-	if since := s.clock.Now().UnixNano() - s.checked.Load(); since > int64(100*time.Millisecond) || since < 0 { // the clock may go back
+	if s.clocks.now()-s.checked.Load() > int64(100*time.Millisecond) {
 		s.check()
 	}
 	return s.full.Load()

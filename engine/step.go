@@ -35,9 +35,10 @@ func (e *Engine) Step(choose func(n int) int) bool {
 }
 
 func (w *worker) stepOnce(choose func(n int) int) {
-	if w.queue.len() > 0 && w.taken.len() > 0 && choose(2) == 1 {
-		w.inRow = maxInRow // a request before the next message
+	if w.begun.len() > 0 && w.hasNew() && choose(2) == 1 {
+		w.pace.inRow = maxInRow // something new before the next message that has begun
 	}
+	w.pace.turn = line(choose(int(numLines)-1)) + lineArrivals
 	if !w.round(1) {
 		w.engine.gate.rest(w)
 	}
@@ -80,13 +81,14 @@ func (e *Engine) tellTangle(cycles []deadlock.Cycle) {
 		}
 		t.Locks = append(t.Locks, l)
 	}
+	t.Leaving = e.leaving
 	for i := range cycles {
 		t.Victims = append(t.Victims, cycles[i].Victim)
 	}
 	e.options.Seams.Tangled(t)
 }
 
-var kindNames = [...]string{"", "call", "prepare", "lock", "withdraw", "granted", "commit", "abort", "done", "vote", "conflict", "start", "go-on"}
+var kindNames = [...]string{"", "call", "prepare", "lock", "withdraw", "granted", "commit", "abort", "done", "vote", "conflict", "start", "go-on", "wake"}
 
 // trace tells a simulator about a message that a worker handles.
 func (w *worker) trace(m message) {

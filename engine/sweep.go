@@ -3,7 +3,6 @@ package engine
 import (
 	"encoding/binary"
 	"errors"
-	"time"
 
 	"github.com/concordat-dev/concordat/internal/store"
 )
@@ -24,7 +23,7 @@ type sweeper struct {
 	walking bool   // in the middle of a walk
 	shard   uint16 // where the walk stands
 	next    []byte // the next key there; nil for the shard's first
-	oldest  int64  // of what this walk has left, Unix nanoseconds
+	oldest  int64  // of what this walk has left, in engine time
 	bound   int64  // no row is older: from the last walk
 }
 
@@ -36,7 +35,7 @@ const (
 	sweepAtOpen = 200_000
 )
 
-func (s *sweeper) work(batch store.Batch, now time.Time) {
+func (s *sweeper) work(batch store.Batch, now int64) {
 	if s.written < sweepEvery {
 		return
 	}
@@ -50,10 +49,10 @@ func (s *sweeper) work(batch store.Batch, now time.Time) {
 }
 
 // walk looks at some rows.
-func (s *sweeper) walk(batch store.Batch, now time.Time, looks int) error {
+func (s *sweeper) walk(batch store.Batch, now int64, looks int) error {
 	e := s.engine
 	if !s.walking {
-		s.walking, s.shard, s.next, s.oldest = true, 0, nil, now.UnixNano()
+		s.walking, s.shard, s.next, s.oldest = true, 0, nil, now
 		for _, w := range e.workers {
 			w.seen.Begin()
 		}
@@ -84,7 +83,7 @@ func (s *sweeper) walk(batch store.Batch, now time.Time, looks int) error {
 	return nil
 }
 
-func (s *sweeper) look(batch store.Batch, key, value []byte, now time.Time) {
+func (s *sweeper) look(batch store.Batch, key, value []byte, now int64) {
 	e := s.engine
 	if len(value) < outcomeHeader {
 		return // damaged: whoever asks for it is told

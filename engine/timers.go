@@ -2,6 +2,7 @@ package engine
 
 import (
 	"container/heap"
+	"math"
 	"time"
 
 	"github.com/concordat-dev/concordat/functions"
@@ -76,10 +77,12 @@ type storedTimer struct {
 func (w *worker) setTimer(from functions.Address, shard uint16, t *functions.Timer) {
 	set := &timer{due: t.ID.Due, seq: t.ID.Seq, from: from, shard: shard, env: t.Message}
 	w.timers.add(set)
+	w.engine.timers.Add(1)
 	value, err := functions.Encode(storedTimer{From: from, Message: t.Message.Stored()})
 	if err != nil {
 		panic("engine: a timer's row always encodes: " + err.Error())
 	}
+	w.charge(len(value))
 	w.addRow(store.TimerKey(nil, shard, set.due, set.seq), value)
 }
 
@@ -89,50 +92,104 @@ func (w *worker) cancelTimer(from functions.Address, shard uint16, id functions.
 		return
 	}
 	heap.Remove(&w.timers, t.index)
+	w.engine.timers.Add(-1)
 	w.addRow(store.TimerKey(nil, shard, t.due, t.seq), nil)
 }
 
-// sleep wakes a saga at a time. The saga's journal is its row.
+// sleep wakes a saga at a time, which is a wall time for a step of it and an engine time for a back-off. The saga's journal is its row.
 func (w *worker) sleep(c *coord, due int64, entry int) {
-	w.timers.add(&timer{due: due, seq: w.engine.nextID.Add(1), coord: c, entry: entry})
+	w.forgetAlarm(c)
+	c.alarm = &timer{due: due, seq: w.engine.nextID.Add(1), coord: c, entry: entry}
+	w.alarms(entry).add(c.alarm)
+}
+
+func (w *worker) alarms(entry int) *timerHeap {
+	if entry == backOff {
+		return &w.backOffs
+	}
+	return &w.timers
+}
+
+// forgetAlarm forgets that a saga is to be woken.
+func (w *worker) forgetAlarm(c *coord) {
+	if t := c.alarm; t != nil {
+		heap.Remove(w.alarms(t.entry), t.index)
+		c.alarm = nil
+	}
+}
+
+// timerIsDue reports whether fireTimers would do anything.
+func (w *worker) timerIsDue() bool {
+	clocks := &w.engine.clocks
+	return (w.timers.Len() > 0 && w.timers.heap[0].due <= clocks.wall.Now().UnixNano()) ||
+		(w.backOffs.Len() > 0 && w.backOffs.heap[0].due <= clocks.now())
 }
 
 // fireTimers handles what is due, and reports whether anything was. A timer's row goes with the epoch in which it fires; if the
 // message is not handled in this epoch, it is carried.
 func (w *worker) fireTimers() bool {
-	now := w.now.UnixNano()
-	fired := false
-	for w.timers.Len() > 0 && w.timers.heap[0].due <= now {
-		t := heap.Pop(&w.timers).(*timer)
-		fired = true
+	left := maxFire
+	if w.timers.Len() > 0 {
+		left -= w.fire(&w.timers, w.engine.clocks.wall.Now().UnixNano(), left)
+	}
+	if w.backOffs.Len() > 0 {
+		left -= w.fire(&w.backOffs, w.engine.clocks.now(), left)
+	}
+	return left < maxFire
+}
+
+// fire handles at most so many timers that are due.
+func (w *worker) fire(h *timerHeap, now int64, atMost int) (fired int) {
+	for fired < atMost && h.Len() > 0 && h.heap[0].due <= now {
+		t := heap.Pop(h).(*timer)
+		fired++
 		if t.coord != nil {
-			w.wakeSaga(t.coord, t.entry)
+			t.coord.alarm = nil
+			w.arrivals.push(message{kind: msgWake, line: lineArrivals, coord: t.coord, entry: int32(t.entry)})
 			continue
 		}
+		w.engine.timers.Add(-1)
 		if !plant.TimerTwice {
 			w.addRow(store.TimerKey(nil, t.shard, t.due, t.seq), nil)
 		}
-		w.sendMessage(&t.env)
+		w.sendMessage(&t.env, lineArrivals)
 	}
 	return fired
 }
 
-// armClock asks the clock to wake the workers when the next timer is due. The conductor calls it.
+// lookAgain is how long an engine with timers goes without looking at the wall clock: it may have been set, or the machine may have
+// slept.
+const lookAgain = time.Second
+
+// armClock asks the clock to wake the engine when the next timer is due, or to look again. The conductor calls it.
 func (e *Engine) armClock() {
-	next := int64(0)
-	for _, w := range e.workers {
-		if w.timers.Len() > 0 && (next == 0 || w.timers.heap[0].due < next) {
-			next = w.timers.heap[0].due
-		}
+	next := e.nextDue()
+	if next == math.MaxInt64 {
+		return
 	}
-	if next == 0 || next == e.armed.Load() {
+	if now := e.clocks.wall.Now().UnixNano(); !e.options.Seams.Stepped && next > now {
+		next = min(next, now+int64(lookAgain))
+	}
+	if armed := e.armed.Load(); armed != 0 && armed <= next {
 		return
 	}
 	e.armed.Store(next)
-	e.options.Seams.Clock.Wake(time.Unix(0, next), func() {
+	e.clocks.wall.Wake(time.Unix(0, next), func() {
 		e.armed.CompareAndSwap(next, 0)
-		for _, w := range e.workers {
-			e.gate.wake(w)
-		}
+		e.gate.nudge()
 	})
+}
+
+// nextDue is the wall time at which the next timer is due, as the wall clock goes now.
+func (e *Engine) nextDue() int64 {
+	next := int64(math.MaxInt64)
+	for _, w := range e.workers {
+		if w.timers.Len() > 0 {
+			next = min(next, w.timers.heap[0].due)
+		}
+		if w.backOffs.Len() > 0 {
+			next = min(next, e.clocks.wall.Now().UnixNano()+w.backOffs.heap[0].due-e.clocks.now())
+		}
+	}
+	return next
 }

@@ -44,7 +44,7 @@ func (w *worker) actTx(c *coord, acts []twopc.Action) {
 // runTx runs the body up to its next steps or its end.
 func (w *worker) runTx(c *coord, acts []twopc.Action) []twopc.Action {
 	if w.resumeBody(c) {
-		return c.tx.Returned(w.verdict(c), acts)
+		return w.returnTx(c, acts)
 	}
 	steps := c.routine.Issued()
 	for i := range steps {
@@ -57,6 +57,18 @@ func (w *worker) runTx(c *coord, acts []twopc.Action) []twopc.Action {
 		c.calls = append(c.calls, nil)
 	}
 	return c.tx.Issue(steps, acts)
+}
+
+// returnTx takes the end of the body. If what the transaction has changed does not fit into the running epoch, it is decided in the
+// next one.
+func (w *worker) returnTx(c *coord, acts []twopc.Action) []twopc.Action {
+	err := w.verdict(c)
+	if err == nil && !w.fits(c.changes) {
+		c.resume = true
+		w.begun.push(message{kind: msgGoOn, coord: c})
+		return acts
+	}
+	return c.tx.Returned(err, acts)
 }
 
 // refuseSteps dooms a transaction that makes a call that can not be delivered.
@@ -103,6 +115,7 @@ func (w *worker) visitPart(c *coord, out *call, a twopc.Action) {
 
 // dropStays forgets the visits of an earlier attempt, whose participants have been told to abort.
 func (w *worker) dropStays(c *coord) {
+	c.changes = 0
 	clear(c.stays)
 	c.stays = c.stays[:0]
 }
@@ -126,6 +139,10 @@ func (w *worker) onVote(out *call) {
 		err = twopc.ErrDeadlock
 	case out.outcome.failure != nil:
 		err = out.outcome.err()
+	default:
+		if c.changes += int64(out.changed); c.changes > w.engine.budget.share {
+			err = w.engine.errChanges(c.changes)
+		}
 	}
 	w.actTx(c, c.tx.Vote(out.step, out.outcome.result, err, out.conflict, w.txActs[:0]))
 }
@@ -193,11 +210,25 @@ func (w *worker) runPrepare(c *call) {
 		c.outcome.failure = functions.EncodeFailure(err)
 	} else {
 		c.outcome.result = result
+		c.changed = w.growth(c)
 	}
 	if plant.EarlyUnlock && c.stay.visit.Claim.Held() == locks.Shared {
 		w.grant(c.inst.seat.Lock.Release(&c.stay.visit.Claim, w.granted[:0]))
 	}
 	w.vote(c)
+}
+
+// growth is how many bytes more a transaction will write at a participant, because of a call that has just succeeded there.
+func (w *worker) growth(c *call) (bytes int) {
+	if !c.op.Kind.Reads() {
+		if size := c.inst.seat.Cell.Size(); size > c.stay.tentative {
+			bytes, c.stay.tentative = size-c.stay.tentative, size
+		}
+	}
+	if !w.effects.Empty() {
+		bytes += bytesOf(&w.effects)
+	}
+	return bytes
 }
 
 func (w *worker) vote(c *call) { w.send(c.coord.worker, message{kind: msgVote, call: c}) }

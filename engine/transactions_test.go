@@ -456,9 +456,9 @@ func TestDeadlockIsBrokenAndRetried(t *testing.T) {
 
 // TestLockWaits: a wait is counted, with its time, when it is over; a lock that is free costs no wait.
 func TestLockWaits(t *testing.T) {
-	clock := newHandClock()
+	clock := newPassingClock()
 	slowly := twopc.New("test/slowly", func(tx *twopc.Tx, _ int) error {
-		defer clock.move(7 * time.Millisecond) // while the lock is held
+		defer clock.pass(7 * time.Millisecond) // while the lock is held
 		return tx.Do(take.On(deskID(0), 1))
 	})
 	e := openDesks(t, engine.Options{Workers: 2, Seams: engine.Seams{Clock: clock}}, 1, slowly)
@@ -566,7 +566,7 @@ func TestDeadlockInForcedCut(t *testing.T) {
 }
 
 func forcedCuts(t *testing.T, seed uint64) (deadlocks uint64) {
-	clock, rng := newHandClock(), rand.New(rand.NewPCG(seed, 0))
+	clock, rng := newPassingClock(), rand.New(rand.NewPCG(seed, 0))
 	o := engine.Options{Dir: "data", Workers: 2, MaxDrain: time.Nanosecond}
 	o.Seams = engine.Seams{FS: vfs.NewMem(), Clock: clock, Stepped: true}
 	e, err := engine.Open(o, jars, moveStepwise)
@@ -580,7 +580,7 @@ func forcedCuts(t *testing.T, seed uint64) (deadlocks uint64) {
 			all = append(all, pending)
 		}
 		for e.Step(rng.IntN) {
-			clock.move(time.Millisecond)
+			clock.pass(time.Millisecond)
 		}
 		for _, pending := range all {
 			if !pending.Done() {

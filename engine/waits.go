@@ -65,11 +65,11 @@ func (t *waitTally) addTo(s *Stats) {
 	}
 }
 
-// waitsSince is since when a transaction has waited for the lock of the instance.
-func (i *instance) waitsSince(transaction uint64) (since time.Time) {
+// waitsSince is since when a transaction has waited for the lock of the instance, as the engine counts what has elapsed.
+func (i *instance) waitsSince(transaction uint64) (since time.Duration) {
 	for _, claim := range i.seat.Lock.Levels {
-		if claim.Owner.ID == transaction && claim.Ref.Ref.waits.After(since) {
-			since = claim.Ref.Ref.waits
+		if claim.Owner.ID == transaction {
+			since = max(since, claim.Ref.Ref.waits)
 		}
 	}
 	return since

@@ -30,7 +30,8 @@ const (
 	msgVote                     // to a transaction: the answer to a prepare or a lock
 	msgConflict                 // to a transaction: it was wounded
 	msgStart                    // to a coordinator function: begin
-	msgGoOn                     // to a saga: carry on with what its epoch's end cut short
+	msgGoOn                     // to a saga or transaction: carry on with what had to wait
+	msgWake                     // to a saga: its sleep or back-off is over
 )
 
 // urgent messages are handled even when an epoch is being cut. They run no code of users.
@@ -41,7 +42,9 @@ func (k kind) urgent() bool {
 // message is what workers send each other and themselves. Whoever has a message owns what it points to.
 type message struct {
 	kind    kind
+	line    line // where it waits, unless it is urgent
 	attempt uint32
+	entry   int32 // of a msgWake
 	call    *call
 	coord   *coord
 }
@@ -73,15 +76,21 @@ type worker struct {
 	waits waitTally
 
 	// The worker's own, and the conductor's while all are at rest.
-	urgent  queue[message]
-	queue   queue[message]
-	out     [][]message     // by worker, sent at the end of a round
-	taken   queue[*request] // from the inbox, for when there is nothing else to do
-	moved   []*request      // memory for the inbox
-	mailed  []message
-	now     time.Time
-	inRow   int // messages handled since a request was accepted
-	drained int // messages and requests handled since admission closed
+	urgent   queue[message]
+	begun    queue[message]
+	arrivals queue[message]
+	sent     queue[message]
+	taken    queue[*request] // from the inbox
+	out      [][]message     // by worker, sent at the end of a round
+	moved    []*request      // memory for the inbox
+	mailed   []message
+	now      time.Time // wall time at the beginning of the round
+	admitted uint64    // the last epoch in which the worker has admitted something
+	pace     pacer
+	drained  int // messages and requests handled since admission closed
+
+	queued  int64 // change of Engine.queued that is not told yet
+	charged int64 // bytes for the running epoch that are not told yet; see budget
 
 	cache     cache
 	requests  map[string]*request // with ids, not settled or not yet sealed
@@ -91,7 +100,8 @@ type worker struct {
 	idle      []*coord            // over, to be used again
 	idleCalls []*call
 	contended []*instance // have had waiters since the last look
-	timers    timerHeap
+	timers    timerHeap   // due in wall time
+	backOffs  timerHeap   // due in engine time
 	routines  []*coordinator.Routine
 
 	epoch    *portion   // what this worker adds to the running epoch
@@ -117,6 +127,7 @@ func newWorker(e *Engine, id int) *worker {
 		engine:   e,
 		id:       id,
 		parked:   true,
+		pace:     pacer{size: roundSize},
 		signal:   make(chan struct{}, 1),
 		out:      make([][]message, e.options.Workers),
 		requests: map[string]*request{},
@@ -129,15 +140,12 @@ func newWorker(e *Engine, id int) *worker {
 	return w
 }
 
-// roundSize is the number of messages that a worker handles before it looks for new ones.
-const roundSize = 256
-
 // loop runs the worker on a goroutine of its own until the engine stops.
 func (w *worker) loop() {
 	defer w.engine.running.Done()
 	for range w.signal {
 		for {
-			for w.round(roundSize) {
+			for w.round(w.pace.size) {
 			}
 			if w.engine.gate.rest(w) {
 				break
@@ -155,66 +163,6 @@ func (w *worker) unpark() {
 // hasInput reports whether there is something to do. The caller holds mu.
 func (w *worker) hasInput() bool {
 	return len(w.mail) > 0 || (len(w.inbox) > 0 && w.engine.gate.open.Load())
-}
-
-// maxInRow is the number of messages after which a request that waits is accepted, even if there are more messages. A function that
-// keeps sending to itself must not keep others out.
-const maxInRow = 256
-
-// round handles up to n messages and requests, sends what they led to, and takes what has come in. It reports whether there is more
-// to do.
-func (w *worker) round(n int) bool {
-	w.now = w.engine.options.Seams.Clock.Now()
-	handled := w.handleSome(n)
-	w.cache.tidy(w.engine.sealed.Load())
-	w.flush()
-	took := w.take()
-	if handled > 0 && !w.engine.gate.open.Load() {
-		w.countDrained(handled)
-	}
-	return took || w.urgent.len() > 0 || (w.queue.len()+w.taken.len() > 0 && !w.engine.cutting.Load())
-}
-
-func (w *worker) handleSome(n int) (handled int) {
-	for handled < n && w.handleNext() {
-		handled++
-	}
-	return handled
-}
-
-// handleNext handles the next message, or accepts a request if there is none: what has begun comes before what has not. So of a
-// thousand requests that come in at once few are under way at a time, their memory stays in the processor's cache, and few of them
-// meet at a lock. It reports whether there was anything to do.
-func (w *worker) handleNext() bool {
-	if m, ok := w.urgent.pop(); ok {
-		w.handle(m)
-		return true
-	}
-	if w.engine.cutting.Load() {
-		return false
-	}
-	if w.inRow < maxInRow || w.taken.len() == 0 {
-		if m, ok := w.queue.pop(); ok {
-			w.inRow++
-			w.handle(m)
-			return true
-		}
-	}
-	w.inRow = 0
-	q, ok := w.taken.pop()
-	if ok {
-		w.accept(q)
-	}
-	return ok
-}
-
-// countDrained cuts the epoch when it goes on too long after admission has closed.
-func (w *worker) countDrained(n int) {
-	w.drained += n
-	e := w.engine
-	if w.drained > maxDrainSteps || w.now.Sub(time.Unix(0, e.closedAt.Load())) > e.options.MaxDrain {
-		e.cutting.Store(true)
-	}
 }
 
 func (w *worker) handle(m message) {
@@ -243,9 +191,12 @@ func (w *worker) handle(m message) {
 	case msgConflict:
 		w.onConflict(m.coord, m.attempt)
 	case msgStart:
+		w.queued -= weight(m.coord.input)
 		w.start(m.coord)
 	case msgGoOn:
 		w.goOn(m.coord)
+	case msgWake:
+		w.wakeSaga(m.coord, int(m.entry))
 	default:
 		panic("engine: a message has a kind")
 	}
@@ -261,10 +212,15 @@ func (w *worker) send(to *worker, m message) {
 }
 
 func (w *worker) receive(m message) {
-	if m.kind.urgent() {
+	switch {
+	case m.kind.urgent():
 		w.urgent.push(m)
-	} else {
-		w.queue.push(m)
+	case m.line == lineArrivals:
+		w.arrivals.push(m)
+	case m.line == lineSent:
+		w.sent.push(m)
+	default:
+		w.begun.push(m)
 	}
 }
 
@@ -285,39 +241,6 @@ func (w *worker) flush() {
 			w.engine.gate.wake(to)
 		}
 	}
-}
-
-// take takes what other workers sent, and while the gate is open what clients sent. It reports whether there was anything.
-func (w *worker) take() bool {
-	open := w.engine.gate.open.Load()
-	w.mu.Lock()
-	w.mail, w.mailed = w.mailed[:0], w.mail
-	var free []*portion
-	if open {
-		w.inbox, w.moved = w.moved[:0], w.inbox
-		free, w.free = w.free, nil
-	}
-	w.mu.Unlock()
-	for _, m := range w.mailed {
-		w.receive(m)
-	}
-	took := len(w.mailed) > 0
-	clear(w.mailed)
-	if !open {
-		return took
-	}
-	w.reclaim(free)
-	if w.fireTimers() || len(w.moved) > 0 {
-		took = true
-	}
-	for _, q := range w.moved {
-		w.taken.push(q)
-	}
-	clear(w.moved)
-	if took && !w.engine.sealing.Load() {
-		w.engine.closeGate() // the sealer is free: seal what there is
-	}
-	return took
 }
 
 // accept is where a request begins.
@@ -356,8 +279,6 @@ func (w *worker) enterBody(f *coordinator.Function) {
 	w.runs += countRun
 	w.running.Store(w.runs | runsFunction)
 }
-
-func (w *worker) leave() { w.running.Store(w.runs) }
 
 // What user code a worker runs.
 const (

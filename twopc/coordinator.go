@@ -146,6 +146,9 @@ func (c *Coordinator) Decision() Decision { return c.decision }
 // Err is the reason of an abort.
 func (c *Coordinator) Err() error { return c.err }
 
+// IsDoomed reports whether the present attempt can not commit any more.
+func (c *Coordinator) IsDoomed() bool { return c.doom != nil }
+
 // Parts counts the participants of this attempt.
 func (c *Coordinator) Parts() int { return len(c.parts) }
 

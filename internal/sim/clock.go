@@ -5,14 +5,14 @@ import (
 	"time"
 )
 
-// Clock is an engine.Clock that only its owner moves. It may go back.
+// Clock is an engine.ElapsedClock that only its owner moves. What it shows may jump either way; what has elapsed goes on steadily.
 type Clock struct {
-	mu     sync.Mutex
-	now    time.Time
-	at     time.Time
-	f      func()
-	fired  int
-	passed time.Duration
+	mu      sync.Mutex
+	now     time.Time
+	at      time.Time
+	f       func()
+	fired   int
+	elapsed time.Duration
 }
 
 // NewClock makes a clock that shows the given time.
@@ -35,16 +35,16 @@ func (c *Clock) Wake(at time.Time, f func()) {
 // Advance moves the time, and wakes who is due.
 func (c *Clock) Advance(d time.Duration) {
 	c.mu.Lock()
-	c.passed += d
+	c.elapsed += d
 	c.mu.Unlock()
 	c.Jump(d)
 }
 
-// Passed is the time that has passed, jumps left out.
-func (c *Clock) Passed() time.Duration {
+// Elapsed implements engine.ElapsedClock: the time that has passed, jumps left out.
+func (c *Clock) Elapsed() time.Duration {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.passed
+	return c.elapsed
 }
 
 // Jump sets the clock forward, or back, and wakes who is due.
@@ -69,7 +69,7 @@ func (c *Clock) Drift(d time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.now = c.now.Add(d)
-	c.passed += d
+	c.elapsed += d
 }
 
 // UntilWake is how long it is until somebody is to be woken, and whether anybody is.

@@ -9,7 +9,8 @@ import (
 )
 
 // oracle looks at who waits for whom whenever all workers are at rest, and judges the engine's choice of victims by a wait-for
-// graph of its own: read off the locks anew, cycles found as strongly connected components (Tarjan, 1972).
+// graph of its own: read off the locks anew, cycles found as strongly connected components (Tarjan, 1972). Whoever is leaving, where an
+// epoch is cut by force, counts as gone.
 //
 //   - Each victim is on a cycle.
 //   - Each component with a cycle has a victim; and without the victims there is no cycle.
@@ -42,11 +43,14 @@ func newOracle(p locks.Policy) *oracle { return &oracle{policy: p} }
 
 // look judges one rest.
 func (o *oracle) look(t engine.Tangle) error {
-	victims := map[locks.Owner]bool{}
+	leaving, victims := map[locks.Owner]bool{}, map[locks.Owner]bool{}
+	for _, v := range t.Leaving {
+		leaving[v], victims[v] = true, true
+	}
+	g := waitGraph(t, leaving)
 	for _, v := range t.Victims {
 		victims[v] = true
 	}
-	g := waitGraph(t, nil)
 	o.counted.Rests++
 	o.counted.Victims += len(t.Victims)
 	for _, l := range t.Locks {

@@ -198,7 +198,7 @@ func (l *life) tally() {
 	}
 	l.counts.Requests, l.counts.Answers = len(l.d.Orders), len(l.d.Outcomes)
 	l.counts.Refused += l.d.Refused
-	l.counts.Passed += l.d.Clock.Passed()
+	l.counts.Passed += l.d.Clock.Elapsed()
 	if e := l.d.Engine; e != nil {
 		stats := e.Stats()
 		l.counts.Carried += int(stats.Carried)

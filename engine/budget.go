@@ -1,0 +1,122 @@
+package engine
+
+import (
+	"fmt"
+	"sync/atomic"
+
+	"github.com/concordat-dev/concordat/functions"
+)
+
+// budget bounds what one epoch writes: it becomes one batch of the store, which takes less than 4 GiB, and has to be in memory as a
+// whole. Workers count the bytes of each row before it is written, in their own memory, and tell the budget in portions.
+//
+// When a quarter of Options.MaxEpochBytes is used the epoch is cut, by force if need be. A transaction's changes have to be in one
+// epoch, so it may change at most a quarter. One whose changes no longer fit is decided in the next epoch. So an epoch stays below the
+// bound, unless many operations with large results run at the same time.
+type budget struct {
+	used  atomic.Int64
+	share int64 // a quarter of the bound
+}
+
+const (
+	// chargePortion is how many bytes a worker counts before it tells the budget.
+	chargePortion = 64 << 10
+	// rowOverhead is about what a row costs besides its names and values.
+	rowOverhead = 64
+	// statesInEpoch is the smallest Options.MaxEpochBytes, in Options.MaxBytes: a quarter has room for a state and a result.
+	statesInEpoch = 8
+)
+
+// charge counts bytes that the running epoch will write, and cuts the epoch once it has too many.
+func (w *worker) charge(bytes int) {
+	if w.charged += int64(bytes + rowOverhead); w.charged >= chargePortion {
+		w.tellCharged()
+	}
+}
+
+func (w *worker) tellCharged() {
+	e := w.engine
+	if e.budget.used.Add(w.charged) > e.budget.share {
+		e.cutNow()
+	}
+	w.charged = 0
+}
+
+// fits reports whether a transaction's changes still fit into the running epoch, and counts them if so. Otherwise the epoch is cut
+// and the transaction is decided in the next one.
+func (w *worker) fits(bytes int64) bool {
+	e := w.engine
+	if bytes < chargePortion {
+		w.charge(int(bytes))
+		return true
+	}
+	if used := e.budget.used.Add(bytes); used <= e.budget.share || used == bytes {
+		return true
+	}
+	e.budget.used.Add(-bytes)
+	e.cutNow()
+	return false
+}
+
+// bytesOf is what effects add to an epoch.
+func bytesOf(e *functions.Effects) (bytes int) {
+	for i := range e.Sends {
+		bytes += rowOverhead + len(e.Sends[i].ID) + len(e.Sends[i].Arg)
+	}
+	for i := range e.Timers {
+		bytes += rowOverhead + len(e.Timers[i].Message.ID) + len(e.Timers[i].Message.Arg)
+	}
+	for i := range e.Emits {
+		bytes += rowOverhead + len(e.Emits[i].Key) + len(e.Emits[i].Value)
+	}
+	return bytes
+}
+
+// isFull reports whether the running epoch has used its share.
+func (b *budget) isFull() bool { return b.used.Load() > b.share }
+
+// cutNow cuts the running epoch as it is.
+func (e *Engine) cutNow() {
+	e.closeGate()
+	e.cutting.Store(true)
+}
+
+// errChanges is the failure of a transaction that changes more than fits into an epoch.
+func (e *Engine) errChanges(bytes int64) error {
+	return fmt.Errorf("%w: the transaction changes %d bytes, at most %d: a quarter of Options.MaxEpochBytes", functions.ErrTooLarge, bytes, e.budget.share)
+}
+
+// weight is how much a message that nobody waits for counts towards Options.MaxMessages: 1, and 1 more for each KiB of its argument.
+// It counts from when it is sent until it is run; so one that leads to another always has room for it.
+func weight(arg []byte) int64 { return 1 + int64(len(arg))>>10 }
+
+// tell tells the engine what this worker has counted in the round.
+func (w *worker) tell() {
+	if w.queued != 0 {
+		w.engine.queued.Add(w.queued)
+		w.queued = 0
+	}
+}
+
+// checkRoom reports whether there is room for more messages that nobody waits for.
+func (w *worker) checkRoom(sends []functions.Envelope) error {
+	more := int64(0)
+	for i := range sends {
+		more += weight(sends[i].Arg)
+	}
+	if limit := int64(w.engine.options.MaxMessages); w.engine.queued.Load()+w.queued+more > limit {
+		return fmt.Errorf("%w: %d", ErrTooManyMessages, limit)
+	}
+	return nil
+}
+
+// keptMemory is how many entries a slice may have room for that is kept to be used again.
+const keptMemory = 1 << 14
+
+// keepSmall empties a slice whose memory is used again, and drops the memory if it has become large.
+func keepSmall[T any](s []T) []T {
+	if cap(s) > keptMemory {
+		return nil
+	}
+	return s[:0]
+}

@@ -1,0 +1,65 @@
+package engine
+
+import (
+	"sync"
+	"time"
+)
+
+// Clock tells the wall time, which may be set forward and back at any moment, and wakes.
+type Clock interface {
+	Now() time.Time
+	// Wake calls f once, about at the given time, on a goroutine of its own, and forgets an earlier Wake. An engine that has
+	// timers looks at the time by itself now and then, so that a Wake which does not notice that the clock was set does no harm.
+	Wake(at time.Time, f func())
+}
+
+// ElapsedClock is a [Clock] that also tells how much time has passed. With a Clock that does not, an engine goes by the process's
+// own monotonic clock.
+type ElapsedClock interface {
+	Clock
+	// Elapsed is the time since some moment in the past. It never goes back and never jumps, whatever is done to the wall clock.
+	Elapsed() time.Duration
+}
+
+// clocks are the two times that an engine goes by.
+//
+// Wall time is for what users ask for in wall time: timers, the sleeps of sagas, functions.Ctx.Now, and what people read.
+//
+// Engine time is for what must not hang on the wall clock: how old an outcome is, when a compensation is tried again, how long an
+// epoch has gone on. It counts the nanoseconds in which an engine ran on the directory, from the wall time of its making on. So it
+// goes on over restarts from where the last sealed epoch left it, and time in which no engine ran does not count.
+type clocks struct {
+	wall    Clock
+	elapsed func() time.Duration
+	base    int64 // the engine time at which elapsed was zero
+}
+
+func newClocks(c Clock) clocks {
+	if e, ok := c.(ElapsedClock); ok {
+		return clocks{wall: c, elapsed: e.Elapsed}
+	}
+	opened := time.Now()
+	return clocks{wall: c, elapsed: func() time.Duration { return time.Since(opened) }}
+}
+
+// goOnFrom sets the engine time.
+func (c *clocks) goOnFrom(now int64) { c.base = now - int64(c.elapsed()) }
+
+// now is the engine time.
+func (c *clocks) now() int64 { return c.base + int64(c.elapsed()) }
+
+type realClock struct {
+	mu    sync.Mutex
+	timer *time.Timer
+}
+
+func (*realClock) Now() time.Time { return time.Now() }
+
+func (c *realClock) Wake(at time.Time, f func()) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.timer != nil {
+		c.timer.Stop()
+	}
+	c.timer = time.AfterFunc(time.Until(at), f)
+}

@@ -1,0 +1,179 @@
+package engine
+
+import "time"
+
+// Which message a worker handles next.
+//
+// There are two kinds of work. What has begun (calls of coordinator functions, votes, grants) comes before what has not: so of a
+// thousand requests that come in at once few are under way at a time, their memory stays in the processor's cache, and few of them
+// meet at a lock. What has not begun waits in three lines, which take turns: requests; messages that come from outside, which are
+// those of timers and ingresses; and messages that functions sent. So no line keeps another waiting, however long it is.
+//
+// The rule would let costly work that has begun keep out the rest. So it holds while messages are cheap. When a round has taken
+// longer than a slice, the worker makes its rounds smaller, and then what has begun takes turns too.
+//
+// A round ends early when its epoch has gone on for too long: leave looks at the time after each run of user code once admission
+// has closed. So a worker is never away for much longer than a slice, or than the one operation that runs.
+
+// line is what a message belongs to that has not begun; see message.
+type line uint8
+
+const (
+	lineBegun    line = iota // it has
+	lineArrivals             // messages of timers and ingresses
+	lineSent                 // messages that functions sent, and what a restart brought back
+	lineRequests             // of clients; these are no messages
+	numLines
+)
+
+const (
+	// roundSize is the number of messages that a worker handles at most before it looks for new ones.
+	roundSize = 256
+	// maxInRow is the number of messages that have begun after which one gets its turn that has not.
+	maxInRow = 256
+	// slice is how long a round should take at most.
+	slice = time.Millisecond
+)
+
+// pacer makes the rounds of a worker smaller while messages are costly.
+type pacer struct {
+	size  int // of the next round
+	inRow int // messages that had begun, since one that had not
+	turn  line
+}
+
+// took is told how long a round has taken.
+func (p *pacer) took(handled int, d time.Duration) {
+	switch {
+	case d > slice && handled > 0:
+		p.size = max(1, min(p.size, int(int64(handled)*int64(slice)/int64(d))))
+	case d < slice/2:
+		p.size = min(2*p.size, roundSize)
+	}
+}
+
+// mayGoOn reports whether a message that has begun may come before those that have not.
+func (p *pacer) mayGoOn() bool {
+	if p.size < roundSize {
+		return p.inRow == 0
+	}
+	return p.inRow < maxInRow
+}
+
+// round handles up to n messages and requests, sends what they led to, and takes what has come in. It reports whether there is more
+// to do.
+func (w *worker) round(n int) bool {
+	e := w.engine
+	start := e.clocks.elapsed()
+	w.now = e.clocks.wall.Now()
+	w.admitFirst()
+	handled := 0
+	for handled < n && w.handleNext() {
+		handled++
+	}
+	w.cache.tidy(e.sealed.Load())
+	w.flush()
+	took := w.takeMail()
+	if e.gate.open.Load() {
+		took = w.admit() || took
+	}
+	w.tell()
+	if handled > 0 && !e.gate.open.Load() {
+		w.countDrained(handled)
+	}
+	w.pace.took(handled, e.clocks.elapsed()-start)
+	return took || w.urgent.len() > 0 || (w.hasWork() && !e.cutting.Load())
+}
+
+// hasWork reports whether anything waits that is not urgent.
+func (w *worker) hasWork() bool { return w.begun.len() > 0 || w.hasNew() }
+
+// hasNew reports whether anything waits that has not begun.
+func (w *worker) hasNew() bool { return w.arrivals.len()+w.sent.len()+w.taken.len() > 0 }
+
+// handleNext handles the next message, or accepts a request. It reports whether there was anything to do.
+func (w *worker) handleNext() bool {
+	if m, ok := w.urgent.pop(); ok {
+		w.handle(m)
+		return true
+	}
+	if w.engine.cutting.Load() {
+		return false
+	}
+	if w.pace.mayGoOn() {
+		if m, ok := w.begun.pop(); ok {
+			w.pace.inRow++
+			w.handle(m)
+			return true
+		}
+	}
+	w.pace.inRow = 0
+	if w.handleNew() {
+		return true
+	}
+	m, ok := w.begun.pop()
+	if ok {
+		w.pace.inRow++
+		w.handle(m)
+	}
+	return ok
+}
+
+// handleNew handles something that has not begun, from the line whose turn it is.
+func (w *worker) handleNew() bool {
+	for range numLines - 1 {
+		if w.pace.turn++; w.pace.turn == numLines {
+			w.pace.turn = lineArrivals
+		}
+		switch w.pace.turn {
+		case lineRequests:
+			if q, ok := w.taken.pop(); ok {
+				w.accept(q)
+				return true
+			}
+		case lineArrivals:
+			if m, ok := w.arrivals.pop(); ok {
+				w.handle(m)
+				return true
+			}
+		case lineSent:
+			if m, ok := w.sent.pop(); ok {
+				w.handle(m)
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// leave ends what enter or enterBody began. Once admission has closed it cuts an epoch that has gone on for too long, between two
+// operations.
+func (w *worker) leave() {
+	w.running.Store(w.runs)
+	if !w.engine.gate.open.Load() {
+		w.engine.cutIfLate()
+	}
+}
+
+// countDrained cuts the epoch when too much has been handled since admission has closed, or it has gone on for too long without
+// any code of users.
+func (w *worker) countDrained(n int) {
+	if w.drained += n; w.drained > maxDrainSteps {
+		w.engine.cutting.Store(true)
+	}
+	w.engine.cutIfLate()
+}
+
+// cutIfLate cuts an epoch that has gone on for too long after admission has closed. A request that comes in then has to wait for
+// this epoch and for the next, in which it is admitted at once: so each may take half of MaxDrain.
+func (e *Engine) cutIfLate() {
+	if e.clocks.now()-e.closedAt.Load() > int64(e.options.MaxDrain)/2 {
+		e.cutting.Store(true)
+	}
+}
+
+// mustYield reports whether a run that goes on and on without waiting for anybody (a saga that is replayed) has to let others have
+// their turn: it has run for a slice, or its epoch is to be cut.
+func (w *worker) mustYield(since time.Duration) bool {
+	return w.engine.cutting.Load() || w.engine.clocks.elapsed()-since > slice
+}
