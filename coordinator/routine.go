@@ -136,7 +136,7 @@ func (r *Routine) Issue(steps []Step) {
 	}
 	for i := range steps {
 		if err := steps[i].check(); err != nil {
-			r.refuse(steps, err)
+			r.Refuse(steps, err)
 			return
 		}
 	}
@@ -147,8 +147,8 @@ func (r *Routine) Issue(steps []Step) {
 	}
 }
 
-// refuse fails steps that can not be made, and with them the run, whatever the body does about it.
-func (r *Routine) refuse(steps []Step, err error) {
+// Refuse fails issued steps that can not be made, and with them the run, whatever the body does about it.
+func (r *Routine) Refuse(steps []Step, err error) {
 	r.effectErr = err
 	for i := range steps {
 		steps[i].Err = err
@@ -219,7 +219,8 @@ func (r *Routine) IssueAll(steps []Step) error {
 	}
 	for i := range steps {
 		if err := steps[i].Finish(); err != nil {
-			return err
+			r.effectErr = fmt.Errorf("%w: %w", functions.ErrBadResult, err) // else a body that swallows it would go on without its answer
+			return r.effectErr
 		}
 	}
 	return nil

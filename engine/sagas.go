@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/concordat-dev/concordat/coordinator"
 	"github.com/concordat-dev/concordat/functions"
 	"github.com/concordat-dev/concordat/internal/plant"
 	"github.com/concordat-dev/concordat/saga"
@@ -55,9 +56,13 @@ func (w *worker) actSaga(c *coord, acts []saga.Action) {
 
 // runSaga runs the body up to its next steps or its end.
 func (w *worker) runSaga(c *coord, acts []saga.Action) []saga.Action {
-	if !w.resumeBody(c) {
+	for !w.resumeBody(c) {
 		steps := c.routine.Issued()
-		return c.saga.Issue(steps, w.now, acts)
+		err := w.checkUndos(c, steps)
+		if err == nil {
+			return c.saga.Issue(steps, w.now, acts)
+		}
+		c.routine.Refuse(steps, err)
 	}
 	err := w.verdict(c)
 	effects := c.routine.OnSuccess
@@ -69,6 +74,23 @@ func (w *worker) runSaga(c *coord, acts []saga.Action) []saga.Action {
 		c.saga.Effects = c.routine.OnFailure // also of a body that returned nil, but was cancelled or diverged
 	}
 	return acts
+}
+
+// checkUndos reports a compensation that could not be delivered. It is asked before the step is made, when nothing is to be undone
+// yet; not of steps that were made before a restart.
+func (w *worker) checkUndos(c *coord, steps []coordinator.Step) error {
+	if c.saga.Replaying() {
+		return nil
+	}
+	for i := range steps {
+		if !steps[i].HasUndo {
+			continue
+		}
+		if err := w.engine.registry.check(&steps[i].Undo, w.engine.options.MaxBytes); err != nil {
+			return fmt.Errorf("the Undo of the step %s: %w", steps[i].Call.Target(), err)
+		}
+	}
+	return nil
 }
 
 // goOn resumes a saga that had to let others have their turn, and decides a transaction for whose changes there was no room.

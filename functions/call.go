@@ -84,8 +84,18 @@ func newCall0(op *Operation, id string) Call {
 	return Call{op: op, id: id}
 }
 
-// IsZero reports whether the call is the zero value, which calls nothing.
+// IsZero reports whether the call is the zero value, which calls nothing. [NoCall] is not: it says so.
 func (c Call) IsZero() bool { return c.op == nil && c.err == nil }
+
+// errNoCall marks the call that says that there is none.
+var errNoCall = fmt.Errorf("%w: it says that nothing is to be called", ErrBadCall)
+
+// NoCall is the call that says that nothing is to be called, where the zero Call would be taken for one that was forgotten; see
+// saga.NoUndo. To make it is ErrBadCall.
+func NoCall() Call { return Call{err: errNoCall} }
+
+// IsNoCall reports whether the call is [NoCall].
+func (c Call) IsNoCall() bool { return c.err == errNoCall }
 
 // Envelope implements [Message].
 func (c Call) Envelope() Envelope {

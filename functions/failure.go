@@ -27,6 +27,9 @@ const (
 	ErrBadArgument Failure = "concordat: argument does not decode"
 	// ErrBadState: the stored bytes of an instance do not decode into its state type.
 	ErrBadState Failure = "concordat: state does not decode"
+	// ErrBadResult: a call of a coordinator function succeeded, and its result does not decode into the variable that is to have
+	// it, as happens when a later version of the program waits for another type. The run fails, whatever its body does about it.
+	ErrBadResult Failure = "concordat: result does not decode"
 	// ErrTooLarge: an id, argument, state, result or list of effects is over its limit.
 	ErrTooLarge Failure = "concordat: over the size limit"
 	// ErrUnknownOperation: a call names an operation that the engine does not know.

@@ -106,6 +106,9 @@ func (c *Coordinator) Begin(out []Action) []Action {
 	return out // a stuck saga waits for a person
 }
 
+// Replaying reports whether the steps that the body issues next are in the journal already.
+func (c *Coordinator) Replaying() bool { return c.cursor < len(c.Entries) }
+
 // Issue takes the steps that the body waits for. It keeps the slice and fills in results until the Resume.
 func (c *Coordinator) Issue(steps []coordinator.Step, now time.Time, out []Action) []Action {
 	c.mustBe(Running)

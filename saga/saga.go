@@ -12,6 +12,7 @@
 package saga
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/concordat-dev/concordat/coordinator"
@@ -29,10 +30,11 @@ const (
 	ErrDiverged functions.Failure = "concordat: saga diverged from its journal"
 )
 
-// NoUndo is the compensation of a step that needs none.
-var NoUndo functions.Call
+// NoUndo is the compensation of a step that needs none. A step must say so: the zero Call in its place is taken for a compensation
+// that was forgotten, and refused. It can not be called.
+var NoUndo = functions.NoCall()
 
-// Step is a step of [Run.All]: a call and its compensation, which is [NoUndo] if it needs none.
+// Step is a step of [Run.All]: a call and its compensation, which is [NoUndo] if it needs none; see [Run.Do].
 type Step struct{ Do, Undo functions.Call }
 
 // Saga is a saga with input A.
@@ -115,6 +117,10 @@ type Run struct{ routine *coordinator.Routine }
 
 // Do makes a step and waits for it. If the saga fails later, undo compensates it; a step without compensation says so with
 // [NoUndo]. A step that fails has no effect and is not compensated; the body may go on and try something else.
+//
+// The compensation is checked before the step is made: one that is missing (the zero Call), changes nothing (a View) or can not be
+// delivered (an unknown type, an argument that is too large) fails the step and, whatever the body does about it, the saga.
+// Questions need no compensation, and may leave it out.
 func (s *Run) Do(step, undo functions.Call) error {
 	return s.routine.IssueOne(newStep(step, undo))
 }
@@ -151,8 +157,16 @@ func (s *Run) OnFailure(effects ...functions.Effect) { s.routine.AddFailure(effe
 
 func newStep(step, undo functions.Call) coordinator.Step {
 	issued := coordinator.Step{Call: step.Envelope()}
-	if !undo.IsZero() {
+	switch {
+	case undo.IsNoCall(), undo.IsZero() && issued.Call.Op != nil && issued.Call.Op.Kind.Reads():
+	case undo.IsZero():
+		issued.HasUndo = true
+		issued.Undo.Err = fmt.Errorf("%w: the step %s has no Undo; one that needs none says saga.NoUndo", functions.ErrBadCall, issued.Call.Target())
+	default:
 		issued.Undo, issued.HasUndo = undo.Envelope(), true
+		if issued.Undo.Op != nil && issued.Undo.Op.Kind.Reads() {
+			issued.Undo.Err = fmt.Errorf("%w: the Undo of the step %s, %s, changes nothing", functions.ErrBadCall, issued.Call.Target(), issued.Undo.Target())
+		}
 	}
 	return issued
 }
