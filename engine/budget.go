@@ -8,7 +8,8 @@ import (
 )
 
 // budget bounds what one epoch writes: it becomes one batch of the store, which takes less than 4 GiB, and has to be in memory as a
-// whole. Workers count the bytes of each row before it is written, in their own memory, and tell the budget in portions.
+// whole; and whoever waits for a seal waits for all of it. Workers count the bytes of each row before it is written, in their own memory,
+// and tell the budget in portions. A row counts for more than its bytes, so that maxEpochRows small ones use it up too.
 //
 // When a quarter of Options.MaxEpochBytes is used the epoch is cut, by force if need be. A transaction's changes have to be in one
 // epoch, so it may change at most a quarter. One whose changes no longer fit is decided in the next epoch. So an epoch stays below the
@@ -16,20 +17,25 @@ import (
 type budget struct {
 	used  atomic.Int64
 	share int64 // a quarter of the bound
+	row   int64 // what a row counts for, besides its bytes
 }
 
+func (b *budget) init(maxBytes int64) { b.share, b.row = maxBytes/4, maxBytes/4/maxEpochRows }
+
 const (
-	// chargePortion is how many bytes a worker counts before it tells the budget.
-	chargePortion = 64 << 10
-	// rowOverhead is about what a row costs besides its names and values.
+	// maxEpochRows is the number of rows after which an epoch is cut: to seal so many takes a tenth of a second.
+	maxEpochRows = 100_000
+	// chargePortion is how much a worker counts before it tells the budget.
+	chargePortion = 256 << 10
+	// rowOverhead is about what a row takes besides its names and values.
 	rowOverhead = 64
 	// statesInEpoch is the smallest Options.MaxEpochBytes, in Options.MaxBytes: a quarter has room for a state and a result.
 	statesInEpoch = 8
 )
 
-// charge counts bytes that the running epoch will write, and cuts the epoch once it has too many.
+// charge counts a row that the running epoch will write, and cuts the epoch once it has too many.
 func (w *worker) charge(bytes int) {
-	if w.charged += int64(bytes + rowOverhead); w.charged >= chargePortion {
+	if w.charged += int64(bytes) + w.engine.budget.row; w.charged >= chargePortion {
 		w.tellCharged()
 	}
 }
@@ -42,12 +48,11 @@ func (w *worker) tellCharged() {
 	w.charged = 0
 }
 
-// fits reports whether a transaction's changes still fit into the running epoch, and counts them if so. Otherwise the epoch is cut
-// and the transaction is decided in the next one.
+// fits reports whether a transaction's changes still fit into the running epoch. Otherwise the epoch is cut and the transaction is
+// decided in the next one. Large changes are counted here, before other workers decide too, and once more when they are applied.
 func (w *worker) fits(bytes int64) bool {
 	e := w.engine
 	if bytes < chargePortion {
-		w.charge(int(bytes))
 		return true
 	}
 	if used := e.budget.used.Add(bytes); used <= e.budget.share || used == bytes {

@@ -41,6 +41,7 @@ type Engine struct {
 	sealed    atomic.Uint64  // the last epoch that is durable
 	sealing   atomic.Bool    // an epoch is with the sealer
 	cutting   atomic.Bool    // the epoch has gone on for too long: urgent messages only
+	behind    atomic.Bool    // the last cut left a backlog
 	closedAt  atomic.Int64   // when the gate was closed, in engine time
 	armed     atomic.Int64   // when the clock will wake the workers, Unix nanoseconds
 	stopping  atomic.Bool    // Close was called
@@ -147,7 +148,7 @@ func (e *Engine) setUp() error {
 	}
 	e.gate.conduct = e.conduct
 	e.gate.stirred = make(chan struct{}, 1)
-	e.budget.share = e.options.MaxEpochBytes / 4
+	e.budget.init(e.options.MaxEpochBytes)
 	e.space.init(e.store, e.options, &e.clocks)
 	e.admission.init(e.options.MaxInFlight)
 	e.deadlocks.init()

@@ -18,7 +18,8 @@ import (
 //	          A function that keeps sending would never let this end: after half of Options.MaxDrain, a million messages or a
 //	          quarter of Options.MaxEpochBytes the epoch is cut as it is (cutting); workers then handle urgent messages only, which
 //	          run no code of users.
-//	rest      No worker has anything to do. The last one conducts: it sees all workers, and none of them moves.
+//	rest      No worker has anything to do, unless it is a backlog: see schedule.go. The last one conducts: it sees all workers,
+//	          and none of them moves.
 //	untangle  Whoever waits for a lock now, in a cycle, is deadlocked. All cycles are broken; draining goes on, unless the epoch
 //	          is cut by force: then the victims hear of it in the next one.
 //	cut       Dirty rows, outcomes, replies and records of all workers become one sealing, and the next epoch opens.
@@ -241,9 +242,11 @@ func (e *Engine) coordsWaiting() map[uint64]*coord {
 // cut ends the running epoch and hands it to the sealer.
 func (e *Engine) cut() {
 	s := &sealing{epoch: e.epoch, forced: e.cutting.Load()}
+	behind := false
 	for _, w := range e.workers {
 		p := w.epoch
-		if s.forced {
+		if s.forced || w.hasBacklog() {
+			behind = behind || w.hasBacklog()
 			w.carry()
 		}
 		w.cutRuns(s.forced)
@@ -260,6 +263,7 @@ func (e *Engine) cut() {
 		w.cache.tidy(e.sealed.Load())
 	}
 	e.budget.used.Store(0)
+	e.behind.Store(behind)
 	s.marks = e.marks()
 	if e.stopping.Load() {
 		e.lastCuts++
@@ -326,7 +330,7 @@ func (w *worker) cutRuns(forced bool) {
 	w.epoch.touched = w.epoch.touched[:0]
 }
 
-// carry writes rows for the messages that have not been handled when an epoch is cut as it is. Requests of clients are not
+// carry writes rows for the messages that have not been handled when an epoch is cut. Requests of clients are not
 // written: no reply has gone out for them. Calls of transactions and sagas follow from their own rows.
 //
 // A restart handles messages in the order of their numbers. So those that an instance has let wait for its lock are numbered
@@ -352,16 +356,20 @@ func (w *worker) carry() {
 
 // carryQueued writes rows for the messages that have not reached their instance, or their worker.
 func (w *worker) carryQueued() {
-	for _, line := range []*queue[message]{&w.arrivals, &w.sent} {
-		for _, m := range line.all() {
-			switch m.kind {
-			case msgCall:
-				w.carryCall(m.call)
-			case msgStart:
-				w.touch(m.coord)
-			}
+	w.carryLine(lineArrivals, &w.arrivals)
+	w.carryLine(lineSent, &w.sent)
+}
+
+func (w *worker) carryLine(at line, q *queue[message]) {
+	for _, m := range q.all()[w.carried[at]:] {
+		switch m.kind {
+		case msgCall:
+			w.carryCall(m.call)
+		case msgStart:
+			w.touch(m.coord)
 		}
 	}
+	w.carried[at] = q.len()
 }
 
 func (w *worker) carryCall(c *call) {

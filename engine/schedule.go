@@ -12,6 +12,11 @@ import "time"
 // The rule would let costly work that has begun keep out the rest. So it holds while messages are cheap. When a round has taken
 // longer than a slice, the worker makes its rounds smaller, and then what has begun takes turns too.
 //
+// A backlog of messages that nobody waits for would make every epoch as long as MaxDrain lets it. So once an epoch had to be cut by
+// force and left some, the engine is behind: from then on an epoch also comes to rest when only such messages are left. They are
+// handled while the one before is sealed, and beside what else there is; those that are left get rows, each once, and go on in the
+// next epoch. So a request beside a backlog waits for two seals.
+//
 // A round ends early when its epoch has gone on for too long: leave looks at the time after each run of user code once admission
 // has closed. So a worker is never away for much longer than a slice, or than the one operation that runs.
 
@@ -82,14 +87,25 @@ func (w *worker) round(n int) bool {
 		w.countDrained(handled)
 	}
 	w.pace.took(handled, e.clocks.elapsed()-start)
-	return took || w.urgent.len() > 0 || (w.hasWork() && !e.cutting.Load())
+	return took || w.urgent.len() > 0 || (w.mustWork() && !e.cutting.Load())
 }
+
+// mustWork reports whether anything waits that is to be handled before the epoch comes to rest.
+func (w *worker) mustWork() bool {
+	if w.begun.len()+w.taken.len() > 0 {
+		return true
+	}
+	return w.hasBacklog() && (w.engine.gate.open.Load() || !w.engine.behind.Load())
+}
+
+// hasBacklog reports whether messages wait that nobody waits for.
+func (w *worker) hasBacklog() bool { return w.arrivals.len()+w.sent.len() > 0 }
 
 // hasWork reports whether anything waits that is not urgent.
 func (w *worker) hasWork() bool { return w.begun.len() > 0 || w.hasNew() }
 
 // hasNew reports whether anything waits that has not begun.
-func (w *worker) hasNew() bool { return w.arrivals.len()+w.sent.len()+w.taken.len() > 0 }
+func (w *worker) hasNew() bool { return w.taken.len() > 0 || w.hasBacklog() }
 
 // handleNext handles the next message, or accepts a request. It reports whether there was anything to do.
 func (w *worker) handleNext() bool {
@@ -97,7 +113,7 @@ func (w *worker) handleNext() bool {
 		w.handle(m)
 		return true
 	}
-	if w.engine.cutting.Load() {
+	if w.engine.cutting.Load() || !w.mustWork() {
 		return false
 	}
 	if w.pace.mayGoOn() {
@@ -133,11 +149,13 @@ func (w *worker) handleNew() bool {
 			}
 		case lineArrivals:
 			if m, ok := w.arrivals.pop(); ok {
+				w.carried[lineArrivals] = max(0, w.carried[lineArrivals]-1)
 				w.handle(m)
 				return true
 			}
 		case lineSent:
 			if m, ok := w.sent.pop(); ok {
+				w.carried[lineSent] = max(0, w.carried[lineSent]-1)
 				w.handle(m)
 				return true
 			}

@@ -89,8 +89,9 @@ type worker struct {
 	pace     pacer
 	drained  int // messages and requests handled since admission closed
 
-	queued  int64 // change of Engine.queued that is not told yet
-	charged int64 // bytes for the running epoch that are not told yet; see budget
+	carried [numLines]int // of those that wait in a line: how many of the first have rows, since a cut
+	queued  int64         // change of Engine.queued that is not told yet
+	charged int64         // bytes for the running epoch that are not told yet; see budget
 
 	cache     cache
 	requests  map[string]*request // with ids, not settled or not yet sealed
