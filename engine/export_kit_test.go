@@ -26,6 +26,9 @@ func (e *Engine) IsCached(id string) bool {
 	return false
 }
 
+// Queued counts the messages that nobody waits for and that were not run yet, by weight.
+func (e *Engine) Queued() int64 { return e.queued.Load() }
+
 // LinesFile is the file of a JSONLines egress.
 type LinesFile = linesFile
 

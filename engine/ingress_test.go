@@ -44,6 +44,7 @@ func jotPosition(p uint64) functions.Message { return jot.On(fmt.Sprint(p%tapeNo
 // jotted checks that the notes have all positions up to some number, once and in order, and returns it.
 func jotted(t *testing.T, e *engine.Engine) (last int) {
 	t.Helper()
+	eventually(t, "what was carried is run", func() bool { return e.Queued() == 0 })
 	count := 0
 	for i := range tapeNotes {
 		want := i

@@ -97,7 +97,7 @@ func TestMessagesArriveOnceInOrder(t *testing.T) {
 
 // TestFanOut sends 10,000 messages from one operation, which is the bound, and refuses one more.
 func TestFanOut(t *testing.T) {
-	e := open(t, engine.Options{Workers: 2}, notes, talkers)
+	e := open(t, engine.Options{Workers: 2, MaxDrain: time.Hour}, notes, talkers)
 	var to []string
 	for i := range 100 {
 		to = append(to, fmt.Sprint(i))
