@@ -214,6 +214,9 @@ type Seams struct {
 	Stepped bool
 	// Trace, if set, is called with a line for each thing that happens. Only for stepped engines.
 	Trace func(event string)
+	// Spent, if set, is called after each message that was handled, and after each run of code of users: so that a simulated clock
+	// can go on. Only for stepped engines.
+	Spent func(s Spent)
 	// Seal replaces the sealing of an epoch; write is the default way. It must return nil only once the batch is durable.
 	Seal func(epoch uint64, batch store.Batch, write func() error) error
 	// Recovered, if set, is called by Open before anything runs, with all rows that the directory has. Its error is Open's.
@@ -222,6 +225,15 @@ type Seams struct {
 	// and the transactions that are going to be the victims. It must not call the engine.
 	Tangled func(t Tangle)
 }
+
+// Spent is what time has gone to.
+type Spent uint8
+
+// What time goes to.
+const (
+	SpentOnMessage  Spent = iota + 1 // a message was handled, or a request accepted
+	SpentOnFunction                  // an operation has run, or the body of a coordinator function up to its next calls
+)
 
 // RowScan calls visit with each row, in order of the keys, until it returns an error. Key and value are valid during the call only.
 type RowScan func(visit func(key, value []byte) error) error

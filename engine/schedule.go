@@ -75,6 +75,9 @@ func (w *worker) round(n int) bool {
 	handled := 0
 	for handled < n && w.handleNext() {
 		handled++
+		if spent := e.options.Seams.Spent; spent != nil {
+			spent(SpentOnMessage)
+		}
 	}
 	w.cache.tidy(e.sealed.Load())
 	w.flush()
@@ -168,6 +171,9 @@ func (w *worker) handleNew() bool {
 // operations.
 func (w *worker) leave() {
 	w.running.Store(w.runs)
+	if spent := w.engine.options.Seams.Spent; spent != nil {
+		spent(SpentOnFunction)
+	}
 	if !w.engine.gate.open.Load() {
 		w.engine.cutIfLate()
 	}

@@ -35,10 +35,9 @@ func (e *Engine) Step(choose func(n int) int) bool {
 }
 
 func (w *worker) stepOnce(choose func(n int) int) {
-	if w.begun.len() > 0 && w.hasNew() && choose(2) == 1 {
-		w.pace.inRow = maxInRow // something new before the next message that has begun
+	if w.hasNew() && choose(4) == 0 { // in another order than the worker's own
+		w.pace.inRow, w.pace.turn = maxInRow, lineArrivals+line(choose(int(numLines)-1))
 	}
-	w.pace.turn = line(choose(int(numLines)-1)) + lineArrivals
 	if !w.round(1) {
 		w.engine.gate.rest(w)
 	}

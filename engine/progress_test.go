@@ -1,0 +1,221 @@
+package engine_test
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/concordat-dev/concordat/engine"
+	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/store"
+	"github.com/concordat-dev/concordat/twopc"
+)
+
+// A mill grinds: its messages take time.
+type mill struct {
+	Ground int
+	Stop   bool
+}
+
+// grist is what a mill is told: to grind for so long, and then to tell itself again, so many times; -1: for ever.
+type grist struct {
+	Takes time.Duration
+	Again int
+}
+
+var (
+	mills   = functions.NewType[mill]("test/mill")
+	newMill = functions.Create(mills, "new", func(*functions.Ctx, *mill, int) error { return nil })
+	grind   = makeGrind()
+	fill    = functions.Update(mills, "fill", func(ctx *functions.Ctx, _ *mill, sacks []grist) error {
+		for _, s := range sacks {
+			ctx.Send(grind.On(ctx.Self().ID, s))
+		}
+		return nil
+	})
+	halt   = functions.Update(mills, "halt", func(_ *functions.Ctx, m *mill, _ int) error { m.Stop = true; return nil })
+	ground = functions.View(mills, "ground", func(_ *functions.Ctx, m mill) (int, error) { return m.Ground, nil })
+	ring   = functions.Update(mills, "ring", func(ctx *functions.Ctx, _ *mill, d time.Duration) error {
+		ctx.SendAfter(d, jot.On("bell", int(d/time.Millisecond)))
+		return nil
+	})
+	// bothWays takes the mills in the order given.
+	bothWays = twopc.New("test/both-ways", func(tx *twopc.Tx, ids []string) error {
+		for _, id := range ids {
+			if err := tx.Do(grind.On(id, grist{})); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+)
+
+func makeGrind() (op functions.Command[grist]) {
+	op = functions.Update(mills, "grind", func(ctx *functions.Ctx, m *mill, g grist) error {
+		for began := time.Now(); time.Since(began) < g.Takes; {
+		}
+		m.Ground++
+		if g.Again != 0 && !m.Stop {
+			ctx.Send(op.On(ctx.Self().ID, grist{g.Takes, max(g.Again-1, -1)}))
+		}
+		return nil
+	})
+	return op
+}
+
+// TestRequestsAreAnsweredInTime: a request on an instance that is not locked is answered within MaxDrain, two seals and the operation
+// that runs, whatever else goes on: a function that sends to itself, a backlog, at any cost of a message. Time is simulated: all that
+// takes time is the functions and the seals. When the request comes in is up to a seed.
+func TestRequestsAreAnsweredInTime(t *testing.T) {
+	const maxDrain, sealTakes = 20 * time.Millisecond, 3 * time.Millisecond
+	for _, takes := range []time.Duration{time.Microsecond, 30 * time.Microsecond, time.Millisecond, 15 * time.Millisecond, time.Second} {
+		for _, backlog := range []int{0, 300, 20_000} {
+			t.Run(fmt.Sprintf("%v-%d", takes, backlog), func(t *testing.T) {
+				for seed := range uint64(4) {
+					longest := longestAnswer(t, seed, takes, backlog, maxDrain, sealTakes)
+					if bound := maxDrain + 2*sealTakes + takes + takes; longest > bound { // its own operation takes as long
+						t.Errorf("seed %d: a request was answered after %v, the bound is %v", seed, longest, bound)
+					}
+				}
+			})
+		}
+	}
+}
+
+// longestAnswer makes requests, one after the other, beside a mill that goes on for ever and a backlog.
+func longestAnswer(t *testing.T, seed uint64, takes time.Duration, backlog int, maxDrain, sealTakes time.Duration) (longest time.Duration) {
+	t.Helper()
+	clock, rng := newPassingClock(), rand.New(rand.NewPCG(seed, 0))
+	costly := false
+	o := engine.Options{Dir: "data", Workers: 1, MaxDrain: maxDrain}
+	o.Seams = engine.Seams{FS: vfs.NewMem(), Clock: clock, Stepped: true}
+	o.Seams.Spent = func(s engine.Spent) {
+		if s == engine.SpentOnFunction && costly {
+			clock.pass(takes)
+		}
+	}
+	o.Seams.Seal = func(_ uint64, _ store.Batch, write func() error) error {
+		clock.pass(sealTakes)
+		return write()
+	}
+	e, err := engine.Open(o, notes, mills)
+	must(t, err)
+	last := func(n int) int { return n - 1 } // the sealer before the worker, and the worker in its own order
+	do := func(r functions.Request) time.Duration {
+		t.Helper()
+		before := clock.Elapsed()
+		p, err := e.Submit(r)
+		must(t, err)
+		for !p.Done() {
+			if !e.Step(last) {
+				t.Fatal("at rest, and there is no outcome")
+			}
+		}
+		must(t, p.Wait(ctx))
+		return clock.Elapsed() - before
+	}
+	do(newNote.On("n", 0))
+	do(newMill.On("m", 0))
+	do(grind.On("m", grist{Again: -1}))
+	for at := 0; at < backlog; at += 5000 {
+		do(fill.On("m", make([]grist, min(5000, backlog-at))))
+	}
+	costly = true
+	for i := range 20 {
+		for range rng.IntN(500) {
+			e.Step(last)
+		}
+		longest = max(longest, do(jot.On("n", i)))
+	}
+	costly = false
+	do(halt.On("m", 0))
+	must(t, e.Close())
+	return longest
+}
+
+// TestNothingIsKeptOut: beside functions that take time and never stop, requests, timers, records of an ingress, transactions that
+// deadlock, and people who look after sagas come to their end, each in a time in which they could not if they had to wait for them.
+func TestNothingIsKeptOut(t *testing.T) {
+	for _, takes := range []time.Duration{0, 4 * time.Microsecond, 50 * time.Microsecond, 2 * time.Millisecond} {
+		t.Run(takes.String(), func(t *testing.T) {
+			records := make(chan uint64, 1)
+			source := ingressFunc(func(ctx context.Context, after uint64, deliver func(uint64, functions.Message) error) error {
+				for {
+					select {
+					case n := <-records:
+						if err := deliver(n, jot.On("in", int(n))); err != nil {
+							return err
+						}
+					case <-ctx.Done():
+						return ctx.Err()
+					}
+				}
+			})
+			e := open(t, engine.Options{Workers: 2, Ingresses: map[string]engine.Ingress{"in": source}}, notes, mills, bothWays)
+			for _, id := range []string{"n", "in", "bell"} {
+				must(t, e.Do(ctx, newNote.On(id, 0)))
+			}
+			var up, down []string
+			for i := range 20 {
+				id := fmt.Sprint("mill-", i)
+				must(t, e.Do(ctx, newMill.On(id, 0)))
+				up, down = append(up, id), append([]string{id}, down...)
+			}
+			for i := range 4 {
+				id := fmt.Sprint("busy-", i)
+				must(t, e.Do(ctx, newMill.On(id, 0)))
+				must(t, e.Do(ctx, grind.On(id, grist{takes, -1})))
+				must(t, e.Do(ctx, fill.On(id, make([]grist, 1000))))
+			}
+			var group sync.WaitGroup
+			var done atomic.Int64
+			do := func(what string, f func(ctx context.Context) error) {
+				group.Go(func() {
+					short, cancel := context.WithTimeout(ctx, 20*time.Second)
+					defer cancel()
+					if err := f(short); err != nil {
+						t.Errorf("%s: %v", what, err)
+					}
+					done.Add(1)
+				})
+			}
+			for i := range 8 {
+				do("requests", func(ctx context.Context) error {
+					for n := range 10 {
+						if err := e.Do(ctx, jot.On("n", 100*i+n)); err != nil {
+							return err
+						}
+					}
+					return nil
+				})
+				do("deadlocks", func(ctx context.Context) error { return e.Do(ctx, bothWays.With([][]string{up, down}[i%2])) })
+			}
+			do("operators", func(ctx context.Context) error { _, err := e.Sagas(ctx); return err })
+			must(t, e.Do(ctx, ring.On("mill-0", 5*time.Millisecond)))
+			records <- 1
+			for _, id := range []string{"bell", "in"} {
+				do("what goes to "+id, func(ctx context.Context) error {
+					for {
+						if got, err := engine.Ask(ctx, e, lines.On(id)); err != nil || len(got) > 0 {
+							return err
+						}
+						time.Sleep(time.Millisecond)
+					}
+				})
+			}
+			group.Wait()
+			for i := range 4 {
+				must(t, e.Do(ctx, halt.On(fmt.Sprint("busy-", i), 0)))
+			}
+			if n := ask(t, e, ground.On("busy-0")); n < 5 {
+				t.Errorf("what sends to itself ran only %d times: it was kept out", n)
+			}
+		})
+	}
+}
