@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -84,9 +83,14 @@ type egress struct {
 	delivered atomic.Uint64 // the last record that Write has taken
 	deleted   uint64        // the last record whose row is deleted: the sealer's
 	news      chan struct{}
-	cancel    context.CancelFunc
+	drain     chan struct{} // closed when the engine closes: deliver what is there, and end
 	ctx       context.Context
-	done      sync.WaitGroup
+	cancel    context.CancelFunc
+	abandon   chan struct{} // closed when nobody waits for the receiver any more
+	ended     chan struct{} // closed when the loop is over
+	refused   error         // of the last Write: the loop's, read once it has ended
+	closed    error         // of the receiver's Close: likewise
+	hangs     string        // what of the receiver has not returned: likewise
 }
 
 // egressRecord is a record with its number, on its way into its row.
@@ -99,6 +103,7 @@ type egressRecord struct {
 func (e *Engine) setUpEgresses() error {
 	for name, to := range e.options.Egresses {
 		g := &egress{engine: e, name: name, to: to, news: make(chan struct{}, 1)}
+		g.drain, g.abandon, g.ended = make(chan struct{}), make(chan struct{}), make(chan struct{})
 		g.ctx, g.cancel = context.WithCancel(context.Background())
 		e.egresses = append(e.egresses, g)
 	}
@@ -239,46 +244,88 @@ func (g *egress) hasNews() bool { return g.delivered.Load() < g.sealed.Load() }
 
 func (e *Engine) runEgresses() {
 	for _, g := range e.egresses {
-		g.done.Add(1)
 		go g.loop()
 	}
 }
 
-// Back-off between failed writes to an egress.
+// Back-off between failed writes to an egress, or runs of an ingress.
 const (
-	egressFirstBackOff = 10 * time.Millisecond
-	egressLastBackOff  = 5 * time.Second
+	firstBackOff = 10 * time.Millisecond
+	lastBackOff  = 5 * time.Second
+	drainBackOff = 100 * time.Millisecond // the longest while the engine closes
 )
 
+// errAbandoned: the receiver's code did not return in time when the engine was closed.
+var errAbandoned = errors.New("engine: given up")
+
+// loop delivers until the engine closes, and closes the receiver.
 func (g *egress) loop() {
-	defer g.done.Done()
-	wait := egressFirstBackOff
+	defer close(g.ended)
+	wait := firstBackOff
+	for g.goesOn() {
+		err := g.deliver()
+		if errors.Is(err, errAbandoned) {
+			return // whoever wrote closes the receiver once that has returned
+		}
+		if err == nil {
+			wait, g.refused = firstBackOff, nil
+			continue
+		}
+		if g.ctx.Err() != nil {
+			break // it was told to stop
+		}
+		g.refused = err
+		wait = g.backOff(wait)
+	}
+	g.closed = g.end()
+}
+
+// goesOn waits for a record to deliver. It returns false when there will be none.
+func (g *egress) goesOn() bool {
 	for g.ctx.Err() == nil {
-		for g.hasNews() && g.ctx.Err() == nil {
-			if err := g.deliver(); err != nil {
-				if g.ctx.Err() == nil {
-					g.engine.options.Logger.Warn("an egress does not take records", "egress", g.name, "error", err, "again in", wait)
-				}
-				g.pause(wait)
-				wait = min(2*wait, egressLastBackOff)
-				continue
-			}
-			wait = egressFirstBackOff
+		if g.hasNews() {
+			return true
 		}
 		select {
 		case <-g.news:
 		case <-g.ctx.Done():
+		case <-g.drain:
+			return g.hasNews() && g.ctx.Err() == nil
 		}
 	}
+	return false
 }
 
-func (g *egress) pause(d time.Duration) {
-	timer := time.NewTimer(d)
+// complain says that a receiver does not take records.
+func (g *egress) complain(err error, wait time.Duration) {
+	log := g.engine.options.Logger
+	if stack := stackOf(err); stack != nil {
+		log.Error("an egress panicked", append([]any{"egress", g.name, "error", err, "again in", wait}, stack...)...)
+		return
+	}
+	log.Warn("an egress does not take records", "egress", g.name, "error", err, "again in", wait)
+}
+
+// backOff says why it pauses, and returns how long to pause the next time. While the engine closes pauses are short, and it is Close that
+// says why.
+func (g *egress) backOff(wait time.Duration) time.Duration {
+	most := lastBackOff
+	drain := g.drain
+	select {
+	case <-drain:
+		most, drain = drainBackOff, nil
+	default:
+		g.complain(g.refused, wait)
+	}
+	timer := time.NewTimer(min(wait, most))
 	defer timer.Stop()
 	select {
 	case <-timer.C:
 	case <-g.ctx.Done():
+	case <-drain:
+		return firstBackOff
 	}
+	return min(2*wait, most)
 }
 
 // maxDelivery bounds the records of one Write.
@@ -310,25 +357,116 @@ func (g *egress) deliver() error {
 	if n := uint64(len(records)); n == 0 || records[0].Seq != from || records[n-1].Seq != from+n-1 {
 		g.engine.fatal(fmt.Errorf("%w: of the records %d to %d of egress %q, which were sealed, some have no row", ErrDamaged, from, to, g.name))
 	}
-	if err := g.to.Write(g.ctx, records); err != nil {
+	if err := g.write(records); err != nil {
 		return err
 	}
 	g.delivered.Store(records[len(records)-1].Seq)
 	return nil
 }
 
-// stopEgresses ends delivery and forgets the rows of what was delivered.
-func (e *Engine) stopEgresses() error {
+// write hands records to the receiver. If it has not returned when nobody waits any more, its receiver is closed once it has.
+func (g *egress) write(records []Record) error {
+	written := guarded(func() error { return g.to.Write(g.ctx, records) })
+	select {
+	case err := <-written:
+		return err
+	case <-g.abandon:
+		g.hangs = "Write"
+		go func() {
+			<-written
+			_ = g.close()
+		}()
+		return errAbandoned
+	}
+}
+
+// end closes the receiver, and waits for that until nobody waits any more.
+func (g *egress) end() error {
+	closed := make(chan error, 1)
+	go func() { closed <- g.close() }()
+	select {
+	case err := <-closed:
+		return err
+	case <-g.abandon:
+		g.hangs = "Close"
+		return nil
+	}
+}
+
+// maxCloseTries is how often a stepped engine that closes lets an egress fail: it has no time that passes.
+const maxCloseTries = 100
+
+// drainEgresses delivers what is sealed until ctx is over, ends delivery, waits for the receivers to return until hard is over, and
+// says what is left.
+func (e *Engine) drainEgresses(ctx, hard context.Context) error {
+	for _, g := range e.egresses {
+		close(g.drain)
+		if e.options.Seams.Stepped {
+			g.loopStepped()
+		}
+	}
 	var errs []error
 	for _, g := range e.egresses {
-		g.cancel()
-		g.done.Wait()
-		if g.delivered.Load() > g.deleted {
-			batch := e.store.NewBatch()
-			g.deleteDelivered(batch)
-			errs = append(errs, batch.Seal())
+		select {
+		case <-g.ended:
+		case <-ctx.Done():
+			g.cancel()
 		}
-		errs = append(errs, g.close())
+	}
+	for _, g := range e.egresses {
+		select {
+		case <-g.ended:
+		case <-hard.Done():
+			close(g.abandon)
+			select {
+			case <-g.ended:
+			case <-e.failed: // the loop may have been the first to know, and does not go on
+				return e.giveUp()
+			}
+		}
+		errs = append(errs, g.left())
 	}
 	return errors.Join(errs...)
+}
+
+// loopStepped is what is left of loop in a stepped engine that closes.
+func (g *egress) loopStepped() {
+	defer close(g.ended)
+	for tries := 0; g.hasNews() && g.ctx.Err() == nil && tries < maxCloseTries; {
+		if err := g.deliver(); err != nil {
+			tries++
+		}
+	}
+	g.closed = g.end()
+}
+
+// left says what a receiver has not taken, and what of it has not returned.
+func (g *egress) left() error {
+	var errs []error
+	if g.closed != nil {
+		errs = append(errs, g.closed)
+	}
+	if n := g.sealed.Load() - g.delivered.Load(); n > 0 {
+		err := fmt.Errorf("engine: egress %q has not taken %d records; they come again when the directory is opened", g.name, n)
+		if g.refused != nil {
+			err = fmt.Errorf("%w: %w", err, g.refused)
+		}
+		errs = append(errs, err)
+	}
+	if g.hangs != "" {
+		errs = append(errs, fmt.Errorf("engine: %s of egress %q does not return; its goroutine is left behind", g.hangs, g.name))
+	}
+	return errors.Join(errs...)
+}
+
+// forgetDelivered deletes the rows of the last records that were delivered.
+func (e *Engine) forgetDelivered() error {
+	batch := e.store.NewBatch()
+	for _, g := range e.egresses {
+		g.deleteDelivered(batch)
+	}
+	if batch.Count() == 0 {
+		return batch.Close()
+	}
+	return batch.Seal()
 }

@@ -52,6 +52,10 @@ type Engine struct {
 	running   sync.WaitGroup // the engine's goroutines
 	watch     watchdog
 	walks     walks
+	closing   closing
+	failed    chan struct{} // closed when nothing can be made durable any more
+	failOnce  sync.Once
+	failure   error // why; read once failed is closed
 
 	// The conductor's. While it runs no worker does.
 	epoch     uint64 // the running epoch
@@ -100,7 +104,8 @@ func Open(o Options, parts ...functions.Part) (_ *Engine, err error) {
 		toSeal:    make(chan *sealing, 1),
 		toRelease: make(chan *sealing, 4),
 	}
-	e.walks.moved.L = &e.walks.mu
+	e.walks.init()
+	e.closing.done, e.failed = make(chan struct{}), make(chan struct{})
 	o = e.options
 	e.clocks = newClocks(o.Seams.Clock)
 	if e.store, err = openStore(o, e.fatal); err != nil {
@@ -218,57 +223,6 @@ func (e *Engine) run() {
 // workerOf is the worker that owns a shard.
 func (e *Engine) workerOf(shard uint16) *worker { return e.workers[int(shard)%len(e.workers)] }
 
-// Close stops the engine. New requests are refused with ErrClosed; those that were admitted get their outcome, or ErrUnknown
-// when they need longer than a few epochs, such as a saga that sleeps: it goes on when the directory is opened again. Close
-// waits until all is durable. Further calls return nil.
-func (e *Engine) Close() error {
-	if !e.closed.CompareAndSwap(false, true) {
-		<-e.dead[0]
-		return nil
-	}
-	e.stopIngresses()
-	for _, w := range e.workers {
-		w.mu.Lock()
-		w.shut = true
-		w.mu.Unlock()
-	}
-	e.stopping.Store(true)
-	e.gate.nudge()
-	if e.options.Seams.Stepped {
-		for e.Step(func(int) int { return 0 }) {
-		}
-	}
-	<-e.ended
-	if e.watch.stop != nil {
-		e.watch.stop()
-	}
-	e.options.Seams.Clock.Wake(e.options.Seams.Clock.Now(), func() {}) // forget the timer that was next, and with it this engine
-	close(e.toSeal)
-	for _, w := range e.workers {
-		close(w.signal)
-	}
-	e.running.Wait()
-	e.die() // everything that was sealed has been released
-	err := e.stopEgresses()
-	for _, w := range e.workers {
-		w.closeRoutines()
-	}
-	e.walks.end()
-	return errors.Join(err, e.store.Flush(), e.store.Close())
-}
-
-// closeRoutines unwinds the bodies of what has not ended. Their defers run.
-func (w *worker) closeRoutines() {
-	for _, c := range w.coords {
-		if c.routine != nil {
-			c.routine.Close()
-		}
-	}
-	for _, r := range w.routines {
-		r.Close()
-	}
-}
-
 // die lets everybody who still waits for an outcome go.
 func (e *Engine) die() {
 	e.deadOnce.Do(func() {
@@ -304,6 +258,7 @@ func newDeadChans() (d deadChans) {
 
 // fatal ends the process: something could not be made durable or read back. It does not return.
 func (e *Engine) fatal(err error) {
+	e.failOnce.Do(func() { e.failure = err; close(e.failed) })
 	e.closed.Store(true)
 	defer e.die() // should Options.Fatal unwind this goroutine, as tests do
 	e.options.Fatal(err)

@@ -51,3 +51,16 @@ const (
 
 // InFlight is how many requests wait for their outcome.
 func InFlight(e *Engine) int { return int(e.inFlight.Load()) }
+
+// IsClosed reports whether Close was called, or the engine has failed.
+func IsClosed(e *Engine) bool { return e.closed.Load() }
+
+// Runs names the user code that a worker runs.
+func Runs(e *Engine) string {
+	for _, w := range e.workers {
+		if name, _, runs := w.runsNow(); runs {
+			return name
+		}
+	}
+	return ""
+}

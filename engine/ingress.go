@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/concordat-dev/concordat/functions"
@@ -20,8 +19,8 @@ import (
 // handled exactly once, also over restarts.
 type Ingress interface {
 	// Run reads the records after a position (0: from the start) and gives each to deliver, in order, with its position, which
-	// must grow from record to record. It returns when ctx ends or there are no more records. After any other error it is run
-	// again, later. deliver blocks while the engine has much to do; it fails when the message can not be delivered, which is a
+	// must grow from record to record. It returns when ctx ends or there are no more records. After any other error, or a panic, it
+	// is run again, 10 ms to 5 s later: the longer, the more often it has failed without a record in between. deliver blocks while the engine has much to do; it fails when the message can not be delivered, which is a
 	// fault of the record: Run may skip it.
 	Run(ctx context.Context, after uint64, deliver func(position uint64, m functions.Message) error) error
 }
@@ -36,9 +35,12 @@ type feed struct {
 	slots  chan struct{} // records that are not sealed yet
 	last   uint64        // position of the last record that was taken: the worker's
 	given  uint64        // position of the last record that was delivered: the ingress's
-	done   sync.WaitGroup
 	ctx    context.Context
 	cancel context.CancelFunc
+
+	abandon chan struct{} // closed when nobody waits for the source any more
+	ended   chan struct{} // closed when the loop is over
+	hangs   bool          // Run has not returned: the loop's, read once it has ended
 }
 
 // maxUnsealed bounds the records of an ingress that have been taken and are not sealed yet.
@@ -47,6 +49,7 @@ const maxUnsealed = 4096
 func (e *Engine) setUpIngresses() error {
 	for name, from := range e.options.Ingresses {
 		f := &feed{engine: e, name: name, from: from, slots: make(chan struct{}, maxUnsealed)}
+		f.abandon, f.ended = make(chan struct{}), make(chan struct{})
 		f.ctx, f.cancel = context.WithCancel(context.Background())
 		f.worker = e.workerOf(e.registry.requestShard(name))
 		value, found, err := e.store.Get(store.IngressKey(nil, name))
@@ -69,39 +72,76 @@ func sortByName(egresses []*egress) {
 
 func (e *Engine) runIngresses() {
 	for _, f := range e.feeds {
-		f.done.Add(1)
 		go f.loop()
 	}
 }
 
-func (e *Engine) stopIngresses() {
-	for _, f := range e.feeds {
-		f.cancel()
-		f.done.Wait()
+// awaitIngresses waits until the sources, whose context is over, have returned, at most until hard is over, and names those that have
+// not.
+func (e *Engine) awaitIngresses(hard context.Context) error {
+	if e.options.Seams.Stepped {
+		return nil
 	}
+	var errs []error
+	for _, f := range e.feeds {
+		select {
+		case <-f.ended:
+		case <-hard.Done():
+			close(f.abandon)
+			<-f.ended
+		}
+		if f.hangs {
+			errs = append(errs, fmt.Errorf("engine: Run of ingress %q does not return; its goroutine is left behind", f.name))
+		}
+	}
+	return errors.Join(errs...)
 }
 
-// ingressBackOff is the time between runs of an ingress that fails.
-const ingressBackOff = time.Second
-
+// loop runs the source until it has no more records, or the engine closes.
 func (f *feed) loop() {
-	defer f.done.Done()
+	defer close(f.ended)
+	wait := firstBackOff
 	for {
-		err := f.from.Run(f.ctx, f.given, f.deliver)
+		given := f.given
+		ran := guarded(func() error { return f.from.Run(f.ctx, given, f.deliver) })
+		var err error
+		select {
+		case err = <-ran:
+		case <-f.abandon:
+			f.hangs = true
+			return
+		}
 		if err == nil || f.ctx.Err() != nil {
 			return
 		}
-		f.engine.options.Logger.Warn("an ingress failed", "ingress", f.name, "error", err, "again in", ingressBackOff)
+		if f.given != given {
+			wait = firstBackOff
+		}
+		f.complain(err, wait)
 		select {
-		case <-time.After(ingressBackOff):
+		case <-time.After(wait):
 		case <-f.ctx.Done():
 			return
 		}
+		wait = min(2*wait, lastBackOff)
 	}
+}
+
+// complain says that a source has failed.
+func (f *feed) complain(err error, wait time.Duration) {
+	log := f.engine.options.Logger
+	if stack := stackOf(err); stack != nil {
+		log.Error("an ingress panicked", append([]any{"ingress", f.name, "error", err, "again in", wait}, stack...)...)
+		return
+	}
+	log.Warn("an ingress failed", "ingress", f.name, "error", err, "again in", wait)
 }
 
 // deliver hands a record to the engine.
 func (f *feed) deliver(position uint64, m functions.Message) error {
+	if isNil(m) {
+		return fmt.Errorf("%w: ingress %q delivers no message at position %d", functions.ErrBadCall, f.name, position)
+	}
 	if position <= f.given {
 		return fmt.Errorf("engine: ingress %q delivers position %d after %d", f.name, position, f.given)
 	}

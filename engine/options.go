@@ -76,6 +76,10 @@ type Options struct {
 	// times MaxBytes, at most 3 GiB.
 	MaxEpochBytes int64
 
+	// CloseTimeout is how long Engine.Close goes on delivering to the egresses, and waits for walks and for code of users, if it is
+	// called without a context that has a deadline. Default: 10 s.
+	CloseTimeout time.Duration
+
 	// ReserveBytes is the disk space below which new requests are refused with ErrNoSpace, so that what has been admitted can
 	// be written. What is under way goes on, and questions without an id and those who operate the engine (Sagas, CancelSaga,
 	// DecideSaga) are let in. Default: 256 MiB. Negative: no check.
@@ -125,6 +129,7 @@ func (o Options) withDefaults() Options {
 	setDefault(&o.MaxMessages, 1_000_000)
 	setDefault(&o.MaxDrain, 50*time.Millisecond)
 	setDefault(&o.MaxEpochBytes, max(1<<30, statesInEpoch*int64(o.MaxBytes)))
+	setDefault(&o.CloseTimeout, 10*time.Second)
 	setDefault(&o.ReserveBytes, 256<<20)
 	setDefault(&o.MemTableBytes, 16<<20)
 	if o.Logger == nil {
@@ -169,6 +174,7 @@ func (o Options) Validate() error {
 	check(o.MaxMessages >= 0, "Options.MaxMessages is negative")
 	check(o.MaxDrain >= 0, "Options.MaxDrain is negative")
 	o.checkEpochBytes(check)
+	check(o.CloseTimeout >= 0, "Options.CloseTimeout is negative")
 	check(o.MemTableBytes == 0 || (o.MemTableBytes >= store.MinMemTableBytes && o.MemTableBytes < 1<<31),
 		"Options.MemTableBytes is %d, allowed are %d to 2 GiB", o.MemTableBytes, store.MinMemTableBytes)
 	for _, name := range slices.Sorted(maps.Keys(o.Egresses)) {

@@ -236,11 +236,24 @@ func (d *watchdog) look(e *Engine, w *worker, s *watched) {
 	}
 	s.told = true
 	e.stats.slow.Add(1)
-	name, id := "", ""
-	if count&runsOperation != 0 {
-		name, id = w.operation.Load().FullName(), w.subject.Load().id
-	} else {
-		name = w.function.Load().Name
-	}
+	name, id := w.named(count)
 	e.options.Logger.Warn("user code holds a worker", "in", name, "id", id, "for", held.Round(time.Millisecond))
+}
+
+// named names the user code that a worker runs, or has run last, when its running had this value.
+func (w *worker) named(running uint64) (name, id string) {
+	if running&runsOperation != 0 {
+		return w.operation.Load().FullName(), w.subject.Load().id
+	}
+	return w.function.Load().Name, ""
+}
+
+// runsNow names the user code that a worker runs, if it runs any.
+func (w *worker) runsNow() (name, id string, runs bool) {
+	running := w.running.Load()
+	if running&runsAny == 0 {
+		return "", "", false
+	}
+	name, id = w.named(running)
+	return name, id, true
 }

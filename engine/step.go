@@ -2,6 +2,7 @@ package engine
 
 import (
 	"fmt"
+	"sync/atomic"
 
 	"github.com/concordat-dev/concordat/deadlock"
 	"github.com/concordat-dev/concordat/functions"
@@ -10,7 +11,9 @@ import (
 // Step lets one thing happen in a stepped engine: a worker handles one message or takes what has come in, or the sealer seals an
 // epoch, or an egress delivers. choose picks one of n things that can happen next; the same choices give the same run. It
 // reports false if there is nothing to do.
-func (e *Engine) Step(choose func(n int) int) bool {
+func (e *Engine) Step(choose func(n int) int) bool { return e.step(choose, e.egresses) }
+
+func (e *Engine) step(choose func(n int) int, egresses []*egress) bool {
 	var ready []func()
 	e.gate.mu.Lock() // other goroutines may submit meanwhile
 	for _, w := range e.workers {
@@ -22,9 +25,9 @@ func (e *Engine) Step(choose func(n int) int) bool {
 	if len(e.toSeal) > 0 {
 		ready = append(ready, func() { e.seal(<-e.toSeal) })
 	}
-	for _, g := range e.egresses {
+	for _, g := range egresses {
 		if g.hasNews() {
-			ready = append(ready, func() { g.deliver() })
+			ready = append(ready, func() { _ = g.deliver() })
 		}
 	}
 	if len(ready) == 0 {
@@ -61,7 +64,7 @@ func (e *Engine) Abandon() error {
 				c.routine.Close()
 			}
 		}
-		w.closeRoutines()
+		w.closeRoutines(new(atomic.Pointer[string]))
 	}
 	return e.store.Close()
 }

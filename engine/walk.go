@@ -3,6 +3,7 @@ package engine
 import (
 	"bytes"
 	"container/heap"
+	"context"
 	"errors"
 	"fmt"
 	"iter"
@@ -25,9 +26,9 @@ type Instance[S any] struct {
 // whole epochs, so a transaction is there with all its effects or not at all; a saga may be half-way. It takes no locks and
 // holds up nobody. It blocks until what it sees is durable, at most for one sync, and reads the store on the caller's goroutine.
 //
-// An error ends the walk: [ErrClosed]; [ErrUnknown] if the engine failed meanwhile; [ErrUnknownType] for a type that
-// the engine was not opened with; [ErrDamaged] for a state that does not decode. Close waits for walks to end, so the loop's
-// body must not call it.
+// An error ends the walk: [ErrClosed], also when the deadline of a Close is over meanwhile; [ErrUnknown] if the engine failed meanwhile; [ErrUnknownType] for a type that
+// the engine was not opened with; [ErrDamaged] for a state that does not decode. Close waits for walks until its deadline, and ends
+// them then: if the loop's body calls Close, that waits so long for its own walk.
 func Walk[S any](e *Engine, t *functions.Type[S], from string) iter.Seq2[Instance[S], error] {
 	return func(yield func(Instance[S], error) bool) {
 		d := t.Definition()
@@ -50,13 +51,28 @@ func Walk[S any](e *Engine, t *functions.Type[S], from string) iter.Seq2[Instanc
 	}
 }
 
+// walk is a walk that is under way. Between two instances, while code of users runs, it may be ended by Close.
+type walk struct {
+	mu       sync.Mutex // held while the store is read, and not while code of users runs
+	over     bool       // ended by Close: the store may be closed
+	snapshot store.Snapshot
+	merge    merge
+	id       []byte // what it came by last
+	state    []byte
+}
+
 // walks lets walks wait for a seal, and Close for the walks.
 type walks struct {
-	active  sync.RWMutex // held for reading by each walk, for writing by what closes the store
-	ended   bool         // guarded by active
 	waiting atomic.Int32
 	mu      sync.Mutex
-	moved   sync.Cond // something was sealed, or nothing ever will be
+	moved   sync.Cond // something was sealed, or nothing ever will be; or a walk has ended
+	open    map[*walk]struct{}
+	ended   bool // none may begin any more
+}
+
+func (s *walks) init() {
+	s.moved.L = &s.mu
+	s.open = map[*walk]struct{}{}
 }
 
 // wake lets the walks look again whether what they saw is sealed.
@@ -69,42 +85,128 @@ func (s *walks) wake() {
 	s.mu.Unlock()
 }
 
-// end waits for the walks and lets none begin any more.
-func (s *walks) end() {
-	s.active.Lock()
-	s.ended = true
-	s.active.Unlock()
+// begin notes a walk, unless the engine closes.
+func (s *walks) begin(w *walk, st *store.Store) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ended {
+		return ErrClosed
+	}
+	s.open[w] = struct{}{}
+	w.snapshot = st.Snapshot()
+	return nil
 }
 
-// walk calls visit with the ids and states of a type's instances until it returns false or an error.
+func (s *walks) remove(w *walk) {
+	s.mu.Lock()
+	delete(s.open, w)
+	s.moved.Broadcast()
+	s.mu.Unlock()
+}
+
+// end lets no walk begin any more, waits for those that are under way until ctx is over, and ends the others.
+func (s *walks) end(ctx context.Context) error {
+	defer context.AfterFunc(ctx, func() {
+		s.mu.Lock()
+		s.moved.Broadcast()
+		s.mu.Unlock()
+	})()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.ended = true
+	for len(s.open) > 0 && ctx.Err() == nil {
+		s.moved.Wait()
+	}
+	var errs []error
+	for w := range s.open {
+		errs = append(errs, w.close())
+	}
+	if n := len(s.open); n > 0 {
+		errs = append(errs, fmt.Errorf("engine: walks that were not over: %d; they end with ErrClosed", n))
+	}
+	return errors.Join(errs...)
+}
+
+// close gives back what a walk holds, once. Nothing but reads of the disk can hold it up.
+func (w *walk) close() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.over {
+		return nil
+	}
+	w.over = true
+	return errors.Join(w.merge.close(), w.snapshot.Close())
+}
+
+// read reads from the store, unless Close has ended the walk.
+func (w *walk) read(f func() error) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.over {
+		return ErrClosed
+	}
+	return f()
+}
+
+// walk calls visit with the ids and states of a type's instances until it returns false or an error. They are valid during the call.
 func (e *Engine) walk(typeName, from string, visit func(id, state []byte) (bool, error)) (err error) {
-	e.walks.active.RLock()
-	defer e.walks.active.RUnlock()
-	if e.walks.ended || e.closed.Load() {
+	if e.closed.Load() {
 		return ErrClosed
 	}
 	if e.registry.typesByName[typeName] == nil {
 		return fmt.Errorf("%w: %q", ErrUnknownType, typeName)
 	}
-	snapshot := e.store.Snapshot()
-	defer func() { err = errors.Join(err, snapshot.Close()) }()
-	if err := e.waitSealed(snapshot); err != nil {
+	w := &walk{merge: merge{skip: len(store.InstanceKey(nil, 0, typeName, ""))}}
+	if err := e.walks.begin(w, e.store); err != nil {
 		return err
 	}
-	m := merge{skip: len(store.InstanceKey(nil, 0, typeName, ""))}
-	defer func() { err = errors.Join(err, m.close()) }()
-	for shard := range uint16(e.options.Shards) {
-		lower := store.InstanceKey(nil, shard, typeName, from)
-		if err := m.add(snapshot.Rows(lower, store.Upper(lower[:m.skip]))); err != nil {
+	defer func() {
+		err = errors.Join(err, w.close())
+		e.walks.remove(w)
+	}()
+	if err := e.waitSealed(w); err != nil {
+		return err
+	}
+	err = w.read(func() error { return w.open(e.options.Shards, typeName, from) })
+	for err == nil {
+		more := false
+		if err = w.read(func() (err error) { more, err = w.next(); return err }); err != nil || !more {
+			return err
+		}
+		if more, err = visit(w.id, w.state); !more {
 			return err
 		}
 	}
-	return m.each(visit)
+	return err
 }
 
-// waitSealed waits until the last epoch in a snapshot is sealed: a batch can be read a little before its sync.
-func (e *Engine) waitSealed(snapshot store.Snapshot) error {
-	value, found, err := snapshot.Get(store.Prefix(nil, store.NodeShard, store.KindWatermark))
+// open stands the walk before the first row of each shard.
+func (w *walk) open(shards int, typeName, from string) error {
+	for shard := range uint16(shards) {
+		lower := store.InstanceKey(nil, shard, typeName, from)
+		if err := w.merge.add(w.snapshot.Rows(lower, store.Upper(lower[:w.merge.skip]))); err != nil {
+			return err
+		}
+	}
+	heap.Init(&w.merge)
+	return nil
+}
+
+// next copies the next row, and reports whether there is one.
+func (w *walk) next() (bool, error) {
+	id, state, err := w.merge.next()
+	w.id, w.state = append(w.id[:0], id...), append(w.state[:0], state...)
+	return id != nil, err
+}
+
+// waitSealed waits until the last epoch in a walk's snapshot is sealed: a batch can be read a little before its sync.
+func (e *Engine) waitSealed(w *walk) error {
+	var value []byte
+	var found bool
+	err := w.read(func() (err error) {
+		value, found, err = w.snapshot.Get(store.Prefix(nil, store.NodeShard, store.KindWatermark))
+		return err
+	})
 	if !found {
 		return err // nothing was ever sealed
 	}
@@ -128,9 +230,10 @@ func (e *Engine) waitSealed(snapshot store.Snapshot) error {
 // merge brings the rows of all shards into the order of what follows the shard's number in their keys. It is a heap of walks by
 // the row that each stands on.
 type merge struct {
-	skip int // bytes of a key in front of the id
-	rows []*store.Rows
-	over []*store.Rows
+	skip   int // bytes of a key in front of the id
+	rows   []*store.Rows
+	over   []*store.Rows
+	stands bool // on the first of rows, which was returned already
 }
 
 // add adds a walk over a shard's rows, unless it is empty.
@@ -146,25 +249,22 @@ func (m *merge) add(rows *store.Rows, err error) error {
 	return nil
 }
 
-// each calls visit with the rows in order until it returns false or an error.
-func (m *merge) each(visit func(id, value []byte) (bool, error)) error {
-	heap.Init(m)
-	for len(m.rows) > 0 {
+// next goes to the next row of all, and returns what follows the prefix in its key, and its value; nil if there is none. They are valid
+// until the next call.
+func (m *merge) next() (id, value []byte, err error) {
+	if m.stands {
 		first := m.rows[0]
-		value, err := first.Value()
-		if err != nil {
-			return err
-		}
-		if more, err := visit(first.Key()[m.skip:], value); !more || err != nil {
-			return err
-		}
 		if first.Next() {
 			heap.Fix(m, 0)
 		} else {
 			m.over = append(m.over, heap.Pop(m).(*store.Rows))
 		}
 	}
-	return nil
+	if m.stands = len(m.rows) > 0; !m.stands {
+		return nil, nil, nil
+	}
+	value, err = m.rows[0].Value()
+	return m.rows[0].Key()[m.skip:], value, err
 }
 
 func (m *merge) close() (err error) {

@@ -90,7 +90,7 @@ func TestCloseLeavesNoGoroutines(t *testing.T) {
 	}
 	wantErr(t, e.Do(ctx, errandSaga.With(errand{Desks: []string{"a"}, Fail: true})), saga.ErrStuck)
 	eventually(t, "the sagas sleep", func() bool { all, err := e.Sagas(ctx); return err == nil && len(all) == 4 })
-	closeSoon(t, e)
+	closeLeaving(t, e, 100)
 	var ids []string
 	for range 3 {
 		ids = append(ids, <-unwound)
