@@ -102,6 +102,7 @@ func (e *Engine) shutDown(ctx context.Context) error {
 	var errs []error
 	select {
 	case <-stopped:
+		e.stopped.Store(true)
 	case <-e.failed:
 		return e.giveUp()
 	case <-hard.Done():

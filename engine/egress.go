@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"sync/atomic"
-	"time"
 
 	"github.com/concordat-dev/concordat/functions"
 	"github.com/concordat-dev/concordat/internal/store"
@@ -13,9 +12,11 @@ import (
 
 // Record is a record that left through an egress.
 type Record struct {
-	Seq   uint64 // counts up from 1 without gaps, per egress: a receiver drops what it has seen
+	Seq   uint64 // counts up from 1, per egress, without gaps but for parked records: a receiver drops what it has seen
 	Key   string
 	Value []byte // encoded; see functions.Decode
+
+	parked string // why it was parked; there is no value then
 }
 
 // Egress is where the records of a named egress go.
@@ -27,7 +28,8 @@ type Egress interface {
 	// know; it is called once, at engine.Open. If it fails, or Open does later, Close is called.
 	Position() (uint64, error)
 	// Write takes records in the order of their numbers, and returns nil once they are durable at the receiver. After an error
-	// the same records are written again, later. It may block; it holds up only this egress.
+	// the same records are written again, later, unless it is or wraps an [Unacceptable]: then that record is parked. Write may
+	// block; it holds up only this egress. The slice and its records are the receiver's.
 	Write(ctx context.Context, records []Record) error
 	// Close is called once, after the last Write, and not at all if Position was not called.
 	Close() error
@@ -36,18 +38,30 @@ type Egress interface {
 // Callback makes an egress of a function that is called for each record in order. It has no durable position: after a restart
 // records may come again, with the same numbers.
 //
-// A panic of f is an error of its record, which comes again.
+// An error of f holds up its record and what is behind it, and f is called again, later, for as long as it returns one; also a panic.
+// One that wraps an [Unacceptable] (see [Refuse]) parks the record.
 func Callback(f func(ctx context.Context, r Record) error) Egress { return callback(f) }
 
 type callback func(ctx context.Context, r Record) error
 
 func (callback) Position() (uint64, error) { return 0, nil }
 
-func (f callback) Write(ctx context.Context, records []Record) error {
+func (f callback) Write(ctx context.Context, records []Record) (err error) {
+	taken := records[0].Seq - 1
+	defer func() {
+		if p := recover(); p != nil {
+			err = &partlyTaken{taken, functions.NewPanicError(p)}
+		}
+	}()
 	for _, r := range records {
 		if err := f(ctx, r); err != nil {
-			return fmt.Errorf("record %d: %w", r.Seq, err)
+			var bad *Unacceptable
+			if errors.As(err, &bad) {
+				return Refuse(r.Seq, bad.Reason)
+			}
+			return &partlyTaken{taken, fmt.Errorf("record %d: %w", r.Seq, err)}
 		}
+		taken = r.Seq
 	}
 	return nil
 }
@@ -91,6 +105,10 @@ type egress struct {
 	refused   error         // of the last Write: the loop's, read once it has ended
 	closed    error         // of the receiver's Close: likewise
 	hangs     string        // what of the receiver has not returned: likewise
+
+	parked      map[uint64]struct{} // the numbers of what is parked: the first worker's
+	parkedCount atomic.Int64        // how many they are
+	parking     *request            // in a stepped engine: a record is being parked
 }
 
 // egressRecord is a record with its number, on its way into its row.
@@ -125,6 +143,9 @@ func (e *Engine) openEgresses() error {
 			return fmt.Errorf("engine: egress %q has record %d, but only %d were ever emitted: it belongs to another directory", g.name, position, g.last)
 		}
 		g.sealed.Store(g.last)
+		if err := g.loadParked(); err != nil {
+			return fmt.Errorf("engine: egress %q: %w", g.name, err)
+		}
 		first, err := g.firstRow()
 		if err != nil {
 			return fmt.Errorf("engine: egress %q: %w", g.name, err)
@@ -184,6 +205,33 @@ func (g *egress) firstRow() (first uint64, err error) {
 	return first, err
 }
 
+// checkBacklog reports whether an egress has no room for what an operation emits. What an egress waits for is exact while a worker
+// runs, since numbers are given at the cut.
+func (w *worker) checkBacklog(emits []functions.Emitted) error {
+	most := uint64(w.engine.options.MaxBacklog)
+	for _, g := range w.engine.egresses {
+		waits := g.last - g.delivered.Load()
+		if waits+uint64(len(w.epoch.emits)+len(emits)) <= most {
+			continue
+		}
+		more := countFor(g.name, emits)
+		if more > 0 && (waits+more > most || waits+countFor(g.name, w.epoch.emits)+more > most) {
+			return fmt.Errorf("%w: %q: %d records are not delivered, Options.MaxBacklog is %d", ErrEgressFull, g.name, waits, most)
+		}
+	}
+	return nil
+}
+
+// countFor counts the records for an egress.
+func countFor(name string, emits []functions.Emitted) (n uint64) {
+	for i := range emits {
+		if emits[i].Egress == name {
+			n++
+		}
+	}
+	return n
+}
+
 // number gives the records that a worker emitted their numbers. The conductor calls it at the cut.
 func (e *Engine) number(p *portion) {
 	for _, r := range p.emits {
@@ -231,242 +279,4 @@ func (e *Engine) releaseEgresses(s *sealing) {
 			}
 		}
 	}
-}
-
-func (g *egress) tell() {
-	select {
-	case g.news <- struct{}{}:
-	default:
-	}
-}
-
-func (g *egress) hasNews() bool { return g.delivered.Load() < g.sealed.Load() }
-
-func (e *Engine) runEgresses() {
-	for _, g := range e.egresses {
-		go g.loop()
-	}
-}
-
-// Back-off between failed writes to an egress, or runs of an ingress.
-const (
-	firstBackOff = 10 * time.Millisecond
-	lastBackOff  = 5 * time.Second
-	drainBackOff = 100 * time.Millisecond // the longest while the engine closes
-)
-
-// errAbandoned: the receiver's code did not return in time when the engine was closed.
-var errAbandoned = errors.New("engine: given up")
-
-// loop delivers until the engine closes, and closes the receiver.
-func (g *egress) loop() {
-	defer close(g.ended)
-	wait := firstBackOff
-	for g.goesOn() {
-		err := g.deliver()
-		if errors.Is(err, errAbandoned) {
-			return // whoever wrote closes the receiver once that has returned
-		}
-		if err == nil {
-			wait, g.refused = firstBackOff, nil
-			continue
-		}
-		if g.ctx.Err() != nil {
-			break // it was told to stop
-		}
-		g.refused = err
-		wait = g.backOff(wait)
-	}
-	g.closed = g.end()
-}
-
-// goesOn waits for a record to deliver. It returns false when there will be none.
-func (g *egress) goesOn() bool {
-	for g.ctx.Err() == nil {
-		if g.hasNews() {
-			return true
-		}
-		select {
-		case <-g.news:
-		case <-g.ctx.Done():
-		case <-g.drain:
-			return g.hasNews() && g.ctx.Err() == nil
-		}
-	}
-	return false
-}
-
-// complain says that a receiver does not take records.
-func (g *egress) complain(err error, wait time.Duration) {
-	log := g.engine.options.Logger
-	if stack := stackOf(err); stack != nil {
-		log.Error("an egress panicked", append([]any{"egress", g.name, "error", err, "again in", wait}, stack...)...)
-		return
-	}
-	log.Warn("an egress does not take records", "egress", g.name, "error", err, "again in", wait)
-}
-
-// backOff says why it pauses, and returns how long to pause the next time. While the engine closes pauses are short, and it is Close that
-// says why.
-func (g *egress) backOff(wait time.Duration) time.Duration {
-	most := lastBackOff
-	drain := g.drain
-	select {
-	case <-drain:
-		most, drain = drainBackOff, nil
-	default:
-		g.complain(g.refused, wait)
-	}
-	timer := time.NewTimer(min(wait, most))
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-g.ctx.Done():
-	case <-drain:
-		return firstBackOff
-	}
-	return min(2*wait, most)
-}
-
-// maxDelivery bounds the records of one Write.
-const maxDelivery = 1024
-
-// deliver writes the next records to the receiver.
-func (g *egress) deliver() error {
-	from, to := g.delivered.Load()+1, g.sealed.Load()
-	if from > to {
-		return nil
-	}
-	var records []Record
-	lower, upper := store.EgressKey(nil, g.name, from), store.EgressKey(nil, g.name, to+1)
-	err := g.engine.store.Scan(lower, upper, func(key, value []byte) error {
-		if len(records) == maxDelivery {
-			return errEnough
-		}
-		seq, err := store.Number(key)
-		var r functions.Emitted
-		if err == nil {
-			err = functions.Decode(value, &r)
-		}
-		records = append(records, Record{Seq: seq, Key: r.Key, Value: r.Value})
-		return err
-	})
-	if err != nil && !errors.Is(err, errEnough) {
-		return err
-	}
-	if n := uint64(len(records)); n == 0 || records[0].Seq != from || records[n-1].Seq != from+n-1 {
-		g.engine.fatal(fmt.Errorf("%w: of the records %d to %d of egress %q, which were sealed, some have no row", ErrDamaged, from, to, g.name))
-	}
-	if err := g.write(records); err != nil {
-		return err
-	}
-	g.delivered.Store(records[len(records)-1].Seq)
-	return nil
-}
-
-// write hands records to the receiver. If it has not returned when nobody waits any more, its receiver is closed once it has.
-func (g *egress) write(records []Record) error {
-	written := guarded(func() error { return g.to.Write(g.ctx, records) })
-	select {
-	case err := <-written:
-		return err
-	case <-g.abandon:
-		g.hangs = "Write"
-		go func() {
-			<-written
-			_ = g.close()
-		}()
-		return errAbandoned
-	}
-}
-
-// end closes the receiver, and waits for that until nobody waits any more.
-func (g *egress) end() error {
-	closed := make(chan error, 1)
-	go func() { closed <- g.close() }()
-	select {
-	case err := <-closed:
-		return err
-	case <-g.abandon:
-		g.hangs = "Close"
-		return nil
-	}
-}
-
-// maxCloseTries is how often a stepped engine that closes lets an egress fail: it has no time that passes.
-const maxCloseTries = 100
-
-// drainEgresses delivers what is sealed until ctx is over, ends delivery, waits for the receivers to return until hard is over, and
-// says what is left.
-func (e *Engine) drainEgresses(ctx, hard context.Context) error {
-	for _, g := range e.egresses {
-		close(g.drain)
-		if e.options.Seams.Stepped {
-			g.loopStepped()
-		}
-	}
-	var errs []error
-	for _, g := range e.egresses {
-		select {
-		case <-g.ended:
-		case <-ctx.Done():
-			g.cancel()
-		}
-	}
-	for _, g := range e.egresses {
-		select {
-		case <-g.ended:
-		case <-hard.Done():
-			close(g.abandon)
-			select {
-			case <-g.ended:
-			case <-e.failed: // the loop may have been the first to know, and does not go on
-				return e.giveUp()
-			}
-		}
-		errs = append(errs, g.left())
-	}
-	return errors.Join(errs...)
-}
-
-// loopStepped is what is left of loop in a stepped engine that closes.
-func (g *egress) loopStepped() {
-	defer close(g.ended)
-	for tries := 0; g.hasNews() && g.ctx.Err() == nil && tries < maxCloseTries; {
-		if err := g.deliver(); err != nil {
-			tries++
-		}
-	}
-	g.closed = g.end()
-}
-
-// left says what a receiver has not taken, and what of it has not returned.
-func (g *egress) left() error {
-	var errs []error
-	if g.closed != nil {
-		errs = append(errs, g.closed)
-	}
-	if n := g.sealed.Load() - g.delivered.Load(); n > 0 {
-		err := fmt.Errorf("engine: egress %q has not taken %d records; they come again when the directory is opened", g.name, n)
-		if g.refused != nil {
-			err = fmt.Errorf("%w: %w", err, g.refused)
-		}
-		errs = append(errs, err)
-	}
-	if g.hangs != "" {
-		errs = append(errs, fmt.Errorf("engine: %s of egress %q does not return; its goroutine is left behind", g.hangs, g.name))
-	}
-	return errors.Join(errs...)
-}
-
-// forgetDelivered deletes the rows of the last records that were delivered.
-func (e *Engine) forgetDelivered() error {
-	batch := e.store.NewBatch()
-	for _, g := range e.egresses {
-		g.deleteDelivered(batch)
-	}
-	if batch.Count() == 0 {
-		return batch.Close()
-	}
-	return batch.Seal()
 }

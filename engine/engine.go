@@ -53,6 +53,7 @@ type Engine struct {
 	watch     watchdog
 	walks     walks
 	closing   closing
+	stopped   atomic.Bool   // Close has ended the workers and the sealer
 	failed    chan struct{} // closed when nothing can be made durable any more
 	failOnce  sync.Once
 	failure   error // why; read once failed is closed

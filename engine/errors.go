@@ -42,5 +42,8 @@ const ErrNoEgress functions.Failure = "concordat: unknown egress"
 // ErrTooManyMessages: an operation sent a message while Options.MaxMessages were waiting to be run. The operation failed.
 const ErrTooManyMessages functions.Failure = "concordat: too many messages"
 
+// ErrEgressFull: an operation emitted a record while Options.MaxBacklog records of its egress were not delivered. The operation failed.
+const ErrEgressFull functions.Failure = "concordat: egress full"
+
 // ErrTooManyTimers: an operation set a timer while Options.MaxTimers were set. The operation failed.
 const ErrTooManyTimers functions.Failure = "concordat: too many timers"

@@ -33,6 +33,11 @@ import (
 // as strings. NaN and the infinities, which JSON lacks, are the strings "NaN", "+Inf" and "-Inf"; bytes that are no UTF-8 in a
 // string become U+FFFD.
 //
+// A record whose value has two keys that would have the same name, or is no value that JSON can hold, is parked (see
+// [Engine.ParkedRecords]), and the line in its place says why:
+//
+//	{"seq":8,"key":"bob","parked":"two keys of a map are both \"1\" in JSON"}
+//
 // A file with content that it did not write is an error at engine.Open; so is one that is damaged among the last lines, which
 // are all it reads. If lines are missing from the end, because somebody cut the file or put back an old copy, the next Write
 // fails, and goes on failing.
@@ -78,6 +83,13 @@ type jsonLine struct {
 	Value any    `json:"value"`
 }
 
+// parkedLine stands in the place of a record that can not be expressed.
+type parkedLine struct {
+	Seq    uint64 `json:"seq"`
+	Key    string `json:"key"`
+	Parked string `json:"parked"`
+}
+
 // Position implements [Egress].
 func (j *jsonLines) Position() (uint64, error) {
 	if err := j.openFile(); err != nil {
@@ -121,12 +133,9 @@ func (j *jsonLines) Write(_ context.Context, records []Record) error {
 }
 
 func (j *jsonLines) write(records []Record) error {
-	last, err := j.encode(records)
-	if err != nil {
-		return err
-	}
+	last, encodeErr := j.encode(records)
 	if j.lines.Len() == 0 {
-		return nil
+		return encodeErr
 	}
 	if j.torn {
 		if err := j.file.Truncate(j.size); err != nil {
@@ -141,33 +150,52 @@ func (j *jsonLines) write(records []Record) error {
 		return err
 	}
 	j.size, j.last, j.torn = j.size+int64(j.lines.Len()), last, false
-	return nil
+	return encodeErr
 }
 
-// encode puts the lines of the records that the file does not have into j.lines.
+// maxKeptBytes bounds the memory for lines that is kept from one Write to the next.
+const maxKeptBytes = 1 << 20
+
+// encode puts the lines of the records that the file does not have into j.lines, up to one that can not be expressed.
 func (j *jsonLines) encode(records []Record) (last uint64, err error) {
+	if j.lines.Cap() > maxKeptBytes {
+		j.lines = bytes.Buffer{}
+	}
 	j.lines.Reset()
-	encoder := json.NewEncoder(&j.lines)
-	encoder.SetEscapeHTML(false)
 	last = j.last
 	for _, r := range records {
 		if r.Seq <= last {
 			continue
 		}
 		if last != 0 && r.Seq != last+1 {
-			return 0, fmt.Errorf("record %d comes after record %d: lines that were written are missing from the file", r.Seq, last)
+			return last, fmt.Errorf("record %d comes after record %d: lines that were written are missing from the file", r.Seq, last)
 		}
-		value, err := jsonValue(r.Value)
-		if err == nil {
-			err = encoder.Encode(jsonLine{r.Seq, r.Key, value})
-		}
-		if err != nil {
-			return 0, fmt.Errorf("record %d: %w", r.Seq, err)
+		whole := j.lines.Len()
+		if err := encodeLine(&j.lines, &r); err != nil {
+			j.lines.Truncate(whole)
+			return last, Refuse(r.Seq, err)
 		}
 		last = r.Seq
 	}
 	return last, nil
 }
+
+// encodeLine appends the line of a record, or what stands in the place of one that was parked.
+func encodeLine(lines *bytes.Buffer, r *Record) error {
+	encoder := json.NewEncoder(lines)
+	encoder.SetEscapeHTML(false)
+	if r.parked != "" {
+		return encoder.Encode(parkedLine{r.Seq, r.Key, r.parked})
+	}
+	value, err := jsonValue(r.Value)
+	if err != nil {
+		return err
+	}
+	return encoder.Encode(jsonLine{r.Seq, r.Key, value})
+}
+
+// notesParked makes JSONLines a noter: what is parked has a line, so that the numbers have no gaps.
+func (j *jsonLines) notesParked() {}
 
 // Close implements [Egress].
 func (j *jsonLines) Close() error {

@@ -95,10 +95,11 @@ func lastLines(file io.ReaderAt, size int64, n int) (int64, error) {
 // lineNumber reads the number of a record's line.
 func lineNumber(line []byte) (seq uint64, ok bool) {
 	var l struct {
-		Seq   uint64          `json:"seq"`
-		Key   *string         `json:"key"`
-		Value json.RawMessage `json:"value"`
+		Seq    uint64          `json:"seq"`
+		Key    *string         `json:"key"`
+		Value  json.RawMessage `json:"value"`
+		Parked *string         `json:"parked"`
 	}
 	err := json.Unmarshal(line, &l)
-	return l.Seq, err == nil && l.Seq > 0 && l.Key != nil && l.Value != nil
+	return l.Seq, err == nil && l.Seq > 0 && l.Key != nil && (l.Value != nil || l.Parked != nil)
 }

@@ -88,6 +88,14 @@ type Options struct {
 	// MemTableBytes is the size of Pebble's memtables: 4 KiB to 2 GiB. Default: 16 MiB.
 	MemTableBytes int64
 
+	// MaxBacklog bounds the records of an egress that its receiver has not taken yet. An operation that emits one more fails with
+	// ErrEgressFull. Records of the running epoch that other workers emit are not counted until it is cut. Default: 10,000,000.
+	MaxBacklog int
+
+	// MaxParked bounds the records of an egress that are parked because its receiver can not take them. At one more the egress waits
+	// until somebody retries or drops one. Default: 1000.
+	MaxParked int
+
 	// Egresses receive the records that functions emit, by the name of the egress. A record for any other name fails the
 	// operation that emits it. None may be nil.
 	Egresses map[string]Egress
@@ -129,6 +137,8 @@ func (o Options) withDefaults() Options {
 	setDefault(&o.MaxMessages, 1_000_000)
 	setDefault(&o.MaxDrain, 50*time.Millisecond)
 	setDefault(&o.MaxEpochBytes, max(1<<30, statesInEpoch*int64(o.MaxBytes)))
+	setDefault(&o.MaxBacklog, 10_000_000)
+	setDefault(&o.MaxParked, 1000)
 	setDefault(&o.CloseTimeout, 10*time.Second)
 	setDefault(&o.ReserveBytes, 256<<20)
 	setDefault(&o.MemTableBytes, 16<<20)
@@ -174,6 +184,8 @@ func (o Options) Validate() error {
 	check(o.MaxMessages >= 0, "Options.MaxMessages is negative")
 	check(o.MaxDrain >= 0, "Options.MaxDrain is negative")
 	o.checkEpochBytes(check)
+	check(o.MaxBacklog >= 0, "Options.MaxBacklog is negative")
+	check(o.MaxParked >= 0, "Options.MaxParked is negative")
 	check(o.CloseTimeout >= 0, "Options.CloseTimeout is negative")
 	check(o.MemTableBytes == 0 || (o.MemTableBytes >= store.MinMemTableBytes && o.MemTableBytes < 1<<31),
 		"Options.MemTableBytes is %d, allowed are %d to 2 GiB", o.MemTableBytes, store.MinMemTableBytes)

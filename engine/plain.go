@@ -168,6 +168,11 @@ func (w *worker) checkEffects(e *functions.Effects) error {
 		return fmt.Errorf("%w: an operation sends, emits and sets timers of %d bytes, at most %d: an eighth of Options.MaxEpochBytes",
 			functions.ErrTooLarge, bytes, w.engine.budget.share/2)
 	}
+	if len(e.Emits) > 0 {
+		if err := w.checkBacklog(e.Emits); err != nil {
+			return err
+		}
+	}
 	return w.engine.registry.checkEffects(e, w.engine.options.MaxBytes)
 }
 

@@ -306,16 +306,21 @@ func (e *Engine) onSaga(ctx context.Context, id uint64, f func(w *worker, c *coo
 
 // control runs f on a worker, between two messages, and waits until what it did is durable.
 func (e *Engine) control(ctx context.Context, w *worker, f func(w *worker) error) error {
-	if err := e.admits(operating); err != nil {
+	q, err := e.beginControl(w, f)
+	if err != nil {
 		return err
+	}
+	return q.wait(ctx)
+}
+
+func (e *Engine) beginControl(w *worker, f func(w *worker) error) (*request, error) {
+	if err := e.admits(operating); err != nil {
+		return nil, err
 	}
 	q := &request{engine: e, done: donePool.Get().(chan struct{})}
 	q.control = func(w *worker) {
 		q.err = f(w)
 		w.epoch.replies = append(w.epoch.replies, q)
 	}
-	if err := e.admitTo(w, q); err != nil {
-		return err
-	}
-	return q.wait(ctx)
+	return q, e.admitTo(w, q)
 }

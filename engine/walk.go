@@ -149,7 +149,7 @@ func (w *walk) read(f func() error) error {
 }
 
 // walk calls visit with the ids and states of a type's instances until it returns false or an error. They are valid during the call.
-func (e *Engine) walk(typeName, from string, visit func(id, state []byte) (bool, error)) (err error) {
+func (e *Engine) walk(typeName, from string, visit func(id, state []byte) (bool, error)) error {
 	if e.closed.Load() {
 		return ErrClosed
 	}
@@ -157,6 +157,17 @@ func (e *Engine) walk(typeName, from string, visit func(id, state []byte) (bool,
 		return fmt.Errorf("%w: %q", ErrUnknownType, typeName)
 	}
 	w := &walk{merge: merge{skip: len(store.InstanceKey(nil, 0, typeName, ""))}}
+	return e.walkOver(w, func() error { return w.open(e.options.Shards, typeName, from) }, visit)
+}
+
+// walkRows calls visit with the rows of a range, as walk does with those of instances.
+func (e *Engine) walkRows(lower, upper []byte, visit func(key, value []byte) (bool, error)) error {
+	w := new(walk)
+	return e.walkOver(w, func() error { return w.merge.add(w.snapshot.Rows(lower, upper)) }, visit)
+}
+
+// walkOver calls visit with the rows that open stands the walk before.
+func (e *Engine) walkOver(w *walk, open func() error, visit func(id, state []byte) (bool, error)) (err error) {
 	if err := e.walks.begin(w, e.store); err != nil {
 		return err
 	}
@@ -167,7 +178,7 @@ func (e *Engine) walk(typeName, from string, visit func(id, state []byte) (bool,
 	if err := e.waitSealed(w); err != nil {
 		return err
 	}
-	err = w.read(func() error { return w.open(e.options.Shards, typeName, from) })
+	err = w.read(open)
 	for err == nil {
 		more := false
 		if err = w.read(func() (err error) { more, err = w.next(); return err }); err != nil || !more {

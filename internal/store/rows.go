@@ -16,6 +16,7 @@ import (
 //	node  'w'                     watermark: sealed epochs and counters
 //	node  'f'                     format of the directory
 //	node  'e' egress 0 seq        record for an egress
+//	node  'q' egress 0 seq        record that an egress can not take
 //	node  'p' ingress             position of an ingress
 const (
 	KindInstance    byte = 'i'
@@ -26,6 +27,7 @@ const (
 	KindWatermark   byte = 'w'
 	KindFormat      byte = 'f'
 	KindEgress      byte = 'e'
+	KindParked      byte = 'q'
 	KindIngress     byte = 'p'
 )
 
@@ -87,6 +89,13 @@ func Number(key []byte) (uint64, error) {
 // EgressKey appends the key of a record for an egress.
 func EgressKey(key []byte, egress string, seq uint64) []byte {
 	key = append(Prefix(key, NodeShard, KindEgress), egress...)
+	key = append(key, 0)
+	return binary.BigEndian.AppendUint64(key, seq)
+}
+
+// ParkedKey appends the key of a record that an egress can not take.
+func ParkedKey(key []byte, egress string, seq uint64) []byte {
+	key = append(Prefix(key, NodeShard, KindParked), egress...)
 	key = append(key, 0)
 	return binary.BigEndian.AppendUint64(key, seq)
 }

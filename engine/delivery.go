@@ -1,0 +1,302 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/store"
+)
+
+func (g *egress) tell() {
+	select {
+	case g.news <- struct{}{}:
+	default:
+	}
+}
+
+func (g *egress) hasNews() bool { return g.delivered.Load() < g.sealed.Load() && !g.parks() }
+
+func (e *Engine) runEgresses() {
+	for _, g := range e.egresses {
+		go g.loop()
+	}
+}
+
+// Back-off between failed writes to an egress, or runs of an ingress.
+const (
+	firstBackOff = 10 * time.Millisecond
+	lastBackOff  = 5 * time.Second
+	drainBackOff = 100 * time.Millisecond // the longest while the engine closes
+)
+
+// errAbandoned: the receiver's code did not return in time when the engine was closed.
+var errAbandoned = errors.New("engine: given up")
+
+// loop delivers until the engine closes, and closes the receiver.
+func (g *egress) loop() {
+	defer close(g.ended)
+	wait := firstBackOff
+	for g.goesOn() {
+		before := g.delivered.Load()
+		err := g.deliver()
+		if errors.Is(err, errAbandoned) {
+			return // whoever wrote closes the receiver once that has returned
+		}
+		if err == nil {
+			wait, g.refused = firstBackOff, nil
+			continue
+		}
+		if g.ctx.Err() != nil {
+			break // it was told to stop
+		}
+		g.refused = err
+		if g.delivered.Load() > before {
+			wait = firstBackOff
+		}
+		wait = g.backOff(wait)
+	}
+	g.closed = g.end()
+}
+
+// goesOn waits for a record to deliver. It returns false when there will be none.
+func (g *egress) goesOn() bool {
+	for g.ctx.Err() == nil {
+		if g.hasNews() {
+			return true
+		}
+		select {
+		case <-g.news:
+		case <-g.ctx.Done():
+		case <-g.drain:
+			return g.hasNews() && g.ctx.Err() == nil
+		}
+	}
+	return false
+}
+
+// complain says that a receiver does not take records.
+func (g *egress) complain(err error, wait time.Duration) {
+	log := g.engine.options.Logger
+	if stack := stackOf(err); stack != nil {
+		log.Error("an egress panicked", append([]any{"egress", g.name, "error", err, "again in", wait}, stack...)...)
+		return
+	}
+	log.Warn("an egress does not take records", "egress", g.name, "error", err, "again in", wait)
+}
+
+// backOff says why it pauses, and returns how long to pause the next time. While the engine closes pauses are short, and it is Close that
+// says why.
+func (g *egress) backOff(wait time.Duration) time.Duration {
+	most := lastBackOff
+	drain := g.drain
+	select {
+	case <-drain:
+		most, drain = drainBackOff, nil
+	default:
+		g.complain(g.refused, wait)
+	}
+	timer := time.NewTimer(min(wait, most))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-g.ctx.Done():
+	case <-drain:
+		return firstBackOff
+	}
+	return min(2*wait, most)
+}
+
+const (
+	// maxDelivery bounds the records of one Write.
+	maxDelivery = 1024
+	// maxDeliveryBytes bounds what they are together, but for the first, which may be as large as a record can be.
+	maxDeliveryBytes = 8 << 20
+)
+
+// storedRecord is the row of a record that was not delivered. One that was parked meanwhile has left its number and the reason.
+type storedRecord struct {
+	Egress string `cbor:"1,keyasint"`
+	Key    string `cbor:"2,keyasint,omitempty"`
+	Value  []byte `cbor:"3,keyasint"`
+	Parked string `cbor:"4,keyasint,omitempty"`
+}
+
+// deliver writes the next records to the receiver.
+func (g *egress) deliver() error {
+	from, to := g.delivered.Load()+1, g.sealed.Load()
+	if from > to || g.parks() {
+		return nil
+	}
+	records, err := g.read(from, to)
+	if err != nil {
+		return err
+	}
+	last := records[len(records)-1].Seq
+	if _, notes := g.to.(noter); !notes {
+		records = slices.DeleteFunc(records, func(r Record) bool { return r.parked != "" })
+	}
+	if len(records) > 0 {
+		err = g.write(records)
+	}
+	if err != nil {
+		return g.refuse(records, err)
+	}
+	g.delivered.Store(last)
+	return nil
+}
+
+// read reads the rows of the next records, as many as go into one Write.
+func (g *egress) read(from, to uint64) (records []Record, err error) {
+	bytes := 0
+	lower, upper := store.EgressKey(nil, g.name, from), store.EgressKey(nil, g.name, to+1)
+	err = g.engine.store.Scan(lower, upper, func(key, value []byte) error {
+		if bytes += len(value); len(records) == maxDelivery || (len(records) > 0 && bytes > maxDeliveryBytes) {
+			return errEnough
+		}
+		seq, err := store.Number(key)
+		var r storedRecord
+		if err == nil {
+			err = functions.Decode(value, &r)
+		}
+		records = append(records, Record{Seq: seq, Key: r.Key, Value: r.Value, parked: r.Parked})
+		return err
+	})
+	if err != nil && !errors.Is(err, errEnough) {
+		return nil, err
+	}
+	if n := uint64(len(records)); n == 0 || records[0].Seq != from || records[n-1].Seq != from+n-1 {
+		g.engine.fatal(fmt.Errorf("%w: of the records %d to %d of egress %q, which were sealed, some have no row", ErrDamaged, from, to, g.name))
+	}
+	return records, nil
+}
+
+// refuse takes an error of a Write: what came before the record at fault counts as taken, if the error tells, and a record that the
+// receiver can not take is parked.
+func (g *egress) refuse(records []Record, err error) error {
+	first, last := records[0].Seq, records[len(records)-1].Seq
+	var bad *Unacceptable
+	if errors.As(err, &bad) && bad.Seq >= first && bad.Seq <= last {
+		g.delivered.Store(bad.Seq - 1)
+		at := slices.IndexFunc(records, func(r Record) bool { return r.Seq == bad.Seq })
+		if at < 0 || records[at].parked != "" {
+			return err
+		}
+		return g.park(records[at], bad)
+	}
+	var part *partlyTaken
+	if errors.As(err, &part) && part.last+1 >= first && part.last < last {
+		g.delivered.Store(part.last)
+	}
+	return err
+}
+
+// write hands records to the receiver. If it has not returned when nobody waits any more, its receiver is closed once it has.
+func (g *egress) write(records []Record) error {
+	written := guarded(func() error { return g.to.Write(g.ctx, records) })
+	select {
+	case err := <-written:
+		return err
+	case <-g.abandon:
+		g.hangs = "Write"
+		go func() {
+			<-written
+			_ = g.close()
+		}()
+		return errAbandoned
+	}
+}
+
+// end closes the receiver, and waits for that until nobody waits any more.
+func (g *egress) end() error {
+	closed := make(chan error, 1)
+	go func() { closed <- g.close() }()
+	select {
+	case err := <-closed:
+		return err
+	case <-g.abandon:
+		g.hangs = "Close"
+		return nil
+	}
+}
+
+// maxCloseTries is how often a stepped engine that closes lets an egress fail: it has no time that passes.
+const maxCloseTries = 100
+
+// drainEgresses delivers what is sealed until ctx is over, ends delivery, waits for the receivers to return until hard is over, and
+// says what is left.
+func (e *Engine) drainEgresses(ctx, hard context.Context) error {
+	for _, g := range e.egresses {
+		close(g.drain)
+		if e.options.Seams.Stepped {
+			g.loopStepped()
+		}
+	}
+	var errs []error
+	for _, g := range e.egresses {
+		select {
+		case <-g.ended:
+		case <-ctx.Done():
+			g.cancel()
+		}
+	}
+	for _, g := range e.egresses {
+		select {
+		case <-g.ended:
+		case <-hard.Done():
+			close(g.abandon)
+			select {
+			case <-g.ended:
+			case <-e.failed: // the loop may have been the first to know, and does not go on
+				return e.giveUp()
+			}
+		}
+		errs = append(errs, g.left())
+	}
+	return errors.Join(errs...)
+}
+
+// loopStepped is what is left of loop in a stepped engine that closes.
+func (g *egress) loopStepped() {
+	defer close(g.ended)
+	for tries := 0; g.hasNews() && g.ctx.Err() == nil && tries < maxCloseTries; {
+		if err := g.deliver(); err != nil {
+			tries++
+		}
+	}
+	g.closed = g.end()
+}
+
+// left says what a receiver has not taken, and what of it has not returned.
+func (g *egress) left() error {
+	var errs []error
+	if g.closed != nil {
+		errs = append(errs, g.closed)
+	}
+	if n := g.sealed.Load() - g.delivered.Load(); n > 0 {
+		err := fmt.Errorf("engine: egress %q has not taken %d records; they come again when the directory is opened", g.name, n)
+		if g.refused != nil {
+			err = fmt.Errorf("%w: %w", err, g.refused)
+		}
+		errs = append(errs, err)
+	}
+	if g.hangs != "" {
+		errs = append(errs, fmt.Errorf("engine: %s of egress %q does not return; its goroutine is left behind", g.hangs, g.name))
+	}
+	return errors.Join(errs...)
+}
+
+// forgetDelivered deletes the rows of the last records that were delivered.
+func (e *Engine) forgetDelivered() error {
+	batch := e.store.NewBatch()
+	for _, g := range e.egresses {
+		g.deleteDelivered(batch)
+	}
+	if batch.Count() == 0 {
+		return batch.Close()
+	}
+	return batch.Seal()
+}
