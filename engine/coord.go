@@ -32,6 +32,7 @@ type coord struct {
 	touched bool // in the running epoch's list
 	over    bool
 	hasRow  bool
+	rows    journalRows // of a saga
 
 	usedTx   *twopc.Coordinator // memory for tx and saga, from an earlier run
 	usedSaga *saga.Coordinator
@@ -61,11 +62,7 @@ func (w *worker) start(c *coord) {
 	w.touch(c)
 	if c.function.Protocol == coordinator.Saga {
 		if c.saga == nil { // a new one, not one that a row brought back
-			if c.usedSaga == nil {
-				c.usedSaga = new(saga.Coordinator)
-			}
-			c.saga = c.usedSaga
-			c.saga.Init(saga.Journal{}, w.engine.options.MaxUndoTries)
+			w.engine.setSaga(c, saga.Journal{})
 		}
 		w.actSaga(c, c.saga.Begin(w.sgActs[:0]))
 		return
@@ -104,7 +101,7 @@ func (w *worker) newCall(c *coord, step int) *call {
 const (
 	// maxIdle bounds the runs, calls and routines that a worker keeps, each, to use them again.
 	maxIdle = 4096
-	// maxIdleParts bounds the participants and calls that a run has memory for that is kept.
+	// maxIdleParts bounds the participants, calls and steps that a run has memory for that is kept.
 	maxIdleParts = 256
 )
 
@@ -124,7 +121,7 @@ func (w *worker) recycle(c *coord) {
 	}
 	clear(c.stays)
 	clear(c.calls)
-	if max(cap(c.stays), cap(c.calls)) > maxIdleParts {
+	if max(cap(c.stays), cap(c.calls)) > maxIdleParts || (c.saga != nil && cap(c.saga.Entries) > maxIdleParts) {
 		return // its memory is dropped, and with it that of the protocol's machine
 	}
 	*c = coord{usedTx: c.usedTx, usedSaga: c.usedSaga, stays: c.stays[:0], calls: c.calls[:0]}

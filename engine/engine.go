@@ -18,6 +18,7 @@ type Engine struct {
 	options  Options
 	registry *registry
 	store    *store.Store
+	format   int // the version of the directory
 	workers  []*worker
 	gate     gate
 	egresses []*egress
@@ -170,7 +171,10 @@ func (e *Engine) setUp() error {
 	if err := e.showRows(); err != nil {
 		return err
 	}
-	return e.setUpIngresses()
+	if err := e.setUpIngresses(); err != nil {
+		return err
+	}
+	return e.raiseFormat()
 }
 
 // showRows shows a simulator what was found, when the store is done with it.

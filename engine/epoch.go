@@ -40,6 +40,7 @@ type portion struct {
 	dirty    []*instance
 	images   []image // of dirty, made at the cut
 	rows     []row
+	ranges   []keyRange // of rows that are deleted; none of them is in rows
 	outcomes []*request // settled, with ids
 	replies  []*request // to be released
 	touched  []*coord
@@ -57,6 +58,9 @@ type image struct {
 // row is a row to be written, or deleted if value is nil.
 type row struct{ key, value []byte }
 
+// keyRange is the keys from lower (included) to upper (excluded).
+type keyRange struct{ lower, upper []byte }
+
 func (p *portion) empty() bool {
 	return len(p.dirty) == 0 && len(p.rows) == 0 && len(p.outcomes) == 0 && len(p.replies) == 0 && len(p.touched) == 0 &&
 		len(p.emits) == 0 && len(p.feeds) == 0
@@ -66,6 +70,7 @@ func (p *portion) reset() {
 	clear(p.dirty)
 	clear(p.images)
 	clear(p.rows)
+	clear(p.ranges)
 	clear(p.outcomes)
 	clear(p.replies)
 	clear(p.touched)
@@ -73,7 +78,7 @@ func (p *portion) reset() {
 	clear(p.feeds)
 	clear(p.records)
 	*p = portion{
-		dirty: keepSmall(p.dirty), images: keepSmall(p.images), rows: keepSmall(p.rows), outcomes: keepSmall(p.outcomes),
+		dirty: keepSmall(p.dirty), images: keepSmall(p.images), rows: keepSmall(p.rows), ranges: keepSmall(p.ranges), outcomes: keepSmall(p.outcomes),
 		replies: keepSmall(p.replies), touched: keepSmall(p.touched), emits: keepSmall(p.emits), feeds: keepSmall(p.feeds),
 		records: keepSmall(p.records),
 	}
@@ -314,14 +319,10 @@ func (w *worker) cutRuns(forced bool) {
 	for _, c := range w.epoch.touched {
 		c.touched = false
 		switch {
-		case !c.over && c.hasRow && c.saga == nil: // a transaction's row has its input only
 		case !c.over:
-			w.coords[c.id] = c
-			c.hasRow = true
-			w.addRow(c.key(), c.row())
+			w.cutRun(c)
 		case c.hasRow:
-			delete(w.coords, c.id)
-			w.addRow(c.key(), nil)
+			w.dropRun(c)
 		case !forced:
 			w.spent = append(w.spent, c)
 		}

@@ -63,8 +63,9 @@ func encoded(f *testing.F, v any) []byte {
 	return data
 }
 
-// FuzzUnfinished: a row of unfinished work (a carried message, a run of a coordinator function, a timer) with any key and value is
-// refused with an error that says why, or it is taken, and would be written and deleted under its own key and as it was.
+// FuzzUnfinished: a row of unfinished work (a carried message, a run of a coordinator function, a timer, an entry of a journal or its
+// head) with any key and value is refused with an error that says why, or it is taken, and would be written and deleted under its own
+// key and as it was.
 func FuzzUnfinished(f *testing.F) {
 	e := unopened(f)
 	call := fuzzPut.On("a", 7).Envelope().Stored()
@@ -80,9 +81,16 @@ func FuzzUnfinished(f *testing.F) {
 	f.Add(uint8(1), uint8(2), number, encoded(f, storedRun{Function: "fuzz/saga", Input: []byte{7}, RequestID: "id", Fingerprint: 5, Journal: stored}))
 	f.Add(uint8(1), uint8(3), number, encoded(f, storedRun{Function: "fuzz/tx", Input: []byte{7}}))
 	f.Add(uint8(2), uint8(4), due, encoded(f, storedTimer{From: functions.Address{Type: "fuzz/box", ID: "a"}, Message: call}))
+	head, err := journal.MarshalHead()
+	entry, entryErr := journal.Entries[0].Marshal()
+	if err := errors.Join(err, entryErr); err != nil {
+		f.Fatal(err)
+	}
+	f.Add(uint8(3), uint8(5), number, head)
+	f.Add(uint8(3), uint8(5), append(bytes.Clone(number), 0, 0, 0, 0), entry)
 	f.Fuzz(func(t *testing.T, kind, shard uint8, rest, value []byte) {
 		defer e.forget()
-		kinds := []byte{store.KindMessage, store.KindCoordinator, store.KindTimer}
+		kinds := []byte{store.KindMessage, store.KindCoordinator, store.KindTimer, store.KindJournal}
 		k, s := kinds[int(kind)%len(kinds)], uint16(shard)%8
 		key := append(store.Prefix(nil, s, k), rest...)
 		var err error
@@ -91,6 +99,9 @@ func FuzzUnfinished(f *testing.F) {
 			err = e.recoverMessage(s, key, value)
 		case store.KindCoordinator:
 			err = e.recoverRun(s, key, value)
+		case store.KindJournal:
+			checkJournalRow(t, e, s, key, value)
+			return
 		default:
 			err = e.recoverTimer(s, key, value)
 		}
@@ -106,6 +117,45 @@ func FuzzUnfinished(f *testing.F) {
 			t.Fatalf("the row %x = %x was taken, and led to %d things", key, value, found)
 		}
 	})
+}
+
+// checkJournalRow gives a journal's row to a run that is there; and what it would write in its place.
+func checkJournalRow(t *testing.T, e *Engine, shard uint16, key, value []byte) {
+	t.Helper()
+	once, err := e.rereadJournal(t, shard, key, value)
+	if err != nil {
+		checkRefusal(t, err)
+		return
+	}
+	e.forget()
+	if twice, err := e.rereadJournal(t, shard, key, once); err != nil || !bytes.Equal(once, twice) {
+		t.Fatalf("the row %x = %x is written as %x, and then as %x: %v", key, value, once, twice, err)
+	}
+}
+
+// rereadJournal reads a journal's row, and returns what would be written in its place.
+func (e *Engine) rereadJournal(t *testing.T, shard uint16, key, value []byte) ([]byte, error) {
+	t.Helper()
+	id, entry, err := store.JournalNumbers(key)
+	if err == nil {
+		run := store.NumberedKey(nil, shard, store.KindCoordinator, id)
+		if err := e.recoverRun(shard, run, []byte("\xa2\x01\x69fuzz/saga\x02\x41\x07")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	reader := journalReader{engine: e}
+	if err := reader.row(shard, key, value); err != nil {
+		return nil, err
+	}
+	if err := reader.end(); err != nil {
+		return nil, err
+	}
+	c := e.workerOf(shard).coords[id]
+	c.info()
+	if entry < 0 {
+		return c.saga.MarshalHead()
+	}
+	return c.saga.Entries[0].Marshal()
 }
 
 func checkRefusal(t *testing.T, err error) {

@@ -78,8 +78,10 @@ func TestWrongDirectory(t *testing.T) {
 	must(t, e.Close())
 	must(t, open(t, engine.Options{Dir: dir, Shards: 8}, notes).Close())
 
-	writeRow(t, dir, store.Prefix(nil, store.NodeShard, store.KindFormat), map[int]int{1: 2, 2: 8})
-	refuses(t, engine.Options{Dir: dir}, engine.ErrFormat, nil, "version 2", "version 1")
+	for _, version := range []int{0, 3} {
+		writeRow(t, dir, store.Prefix(nil, store.NodeShard, store.KindFormat), map[int]int{1: version, 2: 8})
+		refuses(t, engine.Options{Dir: dir}, engine.ErrFormat, nil, fmt.Sprint("version ", version), "versions 1 to 2")
+	}
 	writeRow(t, dir, store.Prefix(nil, store.NodeShard, store.KindFormat), "what")
 	refuses(t, engine.Options{Dir: dir}, engine.ErrDamaged, nil, "format")
 

@@ -70,6 +70,11 @@ type Options struct {
 	// sealed, or after 1,000,000 messages on a worker. Default: 50 ms.
 	MaxDrain time.Duration
 
+	// MaxJournalBytes bounds the journal of a saga: the arguments, results and failures of its steps, and something for each. A
+	// saga that needs more fails with functions.ErrTooLarge and is undone. They are kept in memory. The number of steps is
+	// bounded by coordinator.MaxSteps. Default: 256 MiB.
+	MaxJournalBytes int
+
 	// MaxEpochBytes bounds what is written at once, and with it the memory for it: about this much while one epoch runs and as
 	// much again for the one that is being sealed. A transaction may change a quarter of it, and one operation send, emit and set
 	// timers of an eighth; more fails with functions.ErrTooLarge. Default: 1 GiB, or 8 times MaxBytes if that is more. At least 8
@@ -136,6 +141,7 @@ func (o Options) withDefaults() Options {
 	setDefault(&o.MaxTimers, 1_000_000)
 	setDefault(&o.MaxMessages, 1_000_000)
 	setDefault(&o.MaxDrain, 50*time.Millisecond)
+	setDefault(&o.MaxJournalBytes, 256<<20)
 	setDefault(&o.MaxEpochBytes, max(1<<30, statesInEpoch*int64(o.MaxBytes)))
 	setDefault(&o.MaxBacklog, 10_000_000)
 	setDefault(&o.MaxParked, 1000)
@@ -179,6 +185,7 @@ func (o Options) Validate() error {
 	check(o.MaxUndoTries >= 0, "Options.MaxUndoTries is negative")
 	check(o.MaxInFlight >= 0, "Options.MaxInFlight is negative")
 	check(o.MaxBytes >= 0 && o.MaxBytes <= 256<<20, "Options.MaxBytes is %d, at most 256 MiB", o.MaxBytes)
+	check(o.MaxJournalBytes >= 0, "Options.MaxJournalBytes is negative")
 	check(o.CacheBytes >= 0, "Options.CacheBytes is negative")
 	check(o.MaxTimers >= 0, "Options.MaxTimers is negative")
 	check(o.MaxMessages >= 0, "Options.MaxMessages is negative")

@@ -14,8 +14,15 @@ import (
 	"github.com/concordat-dev/concordat/saga"
 )
 
-// formatVersion is the version of the rows. It changes when older programs could misread them.
-const formatVersion = 1
+// formatVersion is the version of the rows. It changes when older programs could misread them. Directories of versions from
+// oldestFormat on are read, and get this version once they are opened.
+//
+//	1  a saga's journal is in the run's own row
+//	2  it has rows of its own: an older program would run the saga again from its start
+const (
+	formatVersion = 2
+	oldestFormat  = 1
+)
 
 // storedFormat is the row that says how a directory was made.
 type storedFormat struct {
@@ -36,14 +43,23 @@ func (e *Engine) checkFormat() error {
 	return e.takeFormat(value)
 }
 
+// raiseFormat makes an older directory one of this version, before the first row is written that an older program would misread.
+func (e *Engine) raiseFormat() error {
+	if e.format == formatVersion {
+		return nil
+	}
+	return e.writeFormat(store.Prefix(nil, store.NodeShard, store.KindFormat))
+}
+
 // takeFormat checks the format row and takes the number of shards from it.
 func (e *Engine) takeFormat(value []byte) error {
 	var f storedFormat
 	if err := functions.Decode(value, &f); err != nil {
 		return fmt.Errorf("%w: the format row: %w", ErrDamaged, err)
 	}
-	if f.Version != formatVersion {
-		return fmt.Errorf("%w: %s has format version %d, this program reads version %d", ErrFormat, e.options.Dir, f.Version, formatVersion)
+	if f.Version < oldestFormat || f.Version > formatVersion {
+		return fmt.Errorf("%w: %s has format version %d, this program reads versions %d to %d",
+			ErrFormat, e.options.Dir, f.Version, oldestFormat, formatVersion)
 	}
 	if e.options.Shards != 0 && e.options.Shards != f.Shards {
 		return fmt.Errorf("%w: %s has %d shards, Options.Shards is %d", ErrFormat, e.options.Dir, f.Shards, e.options.Shards)
@@ -51,7 +67,7 @@ func (e *Engine) takeFormat(value []byte) error {
 	if f.Shards < 1 || f.Shards > store.MaxShards {
 		return fmt.Errorf("%w: the format row says that there are %d shards", ErrDamaged, f.Shards)
 	}
-	e.options.Shards = f.Shards
+	e.options.Shards, e.format = f.Shards, f.Version
 	return nil
 }
 
@@ -63,10 +79,15 @@ func (e *Engine) makeFormat(key []byte) error {
 		return err
 	}
 	setDefault(&e.options.Shards, store.DefaultShards)
+	return e.writeFormat(key)
+}
+
+func (e *Engine) writeFormat(key []byte) error {
 	value, err := functions.Encode(storedFormat{Version: formatVersion, Shards: e.options.Shards})
 	if err != nil {
 		return err
 	}
+	e.format = formatVersion
 	batch := e.store.NewBatch()
 	batch.Set(key, value)
 	return batch.Seal()
@@ -81,6 +102,7 @@ func (e *Engine) recover() error {
 	if err := e.openEgresses(); err != nil {
 		return err
 	}
+	journals := journalReader{engine: e}
 	for shard := range uint16(e.options.Shards) {
 		for _, kind := range []struct {
 			kind byte
@@ -88,6 +110,7 @@ func (e *Engine) recover() error {
 		}{
 			{store.KindMessage, e.recoverMessage},
 			{store.KindCoordinator, e.recoverRun},
+			{store.KindJournal, journals.row},
 			{store.KindTimer, e.recoverTimer},
 		} {
 			prefix := store.Prefix(nil, shard, kind.kind)
@@ -97,6 +120,9 @@ func (e *Engine) recover() error {
 			if err != nil {
 				return err
 			}
+		}
+		if err := journals.end(); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -207,7 +233,7 @@ type storedRun struct {
 	Input       []byte `cbor:"2,keyasint"`
 	RequestID   string `cbor:"3,keyasint,omitempty"`
 	Fingerprint uint64 `cbor:"4,keyasint,omitempty"`
-	Journal     []byte `cbor:"5,keyasint,omitempty"`
+	Journal     []byte `cbor:"5,keyasint,omitempty"` // in format version 1
 }
 
 // key is the key of the run's row.
@@ -221,13 +247,9 @@ func (c *coord) row() []byte {
 	if c.req != nil {
 		s.RequestID, s.Fingerprint = c.req.env.RequestID, c.req.fingerprint
 	}
-	var err error
-	if c.saga != nil {
-		s.Journal, err = c.saga.Marshal()
-	}
-	value, encodeErr := functions.Encode(&s)
-	if err != nil || encodeErr != nil {
-		panic(fmt.Sprintf("engine: a run's row always encodes: %v, %v", err, encodeErr))
+	value, err := functions.Encode(&s)
+	if err != nil {
+		panic("engine: a run's row always encodes: " + err.Error())
 	}
 	return value
 }
@@ -247,15 +269,15 @@ func (e *Engine) recoverRun(shard uint16, key, value []byte) error {
 	}
 	c := &coord{id: id, function: f, input: s.Input, shard: shard, worker: e.workerOf(shard), hasRow: true}
 	if f.Protocol == coordinator.Saga && len(s.Journal) > 0 {
-		journal, err := saga.UnmarshalJournal(s.Journal, e.registry)
-		if err != nil {
+		var reader saga.Reader
+		if err := reader.Head(s.Journal); err != nil {
 			return fmt.Errorf("%w: saga %d: %w", ErrDamaged, id, err)
 		}
-		if journal.Phase == saga.Done || journal.Phase == saga.Undone {
-			return fmt.Errorf("%w: saga %d is %v, and has a row", ErrDamaged, id, journal.Phase)
+		if err := e.takeJournal(c, &reader); err != nil {
+			return err
 		}
-		c.saga = new(saga.Coordinator)
-		c.saga.Init(journal, e.options.MaxUndoTries)
+		c.rows.inRun = true
+		c.saga.ChangeAll()
 	}
 	if s.RequestID != "" {
 		c.req = &request{fingerprint: s.Fingerprint, shard: shard, coord: c}

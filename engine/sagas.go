@@ -3,7 +3,6 @@ package engine
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -114,6 +113,7 @@ func (w *worker) sendStep(c *coord, entry int, undo bool) {
 	if undo {
 		env = &step.Undo
 	}
+	w.charge(len(step.Call.Arg) + len(step.Undo.Arg) + len(step.Result)) // its row, if the saga outlives the epoch
 	out := w.newCall(c, entry)
 	out.undo = undo
 	if err := w.engine.registry.check(env, w.engine.options.MaxBytes); err != nil {
@@ -129,6 +129,7 @@ func (w *worker) sendStep(c *coord, entry int, undo bool) {
 func (w *worker) sagaReply(out *call) {
 	c, step, undo, result, err := out.coord, out.step, out.undo, out.outcome.result, out.outcome.err()
 	w.recycleCall(out) // its worker has let go of it
+	w.charge(len(result))
 	if undo {
 		w.actSaga(c, c.saga.UndoReply(step, err, time.Unix(0, w.engine.clocks.now()), w.sgActs[:0]))
 		return
@@ -179,14 +180,19 @@ func (w *worker) stuckError(c *coord) error {
 	return fmt.Errorf("%w: %w: saga %d: %w; %s", ErrUnknown, saga.ErrStuck, c.id, c.sagaError(), c.stuckAt())
 }
 
+// maxNamed bounds the compensations that an error or a line of the log names.
+const maxNamed = 10
+
 // stuckAt says which compensations of a stuck saga failed, and why.
 func (c *coord) stuckAt() string {
 	var failed []string
-	for i := range c.saga.Entries {
-		e := &c.saga.Entries[i]
-		if e.Step.HasUndo && e.Undo == saga.NotUndone && e.Tries > 0 {
-			failed = append(failed, fmt.Sprintf("%s fails: %v", e.Step.Undo.Target(), e.Step.Err))
-		}
+	first, all := c.saga.Failing(maxNamed)
+	for _, i := range first {
+		step := &c.saga.Entries[i].Step
+		failed = append(failed, fmt.Sprintf("%s fails: %v", step.Undo.Target(), step.Err))
+	}
+	if all > len(first) {
+		failed = append(failed, fmt.Sprintf("and %d more", all-len(first)))
 	}
 	return strings.Join(failed, "; ")
 }
@@ -196,65 +202,6 @@ func (c *coord) isStuck() bool { return c.saga != nil && c.saga.Phase == saga.St
 func (c *coord) sagaError() error {
 	_, err := c.saga.Outcome()
 	return err
-}
-
-// SagaInfo describes a saga that has not ended.
-type SagaInfo struct {
-	ID        uint64
-	Function  string
-	RequestID string // "" if it has none
-	Phase     saga.Phase
-	Failure   error // why it is being undone, or nil
-	Steps     []SagaStep
-}
-
-// SagaStep is a step of a saga.
-type SagaStep struct {
-	Call, Undo string // what is called; Undo is "" if there is no compensation
-	State      saga.EntryState
-	Undone     saga.UndoState
-	Tries      int   // failed tries of the compensation
-	Err        error // why the step, or the last try of its compensation, failed
-}
-
-func (c *coord) info() SagaInfo {
-	info := SagaInfo{ID: c.id, Function: c.function.Name, Phase: c.saga.Phase, Failure: c.sagaError()}
-	if c.req != nil {
-		info.RequestID = c.req.env.RequestID
-	}
-	for i := range c.saga.Entries {
-		e := &c.saga.Entries[i]
-		step := SagaStep{Call: e.Step.Call.Target(), State: e.State, Undone: e.Undo, Tries: e.Tries, Err: e.Step.Err}
-		if e.Step.Sleep > 0 {
-			step.Call = fmt.Sprintf("sleep of %v", e.Step.Sleep)
-		}
-		if e.Step.HasUndo {
-			step.Undo = e.Step.Undo.Target()
-		}
-		info.Steps = append(info.Steps, step)
-	}
-	return info
-}
-
-// Sagas lists the sagas that outlived the epoch in which they began and have not ended: those that sleep, are being undone with
-// a back-off, or are stuck. The list is sorted by ID.
-func (e *Engine) Sagas(ctx context.Context) ([]SagaInfo, error) {
-	var all []SagaInfo
-	for _, w := range e.workers {
-		err := e.control(ctx, w, func(w *worker) error {
-			for _, c := range w.coords {
-				if c.saga != nil && !c.over { // nil: it waits for its turn to begin
-					all = append(all, c.info())
-				}
-			}
-			return nil
-		})
-		if err != nil {
-			return nil, err
-		}
-	}
-	slices.SortFunc(all, func(a, b SagaInfo) int { return int(a.ID) - int(b.ID) })
-	return all, nil
 }
 
 // DecideSaga carries out a person's decision about a stuck saga: to retry its compensation, to skip the step, or to mark the

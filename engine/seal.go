@@ -122,6 +122,9 @@ func (e *Engine) writePortions(batch store.Batch, s *sealing) {
 				batch.Set(r.key, r.value)
 			}
 		}
+		for _, r := range p.ranges {
+			batch.DeleteRange(r.lower, r.upper)
+		}
 		for i := range p.images {
 			shard := &e.shardRows[p.images[i].inst.shard]
 			shard.images = append(shard.images, &p.images[i])

@@ -2,17 +2,14 @@ package saga
 
 import (
 	"fmt"
-	"iter"
-	"math"
 	"time"
 
 	"github.com/concordat-dev/concordat/coordinator"
 	"github.com/concordat-dev/concordat/functions"
-	"github.com/concordat-dev/concordat/internal/plant"
 )
 
 // Coordinator is the saga protocol: a pure machine over a [Journal]. Each method is an event and appends the [Action]s that
-// follow; the engine carries them out, and writes the journal with every epoch that changed it.
+// follow; the engine carries them out, and writes what an epoch changed of the journal with it; see [Coordinator.TakeChanges].
 //
 // Running. The body issues groups of steps. A new step is recorded and called; a step that the journal has already, because
 // this is a replay after a restart, must be the same one: its recorded result is given to the body, and only if it has none is
@@ -22,6 +19,9 @@ import (
 // a time, its entries at once: each entry that succeeded and has a compensation. A failed compensation is tried again after a
 // back-off that doubles, at most maxTries times; then the saga is stuck, until Retry, Skip or MarkDone.
 //
+// At once means that at most maxOut calls are out at a time; the others follow as answers come. So no event leads to more than that
+// many actions, and the work for a saga grows with its steps, not with their square: cursors say where it is, nothing looks for it.
+//
 // Invariants:
 //   - A compensation runs only after its step succeeded, at most once successfully, and never before a later group's are over.
 //   - A compensation starts only when no step is out: what has been called has been answered.
@@ -30,14 +30,27 @@ type Coordinator struct {
 	Journal
 
 	maxTries int
+	maxBytes int // of the entries; 0: any
+	bytes    int // of the entries, about
 	cursor   int // entries that the body has issued in this process
 	steps    []coordinator.Step
 	first    int // the entry of steps[0]
 	out      int // calls, sleeps and compensations that are not back
+	next     int // of the group that is being called or undone: the first entry that it has not come to
 	stop     error
 	result   []byte
 	err      error
+
+	// Of a saga that is being undone: the entries of the group that it has come to. Those behind it are over.
+	from, to int
+	least    int // those with so many failed tries have their next
+
+	changed     []int // the entries that changed since they were written
+	headChanged bool
 }
+
+// maxOut is the number of calls, or of compensations, that a saga has out at a time.
+const maxOut = 256
 
 // ActionKind says what an [Action] asks for.
 type ActionKind uint8
@@ -67,12 +80,6 @@ type Action struct {
 	Due   int64 // Unix nanoseconds
 }
 
-// Back-off between tries of a compensation.
-const (
-	firstBackOff = 50 * time.Millisecond
-	lastBackOff  = 10 * time.Second
-)
-
 // Init sets up a saga over a journal, which is empty for a new one. maxTries is at least 1. A machine whose saga is over can be
 // set up again.
 func (c *Coordinator) Init(j Journal, maxTries int) {
@@ -80,14 +87,51 @@ func (c *Coordinator) Init(j Journal, maxTries int) {
 		clear(c.Entries)
 		j.Entries = c.Entries[:0]
 	}
-	*c = Coordinator{Journal: j, maxTries: maxTries}
+	*c = Coordinator{Journal: j, maxTries: maxTries, changed: c.changed[:0]}
 	if len(j.Failure) > 0 {
 		c.err = functions.DecodeFailure(j.Failure)
+	}
+	for i := range c.Entries {
+		c.bytes += c.Entries[i].size()
+	}
+	if c.to = len(c.Entries); j.Phase == Stuck {
+		c.findGroup()
 	}
 	if j.Phase == Running {
 		c.stop = c.err // cancelled before the restart
 	}
 }
+
+// Bound sets how many bytes the entries of the journal may have, roughly; 0 for any number. A saga that needs more fails.
+func (c *Coordinator) Bound(maxBytes int) { c.maxBytes = maxBytes }
+
+// TakeChanges says what of the journal has changed since it was asked last: the head, and which entries. These are valid until the
+// next event.
+func (c *Coordinator) TakeChanges() (head bool, entries []int) {
+	head, entries = c.headChanged, c.changed
+	c.headChanged, c.changed = false, c.changed[:0]
+	for _, i := range entries {
+		c.Entries[i].changed = false
+	}
+	return head, entries
+}
+
+// ChangeAll counts all of the journal as changed, so that it is written whole.
+func (c *Coordinator) ChangeAll() {
+	c.headChanged = true
+	for i := range c.Entries {
+		c.change(i)
+	}
+}
+
+func (c *Coordinator) change(i int) {
+	if e := &c.Entries[i]; !e.changed {
+		e.changed = true
+		c.changed = append(c.changed, i)
+	}
+}
+
+func (c *Coordinator) setPhase(p Phase) { c.Phase, c.headChanged = p, true }
 
 // Outcome is the saga's result, or its failure.
 func (c *Coordinator) Outcome() ([]byte, error) { return c.result, c.err }
@@ -115,79 +159,21 @@ func (c *Coordinator) Issue(steps []coordinator.Step, now time.Time, out []Actio
 	if c.stop != nil {
 		return c.stopBody(c.stop, out)
 	}
-	c.steps, c.first = steps, c.cursor
+	c.steps, c.first, c.next = steps, c.cursor, c.cursor
 	if err := c.recordAll(steps, now); err != nil {
 		return c.stopBody(err, out)
 	}
-	for i := c.first; i < c.cursor; i++ {
-		if e := &c.Entries[i]; e.State == Issued {
-			out = c.send(i, e, out)
+	return c.resumeIfBack(c.sendMore(out))
+}
+
+// sendMore makes the steps of the group that have no answer, as far as there may be more at a time.
+func (c *Coordinator) sendMore(out []Action) []Action {
+	for ; c.next < c.cursor && c.out < maxOut && c.stop == nil; c.next++ {
+		if e := &c.Entries[c.next]; e.State == Issued {
+			out = c.send(c.next, e, out)
 		}
 	}
-	return c.resumeIfBack(out)
-}
-
-// recordAll finds a group of steps in the journal or adds it. A group is recorded as a whole, so it is there as a whole or not at
-// all.
-func (c *Coordinator) recordAll(steps []coordinator.Step, now time.Time) error {
-	group := 0
-	if c.cursor > 0 {
-		group = c.Entries[c.cursor-1].Group + 1
-	}
-	replay := c.cursor < len(c.Entries)
-	for i := range steps {
-		step := &steps[i]
-		switch {
-		case !replay:
-			c.add(step, group, now)
-		case c.cursor == len(c.Entries):
-			return fmt.Errorf("%w: step %d was never made, is now %s", ErrDiverged, c.cursor+1, describe(step))
-		case c.Entries[c.cursor].Group != group || !sameStep(&c.Entries[c.cursor].Step, step):
-			return fmt.Errorf("%w: step %d was %s, is now %s", ErrDiverged, c.cursor+1, c.recorded(group), describe(step))
-		}
-		c.cursor++
-	}
-	if replay && c.cursor < len(c.Entries) && c.Entries[c.cursor].Group == group {
-		return fmt.Errorf("%w: step %d was %s, is now missing beside step %d", ErrDiverged, c.cursor+1, c.recorded(group), c.cursor)
-	}
-	return nil
-}
-
-func (c *Coordinator) add(step *coordinator.Step, group int, now time.Time) {
-	e := Entry{Group: group, Step: *step}
-	e.Step.Call.Into = nil
-	if step.Sleep > 0 {
-		e.Due = functions.DueAfter(now, step.Sleep)
-	}
-	c.Entries = append(c.Entries, e)
-}
-
-// recorded describes the step at the cursor, for an error; group is where it is expected.
-func (c *Coordinator) recorded(group int) string {
-	text := describe(&c.Entries[c.cursor].Step)
-	if c.Entries[c.cursor].Group != group {
-		text += " on its own"
-	}
-	return text
-}
-
-func sameStep(a, b *coordinator.Step) bool {
-	return a.Call.SameAs(b.Call) && a.Sleep == b.Sleep && a.HasUndo == b.HasUndo && (!a.HasUndo || a.Undo.SameAs(b.Undo))
-}
-
-func describe(s *coordinator.Step) string {
-	if s.Sleep > 0 {
-		return fmt.Sprintf("a sleep of %v", s.Sleep)
-	}
-	text := describeCall(&s.Call)
-	if s.HasUndo {
-		text += ", undone by " + describeCall(&s.Undo)
-	}
-	return text
-}
-
-func describeCall(e *functions.Envelope) string {
-	return fmt.Sprintf("%s with argument %x", e.Target(), e.Encoded())
+	return out
 }
 
 func (c *Coordinator) send(i int, e *Entry, out []Action) []Action {
@@ -205,12 +191,40 @@ func (c *Coordinator) Reply(entry int, result []byte, err error, out []Action) [
 	if e.State != Issued || !e.sent {
 		return out
 	}
-	e.State, e.Step.Result = Succeeded, result
-	if err != nil {
-		e.State, e.Step.Result, e.Step.Err = Failed, nil, err
+	if err == nil {
+		e.State, e.Step.Result = Succeeded, c.room(result)
+	} else {
+		e.State, e.Step.Err = Failed, err
+		c.room([]byte(err.Error()))
 	}
+	c.change(entry)
 	c.out--
-	return c.resumeIfBack(out)
+	return c.resumeIfBack(c.sendMore(out))
+}
+
+// room returns what a step led to if the journal has room for it. If not the saga is to stop: then nobody is going to ask for it.
+func (c *Coordinator) room(result []byte) []byte {
+	if err := c.checkRoom(len(result)); err != nil {
+		c.stopFor(err)
+		return nil
+	}
+	c.bytes += len(result)
+	return result
+}
+
+func (c *Coordinator) checkRoom(bytes int) error {
+	if c.maxBytes == 0 || bytes == 0 || c.bytes+bytes <= c.maxBytes {
+		return nil
+	}
+	return fmt.Errorf("%w: after %d steps the saga's journal would have %d bytes, at most %d: Options.MaxJournalBytes",
+		functions.ErrTooLarge, len(c.Entries), c.bytes+bytes, c.maxBytes)
+}
+
+// stopFor makes the saga stop, and fail with err, once what is out is back; also after a restart.
+func (c *Coordinator) stopFor(err error) {
+	if c.stop == nil {
+		c.stop, c.Failure, c.headChanged = err, functions.EncodeFailure(err), true
+	}
 }
 
 // resumeIfBack resumes the body once every step of the group is back, or unwinds it if it must not go on.
@@ -256,7 +270,8 @@ func (c *Coordinator) Returned(result []byte, err error, effects functions.Effec
 	if verdict != nil {
 		return c.startUndo(verdict, out)
 	}
-	c.Phase, c.result = Done, result
+	c.setPhase(Done)
+	c.result = result
 	return append(out, Action{Kind: ActFinish})
 }
 
@@ -266,15 +281,18 @@ func (c *Coordinator) Cancel(err error, out []Action) (bool, []Action) {
 	if c.Phase != Running || c.stop != nil {
 		return false, out
 	}
-	c.stop = err
-	c.Failure = functions.EncodeFailure(err) // it outlives a restart
-	for i := range c.Entries {
+	c.stopFor(err)
+	if c.steps == nil {
+		return true, out // its body runs, or is about to
+	}
+	for i := c.first; i < c.next; i++ {
 		if e := &c.Entries[i]; e.State == Issued && e.sent && e.Step.Sleep > 0 {
 			e.State = Succeeded
+			c.change(i)
 			c.out--
 		}
 	}
-	if c.out == 0 && c.steps != nil {
+	if c.out == 0 {
 		out = c.stopBody(err, out)
 	}
 	return true, out
@@ -283,149 +301,6 @@ func (c *Coordinator) Cancel(err error, out []Action) (bool, []Action) {
 func (c *Coordinator) stopBody(err error, out []Action) []Action {
 	c.steps = nil
 	return c.startUndo(err, append(out, Action{Kind: ActStop}))
-}
-
-func (c *Coordinator) startUndo(err error, out []Action) []Action {
-	c.Phase, c.err = Undoing, err
-	c.Failure = functions.EncodeFailure(err)
-	return c.undoNext(out)
-}
-
-// undoNext compensates the last group that is not undone, or ends the saga. Those of the group that have failed once more than the
-// others had their answer before a restart; they have their next try together with the others.
-func (c *Coordinator) undoNext(out []Action) []Action {
-	c.Due = 0
-	group := c.undoGroup()
-	if group < 0 {
-		c.Phase = Undone
-		return append(out, Action{Kind: ActFinish})
-	}
-	least := math.MaxInt
-	for e := range c.undoing(group) {
-		least = min(least, c.Entries[e].Tries)
-	}
-	for e := range c.undoing(group) {
-		if c.Entries[e].Tries == least {
-			c.out++
-			out = append(out, Action{Kind: ActUndo, Entry: e})
-		}
-	}
-	return out
-}
-
-// undoing yields the entries of a group with a compensation that is still to be run.
-func (c *Coordinator) undoing(group int) iter.Seq[int] {
-	return func(yield func(int) bool) {
-		for i := range c.Entries {
-			if e := &c.Entries[i]; e.Group == group && e.needsUndo() && !yield(i) {
-				return
-			}
-		}
-	}
-}
-
-// undoGroup is the last group with a compensation that is still to be run, or -1.
-func (c *Coordinator) undoGroup() int {
-	if plant.CancelForgetsUndo && c.stop != nil {
-		return -1
-	}
-	for n := range c.Entries {
-		i := len(c.Entries) - 1 - n
-		if plant.UndoInOrder {
-			i = n
-		}
-		if c.Entries[i].needsUndo() {
-			return c.Entries[i].Group
-		}
-	}
-	return -1
-}
-
-// UndoReply takes the answer to an Undo.
-func (c *Coordinator) UndoReply(entry int, err error, now time.Time, out []Action) []Action {
-	c.mustBe(Undoing)
-	e := &c.Entries[entry]
-	if !e.needsUndo() {
-		panic("saga: a compensation is answered once")
-	}
-	if err == nil {
-		e.Undo = Compensated
-	} else {
-		e.Tries++
-		e.Step.Err = err // why the compensation failed, for whoever looks
-	}
-	if c.out--; c.out > 0 {
-		return out
-	}
-	tries := c.failedTries()
-	switch {
-	case tries == 0:
-		return c.undoNext(out)
-	case plant.DropStuck && tries >= c.maxTries:
-		e.Undo = Skipped
-		return c.undoNext(out)
-	case tries >= c.maxTries:
-		c.Phase = Stuck
-		return append(out, Action{Kind: ActReport})
-	}
-	c.Due = functions.DueAfter(now, backOff(tries))
-	return append(out, Action{Kind: ActBackOff, Due: c.Due})
-}
-
-// backOff is how long to wait after so many failed tries.
-func backOff(tries int) time.Duration {
-	d := firstBackOff
-	for ; tries > 1 && d < lastBackOff; tries-- {
-		d *= 2
-	}
-	return min(d, lastBackOff)
-}
-
-// failedTries is the largest number of tries among the compensations of the group that is being undone.
-func (c *Coordinator) failedTries() int {
-	tries := 0
-	for e := range c.undoing(c.undoGroup()) {
-		tries = max(tries, c.Entries[e].Tries)
-	}
-	return tries
-}
-
-// Wake takes the end of a BackOff.
-func (c *Coordinator) Wake(out []Action) []Action {
-	if c.Phase != Undoing || c.Due == 0 {
-		return out
-	}
-	return c.undoNext(out)
-}
-
-// Decision is what a person decides about a stuck saga.
-type Decision uint8
-
-// The decisions.
-const (
-	Retry    Decision = iota + 1 // try the compensations that failed once more
-	Skip                         // leave out the compensations that failed, and go on with the steps before
-	MarkDone                     // somebody has undone all that was left: run no further compensation
-)
-
-// Decide carries out a person's decision. It reports whether the saga was stuck.
-func (c *Coordinator) Decide(d Decision, out []Action) (bool, []Action) {
-	if c.Phase != Stuck {
-		return false, out
-	}
-	c.Phase = Undoing
-	group := c.undoGroup()
-	for i := range c.Entries {
-		e := &c.Entries[i]
-		switch {
-		case !e.needsUndo():
-		case d == MarkDone || (d == Skip && e.Group == group):
-			e.Undo = Skipped
-		case d == Retry:
-			e.Tries = 0
-		}
-	}
-	return true, c.undoNext(out)
 }
 
 func (c *Coordinator) mustBe(want Phase) {

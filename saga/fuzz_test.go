@@ -11,8 +11,8 @@ import (
 	"github.com/concordat-dev/concordat/saga"
 )
 
-// FuzzJournal: bytes in the place of a journal are refused, or they are a journal that is written again as it was, and whose saga
-// comes to its end, whatever its calls answer and whether its body replays it or fails.
+// FuzzJournal: bytes in the place of a journal, or of the row of an entry, are refused, or they are a journal that is written again
+// as it was, and whose saga comes to its end, whatever its calls answer and whether its body replays it or fails.
 func FuzzJournal(f *testing.F) {
 	for _, body := range [][]string{
 		{"debit a 1 undo credit a 1", "debit a 1000 noundo"},
@@ -25,12 +25,17 @@ func FuzzJournal(f *testing.F) {
 		w.begin(body, saga.Journal{})
 		w.finishAll()
 		for _, d := range w.writes {
-			f.Add(d.journal, []byte{0, 1, 2, 1, 1, 1, 0})
+			j := must(d.journal(w))
+			f.Add(must(j.Marshal()), []byte{0, 1, 2, 1, 1, 1, 0})
+			f.Add(d.entries[len(d.entries)-1], []byte{0, 1})
 		}
 	}
 	w := newWorld(2)
 	f.Fuzz(func(t *testing.T, data, replies []byte) {
 		j, err := saga.UnmarshalJournal(data, w)
+		if err != nil {
+			j, err = disk{entries: [][]byte{data}}.journal(w)
+		}
 		if err != nil {
 			return
 		}

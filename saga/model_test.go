@@ -267,7 +267,7 @@ func TestDamagedJournals(t *testing.T) {
 	w.set("a", 100)
 	w.begin([]string{"debit a 1 undo credit a 1", "debit a 1000 noundo"}, saga.Journal{})
 	w.finishAll()
-	whole := w.disk.journal
+	whole := must(w.machine.Marshal())
 	for cut := range whole {
 		if _, err := saga.UnmarshalJournal(whole[:cut], w); err == nil {
 			t.Errorf("the first %d of %d bytes are a journal", cut, len(whole))

@@ -1,6 +1,7 @@
 package saga_test
 
 import (
+	"bytes"
 	"fmt"
 	"maps"
 	"slices"
@@ -35,11 +36,28 @@ type disk struct {
 	faults   map[string]int // how often a call is still to fail, e.g. "credit b"
 	order    []string       // the keys of done, in order of time
 	emitted  []string
-	journal  []byte
+	head     []byte   // of the journal
+	entries  [][]byte // and its entries; these are not written in place
 }
 
 func (d disk) clone() disk {
-	return disk{maps.Clone(d.accounts), maps.Clone(d.done), maps.Clone(d.faults), slices.Clone(d.order), slices.Clone(d.emitted), slices.Clone(d.journal)}
+	return disk{maps.Clone(d.accounts), maps.Clone(d.done), maps.Clone(d.faults), slices.Clone(d.order), slices.Clone(d.emitted), d.head, slices.Clone(d.entries)}
+}
+
+// journal reads the journal from its rows.
+func (d disk) journal(r functions.Resolver) (saga.Journal, error) {
+	var reader saga.Reader
+	if d.head != nil {
+		if err := reader.Head(d.head); err != nil {
+			return saga.Journal{}, err
+		}
+	}
+	for _, e := range d.entries {
+		if err := reader.Entry(e); err != nil {
+			return saga.Journal{}, err
+		}
+	}
+	return reader.Journal(r)
 }
 
 func newWorld(tries int) *world {
@@ -134,21 +152,37 @@ func (w *world) finish() {
 
 func (w *world) clock() time.Time { return time.Unix(0, 0).Add(w.now) }
 
-// write makes what has happened last.
+// write makes what has happened last: the rows of the journal that changed. They must be all that differ.
 func (w *world) write() {
-	data, err := w.machine.Marshal()
+	head, entries := w.machine.TakeChanges()
+	if head {
+		w.disk.head = must(w.machine.MarshalHead())
+	}
+	for _, i := range entries {
+		if i >= len(w.disk.entries) {
+			w.disk.entries = append(w.disk.entries, make([][]byte, i+1-len(w.disk.entries))...)
+		}
+		w.disk.entries[i] = must(w.machine.Entries[i].Marshal())
+	}
+	w.writes = append(w.writes, w.disk.clone())
+	j := must(w.disk.journal(w))
+	if got, want := must(j.Marshal()), must(w.machine.Marshal()); !bytes.Equal(got, want) {
+		panic(fmt.Sprintf("the rows hold %x, the journal is %x", got, want))
+	}
+}
+
+func must[T any](value T, err error) T {
 	if err != nil {
 		panic(err)
 	}
-	w.disk.journal = data
-	w.writes = append(w.writes, w.disk.clone())
+	return value
 }
 
 // crash drops all that is not written, and goes on from what was written after the n-th event; the body may be another.
 func (w *world) crash(n int, body []string) error {
 	w.routine.Close()
 	w.disk, w.writes, w.pending = w.writes[n].clone(), w.writes[:n], nil
-	j, err := saga.UnmarshalJournal(w.disk.journal, w)
+	j, err := w.disk.journal(w)
 	if err != nil {
 		return err
 	}

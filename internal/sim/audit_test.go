@@ -147,7 +147,8 @@ func TestLedger(t *testing.T) {
 	} {
 		l := newLedger(World{Prefix: "w", Tills: 8})
 		l.base = map[string]string{"z": "1"}
-		l.sealed = [][]rowChange{set("a", "1", "z", ""), set("a", "2", "b", "1")}
+		dropped := rowChange{key: "x", upper: "x3"}
+		l.sealed = [][]rowChange{append(set("a", "1", "z", "", "x1", "5", "x2", "6"), dropped), set("a", "2", "b", "1")}
 		l.pending = set("a", "3", "b", "", "c", "1")
 		l.mayLoseTail = c.tail
 		err := l.recovered(func(visit func(key, value []byte) error) error {

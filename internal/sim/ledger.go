@@ -32,6 +32,7 @@ var errRows = errors.New("the rows are not those that were sealed")
 type rowChange struct {
 	key, value string
 	deleted    bool
+	upper      string // not "": all rows from key up to it are deleted
 }
 
 func newLedger(w World) *ledger { return &ledger{world: w, balances: map[string]int64{}} }
@@ -45,7 +46,9 @@ func (l *ledger) clone() *ledger {
 func (l *ledger) begin(batch store.Batch) error {
 	l.pending = []rowChange{}
 	return batch.Each(func(key, value []byte) {
-		l.pending = append(l.pending, rowChange{string(key), string(value), value == nil})
+		l.pending = append(l.pending, rowChange{key: string(key), value: string(value), deleted: value == nil})
+	}, func(lower, upper []byte) {
+		l.pending = append(l.pending, rowChange{key: string(lower), upper: string(upper)})
 	})
 }
 
@@ -159,9 +162,12 @@ func (l *ledger) lostTail(found map[string]string, delivered int) bool {
 
 func applyRows(rows map[string]string, changes []rowChange) {
 	for _, c := range changes {
-		if c.deleted {
+		switch {
+		case c.upper != "":
+			maps.DeleteFunc(rows, func(key, _ string) bool { return c.key <= key && key < c.upper })
+		case c.deleted:
 			delete(rows, c.key)
-		} else {
+		default:
 			rows[c.key] = c.value
 		}
 	}

@@ -12,7 +12,9 @@ import (
 //	shard 'o' request id          request outcome
 //	shard 't' due seq             timer
 //	shard 'm' seq                 carried message
-//	shard 'c' id                  coordinator record: a saga's journal, a transaction's input
+//	shard 'c' id                  coordinator record: what was started, with its input
+//	shard 'j' id                  head of a saga's journal
+//	shard 'j' id entry            entry of a saga's journal: a step
 //	node  'w'                     watermark: sealed epochs and counters
 //	node  'f'                     format of the directory
 //	node  'e' egress 0 seq        record for an egress
@@ -24,6 +26,7 @@ const (
 	KindTimer       byte = 't'
 	KindMessage     byte = 'm'
 	KindCoordinator byte = 'c'
+	KindJournal     byte = 'j'
 	KindWatermark   byte = 'w'
 	KindFormat      byte = 'f'
 	KindEgress      byte = 'e'
@@ -76,6 +79,28 @@ func TimerKey(key []byte, shard uint16, due int64, seq uint64) []byte {
 // NumberedKey appends the key of a carried message or a coordinator record.
 func NumberedKey(key []byte, shard uint16, kind byte, number uint64) []byte {
 	return binary.BigEndian.AppendUint64(Prefix(key, shard, kind), number)
+}
+
+// JournalKey appends the key of the head of a saga's journal. Its entries follow.
+func JournalKey(key []byte, shard uint16, id uint64) []byte {
+	return NumberedKey(key, shard, KindJournal, id)
+}
+
+// JournalEntryKey appends the key of an entry of a saga's journal.
+func JournalEntryKey(key []byte, shard uint16, id uint64, entry int) []byte {
+	return binary.BigEndian.AppendUint32(JournalKey(key, shard, id), uint32(entry))
+}
+
+// JournalNumbers reads the saga's id and the number of the entry from a journal's key; of the head's key the number is -1.
+func JournalNumbers(key []byte) (id uint64, entry int, err error) {
+	const head = 2 + 1 + 8
+	switch len(key) {
+	case head:
+		return binary.BigEndian.Uint64(key[head-8:]), -1, nil
+	case head + 4:
+		return binary.BigEndian.Uint64(key[head-8:]), int(binary.BigEndian.Uint32(key[head:])), nil
+	}
+	return 0, 0, fmt.Errorf("store: the key of a journal's row has %d bytes", len(key))
 }
 
 // Number reads the number at the end of a key made with NumberedKey, TimerKey or EgressKey.

@@ -64,6 +64,7 @@ func TestShardIsOneRange(t *testing.T) {
 			KindTimer:       TimerKey(nil, shard, math.MaxInt64, math.MaxUint64),
 			KindMessage:     NumberedKey(nil, shard, KindMessage, math.MaxUint64),
 			KindCoordinator: NumberedKey(nil, shard, KindCoordinator, math.MaxUint64),
+			KindJournal:     JournalEntryKey(nil, shard, math.MaxUint64, math.MaxUint32),
 		} {
 			if bytes.Compare(key, low) < 0 || bytes.Compare(key, high) >= 0 {
 				t.Errorf("shard %d: %q is outside of %q to %q", shard, key, low, high)
@@ -158,5 +159,31 @@ func TestKeysAppend(t *testing.T) {
 	}
 	if got := InstanceKey([]byte("before "), 1, "t", "x"); !bytes.HasPrefix(got, []byte("before ")) {
 		t.Errorf("%q does not begin with what was there", got)
+	}
+}
+
+// TestJournalKeys: the head of a journal comes before its entries, these are in order, and another saga's come behind all of them.
+func TestJournalKeys(t *testing.T) {
+	var keys [][]byte
+	for _, id := range []uint64{0, 1, 255, 256, math.MaxUint64} {
+		keys = append(keys, JournalKey(nil, 3, id))
+		for _, entry := range []int{0, 1, 255, 256, 1 << 24, math.MaxUint32} {
+			key := JournalEntryKey(nil, 3, id, entry)
+			if gotID, gotEntry, err := JournalNumbers(key); gotID != id || gotEntry != entry || err != nil {
+				t.Errorf("entry %d of %d is read as %d of %d: %v", entry, id, gotEntry, gotID, err)
+			}
+			keys = append(keys, key)
+		}
+	}
+	if !slices.IsSortedFunc(keys, bytes.Compare) {
+		t.Errorf("not sorted: %q", keys)
+	}
+	if id, entry, err := JournalNumbers(keys[7]); id != 1 || entry != -1 || err != nil {
+		t.Errorf("a head is read as entry %d of %d: %v", entry, id, err)
+	}
+	for _, length := range []int{0, 3, 10, 12, 14, 16} {
+		if _, _, err := JournalNumbers(make([]byte, length)); err == nil {
+			t.Errorf("%d bytes are a key", length)
+		}
 	}
 }

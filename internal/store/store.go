@@ -173,9 +173,9 @@ func (b Batch) Len() int { return b.b.Len() }
 // Count is the number of rows in the batch.
 func (b Batch) Count() int { return int(b.b.Count()) }
 
-// Each calls visit with each row that the batch sets, and with a nil value for each that it deletes, in the order in which they
-// were added. Key and value are valid during the call only.
-func (b Batch) Each(visit func(key, value []byte)) error {
+// Each calls visit with each row that the batch sets, and with a nil value for each that it deletes, and dropped with each range
+// that it deletes, in the order in which they were added. What they are given is valid during the call only.
+func (b Batch) Each(visit func(key, value []byte), dropped func(lower, upper []byte)) error {
 	for r := b.b.Reader(); ; {
 		kind, key, value, ok, err := r.Next()
 		switch {
@@ -185,6 +185,8 @@ func (b Batch) Each(visit func(key, value []byte)) error {
 			visit(key, value[:len(value):len(value)])
 		case kind == pebble.InternalKeyKindDelete:
 			visit(key, nil)
+		case kind == pebble.InternalKeyKindRangeDelete:
+			dropped(key, value)
 		default:
 			return fmt.Errorf("store: a batch has an entry of kind %v", kind)
 		}

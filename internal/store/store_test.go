@@ -158,6 +158,13 @@ func TestDeleteRange(t *testing.T) {
 	put(t, s, "a=1", "b=2", "c=3", "d=4")
 	b := s.NewBatch()
 	b.DeleteRange([]byte("b"), []byte("d"))
+	b.Delete([]byte("e"))
+	var told []string
+	ok(t, b.Each(func(key, value []byte) { told = append(told, fmt.Sprintf("%s=%s", key, value)) },
+		func(lower, upper []byte) { told = append(told, fmt.Sprintf("%s to %s", lower, upper)) }))
+	if got := strings.Join(told, ", "); got != "b to d, e=" {
+		t.Errorf("the batch is %s", got)
+	}
 	ok(t, b.Seal())
 	if got := fmt.Sprint(rows(t, s, "", "")); got != "[a=1 d=4]" {
 		t.Errorf("left is %s", got)

@@ -1,0 +1,155 @@
+package engine
+
+import (
+	"fmt"
+
+	"github.com/concordat-dev/concordat/coordinator"
+	"github.com/concordat-dev/concordat/internal/store"
+	"github.com/concordat-dev/concordat/saga"
+)
+
+// The rows of a saga's journal. The run's own row has what never changes and is written once; an epoch adds what it changed: rows of
+// entries, and seldom the head. All go when the run is over.
+//
+// Up to format version 1 the journal was in the run's own row, as a whole. One that is found so is written as rows with the next epoch
+// that changes it.
+
+// journalRows says which rows of its journal a saga has.
+type journalRows struct {
+	head    bool
+	entries int
+	inRun   bool // none: it is in the run's own row
+}
+
+// maxRowsDropped is the number of rows that are deleted one by one; more are deleted as a range. A range costs whoever reads near it
+// later, a long list costs at once.
+const maxRowsDropped = 64
+
+// cutRun writes what the epoch changed of a run that goes on.
+func (w *worker) cutRun(c *coord) {
+	if !c.hasRow || c.rows.inRun {
+		c.hasRow, c.rows.inRun = true, false
+		w.coords[c.id] = c
+		w.addRow(c.key(), c.row())
+	}
+	if c.saga == nil {
+		return
+	}
+	head, entries := c.saga.TakeChanges()
+	if head {
+		c.rows.head = true
+		w.addRow(store.JournalKey(nil, c.shard, c.id), encodes(c.saga.MarshalHead()))
+	}
+	for _, i := range entries {
+		c.rows.entries = max(c.rows.entries, i+1)
+		w.addRow(store.JournalEntryKey(nil, c.shard, c.id, i), encodes(c.saga.Entries[i].Marshal()))
+	}
+}
+
+// encodes is the encoding of what always encodes.
+func encodes(data []byte, err error) []byte {
+	if err != nil {
+		panic("engine: a journal always encodes: " + err.Error())
+	}
+	return data
+}
+
+// dropRun deletes the rows of a run that is over.
+func (w *worker) dropRun(c *coord) {
+	delete(w.coords, c.id)
+	w.addRow(c.key(), nil)
+	if c.rows.entries > maxRowsDropped {
+		w.epoch.ranges = append(w.epoch.ranges, keyRange{store.JournalKey(nil, c.shard, c.id), store.JournalKey(nil, c.shard, c.id+1)})
+		return
+	}
+	if c.rows.head {
+		w.addRow(store.JournalKey(nil, c.shard, c.id), nil)
+	}
+	for i := range c.rows.entries {
+		w.addRow(store.JournalEntryKey(nil, c.shard, c.id, i), nil)
+	}
+}
+
+// setSaga gives a run its journal.
+func (e *Engine) setSaga(c *coord, j saga.Journal) {
+	if c.usedSaga == nil {
+		c.usedSaga = new(saga.Coordinator)
+	}
+	c.saga = c.usedSaga
+	c.saga.Init(j, e.options.MaxUndoTries)
+	c.saga.Bound(e.options.MaxJournalBytes)
+}
+
+// journalReader gives the runs of a shard their journals, whose rows it gets in the order of their keys.
+type journalReader struct {
+	engine *Engine
+	coord  *coord // whose rows are being read
+	reader saga.Reader
+}
+
+func (r *journalReader) row(shard uint16, key, value []byte) error {
+	id, entry, err := store.JournalNumbers(key)
+	if err != nil {
+		return fmt.Errorf("%w: journal: %w", ErrDamaged, err)
+	}
+	if r.coord == nil || r.coord.id != id {
+		if err := r.end(); err != nil {
+			return err
+		}
+		if r.coord, err = r.engine.runWithoutJournal(shard, id); err != nil {
+			return err
+		}
+	}
+	rows := &r.coord.rows
+	switch {
+	case entry < 0:
+		rows.head = true
+		err = r.reader.Head(value)
+	case entry != rows.entries:
+		err = fmt.Errorf("step %d is missing", rows.entries+1)
+	default:
+		rows.entries++
+		err = r.reader.Entry(value)
+	}
+	if err != nil {
+		return fmt.Errorf("%w: the journal of saga %d: %w", ErrDamaged, id, err)
+	}
+	return nil
+}
+
+// runWithoutJournal finds the run whose journal's rows come next.
+func (e *Engine) runWithoutJournal(shard uint16, id uint64) (*coord, error) {
+	c := e.workerOf(shard).coords[id]
+	switch {
+	case c == nil || c.shard != shard:
+		return nil, fmt.Errorf("%w: there is a journal of saga %d, which is not there", ErrDamaged, id)
+	case c.function.Protocol != coordinator.Saga:
+		return nil, fmt.Errorf("%w: there is a journal of %s, which is no saga", ErrDamaged, c.function.Name)
+	case c.saga != nil:
+		return nil, fmt.Errorf("%w: saga %d has two journals", ErrDamaged, id)
+	}
+	return c, nil
+}
+
+// end is the end of a journal's rows.
+func (r *journalReader) end() error {
+	c, reader := r.coord, r.reader
+	r.coord, r.reader = nil, saga.Reader{}
+	if c == nil {
+		return nil
+	}
+	return r.engine.takeJournal(c, &reader)
+}
+
+// takeJournal gives a run the journal that was read.
+func (e *Engine) takeJournal(c *coord, reader *saga.Reader) error {
+	j, err := reader.Journal(e.registry)
+	if err == nil && (j.Phase == saga.Done || j.Phase == saga.Undone) {
+		err = fmt.Errorf("it is %v, and has rows", j.Phase)
+	}
+	if err != nil {
+		return fmt.Errorf("%w: the journal of saga %d: %w", ErrDamaged, c.id, err)
+	}
+	e.setSaga(c, j)
+	return nil
+}

@@ -1,0 +1,295 @@
+package engine_test
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/concordat-dev/concordat/engine"
+	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/store"
+	"github.com/concordat-dev/concordat/saga"
+)
+
+// strollSaga takes desk a and takes a nap, so many times, and then fails if it is told to.
+type stroll struct {
+	Steps int
+	Note  string
+	Fail  bool
+	Undo  bool
+	Nap   time.Duration
+}
+
+var strollSaga = saga.New("test/stroll", func(s *saga.Run, a stroll) error {
+	undo := saga.NoUndo
+	if a.Undo {
+		undo = give.On("a", 1)
+	}
+	for range a.Steps {
+		if err := s.Do(take.On("a", 1), undo); err != nil {
+			return err
+		}
+		if err := s.Sleep(a.Nap); err != nil {
+			return err
+		}
+	}
+	if a.Fail {
+		return errRude
+	}
+	return nil
+})
+
+func openStroll(t *testing.T, o engine.Options) *engine.Engine {
+	t.Helper()
+	e := open(t, o, notes, desks, strollSaga)
+	must(t, e.Do(ctx, newDesk.On("a", false)))
+	return e
+}
+
+// TestJournalsAreWrittenByEntry: what a step of a saga costs on the disk does not depend on how many went before, nor on the size of the
+// saga's input, which is written once; also while it is undone. When it is over nothing of it is left.
+func TestJournalsAreWrittenByEntry(t *testing.T) {
+	var written atomic.Int64
+	o := engine.Options{Dir: t.TempDir()}
+	o.Seams.Seal = func(_ uint64, b store.Batch, write func() error) error { written.Add(int64(b.Len())); return write() }
+	e := openStroll(t, o)
+	perStep := func(a stroll) float64 {
+		a.Nap = 200 * time.Microsecond
+		written.Store(0)
+		if err := e.Do(ctx, strollSaga.With(a)); err != nil != a.Fail {
+			t.Fatal(err)
+		}
+		return float64(written.Load()) / float64(a.Steps)
+	}
+	few, many := perStep(stroll{Steps: 50, Undo: true, Fail: true}), perStep(stroll{Steps: 800, Undo: true, Fail: true})
+	if few < 50 || many > 1.5*few {
+		t.Errorf("a step of 50 takes %.0f bytes, one of 800 takes %.0f", few, many)
+	}
+	if large := perStep(stroll{Steps: 800, Note: strings.Repeat("x", 100_000)}); large > many+2*100_000/800 {
+		t.Errorf("a step of 800 takes %.0f bytes, with an input of 100,000 bytes %.0f", many, large)
+	}
+	t.Logf("%.0f and %.0f bytes a step", few, many)
+	must(t, e.Close())
+	for key := range rowsOf(t, o.Dir) {
+		if kind := key[2]; kind == store.KindCoordinator || kind == store.KindJournal {
+			t.Errorf("the row %q is left", key)
+		}
+	}
+}
+
+// rowsOf reads all rows of a directory that no engine has open.
+func rowsOf(t *testing.T, dir string) map[string][]byte {
+	t.Helper()
+	s, err := store.Open(store.Options{Dir: dir, Fatal: func(err error) { t.Error(err) }})
+	must(t, err)
+	rows := map[string][]byte{}
+	must(t, s.Scan(nil, nil, func(key, value []byte) error { rows[string(key)] = bytes.Clone(value); return nil }))
+	must(t, s.Close())
+	return rows
+}
+
+// TestLongSagaOverARestart: a saga with thousands of steps goes on after a restart in the midst, makes and undoes each step once, and
+// leaves no rows.
+func TestLongSagaOverARestart(t *testing.T) {
+	dir := t.TempDir()
+	o := engine.Options{Dir: dir}
+	e := openStroll(t, o)
+	long := strollSaga.As("long", stroll{Steps: 3000, Undo: true, Fail: true, Nap: 10 * time.Microsecond})
+	_, err := e.Submit(long)
+	must(t, err)
+	for _, part := range []int{200, 1500, 2500} {
+		eventually(t, "it is so far", func() bool { return ask(t, e, taken.On("a")) >= part })
+		e = reopen(t, e, o, notes, desks, strollSaga)
+	}
+	wantErr(t, e.Do(ctx, long), errRude)
+	if n := ask(t, e, taken.On("a")); n != 0 {
+		t.Errorf("%d steps are not undone, or too many", n)
+	}
+	must(t, e.Close())
+	for key := range rowsOf(t, dir) {
+		if key[2] == store.KindJournal {
+			t.Errorf("the row %q is left", key)
+		}
+	}
+}
+
+// TestJournalBound: a saga that needs more than Options.MaxJournalBytes fails with an error that says so, and is undone.
+func TestJournalBound(t *testing.T) {
+	e := openStroll(t, engine.Options{MaxJournalBytes: 100_000})
+	must(t, e.Do(ctx, strollSaga.With(stroll{Steps: 200, Undo: true})))
+	wantErr(t, e.Do(ctx, strollSaga.With(stroll{Steps: 2000, Undo: true})), functions.ErrTooLarge, "100000", "MaxJournalBytes")
+	if n := ask(t, e, taken.On("a")); n != 200 {
+		t.Errorf("the desk holds %d, want 200", n)
+	}
+	noSagas(t, e)
+}
+
+// TestListsAreBounded: of a saga with many steps the list shows those up to where it is; a stuck one names a few of the compensations
+// that fail, in its error and in the list.
+func TestListsAreBounded(t *testing.T) {
+	many := saga.New("test/many", func(s *saga.Run, at int) error {
+		steps := make([]saga.Step, 300)
+		for i := range steps {
+			steps[i] = saga.Step{Do: take.On("a", 1), Undo: give.On("a", 1)}
+			if i >= at {
+				steps[i].Undo = saga.NoUndo
+			}
+		}
+		if err := s.All(steps...); err != nil {
+			return err
+		}
+		return errRude
+	})
+	e := open(t, engine.Options{MaxUndoTries: 1, Logger: new(logLines).logger()}, notes, desks, many)
+	must(t, e.Do(ctx, newDesk.On("a", true)))
+	err := e.Do(ctx, many.With(200))
+	wantErr(t, err, saga.ErrStuck, "and 190 more")
+	if len(err.Error()) > 4000 {
+		t.Errorf("the error has %d bytes", len(err.Error()))
+	}
+	info := theSaga(t, e, saga.Stuck)
+	if len(info.Steps) != engine.MaxListedSteps || info.StepCount != 300 || info.FirstStep != 100 || info.Steps[99].Tries != 1 {
+		t.Errorf("%d steps from %d of %d, the last %+v", len(info.Steps), info.FirstStep, info.StepCount, info.Steps[99])
+	}
+	must(t, e.DecideSaga(ctx, info.ID, saga.MarkDone))
+	noSagas(t, e)
+}
+
+// TestManySagasAreListed: a list that is made in portions has each saga once, in order.
+func TestManySagasAreListed(t *testing.T) {
+	e := openErrands(t, engine.Options{Workers: 2})
+	for i := range 700 {
+		_, err := e.Submit(errandSaga.As(fmt.Sprint(i), errand{Wait: time.Hour}))
+		must(t, err)
+	}
+	var all []engine.SagaInfo
+	eventually(t, "all are listed", func() (done bool) {
+		var err error
+		all, err = e.Sagas(ctx)
+		must(t, err)
+		return len(all) == 700
+	})
+	if !slices.IsSortedFunc(all, func(a, b engine.SagaInfo) int { return int(a.ID) - int(b.ID) }) {
+		t.Error("not in order")
+	}
+	ids := map[string]bool{}
+	for _, info := range all {
+		ids[info.RequestID] = true
+	}
+	if len(ids) != 700 {
+		t.Errorf("%d sagas of 700", len(ids))
+	}
+}
+
+// TestDirectoryOfVersion1: sagas that an engine of format version 1 left, with the whole journal in one row each, go on: one that slept
+// and one that is stuck. From then on the directory is of this version.
+func TestDirectoryOfVersion1(t *testing.T) {
+	dir := t.TempDir()
+	writeRows(t, dir, "testdata/rows-1.txt")
+	clock := newHandClock()
+	o := engine.Options{Dir: dir, Logger: new(logLines).logger(), MaxUndoTries: 1}
+	o.Seams.Clock = clock
+	e := open(t, o, errandParts()...)
+	wantTaken(t, e, 4, 3, 2)
+	all, err := e.Sagas(ctx)
+	must(t, err)
+	if len(all) != 2 || all[0].Phase != saga.Running || all[1].Phase != saga.Stuck || len(all[0].Steps) != 4 || all[1].Steps[1].Tries != 1 {
+		t.Fatalf("sagas %+v", all)
+	}
+	e = reopen(t, e, o, errandParts()...)
+	must(t, e.Do(ctx, stubborn.On("c", false)))
+	must(t, e.DecideSaga(ctx, all[1].ID, saga.Retry))
+	err = e.Do(ctx, errandSaga.As("stuck", errand{Desks: []string{"b", "c"}, Wait: time.Millisecond, Fail: true}))
+	wantErr(t, err, errRude)
+	e = reopen(t, e, o, errandParts()...)
+	wantTaken(t, e, 4, 2, 0)
+	clock.move(365 * 24 * time.Hour)
+	must(t, e.Do(ctx, errandSaga.As("sleeps", errand{Desks: []string{"a", "b", "a"}, Wait: 24 * time.Hour})))
+	wantTaken(t, e, 4, 2, 0)
+	must(t, e.Close())
+	rows := rowsOf(t, dir)
+	for key := range rows {
+		if key[2] == store.KindJournal || key[2] == store.KindCoordinator {
+			t.Errorf("the row %q is left", key)
+		}
+	}
+	var format map[int]int
+	must(t, functions.Decode(rows[string(store.Prefix(nil, store.NodeShard, store.KindFormat))], &format))
+	if format[1] != 2 {
+		t.Errorf("the format is %v", format)
+	}
+}
+
+// writeRows makes a directory with the rows in a file: a line for each, key and value in hexadecimal.
+func writeRows(t *testing.T, dir, path string) {
+	t.Helper()
+	file, err := os.Open(path)
+	must(t, err)
+	defer file.Close()
+	s, err := store.Open(store.Options{Dir: dir, Fatal: func(err error) { t.Error(err) }})
+	must(t, err)
+	batch := s.NewBatch()
+	for lines := bufio.NewScanner(file); lines.Scan(); {
+		var key, value []byte
+		if _, err := fmt.Sscanf(lines.Text(), "%x %x", &key, &value); err != nil {
+			t.Fatal(err)
+		}
+		batch.Set(key, value)
+	}
+	must(t, batch.Seal())
+	must(t, s.Close())
+}
+
+// TestDamagedJournals: rows of journals that can not be are found when the directory is opened.
+func TestDamagedJournals(t *testing.T) {
+	dir := t.TempDir()
+	e := openErrands(t, engine.Options{Dir: dir})
+	_, err := e.Submit(errandSaga.As("s", errand{Desks: []string{"a", "b"}, Wait: time.Hour}))
+	must(t, err)
+	theSaga(t, e, saga.Running)
+	must(t, e.Close())
+	rows := rowsOf(t, dir)
+	var run string
+	entries := make([]string, 0, 3)
+	for key := range rows {
+		switch key[2] {
+		case store.KindCoordinator:
+			run = key
+		case store.KindJournal:
+			entries = append(entries, key)
+		}
+	}
+	slices.Sort(entries)
+	if len(entries) != 3 || run == "" {
+		t.Fatalf("the journal has the rows %q, the run %q", entries, run)
+	}
+	for name, change := range map[string]func(b store.Batch){
+		"an entry is missing":     func(b store.Batch) { b.Delete([]byte(entries[1])) },
+		"an entry is no entry":    func(b store.Batch) { b.Set([]byte(entries[1]), []byte{0xff}) },
+		"the run is missing":      func(b store.Batch) { b.Delete([]byte(run)) },
+		"a head is no head":       func(b store.Batch) { b.Set([]byte(entries[0][:11]), []byte{1}) },
+		"it is over":              func(b store.Batch) { b.Set([]byte(entries[0][:11]), []byte{0xa2, 1, 3, 4, 0xa0}) },
+		"a key is none":           func(b store.Batch) { b.Set([]byte(entries[0]+"x"), rows[entries[0]]) },
+		"a key has another shard": func(b store.Batch) { b.Set([]byte("\x00\x3f"+entries[0][2:]), rows[entries[0]]) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			copied := t.TempDir()
+			s, err := store.Open(store.Options{Dir: copied, Fatal: func(err error) { t.Error(err) }})
+			must(t, err)
+			b := s.NewBatch()
+			for key, value := range rows {
+				b.Set([]byte(key), value)
+			}
+			change(b)
+			must(t, errors.Join(b.Seal(), s.Close()))
+			refuses(t, engine.Options{Dir: copied}, engine.ErrDamaged, errandParts())
+		})
+	}
+}
