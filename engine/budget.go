@@ -16,17 +16,21 @@ import (
 // bound, unless many operations with large results run at the same time.
 type budget struct {
 	used  atomic.Int64
-	share int64 // a quarter of the bound
-	row   int64 // what a row counts for, besides its bytes
+	share   int64 // a quarter of the bound
+	row     int64 // what a row counts for, besides its bytes
+	portion int64 // how much a worker counts before it tells the budget
 }
 
-func (b *budget) init(maxBytes int64) { b.share, b.row = maxBytes/4, maxBytes/4/maxEpochRows }
+func (b *budget) init(maxBytes int64) {
+	b.share = maxBytes / 4
+	b.row, b.portion = b.share/maxEpochRows, b.share/chargePortions
+}
 
 const (
 	// maxEpochRows is the number of rows after which an epoch is cut: to seal so many takes a tenth of a second.
 	maxEpochRows = 100_000
-	// chargePortion is how much a worker counts before it tells the budget.
-	chargePortion = 256 << 10
+	// chargePortions is how many portions a worker counts at most before a quarter of the bound is used.
+	chargePortions = 1024
 	// rowOverhead is about what a row takes besides its names and values.
 	rowOverhead = 64
 	// statesInEpoch is the smallest Options.MaxEpochBytes, in Options.MaxBytes: a quarter has room for a state and a result.
@@ -35,7 +39,7 @@ const (
 
 // charge counts a row that the running epoch will write, and cuts the epoch once it has too many.
 func (w *worker) charge(bytes int) {
-	if w.charged += int64(bytes) + w.engine.budget.row; w.charged >= chargePortion {
+	if w.charged += int64(bytes) + w.engine.budget.row; w.charged >= w.engine.budget.portion {
 		w.tellCharged()
 	}
 }
@@ -52,7 +56,7 @@ func (w *worker) tellCharged() {
 // decided in the next one. Large changes are counted here, before other workers decide too, and once more when they are applied.
 func (w *worker) fits(bytes int64) bool {
 	e := w.engine
-	if bytes < chargePortion {
+	if bytes < e.budget.portion {
 		return true
 	}
 	if used := e.budget.used.Add(bytes); used <= e.budget.share || used == bytes {
