@@ -109,7 +109,9 @@ func (i identified[R]) Question(answer *R) functions.Envelope {
 	return functions.Identify(i.q.Question(answer), i.id).RequestEnvelope()
 }
 
-func askAs[R any](q functions.Question[R], id string) functions.Question[R] { return identified[R]{q, id} }
+func askAs[R any](q functions.Question[R], id string) functions.Question[R] {
+	return identified[R]{q, id}
+}
 
 // TestManySmallRowsAreSpread: an epoch has a bound in rows too, so that nobody waits for a seal of a million of them.
 func TestManySmallRowsAreSpread(t *testing.T) {

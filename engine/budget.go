@@ -15,7 +15,7 @@ import (
 // epoch, so it may change at most a quarter. One whose changes no longer fit is decided in the next epoch. So an epoch stays below the
 // bound, unless many operations with large results run at the same time.
 type budget struct {
-	used  atomic.Int64
+	used    atomic.Int64
 	share   int64 // a quarter of the bound
 	row     int64 // what a row counts for, besides its bytes
 	portion int64 // how much a worker counts before it tells the budget
