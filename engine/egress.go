@@ -136,6 +136,11 @@ func (e *Engine) setUpEgresses() error {
 func (e *Engine) openEgresses() error {
 	for _, g := range e.egresses {
 		position, err := g.position()
+		if errors.Is(err, errTaken) {
+			if whose := sameFile(g.to, e.egresses); whose != "" {
+				err = fmt.Errorf("%w: %s", err, whose)
+			}
+		}
 		if err != nil {
 			return fmt.Errorf("engine: egress %q: %w", g.name, err)
 		}

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"math"
 	"math/big"
 	"os"
@@ -39,12 +40,30 @@ import (
 //	{"seq":8,"key":"bob","parked":"two keys of a map are both \"1\" in JSON"}
 //
 // A file with content that it did not write is an error at engine.Open; so is one that is damaged among the last lines, which
-// are all it reads. If lines are missing from the end, because somebody cut the file or put back an old copy, the next Write
+// are all it reads. So is one that another egress writes to, of this engine or another one, in this process or another, by whatever name
+// (on file systems with locks). If lines are missing from the end, because somebody cut the file or put back an old copy, the next Write
 // fails, and goes on failing.
+//
+// What is at path may also be a device or a named pipe, such as /dev/null or /dev/stdout. That keeps no position: after a restart, and
+// after an error in the midst of a Write, records may come again, with the same numbers, as with [Callback]. A pipe that nobody reads
+// holds up its egress until somebody does.
 func JSONLines(path string) Egress {
-	return &jsonLines{path: path, open: func() (linesFile, error) {
-		return os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o644)
-	}}
+	return &jsonLines{path: path, open: func() (linesFile, error) { return openLines(path) }}
+}
+
+// errTaken: two egresses would write to one file, each at its own idea of the end.
+var errTaken = errors.New("another egress writes to the file")
+
+// openLines opens a file for one egress.
+func openLines(path string) (linesFile, error) {
+	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o644)
+	if err != nil {
+		return nil, err
+	}
+	if !lockFile(file) {
+		return nil, errors.Join(fmt.Errorf("%s: %w", path, errTaken), file.Close())
+	}
+	return file, nil
 }
 
 // linesFile is what JSONLines needs of its file.
@@ -60,6 +79,8 @@ type linesFile interface {
 type jsonLines struct {
 	path string
 	open func() (linesFile, error)
+
+	stream *lineStream // instead of a file: a device or a pipe
 
 	file  linesFile
 	size  int64  // of the lines that are synced
@@ -91,7 +112,13 @@ type parkedLine struct {
 }
 
 // Position implements [Egress].
-func (j *jsonLines) Position() (uint64, error) {
+func (j *jsonLines) Position() (position uint64, err error) {
+	if j.stream, err = streamAt(j.path); err != nil {
+		return 0, fmt.Errorf("JSON lines: %w", err)
+	}
+	if j.stream != nil {
+		return 0, nil
+	}
 	if err := j.openFile(); err != nil {
 		return 0, fmt.Errorf("JSON lines: %w", err)
 	}
@@ -111,7 +138,10 @@ func (j *jsonLines) openFile() error {
 	}
 	j.file = file
 	dir, err := vfs.Default.OpenDir(filepath.Dir(j.path))
-	if err == nil {
+	switch {
+	case errors.Is(err, fs.ErrPermission): // a directory that can be passed and not listed can not be synced
+		err = file.Sync()
+	case err == nil:
 		err = errors.Join(dir.Sync(), dir.Close())
 	}
 	if err != nil {
@@ -125,17 +155,30 @@ func (j *jsonLines) openFile() error {
 // After a failed write or sync nothing is known of what is behind the last synced line. A sync that is tried again may succeed
 // without the data having reached the disk, so the next Write cuts the file and writes the lines afresh. It does the same with
 // what a crash left. The engine still has all those records; if it does not, their numbers have a gap, and nothing is cut.
-func (j *jsonLines) Write(_ context.Context, records []Record) error {
-	if err := j.write(records); err != nil {
+func (j *jsonLines) Write(ctx context.Context, records []Record) error {
+	if err := j.write(ctx, records); err != nil {
 		return fmt.Errorf("JSON lines: %s: %w", j.path, err)
 	}
 	return nil
 }
 
-func (j *jsonLines) write(records []Record) error {
+func (j *jsonLines) write(ctx context.Context, records []Record) error {
 	last, encodeErr := j.encode(records)
 	if j.lines.Len() == 0 {
 		return encodeErr
+	}
+	if j.stream != nil {
+		if err := j.stream.write(ctx, j.lines.Bytes()); err != nil {
+			return err
+		}
+		j.last = last
+		return encodeErr
+	}
+	switch info, err := j.file.Stat(); {
+	case err != nil:
+		return err
+	case info.Size() < j.size:
+		return fmt.Errorf("it has %d bytes, of %d that were written: somebody has cut it", info.Size(), j.size)
 	}
 	if j.torn {
 		if err := j.file.Truncate(j.size); err != nil {
@@ -199,6 +242,9 @@ func (j *jsonLines) notesParked() {}
 
 // Close implements [Egress].
 func (j *jsonLines) Close() error {
+	if j.stream != nil {
+		return j.stream.close()
+	}
 	if j.file == nil {
 		return nil
 	}

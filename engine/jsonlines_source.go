@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"os"
 	"time"
@@ -16,7 +17,7 @@ import (
 
 // JSONLinesOptions say how a file of lines is read. The zero value reads it to its end and stops at the first bad line.
 type JSONLinesOptions struct {
-	// Follow goes on reading when the file grows. Without it the ingress is over at the end of the file; what is appended later
+	// Follow goes on reading when the file grows, and waits for a file that is not there yet. Without it the ingress is over at the end of the file; what is appended later
 	// is read when the engine is opened again.
 	Follow bool
 
@@ -24,7 +25,7 @@ type JSONLinesOptions struct {
 	Poll time.Duration
 
 	// SkipBad logs a line that can not be made a message, and goes on. It is not looked at again once a later line is sealed.
-	// Default: the ingress stops there, which the engine logs, and tries the line again every second, so that nothing is lost
+	// Default: the ingress stops there, which the engine logs, and tries the line again after 10 ms to 5 s, so that nothing is lost
 	// while somebody corrects the program or the line (by one of the same length: positions are bytes).
 	SkipBad bool
 
@@ -49,7 +50,13 @@ func (o JSONLinesOptions) withDefaults() JSONLinesOptions {
 // be JSON. A last line without a line end is taken to be half-written: it is left until it has one.
 //
 // The position is the byte behind the line. So each line leads to its message exactly once, over restarts and crashes, as long
-// as the file is only appended to. One that is shorter than the position was replaced, which is an error.
+// as the file is only appended to. One that is shorter than the position, or has other bytes before it than were read, is an error,
+// which the ingress repeats until the engine is opened without it: the new file needs an ingress with another name. What was still
+// appended to a file that was moved away is read first.
+//
+// What is at path may also be a device or a named pipe, such as /dev/stdin. The position counts its bytes then, and what was read and
+// not sealed when the process ends is lost. A pipe that nobody writes to is waited for; it is over when its writers have closed it,
+// unless it is followed.
 func JSONLinesSource(path string, toMessage func(line []byte) (functions.Message, error), o JSONLinesOptions) Ingress {
 	return &linesSource{path: path, toMessage: toMessage, options: o.withDefaults()}
 }
@@ -58,6 +65,11 @@ type linesSource struct {
 	path      string
 	toMessage func(line []byte) (functions.Message, error)
 	options   JSONLinesOptions
+
+	pipe *pipeReader // instead of a file that can be read again
+	at   int64       // behind the last line that was read
+	tail []byte      // the end of that line
+	lost error       // the file that was read is no more
 }
 
 // check reports what is wrong with the ingress, before anything is opened.
@@ -77,13 +89,40 @@ func (s *linesSource) check() error {
 
 // Run implements [Ingress].
 func (s *linesSource) Run(ctx context.Context, after uint64, deliver func(uint64, functions.Message) error) error {
-	file, err := os.Open(s.path)
-	if err != nil {
-		return fmt.Errorf("JSON lines: %w", err)
+	if s.lost != nil {
+		return s.lost
 	}
-	defer file.Close()
+	err := s.run(ctx, after, deliver)
+	if err == nil || ctx.Err() != nil {
+		return err
+	}
+	err = fmt.Errorf("JSON lines: %s: %w", s.path, err)
+	if errors.Is(err, errReplaced) {
+		s.lost = err // the new content may grow over the position, and must not be taken for the old
+	}
+	return err
+}
+
+func (s *linesSource) run(ctx context.Context, after uint64, deliver func(uint64, functions.Message) error) error {
+	if s.pipe != nil {
+		return s.pipe.read(ctx, after, deliver)
+	}
+	file, err := s.open(ctx)
+	if err != nil {
+		return err
+	}
+	stream, err := isStream(file)
+	switch {
+	case err != nil:
+		return errors.Join(err, file.Close())
+	case stream:
+		s.pipe = newPipeReader(s, file)
+		return s.pipe.read(ctx, after, deliver)
+	}
 	r := &linesReader{source: s, file: file, position: int64(after), deliver: deliver}
+	defer func() { _ = r.file.Close() }()
 	for {
+		moved := r.moved()
 		if err := r.readOn(ctx); err != nil {
 			return err
 		}
@@ -91,11 +130,45 @@ func (s *linesSource) Run(ctx context.Context, after uint64, deliver func(uint64
 			r.warnOfRest()
 			return nil
 		}
-		select {
-		case <-time.After(s.options.Poll):
-		case <-ctx.Done():
-			return ctx.Err()
+		if moved { // what was left of the old one has been read
+			file, err := s.open(ctx)
+			if err != nil {
+				return err
+			}
+			_, r.file, r.rest = r.file.Close(), file, 0
+			continue
 		}
+		if err := s.pause(ctx); err != nil {
+			return err
+		}
+	}
+}
+
+// errReplaced: the bytes of a position are those of another file.
+var errReplaced = errors.New("a position is of one file only: read the new one as an ingress with another name")
+
+// open opens the file. If it is to be followed and is not there, it is waited for.
+func (s *linesSource) open(ctx context.Context) (*os.File, error) {
+	for {
+		file, err := os.OpenFile(s.path, os.O_RDONLY|openNow, 0)
+		if err == nil || !s.options.Follow || !errors.Is(err, fs.ErrNotExist) {
+			return file, err
+		}
+		if err := s.pause(ctx); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// pause waits until it is time to look again.
+func (s *linesSource) pause(ctx context.Context) error {
+	timer := time.NewTimer(s.options.Poll)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
 	}
 }
 
@@ -118,18 +191,56 @@ type linesReader struct {
 	rest     int64 // bytes behind that: a line that has no end yet
 }
 
+// moved reports whether the path is another file's by now. A path that is nobody's may be given to it again.
+func (r *linesReader) moved() bool {
+	named, err := os.Stat(r.source.path)
+	if err != nil {
+		return false
+	}
+	mine, err := r.file.Stat()
+	return err == nil && !os.SameFile(mine, named)
+}
+
+// maxTail bounds the bytes before the position by which a file is known again.
+const maxTail = 256
+
+// checkTail makes sure that the file has what was read of it: it may have been cut and written anew, or replaced. A copy with a line
+// behind the position corrected, as editors make, is as good as the file itself.
+func (r *linesReader) checkTail(size int64) error {
+	s := r.source
+	if len(s.tail) == 0 || s.at < r.position || s.at > size {
+		return nil
+	}
+	found := make([]byte, len(s.tail))
+	if _, err := r.file.ReadAt(found, s.at-int64(len(found))); err != nil {
+		return err
+	}
+	if !bytes.Equal(found, s.tail) {
+		return fmt.Errorf("it was read up to byte %d, and has other bytes before that now: it was replaced: %w", s.at, errReplaced)
+	}
+	return nil
+}
+
+// passed notes what a line ends with.
+func (s *linesSource) passed(end int64, line []byte) {
+	s.at, s.tail = end, append(s.tail[:0], line[max(0, len(line)-maxTail):]...)
+}
+
 // readOn delivers the whole lines behind the position.
 func (r *linesReader) readOn(ctx context.Context) error {
 	info, err := r.file.Stat()
 	if err != nil {
-		return fmt.Errorf("JSON lines: %w", err)
+		return err
 	}
 	size := info.Size()
 	if size < r.position {
-		return fmt.Errorf("JSON lines: %s has %d bytes, but was read up to byte %d: it was replaced", r.source.path, size, r.position)
+		return fmt.Errorf("it has %d bytes, but was read up to byte %d: it was cut or replaced: %w", size, r.position, errReplaced)
 	}
 	if size == r.position+r.rest {
 		return nil
+	}
+	if err := r.checkTail(size); err != nil {
+		return err
 	}
 	return r.readLines(ctx, bufio.NewReaderSize(io.NewSectionReader(r.file, r.position, size-r.position), 1<<16))
 }
@@ -143,13 +254,14 @@ func (r *linesReader) readLines(ctx context.Context, lines *bufio.Reader) error 
 			return nil
 		}
 		if err != nil {
-			return fmt.Errorf("JSON lines: %s: %w", r.source.path, err)
+			return err
 		}
 		end := r.position + int64(len(line))
 		if err := r.give(ctx, end, line); err != nil {
 			return err
 		}
 		r.position = end
+		r.source.passed(end, line)
 	}
 }
 
@@ -158,7 +270,7 @@ func (r *linesReader) readLine(lines *bufio.Reader) (line []byte, err error) {
 	for {
 		part, err := lines.ReadSlice('\n')
 		if len(line)+len(part) > r.source.options.MaxLine {
-			return nil, fmt.Errorf("the line at byte %d is longer than JSONLinesOptions.MaxLine, which is %d bytes", r.position, r.source.options.MaxLine)
+			return nil, errTooLong(r.position, r.source.options.MaxLine)
 		}
 		if err == nil && line == nil {
 			return part, nil // the usual case, without a copy
@@ -168,6 +280,10 @@ func (r *linesReader) readLine(lines *bufio.Reader) (line []byte, err error) {
 			return line, err
 		}
 	}
+}
+
+func errTooLong(position int64, most int) error {
+	return fmt.Errorf("the line at byte %d is longer than JSONLinesOptions.MaxLine, which is %d bytes", position, most)
 }
 
 // give delivers the message of a line.
@@ -191,7 +307,7 @@ func (r *linesReader) give(ctx context.Context, end int64, line []byte) error {
 		r.source.options.Logger.Warn("a line is skipped", "file", r.source.path, "byte", r.position, "error", err)
 		return nil
 	}
-	return fmt.Errorf("JSON lines: %s: the line at byte %d: %w", r.source.path, r.position, err)
+	return fmt.Errorf("the line at byte %d: %w", r.position, err)
 }
 
 // warnOfRest says that a file's last line was left out.

@@ -1,0 +1,9 @@
+//go:build !(darwin || dragonfly || freebsd || linux || netbsd || openbsd)
+
+package engine
+
+import "os"
+
+func lockFile(*os.File) (free bool) { return true }
+
+const openNow = 0

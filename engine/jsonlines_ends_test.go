@@ -1,0 +1,308 @@
+//go:build unix
+
+package engine_test
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/concordat-dev/concordat/engine"
+)
+
+// mkfifo makes a named pipe.
+func mkfifo(t *testing.T) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "fifo")
+	must(t, syscall.Mkfifo(path, 0o600))
+	return path
+}
+
+// TestJSONLinesToDevices: lines go to what has no content to look at; they are delivered, and Close has nothing left.
+func TestJSONLinesToDevices(t *testing.T) {
+	for _, path := range []string{"/dev/null", "/dev/stderr"} {
+		o := engine.Options{Dir: t.TempDir(), Egresses: map[string]engine.Egress{"wire": engine.JSONLines(path), "other": engine.JSONLines(path)}}
+		for range 2 {
+			e := open(t, o, tellers)
+			_ = e.Do(ctx, newTeller.On("a", 0))
+			must(t, e.Do(ctx, tell.On("a", 2)))
+			must(t, e.Close())
+		}
+	}
+	refuses(t, engine.Options{Dir: t.TempDir(), Egresses: map[string]engine.Egress{"wire": engine.JSONLines(t.TempDir())}}, nil, nil, "wire", "directory")
+}
+
+// TestJSONLinesToPipe: a pipe that nobody reads holds up its egress, and neither Open nor operations nor, beyond its deadline, Close.
+// Whoever reads it gets whole lines in order, and again after another reader.
+func TestJSONLinesToPipe(t *testing.T) {
+	path := mkfifo(t)
+	var log logLines
+	o := engine.Options{Dir: t.TempDir(), Logger: log.logger(), Egresses: map[string]engine.Egress{"wire": engine.JSONLines(path)}}
+	e := open(t, o, tellers)
+	must(t, e.Do(ctx, newTeller.On("a", 0)))
+	must(t, e.Do(ctx, tell.On("a", 2)))
+	eventually(t, "the log says why it waits", func() bool { return log.line("wire", "nobody reads the pipe") != "" })
+	closeLeaving(t, e, 2)
+	e = open(t, o, tellers)
+	for round := range 2 {
+		reader, err := os.Open(path)
+		must(t, err)
+		lines := bufio.NewScanner(reader)
+		for i := range 2 {
+			if want := fmt.Sprintf(`{"seq":%d,`, 2*round+i+1); !lines.Scan() || !strings.HasPrefix(lines.Text(), want) {
+				t.Fatalf("a line is %s, want %s", lines.Text(), want)
+			}
+		}
+		must(t, reader.Close())
+		must(t, e.Do(ctx, tell.On("a", 2)))
+	}
+	closeLeaving(t, e, 2)
+}
+
+// TestJSONLinesFullPipe: a reader that does not read holds up its egress only.
+func TestJSONLinesFullPipe(t *testing.T) {
+	path := mkfifo(t)
+	reader, err := os.OpenFile(path, os.O_RDWR, 0)
+	must(t, err)
+	defer reader.Close()
+	o := engine.Options{Dir: t.TempDir(), CloseTimeout: 50 * time.Millisecond, Egresses: map[string]engine.Egress{"wire": engine.JSONLines(path)}}
+	e := open(t, o, tellers)
+	must(t, e.Do(ctx, newTeller.On("a", 0)))
+	must(t, e.Do(ctx, tell.On("a", 5000))) // more than a pipe holds
+	err = e.Close()
+	wantErr(t, err, err, `egress "wire"`, "not taken")
+	if strings.Contains(err.Error(), "left behind") {
+		t.Errorf("the write does not end with its context: %v", err)
+	}
+}
+
+// TestOneFileForOneEgress: a second egress of the same engine, of another engine, or of another process is refused, by whatever name it
+// knows the file; the first does not notice.
+func TestOneFileForOneEgress(t *testing.T) {
+	const env = "CONCORDAT_TEST_LINES"
+	if path := os.Getenv(env); path != "" { // the other process
+		_, err := engine.JSONLines(path).Position()
+		fmt.Println("it says:", err)
+		return
+	}
+	dir := t.TempDir()
+	path := filepath.Join(dir, "out")
+	writeFile(t, path, "")
+	must(t, os.Symlink(path, filepath.Join(dir, "symlink")))
+	must(t, os.Link(path, filepath.Join(dir, "hardlink")))
+	t.Chdir(dir)
+	for _, name := range []string{path, "out", "./out", "symlink", "hardlink"} {
+		o := engine.Options{Dir: t.TempDir(), Egresses: map[string]engine.Egress{"paid": engine.JSONLines(path), "shipped": engine.JSONLines(name)}}
+		refuses(t, o, nil, nil, `egress "shipped"`, `egress "paid"`, name)
+	}
+	e := open(t, engine.Options{Egresses: map[string]engine.Egress{"wire": engine.JSONLines(path)}}, tellers)
+	refuses(t, engine.Options{Dir: t.TempDir(), Egresses: map[string]engine.Egress{"wire": engine.JSONLines("hardlink")}}, nil, nil, `"wire"`, "another egress")
+	other := exec.Command(os.Args[0], "-test.run=^TestOneFileForOneEgress$", "-test.v")
+	other.Env = append(os.Environ(), env+"="+path)
+	if out, err := other.CombinedOutput(); err != nil || !strings.Contains(string(out), "another egress writes to the file") {
+		t.Errorf("the other process: %v, %s", err, out)
+	}
+	must(t, e.Do(ctx, newTeller.On("a", 0)))
+	must(t, e.Do(ctx, tell.On("a", 3)))
+	must(t, e.Close())
+	wantLines(t, path, 3)
+}
+
+// TestJSONLinesCutWhileOpen: a file that somebody cuts under its egress gets no hole: the egress says so and waits.
+func TestJSONLinesCutWhileOpen(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "out")
+	var log logLines
+	e := open(t, engine.Options{Logger: log.logger(), Egresses: map[string]engine.Egress{"wire": engine.JSONLines(path)}}, tellers)
+	must(t, e.Do(ctx, newTeller.On("a", 0)))
+	must(t, e.Do(ctx, tell.On("a", 1)))
+	eventually(t, "it is written", func() bool { return readFile(t, path) != "" })
+	must(t, os.Truncate(path, 0))
+	must(t, e.Do(ctx, tell.On("a", 1)))
+	eventually(t, "the log says so", func() bool { return log.line("wire", "cut") != "" })
+	if got := readFile(t, path); got != "" {
+		t.Errorf("the file has %q", got)
+	}
+	closeLeaving(t, e, 1)
+}
+
+// follow runs a source that follows a file on a goroutine of its own.
+func follow(t *testing.T, path string, o engine.JSONLinesOptions) (came <-chan string, over <-chan error, stop func()) {
+	t.Helper()
+	lines, ended := make(chan string, 100), make(chan error, 1)
+	g := gathered{refuse: func(line string) error { lines <- line; return nil }}
+	following, cancel := context.WithCancel(ctx)
+	t.Cleanup(cancel)
+	o.Poll, o.Logger = time.Millisecond, new(logLines).logger()
+	s := engine.JSONLinesSource(path, toEcho, o)
+	go func() { ended <- s.Run(following, 0, g.deliver) }()
+	return lines, ended, cancel
+}
+
+func wantNext(t *testing.T, came <-chan string, over <-chan error, want ...string) {
+	t.Helper()
+	for _, line := range want {
+		select {
+		case got := <-came:
+			if got != line {
+				t.Fatalf("the line is %q, want %q", got, line)
+			}
+		case err := <-over:
+			t.Fatalf("it ended before %q: %v", line, err)
+		case <-time.After(20 * time.Second):
+			t.Fatalf("%q does not come", line)
+		}
+	}
+}
+
+// TestSourceIsReplaced: a followed file that is moved away is read to its end; the file that takes its place, or what is written over it,
+// is an error that stays, and not taken for the rest of the old one.
+func TestSourceIsReplaced(t *testing.T) {
+	longer := strings.Repeat("another line\n", 10)
+	for name, replace := range map[string]func(path string, readThree func()){
+		"renamed": func(path string, readThree func()) {
+			must(t, os.Rename(path, path+".1"))
+			appendFile(t, path+".1", "three\n")
+			writeFile(t, path, longer)
+			readThree()
+		},
+		"cut": func(path string, readThree func()) {
+			appendFile(t, path, "three\n")
+			readThree()
+			must(t, os.Truncate(path, 0))
+		},
+		"overwritten": func(path string, readThree func()) {
+			appendFile(t, path, "three\n")
+			readThree()
+			file, err := os.OpenFile(path, os.O_WRONLY, 0)
+			must(t, err)
+			_, err = file.WriteString(longer) // at once longer than the position
+			must(t, errors.Join(err, file.Close()))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "in")
+			writeFile(t, path, "one\ntwo\n")
+			came, over, _ := follow(t, path, engine.JSONLinesOptions{Follow: true})
+			wantNext(t, came, over, "one", "two")
+			replace(path, func() { wantNext(t, came, over, "three") })
+			err := <-over
+			wantErr(t, err, err, "replaced", path)
+			if len(came) > 0 {
+				t.Errorf("then comes %q", <-came)
+			}
+		})
+	}
+}
+
+// TestReplacedSourceStaysLost: also when the new file has grown over the position by the next run.
+func TestReplacedSourceStaysLost(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "in")
+	writeFile(t, path, "one\ntwo\n")
+	var g gathered
+	s := engine.JSONLinesSource(path, toEcho, engine.JSONLinesOptions{})
+	must(t, s.Run(ctx, 0, g.deliver))
+	writeFile(t, path, "1\n")
+	for range 2 {
+		err := s.Run(ctx, 8, g.deliver)
+		wantErr(t, err, err, "replaced")
+		writeFile(t, path, "another\nand another\n")
+	}
+	if len(g.lines) != 2 {
+		t.Errorf("delivered are %v", g.lines)
+	}
+}
+
+// TestCorrectedSource: a copy of the file with the bad line corrected, as an editor makes, is read on.
+func TestCorrectedSource(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "in")
+	writeFile(t, path, "one\nbad\nthree\n")
+	var g gathered
+	s := engine.JSONLinesSource(path, toEcho, engine.JSONLinesOptions{})
+	wantErr(t, s.Run(ctx, 0, g.deliver), errRude)
+	writeFile(t, path+"~", "one\ntwo\nthree\n")
+	must(t, os.Rename(path+"~", path))
+	must(t, s.Run(ctx, 4, g.deliver))
+	if !slices.Equal(g.lines, []string{"one", "two", "three"}) {
+		t.Errorf("delivered are %v", g.lines)
+	}
+}
+
+// TestSourceThatIsNotThereYet: one that is followed is waited for, without an error.
+func TestSourceThatIsNotThereYet(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "in")
+	came, over, stop := follow(t, path, engine.JSONLinesOptions{Follow: true})
+	time.Sleep(5 * time.Millisecond)
+	writeFile(t, path, "one\n")
+	wantNext(t, came, over, "one")
+	stop()
+	wantErr(t, <-over, context.Canceled)
+	_, over, _ = follow(t, t.TempDir(), engine.JSONLinesOptions{Follow: true})
+	err := <-over
+	wantErr(t, err, err, "directory")
+}
+
+// TestSourcePipe: a pipe without a writer is waited for, and neither holds up Open nor Close. Its lines come once, also after a bad
+// one, and from one writer after the other if it is followed; otherwise it is over with its writer.
+func TestSourcePipe(t *testing.T) {
+	path := mkfifo(t)
+	write := func(text string) {
+		t.Helper()
+		w, err := os.OpenFile(path, os.O_WRONLY, 0)
+		must(t, err)
+		_, err = w.WriteString(text)
+		must(t, errors.Join(err, w.Close()))
+	}
+	source := func(follow bool) engine.Ingress {
+		return engine.JSONLinesSource(path, toEcho, engine.JSONLinesOptions{Follow: follow, Poll: time.Millisecond})
+	}
+	for _, follow := range []bool{false, true} {
+		o := engine.Options{CloseTimeout: 20 * time.Second, Ingresses: map[string]engine.Ingress{"in": source(follow)}}
+		start := time.Now()
+		e := open(t, o, notes)
+		must(t, e.Close())
+		if took := time.Since(start); took > 5*time.Second {
+			t.Errorf("Open and Close took %v", took)
+		}
+	}
+	came, over, stop := follow(t, path, engine.JSONLinesOptions{Follow: true})
+	write("one\ntwo\nhal")
+	wantNext(t, came, over, "one", "two")
+	write("f\n")
+	wantNext(t, came, over, "half")
+	stop()
+	wantErr(t, <-over, context.Canceled)
+
+	var g gathered
+	refuse := errors.New("test: not now")
+	g.refuse = func(line string) error {
+		if line == "two" && refuse != nil {
+			return refuse
+		}
+		return nil
+	}
+	s := source(false)
+	go write("one\ntwo\nthree\n")
+	wantErr(t, s.Run(ctx, 100, g.deliver), refuse, "byte 104")
+	refuse = nil
+	must(t, s.Run(ctx, 104, g.deliver))
+	if !slices.Equal(g.lines, []string{"one", "two", "three"}) || !slices.Equal(g.positions, []uint64{104, 108, 114}) {
+		t.Errorf("delivered are %v at %v", g.lines, g.positions)
+	}
+}
+
+func appendFile(t *testing.T, path, text string) {
+	t.Helper()
+	file, err := os.OpenFile(path, os.O_APPEND|os.O_WRONLY, 0)
+	must(t, err)
+	_, err = file.WriteString(text)
+	must(t, errors.Join(err, file.Close()))
+}

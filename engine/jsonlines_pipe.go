@@ -1,0 +1,83 @@
+package engine
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"io"
+	"os"
+	"time"
+
+	"github.com/concordat-dev/concordat/functions"
+)
+
+// pipeReader reads the lines of a pipe or a device. It outlives a run that fails: what it has read can not be read again.
+type pipeReader struct {
+	source *linesSource
+	file   *os.File
+	lines  *bufio.Reader
+	line   []byte // not delivered yet, or not whole
+	whole  bool
+	began  bool // there was a writer
+}
+
+func newPipeReader(s *linesSource, file *os.File) *pipeReader {
+	return &pipeReader{source: s, file: file, lines: bufio.NewReaderSize(file, 1<<16)}
+}
+
+// read delivers lines until the writers have closed the pipe, or for ever if it is followed.
+func (p *pipeReader) read(ctx context.Context, after uint64, deliver func(uint64, functions.Message) error) error {
+	stop := context.AfterFunc(ctx, func() { _ = p.file.SetReadDeadline(time.Unix(1, 0)) })
+	defer stop()
+	r := &linesReader{source: p.source, position: int64(after), deliver: deliver}
+	for {
+		if p.whole {
+			end := r.position + int64(len(p.line))
+			if err := r.give(ctx, end, p.line); err != nil {
+				return err
+			}
+			r.position, p.line, p.whole = end, p.line[:0], false
+		}
+		err := p.next(r.position)
+		switch {
+		case ctx.Err() != nil:
+			return p.end(ctx.Err())
+		case err == nil:
+		case !errors.Is(err, io.EOF):
+			return err
+		case p.began && !p.source.options.Follow:
+			r.rest = int64(len(p.line))
+			r.warnOfRest()
+			return p.end(nil)
+		default:
+			if err := p.source.pause(ctx); err != nil {
+				return p.end(err)
+			}
+		}
+	}
+}
+
+// next reads on until the line is whole. io.EOF says that there is no writer.
+func (p *pipeReader) next(position int64) error {
+	for {
+		part, err := p.lines.ReadSlice('\n')
+		p.line = append(p.line, part...)
+		p.began = p.began || len(part) > 0
+		if len(p.line) > p.source.options.MaxLine {
+			return errTooLong(position, p.source.options.MaxLine)
+		}
+		if err == nil {
+			p.whole = true
+			return nil
+		}
+		if !errors.Is(err, bufio.ErrBufferFull) {
+			return err
+		}
+	}
+}
+
+// end closes the pipe: the next run opens it again.
+func (p *pipeReader) end(err error) error {
+	p.source.pipe = nil
+	return errors.Join(err, p.file.Close())
+}
