@@ -246,6 +246,8 @@ type Seams struct {
 	Seal func(epoch uint64, batch store.Batch, write func() error) error
 	// Recovered, if set, is called by Open before anything runs, with all rows that the directory has. Its error is Open's.
 	Recovered func(scan RowScan) error
+	// SweepEvery is the number of outcomes that are written after which the sweeper looks at twice as many old ones. Default: 2,048.
+	SweepEvery int
 	// Tangled, if set, is called when all workers are at rest and somebody waits for a lock: with all locks that have waiters
 	// and the transactions that are going to be the victims. It must not call the engine.
 	Tangled func(t Tangle)
@@ -290,6 +292,7 @@ func (s Seams) withDefaults() Seams {
 	if s.Clock == nil {
 		s.Clock = new(realClock)
 	}
+	setDefault(&s.SweepEvery, sweepEvery)
 	if s.Seal == nil {
 		s.Seal = func(_ uint64, _ store.Batch, write func() error) error { return write() }
 	}

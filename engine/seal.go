@@ -33,8 +33,13 @@ func (e *Engine) sealLoop() {
 // seal writes an epoch, lets the next one be cut, and releases what waited for it.
 func (e *Engine) seal(s *sealing) {
 	batch := e.store.NewBatch()
-	e.sweeper.work(batch, s.marks.Time)
+	if !plant.SweepAfterRows {
+		e.sweeper.work(batch, s.marks.Time)
+	}
 	e.writePortions(batch, s)
+	if plant.SweepAfterRows {
+		e.sweeper.work(batch, s.marks.Time)
+	}
 	e.writeEgresses(batch, s)
 	if err := e.write(s, batch); err != nil && !plant.IgnoreFailedSeal {
 		e.fatal(fmt.Errorf("engine: seal epoch %d: %w", s.epoch, err))

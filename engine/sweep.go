@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 
+	"github.com/concordat-dev/concordat/internal/plant"
 	"github.com/concordat-dev/concordat/internal/store"
 )
 
@@ -28,7 +29,7 @@ type sweeper struct {
 }
 
 const (
-	// sweepEvery is the number of outcomes after which the sweeper looks at twice as many.
+	// sweepEvery is the default of Seams.SweepEvery.
 	sweepEvery = 2048
 	// sweepAtOpen bounds the rows that are looked at when an engine is opened, so that the filters of a small directory are
 	// there at once. It takes about 0.2 s.
@@ -36,7 +37,7 @@ const (
 )
 
 func (s *sweeper) work(batch store.Batch, now int64) {
-	if s.written < sweepEvery {
+	if s.written < s.engine.options.Seams.SweepEvery {
 		return
 	}
 	looks := 2 * s.written
@@ -67,6 +68,9 @@ func (s *sweeper) walk(batch store.Batch, now int64, looks int) error {
 		err := e.store.Scan(lower, store.Upper(prefix), func(key, value []byte) error {
 			if looks == 0 {
 				s.next = append([]byte(nil), key...)
+				if plant.SweepSkipsRow {
+					s.next = append(s.next, 0)
+				}
 				return errEnough
 			}
 			looks--

@@ -48,6 +48,10 @@ const (
 	LoseRefusal = active == "lose-refusal"
 	// ForgetSeen: an id is not added to the filter of seen ids when the worker forgets its request.
 	ForgetSeen = active == "forget-seen"
+	// SweepAfterRows: the sweeper's deletions are written after the new rows of the same ids.
+	SweepAfterRows = active == "sweep-after-rows"
+	// SweepSkipsRow: the sweeper begins each portion of its walk one row late.
+	SweepSkipsRow = active == "sweep-skips-row"
 )
 
 // Recovery, timers, messages.

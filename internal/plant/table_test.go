@@ -29,6 +29,8 @@ var table = []check{
 	{"any-fingerprint", "engine", "TestReusedID", "", `request \d: error <nil>`},
 	{"lose-refusal", "engine", "TestSameIDSameOutcome", "", `after a restart: error <nil>`},
 	{"forget-seen", "engine", "TestSameIDSameOutcome", "", `it ran [23] times, want 1`},
+	{"sweep-after-rows", "engine", "TestIDUsedAgainWhileItIsSwept", "", `it has run 3 times, want 2`},
+	{"sweep-skips-row", "engine", "TestSweepMissesNoRow", "", `of the ids to be kept \d+ ran again`},
 
 	// Recovery, timers, messages.
 	{"reuse-ids", "engine", "TestCrash", "", `(gates|saga|sleepy|sorry) \S+ (has no outcome|\(outcome|failed but)`},
