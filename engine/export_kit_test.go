@@ -64,3 +64,6 @@ func Runs(e *Engine) string {
 	}
 	return ""
 }
+
+// TimersSet is how many timers instances have set.
+func TimersSet(e *Engine) int { return int(e.timers.Load()) }

@@ -131,6 +131,9 @@ func (w *worker) execute(c *call) {
 	if !c.op.Kind.Reads() {
 		w.changed(inst)
 	}
+	if c.op.Kind == functions.KindDelete {
+		w.dropOwnTimers(c.address()) // before it sets new ones
+	}
 	if !w.effects.Empty() {
 		w.apply(c.address(), c.shard, &w.effects)
 	}
@@ -262,7 +265,7 @@ func (w *worker) apply(from functions.Address, shard uint16, e *functions.Effect
 		w.setTimer(from, shard, &e.Timers[i])
 	}
 	for _, id := range e.Cancels {
-		w.cancelTimer(from, shard, id)
+		w.cancelTimer(from, id)
 	}
 	for i := range e.Emits {
 		w.charge(len(e.Emits[i].Key) + len(e.Emits[i].Value))

@@ -22,12 +22,46 @@ type timer struct {
 
 	coord *coord // instead of a message: the saga to wake
 	entry int
+
+	prev, next *timer // others that the instance has set for itself
+}
+
+// isOwn reports whether an instance has set the timer for itself.
+func (t *timer) isOwn() bool {
+	return t.coord == nil && t.env.Op != nil && t.env.ID == t.from.ID && t.env.Op.Type.Name == t.from.Type
 }
 
 // timerHeap orders a worker's timers by due time.
 type timerHeap struct {
 	heap  []*timer
 	bySeq map[uint64]*timer
+	own   map[functions.Address]*timer // the first of a list of those that an instance has set for itself
+}
+
+// link adds a timer to those of its instance's own.
+func (h *timerHeap) link(t *timer) {
+	if h.own == nil {
+		h.own = map[functions.Address]*timer{}
+	}
+	if t.next = h.own[t.from]; t.next != nil {
+		t.next.prev = t
+	}
+	h.own[t.from] = t
+}
+
+func (h *timerHeap) unlink(t *timer) {
+	if t.next != nil {
+		t.next.prev = t.prev
+	}
+	switch {
+	case t.prev != nil:
+		t.prev.next = t.next
+	case t.next != nil:
+		h.own[t.from] = t.next
+	default:
+		delete(h.own, t.from)
+	}
+	t.prev, t.next = nil, nil
 }
 
 func (h *timerHeap) Len() int { return len(h.heap) }
@@ -52,6 +86,9 @@ func (h *timerHeap) Push(x any) {
 	if t.coord == nil {
 		h.bySeq[t.seq] = t
 	}
+	if t.isOwn() {
+		h.link(t)
+	}
 }
 
 func (h *timerHeap) Pop() any {
@@ -61,6 +98,9 @@ func (h *timerHeap) Pop() any {
 	t.index = -1
 	if t.coord == nil {
 		delete(h.bySeq, t.seq)
+	}
+	if t.isOwn() {
+		h.unlink(t)
 	}
 	return t
 }
@@ -86,14 +126,26 @@ func (w *worker) setTimer(from functions.Address, shard uint16, t *functions.Tim
 	w.addRow(store.TimerKey(nil, shard, set.due, set.seq), value)
 }
 
-func (w *worker) cancelTimer(from functions.Address, shard uint16, id functions.TimerID) {
+func (w *worker) cancelTimer(from functions.Address, id functions.TimerID) {
 	t := w.timers.bySeq[id.Seq]
-	if t == nil || t.from != from || t.due != id.Due {
-		return
+	if t != nil && t.from == from && t.due == id.Due {
+		w.dropTimer(t)
 	}
+}
+
+// dropTimer takes a timer back, with its row.
+func (w *worker) dropTimer(t *timer) {
 	heap.Remove(&w.timers, t.index)
 	w.engine.timers.Add(-1)
-	w.addRow(store.TimerKey(nil, shard, t.due, t.seq), nil)
+	w.addRow(store.TimerKey(nil, t.shard, t.due, t.seq), nil)
+}
+
+// dropOwnTimers takes back what an instance that is deleted had set for itself: the next one with its id did not ask for it. What it set
+// for others has been sent, as far as they are concerned, and what others set for it is for whoever has the id then.
+func (w *worker) dropOwnTimers(of functions.Address) {
+	for t := w.timers.own[of]; t != nil; t = w.timers.own[of] {
+		w.dropTimer(t)
+	}
 }
 
 // sleep wakes a saga at a time, which is a wall time for a step of it and an engine time for a back-off. The saga's journal is its row.

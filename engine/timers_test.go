@@ -195,3 +195,73 @@ func TestSendAfterNegative(t *testing.T) {
 	must(t, e.Do(ctx, set.On("b", []alarm{{1, -time.Hour}, {2, 0}, {3, time.Millisecond}})))
 	wantDiary(t, e, 1, 2, 3)
 }
+
+// wakers set timers for themselves, and count what comes.
+var (
+	wakers   = functions.NewType[int]("test/waker")
+	newWaker = functions.Create(wakers, "new", func(*functions.Ctx, *int, int) error { return nil })
+	woken    = functions.Update(wakers, "woken", func(_ *functions.Ctx, w *int, n int) error { *w += n; return nil })
+	wake     = functions.Update(wakers, "wake", func(ctx *functions.Ctx, _ *int, id string) error {
+		ctx.SendAfter(time.Hour, woken.On(id, 1))
+		return nil
+	})
+	endWaker = functions.Delete(wakers, "end", func(*functions.Ctx, *int) error { return nil })
+	lastWill = functions.Delete(wakers, "last-will", func(ctx *functions.Ctx, _ *int) error {
+		ctx.SendAfter(time.Hour, woken.On(ctx.Self().ID, 100))
+		return nil
+	})
+	wokenBy = functions.View(wakers, "woken-by", func(_ *functions.Ctx, w int) (int, error) { return w, nil })
+	endTx   = twopc.New("test/end-waker", func(tx *twopc.Tx, commit bool) error {
+		if err := tx.Do(endWaker.On("a")); err != nil {
+			return err
+		}
+		if err := tx.All(newWaker.On("a", 0)); err != nil {
+			return err
+		}
+		if !commit {
+			return errRude
+		}
+		return tx.Do(wake.On("a", "a"))
+	})
+)
+
+// TestTimersEndWithTheirInstance: what an instance has set for itself does not reach the next one with its id, over restarts, and neither
+// if a transaction deletes it; if that is aborted, it stays. What it has set for others arrives, as does what others have set for it.
+func TestTimersEndWithTheirInstance(t *testing.T) {
+	for name, c := range map[string]struct {
+		end  functions.Request
+		err  error
+		a, b int // what reaches them
+	}{
+		"deleted":         {endWaker.On("a"), nil, 1, 1},
+		"by transaction":  {endTx.With(true), nil, 2, 1},
+		"aborted":         {endTx.With(false), errRude, 4, 1},
+		"with a last one": {lastWill.On("a"), nil, 101, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			clock := newHandClock()
+			o := engine.Options{Dir: t.TempDir(), Workers: 2, Seams: engine.Seams{Clock: clock}}
+			e := open(t, o, wakers, endTx)
+			for _, id := range []string{"a", "b"} {
+				must(t, e.Do(ctx, newWaker.On(id, 0)))
+			}
+			for range 3 {
+				must(t, e.Do(ctx, wake.On("a", "a")))
+			}
+			must(t, e.Do(ctx, wake.On("a", "b")))
+			must(t, e.Do(ctx, wake.On("b", "a")))
+			e = reopen(t, e, o, wakers, endTx)
+			wantErr(t, e.Do(ctx, c.end), c.err)
+			e = reopen(t, e, o, wakers, endTx)
+			if !ask(t, e, wakers.Exists("a")) {
+				must(t, e.Do(ctx, newWaker.On("a", 0)))
+			}
+			clock.move(2 * time.Hour)
+			eventually(t, "all timers have fired", func() bool { return engine.TimersSet(e) == 0 })
+			e = reopen(t, e, o, wakers, endTx)
+			if a, b := ask(t, e, wokenBy.On("a")), ask(t, e, wokenBy.On("b")); a != c.a || b != c.b {
+				t.Errorf("what arrived is %d and %d, want %d and %d", a, b, c.a, c.b)
+			}
+		})
+	}
+}

@@ -270,6 +270,9 @@ func (w *worker) commit(stay *call) {
 		w.changed(stay.inst)
 	}
 	w.grant(granted)
+	if v.Deleted {
+		w.dropOwnTimers(stay.address())
+	}
 	if v.Effects != nil {
 		w.apply(stay.address(), stay.shard, v.Effects)
 	}

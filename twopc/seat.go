@@ -25,6 +25,7 @@ type Visit[R any] struct {
 	Ref     R // what the engine wants back when the claim is granted
 	Claim   locks.Claim[*Visit[R]]
 	Effects *functions.Effects // held back until the decision; nil if there are none
+	Deleted bool               // the instance was deleted, and perhaps made again
 
 	before functions.Image // the state to go back to, if this is the seat's writer
 }
@@ -57,6 +58,7 @@ func (v *Visit[R]) Prepare(op *functions.Operation, ctx *functions.Ctx, arg []by
 	if err != nil {
 		return nil, err
 	}
+	v.Deleted = v.Deleted || op.Kind == functions.KindDelete
 	if !effects.Empty() {
 		if v.Effects == nil {
 			v.Effects = new(functions.Effects)
