@@ -26,8 +26,11 @@ type coord struct {
 	locking *call              // of a transaction: the lock that is asked for
 	changes int64              // of a transaction: bytes that it has changed, in this attempt
 	saga    *saga.Coordinator  // of a saga
-	resume  bool               // the body is to be resumed later: msgGoOn is on its way
-	alarm   *timer             // of a saga: the end of its sleep or back-off
+	// Steps of a saga that an earlier opening has accepted, perhaps under a larger Options.MaxBytes.
+	accepted int
+
+	resume bool   // the body is to be resumed later: msgGoOn is on its way
+	alarm  *timer // of a saga: the end of its sleep or back-off
 
 	touched bool // in the running epoch's list
 	over    bool

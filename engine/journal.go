@@ -78,6 +78,7 @@ func (e *Engine) setSaga(c *coord, j saga.Journal) {
 	c.saga = c.usedSaga
 	c.saga.Init(j, e.options.MaxUndoTries)
 	c.saga.Bound(e.options.MaxJournalBytes)
+	c.accepted = len(j.Entries)
 }
 
 // journalReader gives the runs of a shard their journals, whose rows it gets in the order of their keys.

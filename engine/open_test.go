@@ -15,6 +15,7 @@ import (
 
 	"github.com/concordat-dev/concordat/engine"
 	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/saga"
 )
 
 // doors counts how often an egress was opened, by Position, and closed.
@@ -123,14 +124,29 @@ func TestLowerMaxBytes(t *testing.T) {
 		ctx.SendAfter(time.Hour, stick.On("s", text))
 		return nil
 	})
-	e := open(t, o, stickers)
+	sticking := saga.New("test/sticking", func(s *saga.Run, text string) error {
+		if err := s.Do(stick.On("u", text), stick.On("u", text[4:])); err != nil {
+			return err
+		}
+		if err := s.Sleep(time.Hour); err != nil {
+			return err
+		}
+		return errRude
+	})
+	e := open(t, o, stickers, sticking)
 	must(t, e.Do(ctx, newSticker.On("s", "")))
+	must(t, e.Do(ctx, newSticker.On("u", "")))
+	_, err := e.Submit(sticking.With(long))
+	must(t, err)
+	eventually(t, "the saga sleeps", func() bool { return ask(t, e, stuckLength.On("u")) == len(long) })
 	must(t, e.Do(ctx, later.On("t", long)))
 	o.MaxBytes = 1000
-	e = reopen(t, e, o, stickers)
+	e = reopen(t, e, o, stickers, sticking)
 	clock.move(2 * time.Hour)
 	wantErr(t, e.Do(ctx, stick.On("s", long)), functions.ErrTooLarge, "1000")
 	eventually(t, "the timer fires", func() bool { return ask(t, e, stuckLength.On("s")) == len(long) })
+	eventually(t, "the saga is undone", func() bool { return ask(t, e, stuckLength.On("u")) == len(long)-4 })
+	noSagas(t, e)
 }
 
 var (

@@ -116,7 +116,11 @@ func (w *worker) sendStep(c *coord, entry int, undo bool) {
 	w.charge(len(step.Call.Arg) + len(step.Undo.Arg) + len(step.Result)) // its row, if the saga outlives the epoch
 	out := w.newCall(c, entry)
 	out.undo = undo
-	if err := w.engine.registry.check(env, w.engine.options.MaxBytes); err != nil {
+	most := w.engine.options.MaxBytes
+	if undo || entry < c.accepted {
+		most = anyBytes // it was within the bound when the step was made
+	}
+	if err := w.engine.registry.check(env, most); err != nil {
 		out.outcome.failure = functions.EncodeFailure(err)
 		w.send(w, message{kind: msgDone, call: out})
 		return

@@ -106,7 +106,8 @@ func (c *Ctx) Send(m Message) {
 }
 
 // SendAfter sends a message once d has passed on the wall clock, also over restarts; a negative d counts as zero. The
-// returned id cancels it, from an operation of this instance only.
+// returned id cancels it, from an operation of this instance only. What an instance sends to itself this way is taken back when the
+// instance is deleted, unless the deleting operation sends it; what it sends to others is not.
 func (c *Ctx) SendAfter(d time.Duration, m Message) TimerID {
 	e, ok := c.accept(m)
 	if !ok {
