@@ -59,7 +59,11 @@ func (w *worker) runSaga(c *coord, acts []saga.Action) []saga.Action {
 		steps := c.routine.Issued()
 		err := w.checkUndos(c, steps)
 		if err == nil {
-			return c.saga.Issue(steps, w.now, acts)
+			acts = c.saga.Issue(steps, w.now, acts)
+			if difference := c.saga.TakeDifference(); difference != "" {
+				w.engine.options.Logger.Warn("a saga goes on with another version of its steps", "function", c.function.Name, "saga", c.id, "difference", difference)
+			}
+			return acts
 		}
 		c.routine.Refuse(steps, err)
 	}

@@ -34,6 +34,14 @@ func (e Envelope) Target() string {
 	return "nothing"
 }
 
+// SameTarget reports whether two messages are for the same operation on the same instance, or for the same coordinator function.
+func (e *Envelope) SameTarget(other *Envelope) bool {
+	if e.ID != other.ID || e.Coordinator != other.Coordinator || (e.Op == nil) != (other.Op == nil) {
+		return false
+	}
+	return e.Op == other.Op || (e.Op.Type.Name == other.Op.Type.Name && e.Op.Name == other.Op.Name)
+}
+
 // SameAs reports whether two messages are for the same target with the same argument.
 func (e Envelope) SameAs(other Envelope) bool {
 	a, b := e.Stored(), other.Stored()

@@ -47,6 +47,9 @@ type Coordinator struct {
 
 	changed     []int // the entries that changed since they were written
 	headChanged bool
+
+	difference string // between what is recorded and what the body does now
+	told       bool
 }
 
 // maxOut is the number of calls, or of compensations, that a saga has out at a time.

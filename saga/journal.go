@@ -46,8 +46,23 @@ type Entry struct {
 	Undo  UndoState
 	Tries int // failed tries of the compensation, in this run of them
 
-	sent    bool // in this process: a reply is on its way
-	changed bool // since it was written last
+	shapes  shapes // of the arguments, as they are recorded
+	sent    bool   // in this process: a reply is on its way
+	changed bool   // since it was written last
+}
+
+// shapes are those of the argument types of a call and of its compensation, when they were recorded; see functions.ShapeOf. 0 is that of
+// no argument, and of what format version 1 recorded.
+type shapes struct{ call, undo uint64 }
+
+func shapesOf(s *coordinator.Step) (of shapes) {
+	if s.Call.Op != nil {
+		of.call = s.Call.Op.Shape
+	}
+	if s.HasUndo && s.Undo.Op != nil {
+		of.undo = s.Undo.Op.Shape
+	}
+	return of
 }
 
 // EntryState is how far a step is.

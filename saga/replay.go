@@ -1,12 +1,24 @@
 package saga
 
 import (
+	"bytes"
 	"fmt"
 	"time"
 
 	"github.com/concordat-dev/concordat/coordinator"
 	"github.com/concordat-dev/concordat/functions"
 )
+
+// A step that the body issues in a replay is the recorded one if it is the same kind of thing: a call of the same operation on the same
+// instance, with a compensation that is the same operation on the same instance or with none, in the same place; or a sleep. If not the
+// saga has diverged.
+//
+// Its argument may differ because the program is another version, in which the argument's type has another shape: it gained a field,
+// lost one, or has one renamed or retyped. Sagas that are under way must not be undone for that. It is reported, and what was recorded
+// stands, above all the argument of the compensation; only a step that has not happened is made as the new version has it. An
+// argument that differs though its type has the shape that it had is no other version's: the body does not do the same twice, or it
+// was changed in what it does, and the saga has diverged. Journals of format version 1 do not have the shapes; their sagas get the benefit of
+// the doubt. A sleep lasts as long as it was recorded to.
 
 // recordAll finds a group of steps in the journal or adds it. A group is recorded as a whole, so it is there as a whole or not at
 // all.
@@ -15,32 +27,96 @@ func (c *Coordinator) recordAll(steps []coordinator.Step, now time.Time) error {
 	if c.cursor > 0 {
 		group = c.Entries[c.cursor-1].Group + 1
 	}
-	replay := c.Replaying()
-	if !replay {
-		if err := c.checkRoom(sizeOf(steps)); err != nil {
-			return err
-		}
+	if c.Replaying() {
+		return c.replayAll(steps, group)
 	}
+	if err := c.checkRoom(sizeOf(steps)); err != nil {
+		return err
+	}
+	for i := range steps {
+		c.add(&steps[i], group, now)
+		c.cursor++
+	}
+	return nil
+}
+
+func (c *Coordinator) replayAll(steps []coordinator.Step, group int) error {
 	for i := range steps {
 		step := &steps[i]
 		switch {
-		case !replay:
-			c.add(step, group, now)
 		case c.cursor == len(c.Entries):
 			return fmt.Errorf("%w: step %d was never made, is now %s", ErrDiverged, c.cursor+1, describe(step))
-		case c.Entries[c.cursor].Group != group || !sameStep(&c.Entries[c.cursor].Step, step):
+		case c.Entries[c.cursor].Group != group || !c.replay(c.cursor, step):
 			return fmt.Errorf("%w: step %d was %s, is now %s", ErrDiverged, c.cursor+1, c.recorded(group), describe(step))
 		}
 		c.cursor++
 	}
-	if replay && c.cursor < len(c.Entries) && c.Entries[c.cursor].Group == group {
+	if c.Replaying() && c.Entries[c.cursor].Group == group {
 		return fmt.Errorf("%w: step %d was %s, is now missing beside step %d", ErrDiverged, c.cursor+1, c.recorded(group), c.cursor)
 	}
 	return nil
 }
 
+// replay reports whether an entry is a step that the body issues again.
+func (c *Coordinator) replay(i int, step *coordinator.Step) bool {
+	e := &c.Entries[i]
+	now := shapesOf(step)
+	call, undo := compare(&e.Step.Call, &step.Call, e.shapes.call, now.call), same
+	if step.HasUndo {
+		undo = compare(&e.Step.Undo, &step.Undo, e.shapes.undo, now.undo)
+	}
+	if e.Step.HasUndo != step.HasUndo || (e.Step.Sleep > 0) != (step.Sleep > 0) || call == another || undo == another {
+		return false
+	}
+	if call == same && undo == same && e.Step.Sleep == step.Sleep {
+		return true
+	}
+	if c.difference == "" {
+		c.difference = fmt.Sprintf("step %d was %s, is now %s", i+1, describe(&e.Step), describe(step))
+	}
+	if e.State == Issued && step.Sleep == 0 {
+		c.bytes -= e.size()
+		e.Step.Call, e.Step.Undo, e.shapes = step.Call, step.Undo, now
+		e.Step.Call.Into = nil
+		c.bytes += e.size()
+		c.change(i)
+	}
+	return true
+}
+
+// likeness says how a recorded call and one that is made again are alike.
+type likeness uint8
+
+const (
+	same      likeness = iota
+	versioned          // with an argument whose type has another shape
+	another
+)
+
+func compare(recorded, again *functions.Envelope, was, is uint64) likeness {
+	switch {
+	case !recorded.SameTarget(again):
+		return another
+	case bytes.Equal(recorded.Encoded(), again.Encoded()):
+		return same
+	case was == is && was != 0:
+		return another
+	}
+	return versioned
+}
+
+// TakeDifference says, once, what the first thing is that another version of the program does otherwise, if it does and that is no
+// reason to stop; or "".
+func (c *Coordinator) TakeDifference() string {
+	if c.told || c.difference == "" {
+		return ""
+	}
+	c.told = true
+	return c.difference
+}
+
 func (c *Coordinator) add(step *coordinator.Step, group int, now time.Time) {
-	e := Entry{Group: group, Step: *step}
+	e := Entry{Group: group, Step: *step, shapes: shapesOf(step)}
 	e.Step.Call.Into = nil
 	if step.Sleep > 0 {
 		e.Due = functions.DueAfter(now, step.Sleep)
@@ -67,10 +143,6 @@ func (c *Coordinator) recorded(group int) string {
 	return text
 }
 
-func sameStep(a, b *coordinator.Step) bool {
-	return a.Call.SameAs(b.Call) && a.Sleep == b.Sleep && a.HasUndo == b.HasUndo && (!a.HasUndo || a.Undo.SameAs(b.Undo))
-}
-
 func describe(s *coordinator.Step) string {
 	if s.Sleep > 0 {
 		return fmt.Sprintf("a sleep of %v", s.Sleep)
@@ -82,6 +154,13 @@ func describe(s *coordinator.Step) string {
 	return text
 }
 
+// maxShown is how many bytes of an argument are shown.
+const maxShown = 64
+
 func describeCall(e *functions.Envelope) string {
-	return fmt.Sprintf("%s with argument %x", e.Target(), e.Encoded())
+	arg := e.Encoded()
+	if len(arg) > maxShown {
+		return fmt.Sprintf("%s with an argument of %d bytes, %x...", e.Target(), len(arg), arg[:maxShown])
+	}
+	return fmt.Sprintf("%s with argument %x", e.Target(), arg)
 }

@@ -27,6 +27,7 @@ const (
 	// ErrCancelled: the saga was cancelled; its steps are compensated.
 	ErrCancelled functions.Failure = "concordat: saga was cancelled"
 	// ErrDiverged: after a restart the saga's function made other calls than its journal records. Its steps are compensated.
+	// Arguments may differ if their types do: docs/saga.md says what counts.
 	ErrDiverged functions.Failure = "concordat: saga diverged from its journal"
 )
 

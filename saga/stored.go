@@ -1,6 +1,7 @@
 package saga
 
 import (
+	"cmp"
 	"fmt"
 	"time"
 
@@ -31,6 +32,8 @@ type storedEntry struct {
 	Failure []byte                   `cbor:"8,keyasint,omitempty"`
 	Undone  UndoState                `cbor:"9,keyasint"`
 	Tries   int                      `cbor:"10,keyasint,omitempty"`
+	Shape   uint64                   `cbor:"11,keyasint,omitempty"` // of the call's argument
+	Shape2  uint64                   `cbor:"12,keyasint,omitempty"` // of the compensation's, if it is another
 }
 
 // MarshalHead encodes all but the entries.
@@ -61,11 +64,14 @@ func (j *Journal) Marshal() ([]byte, error) {
 func (e *Entry) stored() storedEntry {
 	s := storedEntry{
 		Group: e.Group, Call: e.Step.Call.Stored(), Sleep: int64(e.Step.Sleep), Due: e.Due,
-		State: e.State, Result: e.Step.Result, Undone: e.Undo, Tries: e.Tries,
+		State: e.State, Result: e.Step.Result, Undone: e.Undo, Tries: e.Tries, Shape: e.shapes.call,
 	}
 	if e.Step.HasUndo {
 		undo := e.Step.Undo.Stored()
 		s.Undo = &undo
+		if e.shapes.undo != e.shapes.call {
+			s.Shape2 = e.shapes.undo
+		}
 	}
 	if e.Step.Err != nil {
 		s.Failure = functions.EncodeFailure(e.Step.Err)
@@ -153,11 +159,12 @@ func (r *Reader) check() error {
 }
 
 func (s *storedEntry) entry(r functions.Resolver) Entry {
-	e := Entry{Group: s.Group, Due: s.Due, State: s.State, Undo: s.Undone, Tries: s.Tries}
+	e := Entry{Group: s.Group, Due: s.Due, State: s.State, Undo: s.Undone, Tries: s.Tries, shapes: shapes{call: s.Shape}}
 	e.Step.Call, e.Step.Result = s.Call.Resolve(r), s.Result
 	e.Step.Sleep = time.Duration(s.Sleep)
 	if s.Undo != nil {
 		e.Step.Undo, e.Step.HasUndo = s.Undo.Resolve(r), true
+		e.shapes.undo = cmp.Or(s.Shape2, s.Shape)
 	}
 	if s.Failure != nil {
 		e.Step.Err = functions.DecodeFailure(s.Failure)

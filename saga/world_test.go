@@ -124,7 +124,11 @@ func (w *world) act(acts []saga.Action) {
 
 func (w *world) resume(acts []saga.Action) []saga.Action {
 	if !w.routine.Resume() {
-		return w.machine.Issue(w.routine.Issued(), w.clock(), acts)
+		acts = w.machine.Issue(w.routine.Issued(), w.clock(), acts)
+		if difference := w.machine.TakeDifference(); difference != "" {
+			w.tell("  differs: %s", difference)
+		}
+		return acts
 	}
 	w.tell("  the body returns %v", w.routine.Err)
 	effects := w.routine.OnSuccess
