@@ -10,6 +10,7 @@
 package coordinator
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -45,7 +46,9 @@ type Function struct {
 	Name     string
 	Protocol Protocol
 	Body     func(r *Routine, input []byte) (result []byte, err error)
-	// ByValue: inputs are handed on as they are within a process; see functions.IsFaithful.
+	Input    *functions.Values // of its input; nil if nothing is known of it
+	Result   *functions.Values // of its result; nil if it has none
+	// ByValue: inputs are handed on as they are within a process; see functions.Values.
 	ByValue bool
 	// Shape is that of the input's type, see functions.ShapeOf; 0 if it is not told.
 	Shape uint64
@@ -62,8 +65,14 @@ func (f *Function) Definition() functions.Definition {
 // DefinedName implements functions.Definition.
 func (f *Function) DefinedName() string { return f.Name }
 
-// Validate reports a bad name.
-func (f *Function) Validate() error { return functions.CheckName("coordinator function", f.Name) }
+// Validate reports a bad name, a body that is nil, and types whose values do not survive encoding.
+func (f *Function) Validate() error {
+	errs := []error{functions.CheckName("coordinator function", f.Name), f.Input.Refuse("input of " + f.Name), f.Result.Refuse("result of " + f.Name)}
+	if f.Body == nil {
+		errs = append(errs, fmt.Errorf("coordinator: %s has no body: it is nil", f.Name))
+	}
+	return errors.Join(errs...)
+}
 
 // Start is the message that starts a coordinator function: an inert value. The input is encoded when it is made.
 type Start struct{ envelope functions.Envelope }
@@ -74,7 +83,11 @@ func NewStart[A any](f *Function, input A) Start {
 		return Start{functions.Envelope{Err: fmt.Errorf("%w: its coordinator function is a zero value; make it with New", functions.ErrBadCall)}}
 	}
 	var value any = input
-	data, err := functions.Encode(value)
+	inputs := f.Input
+	if inputs == nil {
+		inputs = functions.ValuesOf[A]()
+	}
+	data, err := inputs.Encode(value)
 	if err != nil {
 		err = fmt.Errorf("%w: input of %s: %w", functions.ErrBadCall, f.Name, err)
 	}

@@ -254,7 +254,7 @@ func (e *Engine) writeEgresses(batch store.Batch, s *sealing) {
 	for _, p := range s.portions {
 		for i := range p.records {
 			r := &p.records[i]
-			value, err := functions.Encode(&r.record)
+			value, err := functions.EncodeRow(&r.record)
 			if err != nil {
 				panic("engine: a record's row always encodes: " + err.Error())
 			}

@@ -201,7 +201,7 @@ func (w *worker) cutFeeds() {
 		if plant.IngressUnsealed {
 			continue
 		}
-		value, err := functions.Encode(f.feed.last)
+		value, err := functions.EncodeRow(f.feed.last)
 		if err != nil {
 			panic("engine: a position always encodes: " + err.Error())
 		}

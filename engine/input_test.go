@@ -390,22 +390,6 @@ func TestUnknownAndWrong(t *testing.T) {
 	}
 }
 
-// TestUnencodableArgument is refused by the engine, not by a panic where the call is made.
-func TestUnencodableArgument(t *testing.T) {
-	chans := functions.NewType[struct{}]("test/chans")
-	put := functions.Create(chans, "put", func(*functions.Ctx, *struct{}, chan int) error { return nil })
-	state := functions.NewType[chan int]("test/chan-state")
-	make1 := functions.Create(state, "make", func(_ *functions.Ctx, c *chan int, _ int) error { *c = make(chan int); return nil })
-	e := open(t, engine.Options{}, chans, state)
-	wantErr(t, e.Do(ctx, put.On("x", make(chan int))), functions.ErrBadCall, "test/chans.put")
-	if err := e.Do(ctx, make1.On("x", 1)); err == nil || !strings.Contains(err.Error(), "chan") {
-		t.Errorf("a state that does not encode gives %v", err)
-	}
-	if ask(t, e, state.Exists("x")) {
-		t.Error("an instance exists whose state does not encode")
-	}
-}
-
 // TestIDBounds: ids of instances and requests have 1 to 512 bytes, whatever bytes.
 func TestIDBounds(t *testing.T) {
 	o := engine.Options{Dir: t.TempDir()}

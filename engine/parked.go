@@ -138,7 +138,7 @@ func (g *egress) parks() bool {
 
 // encodeRow encodes a row of the engine's own, which always encodes.
 func encodeRow(row any) []byte {
-	value, err := functions.Encode(row)
+	value, err := functions.EncodeRow(row)
 	if err != nil {
 		panic("engine: a row always encodes: " + err.Error())
 	}

@@ -83,7 +83,7 @@ func (e *Engine) makeFormat(key []byte) error {
 }
 
 func (e *Engine) writeFormat(key []byte) error {
-	value, err := functions.Encode(storedFormat{Version: formatVersion, Shards: e.options.Shards})
+	value, err := functions.EncodeRow(storedFormat{Version: formatVersion, Shards: e.options.Shards})
 	if err != nil {
 		return err
 	}
@@ -247,7 +247,7 @@ func (c *coord) row() []byte {
 	if c.req != nil {
 		s.RequestID, s.Fingerprint = c.req.env.RequestID, c.req.fingerprint
 	}
-	value, err := functions.Encode(&s)
+	value, err := functions.EncodeRow(&s)
 	if err != nil {
 		panic("engine: a run's row always encodes: " + err.Error())
 	}

@@ -73,7 +73,7 @@ func (e *Engine) write(s *sealing, batch store.Batch) error {
 	if batch.Count() == 0 {
 		return batch.Close()
 	}
-	value, err := functions.Encode(&s.marks)
+	value, err := functions.EncodeRow(&s.marks)
 	if err != nil {
 		panic("engine: the watermark always encodes: " + err.Error())
 	}

@@ -118,7 +118,7 @@ func (w *worker) setTimer(from functions.Address, shard uint16, t *functions.Tim
 	set := &timer{due: t.ID.Due, seq: t.ID.Seq, from: from, shard: shard, env: t.Message}
 	w.timers.add(set)
 	w.engine.timers.Add(1)
-	value, err := functions.Encode(storedTimer{From: from, Message: t.Message.Stored()})
+	value, err := functions.EncodeRow(storedTimer{From: from, Message: t.Message.Stored()})
 	if err != nil {
 		panic("engine: a timer's row always encodes: " + err.Error())
 	}

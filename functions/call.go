@@ -41,7 +41,7 @@ func EncodedArg(arg []byte, value any) []byte {
 	if arg != nil || value == nil {
 		return arg
 	}
-	data, err := Encode(value)
+	data, err := encode(value)
 	if err != nil {
 		panic("functions: a value of fixed size always encodes: " + err.Error())
 	}
@@ -63,10 +63,10 @@ func newCall[A any](op *Operation, id string, arg A) Call {
 	if op == nil {
 		return Call{err: errNoOperation}
 	}
-	if op.fixed {
+	if op.arg.fixed {
 		return Call{op: op, id: id, val: arg}
 	}
-	data, err := Encode(arg)
+	data, err := op.arg.Encode(arg)
 	if err != nil {
 		err = fmt.Errorf("%w: argument of %s: %w", ErrBadCall, op.FullName(), err)
 	}

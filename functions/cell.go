@@ -129,16 +129,21 @@ func (c *Cell) keep(kind Kind, maxBytes int) error {
 			return nil
 		}
 	}
-	data, err := Encode(c.value)
+	if c.Type.states.root.careful {
+		if err := c.Type.states.look(reflect.ValueOf(c.value).Elem()); err != nil {
+			return fmt.Errorf("the new state: %w", err)
+		}
+	}
+	data, err := encode(c.value)
 	if err != nil {
-		return fmt.Errorf("encode the state: %w", err)
+		return fmt.Errorf("the new state: %w: %w", ErrBadValue, err)
 	}
 	if len(data) > maxBytes {
 		return fmt.Errorf("%w: the state has %d bytes, at most %d", ErrTooLarge, len(data), maxBytes)
 	}
 	if c.Type.late == nil {
 		if err := c.decode(data); err != nil {
-			return fmt.Errorf("the new state: %w", err)
+			return fmt.Errorf("the new state: %w: %w", ErrBadValue, err)
 		}
 	}
 	c.Exists, c.bytes = true, data

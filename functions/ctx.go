@@ -185,17 +185,23 @@ func (c *Ctx) fail(err error) {
 func (c *Ctx) Err() error { return c.err }
 
 // Egress is a named way out for records of type T, see [NewEgress].
-type Egress[T any] struct{ name string }
+type Egress[T any] struct {
+	name   string
+	values *Values
+}
 
-// NewEgress names an egress. Where its records go is decided at engine.Open.
-func NewEgress[T any](name string) Egress[T] { return Egress[T]{name} }
+// NewEgress names an egress; make it once, at package level. Where its records go is decided at engine.Open.
+func NewEgress[T any](name string) Egress[T] { return Egress[T]{name, RecordsOf[T]()} }
 
 // Name returns the egress's name.
 func (g Egress[T]) Name() string { return g.name }
 
 // Record makes a record for the egress: a key, which may be empty, and a value, which is encoded now.
 func (g Egress[T]) Record(key string, value T) Record {
-	data, err := Encode(value)
+	if g.values == nil {
+		return Record{err: fmt.Errorf("%w: the zero Egress; make it with NewEgress", ErrBadCall)}
+	}
+	data, err := g.values.Encode(value)
 	if err != nil {
 		err = fmt.Errorf("%w: record for egress %s: %w", ErrBadCall, g.name, err)
 	}

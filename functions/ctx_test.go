@@ -128,6 +128,27 @@ func TestMaxEffectsAtTheBound(t *testing.T) {
 	}
 }
 
+// A record leaves the program: it may have interfaces, and what is in them is looked at.
+func TestRecordsWithInterfaces(t *testing.T) {
+	type hidden struct{ balance int }
+	mixed := functions.NewEgress[map[string]any]("mixed")
+	ring := map[string]any{}
+	ring["a"] = []any{ring}
+	for _, tc := range []struct {
+		value any
+		want  error
+	}{
+		{7, nil}, {nil, nil}, {[]any{"a", purse{}, map[any]any{1: 2}}, nil}, {time.Time{}, nil}, {errPoor, nil},
+		{hidden{1}, functions.ErrBadValue}, {[]any{&hidden{}}, functions.ErrBadValue}, {errors.New("x"), functions.ErrBadValue},
+		{ring, functions.ErrBadValue}, {func() {}, functions.ErrBadValue}, {noon.AddDate(9000, 0, 0), functions.ErrBadValue},
+	} {
+		_, err := mixed.Record("k", map[string]any{"v": tc.value}).Emitted()
+		if !errors.Is(err, tc.want) || tc.want == nil && err != nil {
+			t.Errorf("%T: %v", tc.value, err)
+		}
+	}
+}
+
 func TestOutcomeEffects(t *testing.T) {
 	var effects functions.Effects
 	for _, e := range []functions.Effect{take.On("a", 1), receipts.Record("k", "v")} {

@@ -30,6 +30,8 @@ const (
 	// ErrBadResult: a call of a coordinator function succeeded, and its result does not decode into the variable that is to have
 	// it, as happens when a later version of the program waits for another type. The run fails, whatever its body does about it.
 	ErrBadResult Failure = "concordat: result does not decode"
+	// ErrBadValue: a state, argument, result, input or record would not come back from its encoding as it was; see [Values].
+	ErrBadValue Failure = "concordat: value does not survive its encoding"
 	// ErrTooLarge: an id, argument, state, result or list of effects is over its limit.
 	ErrTooLarge Failure = "concordat: over the size limit"
 	// ErrUnknownOperation: a call names an operation that the engine does not know.
@@ -73,7 +75,7 @@ func EncodeFailure(err error) []byte {
 		panic("functions: a failure that is encoded is not nil")
 	}
 	far := farFailure{Text: cutText(textOf(err)), Codes: failuresIn(err, nil)}
-	data, encodeErr := Encode(&far)
+	data, encodeErr := encode(&far)
 	if encodeErr != nil {
 		panic(fmt.Sprintf("functions: a failure always encodes: %v", encodeErr))
 	}

@@ -29,7 +29,7 @@ func (i Image) BytesIn(buffer *bytes.Buffer) []byte {
 		return i.bytes
 	}
 	buffer.Reset()
-	if err := EncodeTo(buffer, i.value); err != nil {
+	if err := encodeTo(buffer, i.value); err != nil {
 		panic("functions: a state that is encoded late always encodes: " + err.Error())
 	}
 	return buffer.Bytes()
@@ -42,12 +42,11 @@ type late struct {
 }
 
 // newLate returns nil for a type whose states are encoded after each operation, because decoding them may give something else.
-func newLate[S any]() *late {
-	t := reflect.TypeFor[S]()
-	if !isFaithful(t) {
+func newLate[S any](states *Values) *late {
+	if !states.faithful {
 		return nil
 	}
-	fixed, texts := boundOf(t)
+	fixed, texts := boundOf(states.typ)
 	return &late{
 		copy: func(value any) any {
 			state := *value.(*S)

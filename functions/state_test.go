@@ -2,7 +2,6 @@ package functions_test
 
 import (
 	"errors"
-	"fmt"
 	"reflect"
 	"testing"
 	"time"
@@ -15,7 +14,7 @@ type chest struct {
 	Items  []string
 	Labels map[string]string
 	Next   *chest
-	Any    any
+	At     time.Time
 }
 
 var (
@@ -108,16 +107,16 @@ func TestFailedUpdateOfSharedMemory(t *testing.T) {
 // What an operation finds does not depend on whether the state is decoded anew (after a restart, or an eviction) or still there
 // from the operation before.
 func TestStateIsTheSameDecodedAnew(t *testing.T) {
-	alters["any"] = func(c *chest) error { c.Any = int32(7); return nil }
+	alters["zone"] = func(c *chest) error { c.At = noon.In(time.FixedZone("a name", 3600)); return nil }
 	alters["alias"] = func(c *chest) error { c.Next = &chest{Items: c.Items}; return nil }
 	alters["see"] = func(c *chest) error {
 		if c.Next != nil && len(c.Items) > 0 {
 			c.Items[0] += "!"
 		}
-		c.Labels = map[string]string{"any": fmt.Sprintf("%T", c.Any)}
+		c.Labels = map[string]string{"zone": c.At.Location().String()}
 		return nil
 	}
-	for _, change := range []string{"any", "alias"} {
+	for _, change := range []string{"zone", "alias"} {
 		var seen [2]chest
 		for i, anew := range []bool{false, true} {
 			cell := newCell(chests)
@@ -183,7 +182,7 @@ func TestStateThatDoesNotReadBackIsRefused(t *testing.T) {
 	type odd struct{ Error error }
 	odds := functions.NewType[odd]("test/odd")
 	make_ := functions.Create(odds, "make", func(_ *functions.Ctx, o *odd, _ int) error { o.Error = errors.New("x"); return nil })
-	wantErr(t, run(newCell(odds), make_.On("o", 0), roomy).err, functions.ErrBadState)
+	wantErr(t, run(newCell(odds), make_.On("o", 0), roomy).err, functions.ErrBadValue)
 }
 
 // touchy panics where user code hides: in its codec methods.

@@ -15,7 +15,8 @@ const (
 )
 
 // Type is a function type: a named kind of instance whose state is an S. Make it once, at package level, with [NewType], and
-// hand it to engine.Open. What lasts of the state is what its encoding as CBOR holds, so only exported fields.
+// hand it to engine.Open. What lasts of the state is what its encoding as CBOR holds; a type with fields that it would not hold is
+// refused at engine.Open, see [Values].
 type Type[S any] struct{ info *TypeInfo }
 
 // NewType makes a function type. The name is part of every stored row: it must not change while data exists. By convention
@@ -25,8 +26,9 @@ func NewType[S any](name string) *Type[S] {
 		Name:     name,
 		newState: func() any { return new(S) },
 		flat:     isFlat(reflect.TypeFor[S]()),
-		late:     newLate[S](),
+		states:   ValuesOf[S](),
 	}
+	info.late = newLate[S](info.states)
 	t := &Type[S]{info: info}
 	info.exists = info.add("concordat.exists", KindProbe, func(_ *Ctx, c *Cell, _ []byte) ([]byte, error) {
 		return Encode(c.Exists)
@@ -99,6 +101,7 @@ type TypeInfo struct {
 	newState  func() any
 	flat      bool  // a shallow copy shares nothing that can be written
 	late      *late // of a type whose states are encoded late
+	states    *Values
 	ops       []*Operation
 	exists    *Operation
 	onFailure func(ctx *Ctx, failed Failed) error
@@ -112,8 +115,30 @@ type Operation struct {
 	// Shape is that of the argument's type, see [ShapeOf]; 0 without an argument.
 	Shape uint64
 
-	fixed bool // arguments have a fixed size and are handed on as they are
-	body  func(ctx *Ctx, cell *Cell, arg []byte) ([]byte, error)
+	arg, result *Values // nil if it has none
+	body        body
+}
+
+// body runs an operation on the state that a cell has ready.
+type body func(ctx *Ctx, cell *Cell, arg []byte) (result []byte, err error)
+
+func (o *Operation) takes(arg *Values) *Operation {
+	o.arg, o.Shape = arg, ShapeOf(arg.typ)
+	return o
+}
+
+func (o *Operation) gives(result *Values) *Operation {
+	o.result = result
+	return o
+}
+
+// validate reports what is wrong with an operation.
+func (o *Operation) validate() error {
+	errs := []error{CheckName("operation of "+o.Type.Name, o.Name)}
+	if o.body == nil {
+		errs = append(errs, fmt.Errorf("functions: operation %s has no function: it is nil", o.FullName()))
+	}
+	return errors.Join(append(errs, o.arg.Refuse("argument of "+o.FullName()), o.result.Refuse("result of "+o.FullName()))...)
 }
 
 // FullName is the type's name, a dot and the operation's name.
@@ -125,18 +150,18 @@ func (t *TypeInfo) Operations() []*Operation { return t.ops }
 // Handler returns what [OnFailure] set, or nil.
 func (t *TypeInfo) Handler() func(*Ctx, Failed) error { return t.onFailure }
 
-func (t *TypeInfo) add(name string, kind Kind, body func(*Ctx, *Cell, []byte) ([]byte, error)) *Operation {
+func (t *TypeInfo) add(name string, kind Kind, body body) *Operation {
 	op := &Operation{Type: t, Name: name, Kind: kind, body: body}
 	t.ops = append(t.ops, op)
 	return op
 }
 
-// Validate reports bad and duplicate names.
+// Validate reports bad and duplicate names, operations without a function, and types whose values do not survive encoding.
 func (t *TypeInfo) Validate() error {
-	errs := []error{CheckName("type", t.Name)}
+	errs := []error{CheckName("type", t.Name), t.states.Refuse("state of " + t.Name)}
 	seen := make(map[string]bool, len(t.ops))
 	for _, op := range t.ops {
-		errs = append(errs, CheckName("operation of "+t.Name, op.Name))
+		errs = append(errs, op.validate())
 		if seen[op.Name] {
 			errs = append(errs, fmt.Errorf("functions: type %q has two operations named %q", t.Name, op.Name))
 		}

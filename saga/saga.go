@@ -45,6 +45,9 @@ type Saga[A any] struct{ function *coordinator.Function }
 // calls for the same input and results: no clock, no random numbers, no I/O. A body that does not is stopped with
 // [ErrDiverged]. If it returns an error, the steps that succeeded are compensated and the error is the saga's failure.
 func New[A any](name string, body func(s *Run, input A) error) *Saga[A] {
+	if body == nil {
+		return &Saga[A]{newFunction[A](name, nil)}
+	}
 	return &Saga[A]{newFunction(name, func(s *Run, input A) ([]byte, error) { return nil, body(s, input) })}
 }
 
@@ -72,13 +75,19 @@ type SagaReturning[A, R any] struct{ function *coordinator.Function }
 
 // NewReturning is [New] for a saga with a result.
 func NewReturning[A, R any](name string, body func(s *Run, input A) (R, error)) *SagaReturning[A, R] {
-	return &SagaReturning[A, R]{newFunction(name, func(s *Run, input A) ([]byte, error) {
+	if body == nil {
+		return &SagaReturning[A, R]{newFunction[A](name, nil)}
+	}
+	results := functions.ValuesOf[R]()
+	f := newFunction(name, func(s *Run, input A) ([]byte, error) {
 		result, err := body(s, input)
 		if err != nil {
 			return nil, err
 		}
-		return functions.Encode(result)
-	})}
+		return results.Encode(result)
+	})
+	f.Result = results
+	return &SagaReturning[A, R]{f}
 }
 
 // Definition implements functions.Part.
@@ -98,19 +107,24 @@ func (s *SagaReturning[A, R]) With(input A) coordinator.StartReturning[R] {
 }
 
 func newFunction[A any](name string, body func(s *Run, input A) ([]byte, error)) *coordinator.Function {
-	return &coordinator.Function{
+	inputs := functions.ValuesOf[A]()
+	f := &coordinator.Function{
 		Name:     name,
-		ByValue:  functions.IsFaithful[A](),
-		Shape:    functions.ShapeFor[A](),
 		Protocol: coordinator.Saga,
-		Body: func(r *coordinator.Routine, data []byte) ([]byte, error) {
+		Input:    inputs,
+		ByValue:  inputs.Faithful(),
+		Shape:    functions.ShapeFor[A](),
+	}
+	if body != nil {
+		f.Body = func(r *coordinator.Routine, data []byte) ([]byte, error) {
 			input, err := coordinator.Input[A](r, data)
 			if err != nil {
 				return nil, err
 			}
 			return body(&Run{r}, input)
-		},
+		}
 	}
+	return f
 }
 
 // Run is a running saga, for its body only.

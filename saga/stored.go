@@ -38,7 +38,7 @@ type storedEntry struct {
 
 // MarshalHead encodes all but the entries.
 func (j *Journal) MarshalHead() ([]byte, error) {
-	return functions.Encode(j.head())
+	return functions.EncodeRow(j.head())
 }
 
 func (j *Journal) head() *storedHead {
@@ -48,7 +48,7 @@ func (j *Journal) head() *storedHead {
 // Marshal encodes an entry.
 func (e *Entry) Marshal() ([]byte, error) {
 	s := e.stored()
-	return functions.Encode(&s)
+	return functions.EncodeRow(&s)
 }
 
 // Marshal encodes the whole journal in one, as it was before its entries had rows of their own.
@@ -58,7 +58,7 @@ func (j *Journal) Marshal() ([]byte, error) {
 	for i := range j.Entries {
 		s.Entries[i] = j.Entries[i].stored()
 	}
-	return functions.Encode(s)
+	return functions.EncodeRow(s)
 }
 
 func (e *Entry) stored() storedEntry {

@@ -27,9 +27,10 @@ type Transaction[A any] struct{ function *coordinator.Function }
 // until it is decided, so it need not be deterministic; it must do no I/O. If it returns an error, or any call failed, the
 // transaction aborts.
 func New[A any](name string, body func(tx *Tx, input A) error) *Transaction[A] {
-	return &Transaction[A]{newFunction(name, func(tx *Tx, input A) ([]byte, error) {
-		return nil, body(tx, input)
-	})}
+	if body == nil {
+		return &Transaction[A]{newFunction[A](name, nil)}
+	}
+	return &Transaction[A]{newFunction(name, func(tx *Tx, input A) ([]byte, error) { return nil, body(tx, input) })}
 }
 
 // Definition implements functions.Part.
@@ -58,13 +59,19 @@ type TransactionReturning[A, R any] struct{ function *coordinator.Function }
 
 // NewReturning is [New] for a transaction with a result.
 func NewReturning[A, R any](name string, body func(tx *Tx, input A) (R, error)) *TransactionReturning[A, R] {
-	return &TransactionReturning[A, R]{newFunction(name, func(tx *Tx, input A) ([]byte, error) {
+	if body == nil {
+		return &TransactionReturning[A, R]{newFunction[A](name, nil)}
+	}
+	results := functions.ValuesOf[R]()
+	f := newFunction(name, func(tx *Tx, input A) ([]byte, error) {
 		result, err := body(tx, input)
 		if err != nil {
 			return nil, err
 		}
-		return functions.Encode(result)
-	})}
+		return results.Encode(result)
+	})
+	f.Result = results
+	return &TransactionReturning[A, R]{f}
 }
 
 // Definition implements functions.Part.
@@ -84,19 +91,24 @@ func (t *TransactionReturning[A, R]) With(input A) coordinator.StartReturning[R]
 }
 
 func newFunction[A any](name string, body func(tx *Tx, input A) ([]byte, error)) *coordinator.Function {
-	return &coordinator.Function{
+	inputs := functions.ValuesOf[A]()
+	f := &coordinator.Function{
 		Name:     name,
-		ByValue:  functions.IsFaithful[A](),
-		Shape:    functions.ShapeFor[A](),
 		Protocol: coordinator.Serializable,
-		Body: func(r *coordinator.Routine, data []byte) ([]byte, error) {
+		Input:    inputs,
+		ByValue:  inputs.Faithful(),
+		Shape:    functions.ShapeFor[A](),
+	}
+	if body != nil {
+		f.Body = func(r *coordinator.Routine, data []byte) ([]byte, error) {
 			input, err := coordinator.Input[A](r, data)
 			if err != nil {
 				return nil, err
 			}
 			return body(&Tx{r}, input)
-		},
+		}
 	}
+	return f
 }
 
 // Tx is a running transaction, for its body only.

@@ -101,7 +101,7 @@ func (a *account) touch(g *group) {
 }
 
 func (a *account) save() {
-	data, err := functions.Encode(&a.row)
+	data, err := functions.EncodeRow(&a.row)
 	if err != nil {
 		panic("floor: a row always encodes: " + err.Error())
 	}
