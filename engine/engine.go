@@ -32,32 +32,33 @@ type Engine struct {
 	closed    atomic.Bool
 	space     space
 
-	clocks    clocks
-	nextID    atomic.Uint64 // of coordinator functions, waiting calls and carried messages
-	timerSeq  []paddedCount // by worker: timers ever set
-	stats     counters      //
-	budget    budget
-	queued    atomic.Int64   // messages that nobody waits for and that were not run yet, by weight
-	timers    atomic.Int64   // that instances have set
-	sealed    atomic.Uint64  // the last epoch that is durable
-	sealing   atomic.Bool    // an epoch is with the sealer
-	cutting   atomic.Bool    // the epoch has gone on for too long: urgent messages only
-	behind    atomic.Bool    // the last cut left a backlog
-	closedAt  atomic.Int64   // when the gate was closed, in engine time
-	armed     atomic.Int64   // when the clock will wake the workers, Unix nanoseconds
-	stopping  atomic.Bool    // Close was called
-	ended     chan struct{}  // closed when nothing runs any more
-	dead      deadChans      // closed when no outcome will come any more
-	toSeal    chan *sealing  // at most one
-	toRelease chan *sealing  // sealed; few
-	running   sync.WaitGroup // the engine's goroutines
-	watch     watchdog
-	walks     walks
-	closing   closing
-	stopped   atomic.Bool   // Close has ended the workers and the sealer
-	failed    chan struct{} // closed when nothing can be made durable any more
-	failOnce  sync.Once
-	failure   error // why; read once failed is closed
+	clocks      clocks
+	nextID      atomic.Uint64 // of coordinator functions, waiting calls and carried messages
+	timerSeq    []paddedCount // by worker: timers ever set
+	stats       counters      //
+	toldChanged sync.Map      // the functions of which it was reported that an argument has changed its shape
+	budget      budget
+	queued      atomic.Int64   // messages that nobody waits for and that were not run yet, by weight
+	timers      atomic.Int64   // that instances have set
+	sealed      atomic.Uint64  // the last epoch that is durable
+	sealing     atomic.Bool    // an epoch is with the sealer
+	cutting     atomic.Bool    // the epoch has gone on for too long: urgent messages only
+	behind      atomic.Bool    // the last cut left a backlog
+	closedAt    atomic.Int64   // when the gate was closed, in engine time
+	armed       atomic.Int64   // when the clock will wake the workers, Unix nanoseconds
+	stopping    atomic.Bool    // Close was called
+	ended       chan struct{}  // closed when nothing runs any more
+	dead        deadChans      // closed when no outcome will come any more
+	toSeal      chan *sealing  // at most one
+	toRelease   chan *sealing  // sealed; few
+	running     sync.WaitGroup // the engine's goroutines
+	watch       watchdog
+	walks       walks
+	closing     closing
+	stopped     atomic.Bool   // Close has ended the workers and the sealer
+	failed      chan struct{} // closed when nothing can be made durable any more
+	failOnce    sync.Once
+	failure     error // why; read once failed is closed
 
 	// The conductor's. While it runs no worker does.
 	epoch     uint64 // the running epoch

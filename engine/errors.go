@@ -18,8 +18,12 @@ var (
 	ErrClosed = errors.New("engine: closed")
 	// ErrNoSpace: the disk is too full to take more requests. Nothing happened. Questions to an instance without an id are answered.
 	ErrNoSpace = errors.New("engine: no disk space")
-	// ErrReusedID: the request id belongs to a different request. Nothing happened.
+	// ErrReusedID: the request id was used before, for another function or instance or with another argument. This request was not
+	// run; what became of that one can be asked with Engine.Outcome.
 	ErrReusedID = errors.New("engine: request id was used for a different request")
+	// ErrResult: the request succeeded, and its result does not decode into what is asked for: most likely another version of the
+	// program has run it.
+	ErrResult = errors.New("engine: the request succeeded, but its result can not be read")
 	// ErrNoSaga: there is no such saga, or it is not in a state that the request is for.
 	ErrNoSaga = errors.New("engine: no such saga")
 	// ErrUnknownType: the engine was not opened with this function type.

@@ -78,7 +78,7 @@ func FuzzUnfinished(f *testing.F) {
 	number, due := make([]byte, 8), make([]byte, 16)
 	f.Add(uint8(0), uint8(1), number, encoded(f, call))
 	f.Add(uint8(0), uint8(1), number, encoded(f, functions.StoredMessage{Coordinator: "fuzz/tx", Arg: []byte{7}}))
-	f.Add(uint8(1), uint8(2), number, encoded(f, storedRun{Function: "fuzz/saga", Input: []byte{7}, RequestID: "id", Fingerprint: 5, Journal: stored}))
+	f.Add(uint8(1), uint8(2), number, encoded(f, storedRun{Function: "fuzz/saga", Input: []byte{7}, RequestID: "id", Shape: 5, Journal: stored}))
 	f.Add(uint8(1), uint8(3), number, encoded(f, storedRun{Function: "fuzz/tx", Input: []byte{7}}))
 	f.Add(uint8(2), uint8(4), due, encoded(f, storedTimer{From: functions.Address{Type: "fuzz/box", ID: "a"}, Message: call}))
 	head, err := journal.MarshalHead()
@@ -237,40 +237,36 @@ func FuzzNodeRows(f *testing.F) {
 	})
 }
 
-// FuzzOutcome: an outcome's row answers the request that it belongs to, refuses any other that has its id, or ends the engine because
-// it is damaged.
+// FuzzOutcome: an outcome's row answers the request that it belongs to, and refuses any other that has its id.
 func FuzzOutcome(f *testing.F) {
 	row := make([]byte, outcomeHeader)
 	binary.BigEndian.PutUint64(row, 5)
+	f.Add(uint64(5), append(bytes.Clone(row[:oldOutcomeHeader]), 1, 2))
+	row[outcomeStatusAt] = outcomeOK
 	f.Add(uint64(5), append(bytes.Clone(row), 1, 2))
-	row[16] = outcomeFailed
+	row[outcomeStatusAt] = outcomeFailed
 	f.Add(uint64(5), append(bytes.Clone(row), functions.EncodeFailure(functions.ErrNotFound)...))
 	f.Add(uint64(6), row)
 	e := unopened(f)
-	f.Fuzz(func(t *testing.T, fingerprint uint64, value []byte) {
-		q := &request{fingerprint: fingerprint}
-		q.env.RequestID = "id"
-		damaged := len(value) < outcomeHeader || value[16] > outcomeFailed
-		defer func() {
-			end := recover()
-			fatal, ok := end.(fatalPanic)
-			if ok != damaged || (end != nil && !ok) || (ok && !errors.Is(fatal.error, ErrDamaged)) {
-				t.Fatalf("%x ends the engine with %v", value, end)
-			}
-			if ok {
-				e = unopened(t)
-			}
-		}()
-		if !e.workers[0].answerFrom(q, value) {
-			t.Fatalf("%x is expired, and none ever is", value)
+	f.Fuzz(func(t *testing.T, target uint64, value []byte) {
+		const arg = 0
+		q := &request{identity: identity{target, arg, 7}}
+		q.env.RequestID, q.env.Coordinator = "id", "fuzz/tx"
+		row := outcomeRow(value)
+		if row.isDamaged() {
+			return // TestDamagedRows
 		}
-		mine := binary.BigEndian.Uint64(value) == fingerprint
-		switch failed := q.outcome.err() != nil; {
-		case errors.Is(q.err, ErrReusedID) == mine:
-			t.Fatalf("%x answers %d with error %v", value, fingerprint, q.err)
-		case mine && failed != (value[16] == outcomeFailed):
-			t.Fatalf("%x is an outcome that failed: %v", value, failed)
-		case mine && !failed && !bytes.Equal(q.outcome.result, value[outcomeHeader:]):
+		e.workers[0].answerFrom(q, row)
+		like := row.like(q)
+		switch refused := errors.Is(q.err, ErrReusedID); {
+		case refused != (like == isOther || like == isOtherArg):
+			t.Fatalf("%x answers %+v with error %v", value, q.identity, q.err)
+		case !row.isOld() && like == isSame && (binary.BigEndian.Uint64(value) != target || binary.BigEndian.Uint64(value[outcomeArgAt:]) != arg):
+			t.Fatalf("%x is taken for %+v", value, q.identity)
+		case refused:
+		case (q.outcome.failure != nil) != (value[outcomeStatusAt]%2 == 1):
+			t.Fatalf("%x is an outcome that failed: %v", value, q.outcome.failure)
+		case q.outcome.failure == nil && !bytes.HasSuffix(value, q.outcome.result):
 			t.Fatalf("%x has the result %x", value, q.outcome.result)
 		}
 	})

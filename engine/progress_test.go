@@ -106,7 +106,12 @@ func longestAnswer(t *testing.T, seed uint64, takes time.Duration, backlog int, 
 	}
 	e, err := engine.Open(o, notes, mills)
 	must(t, err)
-	last := func(n int) int { return n - 1 } // the sealer before the worker, and the worker in its own order
+	last := func(n int) int { // the sealer before the worker, and the worker in its own order
+		if n == 4 {
+			return 0
+		}
+		return n - 1
+	}
 	do := func(r functions.Request) time.Duration {
 		t.Helper()
 		before := clock.Elapsed()

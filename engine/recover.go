@@ -227,13 +227,13 @@ func (e *Engine) recoverMessage(shard uint16, key, value []byte) error {
 	return nil
 }
 
-// storedRun is the row of a coordinator function that goes on beyond an epoch.
+// storedRun is the row of a coordinator function that goes on beyond an epoch. Older programs had a fingerprint of the request as 4.
 type storedRun struct {
-	Function    string `cbor:"1,keyasint"`
-	Input       []byte `cbor:"2,keyasint"`
-	RequestID   string `cbor:"3,keyasint,omitempty"`
-	Fingerprint uint64 `cbor:"4,keyasint,omitempty"`
-	Journal     []byte `cbor:"5,keyasint,omitempty"` // in format version 1
+	Function  string `cbor:"1,keyasint"`
+	Input     []byte `cbor:"2,keyasint"`
+	RequestID string `cbor:"3,keyasint,omitempty"`
+	Journal   []byte `cbor:"5,keyasint,omitempty"` // in format version 1
+	Shape     uint32 `cbor:"6,keyasint,omitempty"` // of the input's type
 }
 
 // key is the key of the run's row.
@@ -245,7 +245,7 @@ func (c *coord) key() []byte {
 func (c *coord) row() []byte {
 	s := storedRun{Function: c.function.Name, Input: c.input}
 	if c.req != nil {
-		s.RequestID, s.Fingerprint = c.req.env.RequestID, c.req.fingerprint
+		s.RequestID, s.Shape = c.req.env.RequestID, c.req.identity.shape
 	}
 	value, err := functions.EncodeRow(&s)
 	if err != nil {
@@ -280,8 +280,10 @@ func (e *Engine) recoverRun(shard uint16, key, value []byte) error {
 		c.saga.ChangeAll()
 	}
 	if s.RequestID != "" {
-		c.req = &request{fingerprint: s.Fingerprint, shard: shard, coord: c}
+		c.req = &request{shard: shard, coord: c}
 		c.req.env.RequestID, c.req.env.Coordinator, c.req.env.Arg = s.RequestID, s.Function, s.Input
+		c.req.identity = e.registry.identify(&c.req.env)
+		c.req.identity.shape = s.Shape
 		c.worker.requests[s.RequestID] = c.req
 	}
 	c.worker.coords[id] = c

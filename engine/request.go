@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"sync"
 
-	"github.com/cespare/xxhash/v2"
-
 	"github.com/concordat-dev/concordat/functions"
 )
 
@@ -15,12 +13,12 @@ import (
 // It belongs to the client until it is submitted, then to the worker of its shard, from the cut of the epoch that settled it to
 // the sealer, and with done to the client again.
 type request struct {
-	env         functions.Envelope
-	fingerprint uint64  // tells requests with one id apart; 0 without id
-	shard       uint16  // keeps the outcome, if there is an id
-	call        *call   // the call, if it is one
-	coord       *coord  // the coordinator function, if it is one
-	control     control // a question to a worker instead of either
+	env      functions.Envelope
+	identity identity // tells requests with one id apart; zero without id
+	shard    uint16   // keeps the outcome, if there is an id
+	call     *call    // the call, if it is one
+	coord    *coord   // the coordinator function, if it is one
+	control  control  // a question to a worker instead of either
 
 	settled bool
 	epoch   uint64 // the epoch that settled it
@@ -113,7 +111,9 @@ func (q *request) wait(ctx context.Context) error {
 		return err
 	}
 	if q.env.Into != nil {
-		return q.env.Into(q.outcome.result)
+		if err := q.env.Into(q.outcome.result); err != nil {
+			return fmt.Errorf("%w: %w", ErrResult, err)
+		}
 	}
 	return nil
 }
@@ -133,7 +133,7 @@ func (e *Engine) submit(q *request) error {
 	}
 	switch {
 	case q.env.RequestID != "":
-		q.fingerprint = fingerprint(&q.env)
+		q.identity = e.registry.identify(&q.env)
 		q.shard = e.registry.requestShard(q.env.RequestID)
 	case q.env.Op != nil:
 		q.shard = q.call.shard
@@ -181,22 +181,4 @@ func (e *Engine) finish(q *request) {
 	}
 	e.inFlight.Add(-1)
 	q.done <- struct{}{}
-}
-
-// fingerprint tells two requests with one id apart. It depends on names and bytes only, so that it can be stored.
-func fingerprint(env *functions.Envelope) uint64 {
-	var d xxhash.Digest
-	d.Reset()
-	if env.Op != nil {
-		d.WriteString(env.Op.Type.Name)
-		d.WriteString("\x00")
-		d.WriteString(env.Op.Name)
-	} else {
-		d.WriteString(env.Coordinator)
-	}
-	d.WriteString("\x00")
-	d.WriteString(env.ID)
-	d.WriteString("\x00")
-	d.Write(env.Encoded())
-	return d.Sum64()
 }

@@ -176,7 +176,7 @@ func (w *worker) reportStuck(c *coord) {
 	if told == nil || (told.done == nil && told.next == nil) {
 		return
 	}
-	c.req = &request{env: told.env, fingerprint: told.fingerprint, shard: told.shard, coord: c}
+	c.req = &request{env: told.env, identity: told.identity, shard: told.shard, coord: c}
 	if told.env.RequestID != "" {
 		w.requests[told.env.RequestID] = c.req
 	}

@@ -2,7 +2,6 @@ package engine
 
 import (
 	"cmp"
-	"encoding/binary"
 	"fmt"
 	"runtime"
 	"slices"
@@ -169,54 +168,4 @@ func (e *Engine) writeInstance(batch store.Batch, i *image) {
 	} else {
 		batch.Delete(key)
 	}
-}
-
-// An outcome's row: the request's fingerprint, when it was settled (engine time, see clocks), whether it failed, and its result or
-// failure.
-const (
-	outcomeHeader = 17
-	outcomeOK     = 0
-	outcomeFailed = 1
-)
-
-func writeOutcome(batch store.Batch, q *request, now int64) {
-	var buf [256]byte
-	key := store.OutcomeKey(buf[:0], q.shard, q.env.RequestID)
-	payload, status := q.outcome.result, byte(outcomeOK)
-	if q.outcome.failure != nil {
-		payload, status = q.outcome.failure, outcomeFailed
-	}
-	batch.SetDeferred(len(key), outcomeHeader+len(payload), func(k, v []byte) {
-		copy(k, key)
-		binary.BigEndian.PutUint64(v, q.fingerprint)
-		binary.BigEndian.PutUint64(v[8:], uint64(now))
-		v[16] = status
-		copy(v[outcomeHeader:], payload)
-	})
-}
-
-// answerFrom settles a request from the row of an earlier one with the same id. It reports false if the row has expired.
-func (w *worker) answerFrom(q *request, value []byte) bool {
-	if len(value) < outcomeHeader || value[16] > outcomeFailed {
-		w.engine.fatal(fmt.Errorf("%w: outcome of request %q", ErrDamaged, q.env.RequestID))
-	}
-	if w.engine.expired(int64(binary.BigEndian.Uint64(value[8:])), w.engine.clocks.now()) && !plant.KeepExpired {
-		return false
-	}
-	switch {
-	case binary.BigEndian.Uint64(value) != q.fingerprint && !plant.AnyFingerprint:
-		q.err = ErrReusedID
-	case value[16] == outcomeFailed:
-		q.outcome = outcome{failure: value[outcomeHeader:]}
-	default:
-		q.outcome = outcome{result: value[outcomeHeader:]}
-	}
-	w.engine.finish(q)
-	return true
-}
-
-// expired reports whether an outcome is older than it is kept. Both times are engine times.
-func (e *Engine) expired(settled, now int64) bool {
-	keep := e.options.KeepOutcomes
-	return keep >= 0 && settled < now && now-settled > int64(keep)
 }

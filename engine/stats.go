@@ -21,6 +21,7 @@ type Stats struct {
 	Deadlocks uint64 // cycles broken
 	Carried   uint64 // messages carried from one epoch to the next
 	Swept     uint64 // expired outcomes deleted
+	Changed   uint64 // requests that were repeated with an argument of another shape; see ErrReusedID
 	Parked    uint64 // records that an egress could not take
 	Slow      uint64 // times that user code held a worker for more than 100 ms
 
@@ -29,13 +30,13 @@ type Stats struct {
 	Waits        WaitCounts    // how long each of them took
 }
 
-type counters struct{ epochs, retries, deadlocks, carried, swept, parked, slow atomic.Uint64 }
+type counters struct{ changed, epochs, retries, deadlocks, carried, swept, parked, slow atomic.Uint64 }
 
 // Stats returns the counts. It does not block.
 func (e *Engine) Stats() Stats {
 	s := Stats{
 		Epochs: e.stats.epochs.Load(), Retries: e.stats.retries.Load(), Deadlocks: e.stats.deadlocks.Load(),
-		Carried: e.stats.carried.Load(), Swept: e.stats.swept.Load(), Parked: e.stats.parked.Load(), Slow: e.stats.slow.Load(),
+		Carried: e.stats.carried.Load(), Swept: e.stats.swept.Load(), Changed: e.stats.changed.Load(), Parked: e.stats.parked.Load(), Slow: e.stats.slow.Load(),
 	}
 	for _, w := range e.workers {
 		w.waits.addTo(&s)

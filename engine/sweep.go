@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"encoding/binary"
 	"errors"
 
 	"github.com/concordat-dev/concordat/internal/plant"
@@ -89,10 +88,11 @@ func (s *sweeper) walk(batch store.Batch, now int64, looks int) error {
 
 func (s *sweeper) look(batch store.Batch, key, value []byte, now int64) {
 	e := s.engine
-	if len(value) < outcomeHeader {
-		return // damaged: whoever asks for it is told
+	row := outcomeRow(value)
+	if row.isDamaged() {
+		return // whoever asks for it is told
 	}
-	settled := int64(binary.BigEndian.Uint64(value[8:]))
+	settled := row.settled()
 	if e.expired(settled, now) {
 		batch.Delete(key)
 		e.stats.swept.Add(1)

@@ -9,7 +9,6 @@ import (
 	"github.com/concordat-dev/concordat/functions"
 	"github.com/concordat-dev/concordat/internal/plant"
 	"github.com/concordat-dev/concordat/internal/seen"
-	"github.com/concordat-dev/concordat/internal/store"
 	"github.com/concordat-dev/concordat/locks"
 	"github.com/concordat-dev/concordat/saga"
 	"github.com/concordat-dev/concordat/twopc"
@@ -312,11 +311,9 @@ func (w *worker) isRepeat(q *request) bool {
 		w.join(q, first)
 		return true
 	}
-	if w.seen.May(store.RequestHash(q.env.RequestID)) {
-		w.key = store.OutcomeKey(w.scratch(), q.shard, q.env.RequestID)
-		if value, found := w.load(w.key); found && w.answerFrom(q, value) {
-			return true
-		}
+	if row, found := w.outcomeOf(q.shard, q.env.RequestID); found {
+		w.answerFrom(q, row)
+		return true
 	}
 	w.requests[q.env.RequestID] = q
 	return false
@@ -325,9 +322,7 @@ func (w *worker) isRepeat(q *request) bool {
 // join lets q wait for the outcome of first, which has the same id.
 func (w *worker) join(q, first *request) {
 	switch {
-	case q.fingerprint != first.fingerprint:
-		q.err = ErrReusedID
-		w.engine.finish(q)
+	case w.refuses(q, q.identity.like(first.identity)):
 	case first.settled && (first.epoch <= w.engine.sealed.Load() || plant.JoinUnsealed):
 		q.outcome = first.outcome
 		w.engine.finish(q)

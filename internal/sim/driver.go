@@ -10,6 +10,7 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/concordat-dev/concordat/engine"
@@ -44,7 +45,8 @@ type Driver struct {
 	Refused int // orders that Submit refused
 
 	rng     *rand.Rand
-	mu      sync.Mutex // for snapshots, which the file system takes from any goroutine
+	mu      sync.Mutex  // for snapshots, which the file system takes from any goroutine
+	stands  atomic.Bool // no time passes, whatever happens
 	waiting []waiting
 	ledger  *ledger
 	oracle  *oracle
@@ -262,14 +264,20 @@ func (d *Driver) Settle() error {
 	}
 }
 
-// Rest runs the engine until it has nothing to do at this time.
+// Rest runs the engine until it has nothing to do at this time. A slow disk may have passed the time of a timer and woken nobody.
 func (d *Driver) Rest() error {
-	for n := 0; d.Step(); n++ {
+	for n := 0; ; n++ {
 		if n > maxStepsToRest {
 			return errNoRest
 		}
+		if d.Step() {
+			continue
+		}
+		if wait, ok := d.Clock.UntilWake(); d.dead() || !ok || wait > 0 {
+			return nil
+		}
+		d.Clock.Advance(0)
 	}
-	return nil
 }
 
 // Run makes the world and gives n orders.
@@ -315,6 +323,8 @@ func (d *Driver) Load(first, n int) error {
 // Blocking runs a function that waits for the engine, which is at rest, and steps meanwhile and until it is at rest again. When
 // the function gets to run is not up to the seed, so nothing here is: always the first step, and no time passes.
 func (d *Driver) Blocking(f func() error) (err error) {
+	d.stands.Store(true)
+	defer d.stands.Store(false)
 	done := make(chan error, 1)
 	go func() { done <- f() }()
 	for running := true; running; {

@@ -81,7 +81,7 @@ func (p *process) onOp(op Op) error {
 	}
 	l.trace("disk: %v", op)
 	f := &l.faults
-	if op.Kind == OpSync && f.slow > 0 {
+	if op.Kind == OpSync && f.slow > 0 && !l.d.stands.Load() {
 		l.d.Clock.Drift(f.slow)
 	}
 	if f.crash.due() {

@@ -1,0 +1,204 @@
+package engine
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/plant"
+	"github.com/concordat-dev/concordat/internal/store"
+)
+
+// An outcome's row: the hash of the request's target, when it was settled (engine time, see clocks), its status, the hash of the
+// argument and the shape of its type, and its result or failure. In rows of older programs the first is a fingerprint of target and
+// argument together, and the argument's are missing.
+const (
+	outcomeSettledAt = 8
+	outcomeStatusAt  = 16
+	outcomeArgAt     = 17
+	outcomeShapeAt   = 25
+	outcomeHeader    = 29
+	oldOutcomeHeader = 17
+)
+
+// The statuses of outcomes.
+const (
+	oldOutcomeOK byte = iota
+	oldOutcomeFailed
+	outcomeOK
+	outcomeFailed
+)
+
+// outcomeRow is the value of an outcome's row.
+type outcomeRow []byte
+
+func (r outcomeRow) isOld() bool { return r[outcomeStatusAt] <= oldOutcomeFailed }
+
+func (r outcomeRow) isDamaged() bool {
+	return len(r) < oldOutcomeHeader || r[outcomeStatusAt] > outcomeFailed || (!r.isOld() && len(r) < outcomeHeader)
+}
+
+func (r outcomeRow) settled() int64 { return int64(binary.BigEndian.Uint64(r[outcomeSettledAt:])) }
+
+func (r outcomeRow) outcome() outcome {
+	switch r[outcomeStatusAt] {
+	case oldOutcomeOK:
+		return outcome{result: r[oldOutcomeHeader:]}
+	case oldOutcomeFailed:
+		return outcome{failure: r[oldOutcomeHeader:]}
+	case outcomeOK:
+		return outcome{result: r[outcomeHeader:]}
+	}
+	return outcome{failure: r[outcomeHeader:]}
+}
+
+// like compares a request with the one that the row is of.
+func (r outcomeRow) like(q *request) likeness {
+	target := binary.BigEndian.Uint64(r)
+	switch {
+	case plant.AnyFingerprint:
+		return isSame
+	case !r.isOld():
+		return q.identity.like(identity{target, binary.BigEndian.Uint64(r[outcomeArgAt:]), binary.BigEndian.Uint32(r[outcomeShapeAt:])})
+	case target == oldFingerprint(&q.env):
+		return isSame
+	}
+	return isOther
+}
+
+func writeOutcome(batch store.Batch, q *request, now int64) {
+	var buf [256]byte
+	key := store.OutcomeKey(buf[:0], q.shard, q.env.RequestID)
+	payload, status := q.outcome.result, outcomeOK
+	if q.outcome.failure != nil {
+		payload, status = q.outcome.failure, outcomeFailed
+	}
+	batch.SetDeferred(len(key), outcomeHeader+len(payload), func(k, v []byte) {
+		copy(k, key)
+		binary.BigEndian.PutUint64(v, q.identity.target)
+		binary.BigEndian.PutUint64(v[outcomeSettledAt:], uint64(now))
+		v[outcomeStatusAt] = status
+		binary.BigEndian.PutUint64(v[outcomeArgAt:], q.identity.arg)
+		binary.BigEndian.PutUint32(v[outcomeShapeAt:], q.identity.shape)
+		copy(v[outcomeHeader:], payload)
+	})
+}
+
+// outcomeOf reads the row of a request's outcome. An outcome that has expired is none.
+func (w *worker) outcomeOf(shard uint16, requestID string) (row outcomeRow, found bool) {
+	if !w.seen.May(store.RequestHash(requestID)) {
+		return nil, false
+	}
+	w.key = store.OutcomeKey(w.scratch(), shard, requestID)
+	row, found = w.load(w.key)
+	if !found {
+		return nil, false
+	}
+	if row.isDamaged() {
+		w.engine.fatal(fmt.Errorf("%w: outcome of request %q", ErrDamaged, requestID))
+	}
+	if w.engine.expired(row.settled(), w.engine.clocks.now()) && !plant.KeepExpired {
+		return nil, false
+	}
+	return row, true
+}
+
+// answerFrom settles a request from the row of an earlier one with the same id.
+func (w *worker) answerFrom(q *request, row outcomeRow) {
+	if w.refuses(q, row.like(q)) {
+		return
+	}
+	q.outcome = row.outcome()
+	w.engine.finish(q)
+}
+
+// expired reports whether an outcome is older than it is kept. Both times are engine times.
+func (e *Engine) expired(settled, now int64) bool {
+	keep := e.options.KeepOutcomes
+	return keep >= 0 && settled < now && now-settled > int64(keep)
+}
+
+// OutcomeState is how far a request is.
+type OutcomeState uint8
+
+// The states of a request that is looked up by its id.
+const (
+	NotKnown  OutcomeState = iota // no request had the id, or its outcome has expired
+	Running                       // it has begun, or waits for its turn
+	Stuck                         // it is a saga that waits for a person: see Engine.DecideSaga
+	Succeeded                     // it has a result
+	Failed                        // it has failed
+)
+
+var outcomeStates = [...]string{"not known", "running", "stuck", "succeeded", "failed"}
+
+// String returns the state's name in lower case.
+func (s OutcomeState) String() string { return outcomeStates[s] }
+
+// Outcome is what is known of a request; see [Engine.Outcome].
+type Outcome struct {
+	State OutcomeState
+	// Err is why the request failed (errors.Is finds the functions.Failure values in it), or why its saga is stuck.
+	Err error
+
+	result []byte
+}
+
+// Decode stores the result of a request that succeeded in *result, and is the failure of one that failed. Errors besides that:
+// [ErrUnknown] in all other states; [ErrResult] for a result that does not decode.
+func (o Outcome) Decode(result any) error {
+	switch o.State {
+	case Succeeded:
+		if err := functions.Decode(o.result, result); err != nil {
+			return fmt.Errorf("%w: %w", ErrResult, err)
+		}
+		return nil
+	case Failed:
+		return o.Err
+	}
+	return errors.Join(fmt.Errorf("%w: the request is %v", ErrUnknown, o.State), o.Err)
+}
+
+// Outcome looks up a request by its id, without making it. What it tells is durable, and it waits for that, at most for an epoch. It
+// also works while an engine is overloaded or has no disk space. Errors: functions.ErrBadCall or functions.ErrTooLarge for what is no
+// id; [ErrClosed]; [ErrUnknown] if ctx ends first.
+func (e *Engine) Outcome(ctx context.Context, requestID string) (o Outcome, err error) {
+	if err := functions.CheckID("request", requestID); err != nil {
+		return o, err
+	}
+	shard := e.registry.requestShard(requestID)
+	var found Outcome
+	if err := e.control(ctx, e.workerOf(shard), func(w *worker) error {
+		found = w.lookUp(shard, requestID)
+		return nil
+	}); err != nil {
+		return o, err
+	}
+	return found, nil
+}
+
+// lookUp finds out how far a request is. Whoever asked for it is told once the running epoch is sealed.
+func (w *worker) lookUp(shard uint16, requestID string) Outcome {
+	if first := w.requests[requestID]; first != nil {
+		switch {
+		case first.settled:
+			return known(first.outcome)
+		case first.coord != nil && first.coord.isStuck():
+			return Outcome{State: Stuck, Err: w.stuckError(first.coord)}
+		}
+		return Outcome{State: Running}
+	}
+	if row, found := w.outcomeOf(shard, requestID); found {
+		return known(row.outcome())
+	}
+	return Outcome{}
+}
+
+func known(o outcome) Outcome {
+	if o.failure != nil {
+		return Outcome{State: Failed, Err: o.err()}
+	}
+	return Outcome{State: Succeeded, result: o.result}
+}
