@@ -12,6 +12,8 @@ import (
 var (
 	// ErrUnknown: the outcome is not known. Ask again under the same request id.
 	ErrUnknown = errors.New("engine: outcome unknown")
+	// ErrNotBegun: the context was over before. Nothing happened.
+	ErrNotBegun = errors.New("engine: not begun")
 	// ErrOverloaded: too many requests wait for their outcome. Nothing happened.
 	ErrOverloaded = errors.New("engine: overloaded")
 	// ErrClosed: the engine is closed. Nothing happened.

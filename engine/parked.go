@@ -161,6 +161,9 @@ func (e *Engine) ParkedRecords(ctx context.Context, egress string) (all []Parked
 	if err != nil {
 		return nil, err
 	}
+	if err := notBegun(&ctx); err != nil {
+		return nil, err
+	}
 	lower, upper := store.ParkedKey(nil, g.name, 0), store.ParkedKey(nil, g.name, math.MaxUint64)
 	err = e.walkRows(lower, upper, func(key, value []byte) (bool, error) {
 		seq, err := store.Number(key)

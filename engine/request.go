@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 
@@ -31,6 +32,7 @@ type request struct {
 
 	engine *Engine
 	done   chan struct{}
+	closes bool // done is closed when the outcome is there; otherwise it gets one token and is used again
 }
 
 // control is run on a worker, between two messages.
@@ -51,15 +53,18 @@ func (o *outcome) err() error {
 
 var donePool = sync.Pool{New: func() any { return make(chan struct{}, 1) }}
 
-// Pending is a request that was submitted.
-type Pending struct{ r *request }
-
 // Do runs a request and waits until its outcome is durable. It returns nil, a failure (errors.Is finds the functions.Failure
-// values in it), or one of the engine's errors. If ctx ends first it is ErrUnknown with the context's error: the request goes
-// on, and asking again under the same id tells what became of it.
+// values in it), or one of the engine's errors.
+//
+// A ctx that is over already is [ErrNotBegun] with the context's error: nothing happened. If it ends while Do waits it is
+// [ErrUnknown] with the context's error: the request goes on, and asking again under the same id tells what became of it. A nil
+// ctx never ends.
 func (e *Engine) Do(ctx context.Context, r functions.Request) error {
+	if r == nil {
+		return errNoRequest
+	}
 	q := &request{env: r.RequestEnvelope()}
-	if err := e.submit(q); err != nil {
+	if err := e.begin(&ctx, q); err != nil {
 		return err
 	}
 	return q.wait(ctx)
@@ -67,43 +72,85 @@ func (e *Engine) Do(ctx context.Context, r functions.Request) error {
 
 // Ask runs a request that has an answer and waits for it. Errors are those of [Engine.Do].
 func Ask[R any](ctx context.Context, e *Engine, q functions.Question[R]) (answer R, err error) {
+	if q == nil {
+		return answer, errNoRequest
+	}
 	r := &request{env: q.Question(&answer)}
-	if err := e.submit(r); err != nil {
+	if err := e.begin(&ctx, r); err != nil {
 		return answer, err
 	}
 	err = r.wait(ctx)
 	return answer, err
 }
 
-// Submit begins a request and does not wait for it. It never blocks. An error means that nothing happened.
-func (e *Engine) Submit(r functions.Request) (Pending, error) {
-	q := &request{env: r.RequestEnvelope()}
-	if err := e.submit(q); err != nil {
-		return Pending{}, err
+var errNoRequest = fmt.Errorf("%w: the request is nil", functions.ErrBadCall)
+
+// begin is submit, unless the context is over. A nil context becomes one that never ends.
+func (e *Engine) begin(ctx *context.Context, q *request) error {
+	if err := notBegun(ctx); err != nil {
+		return err
 	}
-	return Pending{q}, nil
+	return e.submit(q)
 }
 
-// Wait waits for the outcome; see [Engine.Do]. It may be called once.
-func (p Pending) Wait(ctx context.Context) error { return p.r.wait(ctx) }
+// notBegun is the error for a context that is over before anything was begun, or nil. A nil context becomes one that never ends.
+func notBegun(ctx *context.Context) error {
+	if *ctx == nil {
+		*ctx = context.Background()
+	}
+	if (*ctx).Err() == nil {
+		return nil
+	}
+	return fmt.Errorf("%w: %w", ErrNotBegun, endOf(*ctx))
+}
 
-// Done reports whether Wait would return at once.
-func (p Pending) Done() bool { return len(p.r.done) > 0 }
+// endOf is why a context is over: its error, and its cause if that is another.
+func endOf(ctx context.Context) error {
+	err, cause := ctx.Err(), context.Cause(ctx)
+	if errors.Is(cause, err) {
+		return cause
+	}
+	return fmt.Errorf("%w: %w", err, cause)
+}
 
+// wait waits for the outcome of a request that is waited for once.
 func (q *request) wait(ctx context.Context) error {
-	select {
-	case <-q.done:
-	case <-ctx.Done():
-		return fmt.Errorf("%w: %w", ErrUnknown, context.Cause(ctx))
-	case <-q.engine.dead[q.shard%deadChannels]:
-		select {
-		case <-q.done:
-		default:
-			return fmt.Errorf("%w: the engine was closed", ErrUnknown)
-		}
+	if err := q.await(ctx); err != nil {
+		return err
 	}
 	donePool.Put(q.done)
 	q.done = nil
+	return q.result()
+}
+
+// await returns nil once the outcome is there.
+func (q *request) await(ctx context.Context) error {
+	select {
+	case <-q.done:
+	case <-ctx.Done():
+		if !q.isDone() {
+			return fmt.Errorf("%w: %w", ErrUnknown, endOf(ctx))
+		}
+	case <-q.engine.dead[q.shard%deadChannels]:
+		if !q.isDone() {
+			return fmt.Errorf("%w: the engine was closed", ErrUnknown)
+		}
+	}
+	return nil
+}
+
+// isDone reports whether the outcome is there, and takes the token that says so.
+func (q *request) isDone() bool {
+	select {
+	case <-q.done:
+		return true
+	default:
+		return false
+	}
+}
+
+// result is what an outcome that is there means for the client, who gets the result.
+func (q *request) result() error {
 	if q.err != nil {
 		return q.err
 	}
@@ -126,7 +173,12 @@ func (e *Engine) submit(q *request) error {
 	if err := e.admits(classOf(&q.env)); err != nil {
 		return err
 	}
-	q.engine, q.done = e, donePool.Get().(chan struct{})
+	q.engine = e
+	if q.closes {
+		q.done = make(chan struct{})
+	} else {
+		q.done = donePool.Get().(chan struct{})
+	}
 	if q.env.Op != nil {
 		q.call = &call{req: q}
 		e.initCall(q.call, &q.env)
@@ -180,5 +232,9 @@ func (e *Engine) finish(q *request) {
 		return // nobody waits: it came from a row or an ingress
 	}
 	e.inFlight.Add(-1)
+	if q.closes {
+		close(q.done)
+		return
+	}
 	q.done <- struct{}{}
 }

@@ -261,6 +261,9 @@ func (e *Engine) onSaga(ctx context.Context, id uint64, f func(w *worker, c *coo
 
 // control runs f on a worker, between two messages, and waits until what it did is durable.
 func (e *Engine) control(ctx context.Context, w *worker, f func(w *worker) error) error {
+	if err := notBegun(&ctx); err != nil {
+		return err
+	}
 	q, err := e.beginControl(w, f)
 	if err != nil {
 		return err

@@ -26,7 +26,7 @@ type answer struct {
 
 // engineErrors are the errors that mean something to a client beyond their text.
 var engineErrors = []error{
-	engine.ErrUnknown, engine.ErrOverloaded, engine.ErrClosed, engine.ErrNoSpace, engine.ErrReusedID, engine.ErrDamaged,
+	engine.ErrUnknown, engine.ErrNotBegun, engine.ErrOverloaded, engine.ErrClosed, engine.ErrNoSpace, engine.ErrReusedID, engine.ErrDamaged,
 }
 
 // encodeError puts an error into an answer.
