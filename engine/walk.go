@@ -16,7 +16,7 @@ import (
 
 // Instance is an instance that [Walk] came by.
 type Instance[S any] struct {
-	ID    string
+	ID    string // "" beside an error that ends the walk
 	State S
 }
 
@@ -26,9 +26,11 @@ type Instance[S any] struct {
 // whole epochs, so a transaction is there with all its effects or not at all; a saga may be half-way. It takes no locks and
 // holds up nobody. It blocks until what it sees is durable, at most for one sync, and reads the store on the caller's goroutine.
 //
-// An error ends the walk: [ErrClosed], also when the deadline of a Close is over meanwhile; [ErrUnknown] if the engine failed meanwhile; [ErrUnknownType] for a type that
-// the engine was not opened with; [ErrDamaged] for a state that does not decode. Close waits for walks until its deadline, and ends
-// them then: if the loop's body calls Close, that waits so long for its own walk.
+// An error beside an Instance with an ID is about that instance alone, and the walk goes on with the next: [ErrDamaged], with
+// functions.ErrBadState, for a state that does not decode and that no migration reads (see functions.Migrate). Any other error comes
+// without an ID and ends the walk: [ErrClosed], also when the deadline of a Close is over meanwhile; [ErrUnknown] if the engine failed
+// meanwhile; [ErrUnknownType] for a type that the engine was not opened with; [ErrDamaged] for rows that can not be read. Close waits
+// for walks until its deadline, and ends them then: if the loop's body calls Close, that waits so long for its own walk.
 func Walk[S any](e *Engine, t *functions.Type[S], from string) iter.Seq2[Instance[S], error] {
 	return func(yield func(Instance[S], error) bool) {
 		d := t.Definition()
@@ -39,10 +41,10 @@ func Walk[S any](e *Engine, t *functions.Type[S], from string) iter.Seq2[Instanc
 		left := false
 		err := e.walk(d.DefinedName(), from, func(id, state []byte) (more bool, err error) {
 			i := Instance[S]{ID: string(id)}
-			if err := functions.Decode(state, &i.State); err != nil {
-				return false, fmt.Errorf("%w: instance %s/%s: %w", ErrDamaged, d.DefinedName(), id, err)
+			if i.State, err = t.DecodeState(state); err != nil {
+				err = fmt.Errorf("%w: instance %s/%s: %w", ErrDamaged, d.DefinedName(), id, err)
 			}
-			left = !yield(i, nil)
+			left = !yield(i, err)
 			return !left, nil
 		})
 		if err != nil && !left {

@@ -72,7 +72,11 @@ func (c *Cell) Run(op *Operation, ctx *Ctx, arg []byte, maxBytes int) (result []
 		}
 	}()
 	ctx.kind, ctx.exists = op.Kind, c.Exists
-	if err := c.ready(op.Kind); err != nil {
+	err = c.ready(op.Kind)
+	if op.Kind == KindDelete && errors.Is(err, ErrBadState) {
+		c.value, ctx.bad, err = c.Type.newState(), err, nil
+	}
+	if err != nil {
 		return nil, fmt.Errorf("%w: %s on %q", err, op.FullName(), ctx.self.ID)
 	}
 	result, err = op.body(ctx, c, arg)
@@ -108,7 +112,9 @@ func (c *Cell) ready(kind Kind) error {
 	case !c.Exists:
 		return ErrNotFound
 	case c.value == nil:
-		return c.decode(c.bytes)
+		value, err := c.Type.decodeState(c.bytes)
+		c.value = value
+		return err
 	case c.Type.late != nil && !kind.Reads() && !plant.ChangeInPlace:
 		c.value = c.Type.late.copy(c.value)
 	}
@@ -142,22 +148,11 @@ func (c *Cell) keep(kind Kind, maxBytes int) error {
 		return fmt.Errorf("%w: the state has %d bytes, at most %d", ErrTooLarge, len(data), maxBytes)
 	}
 	if c.Type.late == nil {
-		if err := c.decode(data); err != nil {
+		if c.value, err = c.Type.decodeOwn(data); err != nil {
 			return fmt.Errorf("the new state: %w: %w", ErrBadValue, err)
 		}
 	}
 	c.Exists, c.bytes = true, data
-	return nil
-}
-
-// decode sets the decoded value.
-func (c *Cell) decode(data []byte) error {
-	value := c.Type.newState()
-	if err := Decode(data, value); err != nil {
-		c.value = nil
-		return asFailure(ErrBadState, err)
-	}
-	c.value = value
 	return nil
 }
 

@@ -20,6 +20,7 @@ type Ctx struct {
 	arg     any  // the argument itself, in the place of its encoding
 	kind    Kind // of the operation
 	exists  bool
+	bad     error
 	err     error
 }
 
@@ -92,6 +93,10 @@ func (c *Ctx) Self() Address { return c.self }
 // Exists reports whether the instance existed when the operation began: always in an [Update], [View] or [Delete], never in a
 // [Create], and in an [Upsert] it says which of the two this one is.
 func (c *Ctx) Exists() bool { return c.exists }
+
+// BadState says, in a [Delete], why the state of the instance does not decode; see [Migrate]. It is nil if the state does, and in all
+// other operations: they fail instead.
+func (c *Ctx) BadState() error { return c.bad }
 
 // Now is the engine's wall clock when the operation started. It does not advance during an operation.
 func (c *Ctx) Now() time.Time { return c.now }

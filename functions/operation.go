@@ -94,7 +94,8 @@ func ViewWith[S, A, R any](t *Type[S], name string, f func(ctx *Ctx, state S, ar
 }
 
 // Delete makes an operation that removes an instance if f returns nil. On an instance that does not exist it fails with
-// [ErrNotFound].
+// [ErrNotFound]. An instance whose state does not decode can be deleted too: f gets the zero state then, and [Ctx.BadState] tells it
+// apart, so that f can refuse.
 func Delete[S any](t *Type[S], name string, f func(ctx *Ctx, state *S) error) Command0 {
 	if f == nil {
 		return Command0{t.info.add(name, KindDelete, nil)}

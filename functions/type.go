@@ -98,13 +98,14 @@ func (k Kind) Reads() bool { return k == KindView || k == KindProbe }
 type TypeInfo struct {
 	Name string
 
-	newState  func() any
-	flat      bool  // a shallow copy shares nothing that can be written
-	late      *late // of a type whose states are encoded late
-	states    *Values
-	ops       []*Operation
-	exists    *Operation
-	onFailure func(ctx *Ctx, failed Failed) error
+	newState   func() any
+	flat       bool  // a shallow copy shares nothing that can be written
+	late       *late // of a type whose states are encoded late
+	states     *Values
+	migrations []migration
+	ops        []*Operation
+	exists     *Operation
+	onFailure  func(ctx *Ctx, failed Failed) error
 }
 
 // Operation describes an operation to the engine. Programs have no use for it.
@@ -159,6 +160,11 @@ func (t *TypeInfo) add(name string, kind Kind, body body) *Operation {
 // Validate reports bad and duplicate names, operations without a function, and types whose values do not survive encoding.
 func (t *TypeInfo) Validate() error {
 	errs := []error{CheckName("type", t.Name), t.states.Refuse("state of " + t.Name)}
+	for i, from := range t.migrations {
+		if from == nil {
+			errs = append(errs, fmt.Errorf("functions: migration %d of type %q is nil", i+1, t.Name))
+		}
+	}
 	seen := make(map[string]bool, len(t.ops))
 	for _, op := range t.ops {
 		errs = append(errs, op.validate())

@@ -1,0 +1,94 @@
+package functions
+
+import (
+	"fmt"
+	"reflect"
+	"slices"
+)
+
+// Migrate lets a type read states that an earlier version of the program wrote and that do not decode into an S any more: from gets the
+// stored bytes and returns the state that they stand for. Usually it decodes them into what S was, with [Decode], and converts that. An
+// error says that they are of another version: of several migrations each is tried, in the order in which they were made, and only once
+// the bytes did not decode as they are. Like an operation it does no I/O, and it must return the same for the same bytes: it is run
+// whenever the state is read, by operations and walks, until an operation changes the instance and the state is written in its new form.
+//
+// Which states decode as they are? A field that was added is zero. Of a field that was removed, or got another name, the bytes are
+// skipped, and gone with the next change of the instance; so is what an array has beyond its new length. To keep the values of a renamed
+// field, name the old field in its tag. Numbers decode into any type of numbers that has room for them (but not a float into an
+// integer); all other changes of a field's type do not decode. No migration is asked about what does.
+//
+// Make migrations before engine.Open, next to the operations. Without one that reads them, the instances can still be deleted; see
+// [Delete]. All other operations on them fail with [ErrBadState], but [Type.Exists], which says that they exist, and [Create], which
+// does too, with [ErrExists]. A transaction that deletes an instance and creates it replaces it.
+func Migrate[S any](t *Type[S], from func(old []byte) (S, error)) {
+	if from == nil {
+		t.info.migrations = append(t.info.migrations, nil)
+		return
+	}
+	t.info.migrations = append(t.info.migrations, func(old []byte) (any, error) {
+		state, err := from(old)
+		if err != nil {
+			return nil, err
+		}
+		return &state, nil
+	})
+}
+
+// migration returns the state, a *S, that old bytes stand for.
+type migration func(old []byte) (state any, err error)
+
+// DecodeState decodes the stored state of an instance, with the type's migrations. An error is [ErrBadState]. For the engine.
+func (t *Type[S]) DecodeState(data []byte) (state S, err error) {
+	value, err := t.info.decodeState(data)
+	if err != nil {
+		return state, err
+	}
+	return *value.(*S), nil
+}
+
+// decodeState decodes a stored state, a *S, as it is or by a migration.
+func (t *TypeInfo) decodeState(data []byte) (any, error) {
+	value, err := t.decodeOwn(data)
+	if err == nil {
+		return value, nil
+	}
+	for i, from := range t.migrations {
+		value, failure := t.migrate(from, data)
+		if failure == nil {
+			return value, nil
+		}
+		err = fmt.Errorf("%w; migration %d: %w", err, i+1, failure)
+	}
+	return nil, err
+}
+
+// decodeOwn decodes a state as this version of the program encodes it.
+func (t *TypeInfo) decodeOwn(data []byte) (value any, err error) {
+	defer func() {
+		if r := recover(); r != nil { // in a codec method of the program's
+			value, err = nil, fmt.Errorf("%w: %w", ErrBadState, NewPanicError(r))
+		}
+	}()
+	value = t.newState()
+	if err := Decode(data, value); err != nil {
+		return nil, asFailure(ErrBadState, err)
+	}
+	return value, nil
+}
+
+// migrate runs one migration. The state is encoded and decoded, so that an operation finds what it would find if it had been written.
+func (t *TypeInfo) migrate(from migration, data []byte) (value any, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			value, err = nil, NewPanicError(r)
+		}
+	}()
+	if value, err = from(slices.Clone(data)); err != nil {
+		return nil, err
+	}
+	own, err := t.states.Encode(reflect.ValueOf(value).Elem().Interface())
+	if err != nil {
+		return nil, err
+	}
+	return t.decodeOwn(own)
+}
