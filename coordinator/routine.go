@@ -3,6 +3,9 @@ package coordinator
 import (
 	"fmt"
 	"iter"
+	"sync/atomic"
+
+	"github.com/petermattis/goid"
 
 	"github.com/concordat-dev/concordat/functions"
 )
@@ -26,7 +29,12 @@ type Routine struct {
 	buffer   []Step // what Steps hands out
 	returned bool
 	stopping bool
+	lost     bool // see misuse.go
 	steps    int
+	unwinds  int // times that the body was unwound
+
+	goroutine int64       // on which bodies run
+	misused   atomic.Bool // a call came from another one
 
 	// Result and Err are what the body returned; Err may be a *functions.PanicError.
 	Result []byte
@@ -44,7 +52,7 @@ type stopped struct{}
 func NewRoutine() *Routine {
 	r := &Routine{returned: true}
 	r.next, r.close = iter.Pull(func(yield func(struct{}) bool) {
-		r.yield = yield
+		r.yield, r.goroutine = yield, goid.Get()
 		for yield(struct{}{}) {
 			r.run()
 			r.returned = true
@@ -67,7 +75,8 @@ func (r *Routine) Begin(f *Function, input []byte, attempt int) {
 		panic("coordinator: a routine begins only after it has returned")
 	}
 	r.function, r.input, r.attempt = f, input, attempt
-	r.issued, r.returned, r.stopping, r.steps = nil, false, false, 0
+	r.issued, r.returned, r.stopping, r.steps, r.unwinds = nil, false, false, 0, 0
+	r.misused.Store(false)
 	r.Result, r.Err, r.effectErr = nil, nil, nil
 	r.OnSuccess, r.OnFailure = functions.Effects{}, functions.Effects{}
 }
@@ -87,7 +96,7 @@ func (r *Routine) Issued() []Step { return r.issued }
 func (r *Routine) Attempt() int { return r.attempt }
 
 // Stop unwinds a body that waits for steps: its defers run, but every further step it issues unwinds it again. The routine can
-// begin anew afterwards.
+// begin anew afterwards, unless the body has caught that again and again: see [Routine.IsLost].
 func (r *Routine) Stop() {
 	if r.returned {
 		return
@@ -98,41 +107,62 @@ func (r *Routine) Stop() {
 	}
 }
 
-// Close ends a routine that has returned.
+// Close ends a routine that has returned. One that is lost ends the goroutine that calls Close: call it on one of its own.
 func (r *Routine) Close() {
 	r.Stop()
 	r.close()
 }
 
 func (r *Routine) run() {
+	ended := false
 	defer func() {
-		r.value = nil // the next run has an input of its own
-		switch p := recover().(type) {
-		case nil:
-		case stopped:
-			if r.stopping {
-				r.Err = fmt.Errorf("coordinator: %s was stopped", r.function.Name)
-			}
-		default:
-			r.Err = functions.NewPanicError(p)
+		p := recover()
+		if p == nil && !ended {
+			r.leaveGoroutine()
+			return
 		}
-		if r.Err == nil {
-			r.Err = r.effectErr
-		}
+		r.end(p)
 	}()
 	r.Result, r.Err = r.function.Body(r, r.input)
+	ended = true
+}
+
+// end takes how the body ended: with a panic, or having returned.
+func (r *Routine) end(panicked any) {
+	r.value = nil // the next run has an input of its own
+	switch p := panicked.(type) {
+	case nil:
+	case stopped:
+		if r.stopping {
+			r.Err = fmt.Errorf("coordinator: %s was stopped", r.function.Name)
+		}
+	default:
+		r.Err = functions.NewPanicError(p)
+	}
+	if r.Err == nil {
+		r.Err = r.effectErr
+	}
+	if r.misused.Load() {
+		r.Err = r.errMisused()
+	}
 }
 
 // Issue hands steps to the protocol and waits until each has its result or error. For the packages of the protocols; it is
 // called by the body.
 func (r *Routine) Issue(steps []Step) {
+	if r.isForeign() {
+		for i := range steps {
+			steps[i].Err = r.errMisused()
+		}
+		return
+	}
 	if r.stopping {
-		panic(stopped{})
+		r.unwind()
 	}
 	if r.steps += len(steps); r.steps > MaxSteps {
 		// An error would not do: a body that repeats what failed until it succeeds would do so for ever.
 		r.effectErr = fmt.Errorf("%w: %s makes more than %d calls", functions.ErrTooLarge, r.function.Name, MaxSteps)
-		panic(stopped{})
+		r.unwind()
 	}
 	for i := range steps {
 		if err := steps[i].check(); err != nil {
@@ -143,7 +173,7 @@ func (r *Routine) Issue(steps []Step) {
 	r.issued = steps
 	r.yield(struct{}{})
 	if r.stopping {
-		panic(stopped{})
+		r.unwind()
 	}
 }
 
@@ -157,6 +187,9 @@ func (r *Routine) Refuse(steps []Step, err error) {
 
 // Steps returns n zero steps to fill in and issue. They are valid until the next call of Steps.
 func (r *Routine) Steps(n int) []Step {
+	if goid.Get() != r.goroutine {
+		return make([]Step, n) // Issue refuses them
+	}
 	clear(r.buffer)
 	if cap(r.buffer) < n {
 		r.buffer = make([]Step, n)
@@ -199,6 +232,9 @@ func (r *Routine) AddSuccess(effects ...functions.Effect) { r.add(&r.OnSuccess, 
 func (r *Routine) AddFailure(effects ...functions.Effect) { r.add(&r.OnFailure, effects) }
 
 func (r *Routine) add(to *functions.Effects, effects []functions.Effect) {
+	if r.isForeign() {
+		return
+	}
 	for _, e := range effects {
 		if err := e.AddTo(to); err != nil && r.effectErr == nil {
 			r.effectErr = err

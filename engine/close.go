@@ -197,11 +197,11 @@ func (w *worker) closeRoutines(now *atomic.Pointer[string]) {
 	for _, c := range w.coords {
 		if c.routine != nil {
 			now.Store(&c.function.Name)
-			c.routine.Close()
+			closeRoutine(c.routine)
 		}
 	}
 	for _, r := range w.routines {
-		r.Close()
+		closeRoutine(r)
 	}
 }
 

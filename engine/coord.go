@@ -148,6 +148,10 @@ func (w *worker) touch(c *coord) {
 
 // begin makes the function's body the routine's next run.
 func (w *worker) begin(c *coord, attempt int) {
+	if c.routine != nil && c.routine.IsLost() {
+		w.dropLost(c.function, c.routine)
+		c.routine = nil
+	}
 	if c.routine == nil {
 		c.routine = w.takeRoutine()
 	}
@@ -193,7 +197,7 @@ func (w *worker) conclude(c *coord, o outcome, effects *functions.Effects) {
 		}
 	}
 	if c.routine != nil {
-		w.putRoutine(c.routine)
+		w.putRoutine(c.function, c.routine)
 		c.routine = nil
 	}
 	switch {
@@ -214,7 +218,11 @@ func (w *worker) takeRoutine() *coordinator.Routine {
 	return r
 }
 
-func (w *worker) putRoutine(r *coordinator.Routine) {
+func (w *worker) putRoutine(f *coordinator.Function, r *coordinator.Routine) {
+	if r.IsLost() {
+		w.dropLost(f, r)
+		return
+	}
 	if len(w.routines) < maxIdle {
 		w.routines = append(w.routines, r)
 		return

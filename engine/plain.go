@@ -221,6 +221,7 @@ func (w *worker) done(c *call) {
 		w.send(c.coord.worker, message{kind: msgDone, call: c})
 	case c.req == nil:
 		if c.number != 0 && !plant.CarriedTwice {
+			w.charge(0)
 			w.addRow(store.NumberedKey(nil, c.shard, store.KindMessage, c.number), nil)
 		}
 	case c.req.env.RequestID != "":

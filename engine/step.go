@@ -61,7 +61,7 @@ func (e *Engine) Abandon() error {
 	for _, w := range e.workers {
 		for _, c := range w.epoch.touched {
 			if c.routine != nil && w.coords[c.id] != c {
-				c.routine.Close()
+				closeRoutine(c.routine)
 			}
 		}
 		w.closeRoutines(new(atomic.Pointer[string]))

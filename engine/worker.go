@@ -71,6 +71,7 @@ type worker struct {
 	subject   atomic.Pointer[instance]             // and its instance
 	function  atomic.Pointer[coordinator.Function] // the last coordinator function
 	runs      uint64                               // the worker's own copy of running
+	entered   *call                                // whose operation runs, or ran last for the message that is handled
 
 	waits waitTally
 
@@ -142,14 +143,26 @@ func newWorker(e *Engine, id int) *worker {
 
 // loop runs the worker on a goroutine of its own until the engine stops.
 func (w *worker) loop() {
-	defer w.engine.running.Done()
+	over := false
+	defer w.takeOver(&over)
+	w.serve()
+	over = true
+}
+
+// serve works whenever the worker is woken.
+func (w *worker) serve() {
 	for range w.signal {
-		for {
-			for w.round(w.pace.size) {
-			}
-			if w.engine.gate.rest(w) {
-				break
-			}
+		w.work()
+	}
+}
+
+// work makes rounds until the worker rests.
+func (w *worker) work() {
+	for {
+		for w.round(w.pace.size) {
+		}
+		if w.engine.gate.rest(w) {
+			return
 		}
 	}
 }
@@ -199,6 +212,9 @@ func (w *worker) handle(m message) {
 		w.wakeSaga(m.coord, int(m.entry))
 	default:
 		panic("engine: a message has a kind")
+	}
+	if w.entered != nil {
+		w.entered = nil
 	}
 }
 
@@ -264,6 +280,7 @@ func (w *worker) enter(c *call) *functions.Ctx {
 		w.operation.Store(c.op)
 	}
 	w.subject.Store(c.inst)
+	w.entered = c
 	w.runs += countRun
 	w.running.Store(w.runs | runsOperation)
 	w.effects.Reset()

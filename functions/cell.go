@@ -58,19 +58,34 @@ func NewPanicError(recovered any) *PanicError {
 	return &PanicError{Value: fmt.Sprint(recovered), Stack: debug.Stack()}
 }
 
+// NewGoexitError describes user code that ended its goroutine.
+func NewGoexitError() *PanicError {
+	return &PanicError{Value: "it has ended its goroutine: runtime.Goexit, which testing.T.Fatal calls"}
+}
+
 // Run runs an operation. On success the state is encoded anew and the result, if the operation has one, returned encoded. On
 // failure the cell is exactly as before; the caller then drops what ctx collected. maxBytes bounds the encoded state and the
 // result each.
 func (c *Cell) Run(op *Operation, ctx *Ctx, arg []byte, maxBytes int) (result []byte, err error) {
-	before := c.Image()
+	before, ended := c.Image(), false
 	defer func() {
-		if r := recover(); r != nil { // of the operation, or of a codec method of its types
-			if !plant.PanicKeepsState {
-				c.Restore(before)
-			}
+		if ended {
+			return
+		}
+		if !plant.PanicKeepsState {
+			c.Restore(before)
+		}
+		if r := recover(); r != nil { // of the operation, or of a codec method of its types; nil: it ends its goroutine
 			result, err = nil, NewPanicError(r)
 		}
 	}()
+	result, err = c.run(op, ctx, arg, maxBytes, before)
+	ended = true
+	return result, err
+}
+
+// run is Run without what catches panics.
+func (c *Cell) run(op *Operation, ctx *Ctx, arg []byte, maxBytes int, before Image) (result []byte, err error) {
 	ctx.kind, ctx.exists = op.Kind, c.Exists
 	err = c.ready(op.Kind)
 	if op.Kind == KindDelete && errors.Is(err, ErrBadState) {
@@ -81,7 +96,7 @@ func (c *Cell) Run(op *Operation, ctx *Ctx, arg []byte, maxBytes int) (result []
 	}
 	result, err = op.body(ctx, c, arg)
 	if err == nil {
-		err = ctx.err
+		err = ctx.Err()
 	}
 	if err == nil && len(result) > maxBytes {
 		err = fmt.Errorf("%w: the result of %s has %d bytes, at most %d", ErrTooLarge, op.FullName(), len(result), maxBytes)
@@ -167,5 +182,5 @@ func (t *TypeInfo) Handle(ctx *Ctx, failed Failed) (err error) {
 			err = NewPanicError(r)
 		}
 	}()
-	return errors.Join(t.onFailure(ctx, failed), ctx.err)
+	return errors.Join(t.onFailure(ctx, failed), ctx.Err())
 }

@@ -3,14 +3,18 @@ package functions
 import (
 	"fmt"
 	"math"
+	"sync/atomic"
 	"time"
+
+	"github.com/petermattis/goid"
 )
 
 // MaxEffects bounds the sends, timers, cancellations and egress records of one operation together.
 const MaxEffects = 10_000
 
 // Ctx is what an operation may do besides changing its state. Its effects are part of the operation: dropped if it fails,
-// and inside a transaction held back until the transaction is decided. A Ctx is valid during the operation only. It is
+// and inside a transaction held back until the transaction is decided. A Ctx is valid during the operation only, and on its
+// goroutine: used on another one it drops the effect, and the operation that runs fails with [ErrBadCall]. It is
 // deliberately no context.Context: operations do no I/O.
 type Ctx struct {
 	self    Address
@@ -22,6 +26,9 @@ type Ctx struct {
 	exists  bool
 	bad     error
 	err     error
+
+	goroutine int64  // on which the operation runs; 0 if it is not told
+	misused   uint32 // set, atomically, by a call on another one
 }
 
 // WithArg lets the operation have its argument as it is, in the place of an encoded one. For the engine.
@@ -84,7 +91,7 @@ type Emitted struct {
 
 // NewCtx makes the Ctx of one operation, for the engine: timers counts the timers ever set, effects collects.
 func NewCtx(self Address, now time.Time, timers *uint64, effects *Effects) Ctx {
-	return Ctx{self: self, now: now, timers: timers, effects: effects}
+	return Ctx{self: self, now: now, timers: timers, effects: effects, goroutine: goid.Get()}
 }
 
 // Self is the instance that the operation runs on.
@@ -136,7 +143,7 @@ func DueAfter(now time.Time, d time.Duration) int64 {
 
 // Cancel cancels a timer that this instance set. One that has fired or was cancelled before is left alone.
 func (c *Ctx) Cancel(id TimerID) {
-	if c.room() {
+	if !c.isForeign() && c.room() {
 		c.effects.Cancels = append(c.effects.Cancels, id)
 	}
 }
@@ -144,6 +151,7 @@ func (c *Ctx) Cancel(id TimerID) {
 // Emit hands a record to its egress. Records of one egress are numbered without gaps and delivered in order.
 func (c *Ctx) Emit(r Record) {
 	switch {
+	case c.isForeign():
 	case r.err != nil:
 		c.fail(r.err)
 	case c.room():
@@ -154,6 +162,8 @@ func (c *Ctx) Emit(r Record) {
 func (c *Ctx) accept(m Message) (Envelope, bool) {
 	e := m.Envelope()
 	switch {
+	case c.isForeign():
+		return e, false
 	case e.Err != nil:
 		c.fail(e.Err)
 	case e.Into != nil:
@@ -186,8 +196,23 @@ func (c *Ctx) fail(err error) {
 	}
 }
 
+// isForeign reports whether it is called on another goroutine than the operation's, which may be over. The effect is dropped, and the
+// operation that runs fails: it may have meant the effect to be its own.
+func (c *Ctx) isForeign() bool {
+	if c.goroutine == 0 || goid.Get() == c.goroutine {
+		return false
+	}
+	atomic.StoreUint32(&c.misused, 1)
+	return true
+}
+
 // Err is the first effect that could not be accepted, or nil.
-func (c *Ctx) Err() error { return c.err }
+func (c *Ctx) Err() error {
+	if c.err == nil && atomic.LoadUint32(&c.misused) != 0 {
+		return fmt.Errorf("%w: a Ctx was used on another goroutine than the operation's", ErrBadCall)
+	}
+	return c.err
+}
 
 // Egress is a named way out for records of type T, see [NewEgress].
 type Egress[T any] struct {

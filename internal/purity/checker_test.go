@@ -22,12 +22,12 @@ var allowed = []string{
 	"reflect", "runtime/debug", "slices", "strconv", "strings", "time", "unicode", "unicode/utf8",
 }
 
-// pure are the pure packages, each with what else it may import: imports run one way.
+// pure are the pure packages, each with what else it may import: imports run one way. goid tells goroutines of users that go astray.
 var pure = map[string][]string{
-	module + "functions":      {module + "internal/plant", "github.com/fxamacker/cbor/v2"},
+	module + "functions":      {module + "internal/plant", "github.com/fxamacker/cbor/v2", "github.com/petermattis/goid", "sync/atomic"},
 	module + "locks":          {module + "internal/plant"},
 	module + "deadlock":       {module + "internal/plant", module + "locks"},
-	module + "coordinator":    {module + "functions"},
+	module + "coordinator":    {module + "functions", "github.com/petermattis/goid", "runtime", "sync/atomic"},
 	module + "saga":           {module + "internal/plant", module + "functions", module + "coordinator"},
 	module + "twopc":          {module + "internal/plant", module + "functions", module + "coordinator", module + "locks"},
 	module + "internal/plant": nil,

@@ -1,0 +1,114 @@
+package coordinator
+
+import (
+	"errors"
+	"runtime"
+	"sync"
+	"testing"
+
+	"github.com/concordat-dev/concordat/functions"
+)
+
+func misusing(body func(r *Routine)) *Function {
+	return &Function{Name: "misusing", Body: func(r *Routine, _ []byte) ([]byte, error) {
+		body(r)
+		return nil, nil
+	}}
+}
+
+func step() Step { return Step{Sleep: 1} }
+
+// TestCallsOnOtherGoroutinesFail: a call on a goroutine that the body started fails, and with it the run; the routine goes on.
+func TestCallsOnOtherGoroutinesFail(t *testing.T) {
+	r := NewRoutine()
+	defer r.Close()
+	errs := make([]error, 10)
+	r.Begin(misusing(func(r *Routine) {
+		var group sync.WaitGroup
+		for i := range errs {
+			group.Go(func() { errs[i] = r.IssueOne(step()) })
+		}
+		group.Go(func() { r.AddSuccess() })
+		group.Wait()
+	}), nil, 1)
+	if !r.Resume() {
+		t.Fatal("the body did not return")
+	}
+	for _, err := range append(errs, r.Err) {
+		if !errors.Is(err, functions.ErrBadCall) {
+			t.Errorf("got %v", err)
+		}
+	}
+	r.Begin(misusing(func(r *Routine) {}), nil, 1)
+	if !r.Resume() || r.Err != nil {
+		t.Errorf("the next run: %v", r.Err)
+	}
+}
+
+// TestBodyThatCatchesEverything: a body that catches what unwinds it and tries again is given up after a while, whatever it does; nobody
+// hangs, and its goroutine ends.
+func TestBodyThatCatchesEverything(t *testing.T) {
+	before := runtime.NumGoroutine()
+	deferred := make(chan bool)
+	patiently := func(r *Routine) {
+		defer close(deferred)
+		for {
+			func() {
+				defer func() { _ = recover() }()
+				_ = r.IssueOne(step())
+			}()
+		}
+	}
+	r := NewRoutine()
+	r.Begin(misusing(patiently), nil, 1)
+	if r.Resume() {
+		t.Fatal("the body returned")
+	}
+	r.Stop()
+	if !r.IsLost() || r.Err == nil {
+		t.Fatalf("lost %v, error %v", r.IsLost(), r.Err)
+	}
+	go r.Close()
+	<-deferred
+	for runtime.NumGoroutine() > before {
+		runtime.Gosched()
+	}
+}
+
+// TestTooManyStepsOfABodyThatCatchesEverything: the bound on steps ends such a body too.
+func TestTooManyStepsOfABodyThatCatchesEverything(t *testing.T) {
+	r := NewRoutine()
+	r.Begin(misusing(func(r *Routine) {
+		for {
+			func() {
+				defer func() { _ = recover() }()
+				_ = r.IssueAll(make([]Step, MaxSteps+1))
+			}()
+		}
+	}), nil, 1)
+	if !r.Resume() || !errors.Is(r.Err, functions.ErrTooLarge) || !r.IsLost() {
+		t.Fatalf("lost %v, error %v", r.IsLost(), r.Err)
+	}
+	go r.Close()
+}
+
+// TestBodyThatEndsItsGoroutine fails, and nobody else ends.
+func TestBodyThatEndsItsGoroutine(t *testing.T) {
+	for name, body := range map[string]func(r *Routine){
+		"at once":      func(*Routine) { runtime.Goexit() },
+		"after a step": func(r *Routine) { _ = r.IssueOne(step()); runtime.Goexit() },
+		"deferred": func(r *Routine) {
+			defer runtime.Goexit()
+			_ = r.IssueOne(step())
+		},
+	} {
+		r := NewRoutine()
+		r.Begin(misusing(body), nil, 1)
+		for !r.Resume() {
+		}
+		if !errors.Is(r.Err, functions.ErrPanic) || !r.IsLost() {
+			t.Errorf("%s: lost %v, error %v", name, r.IsLost(), r.Err)
+		}
+		go r.Close()
+	}
+}

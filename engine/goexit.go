@@ -1,0 +1,74 @@
+package engine
+
+import (
+	"errors"
+
+	"github.com/concordat-dev/concordat/coordinator"
+	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/locks"
+)
+
+// Code of users can end its goroutine (runtime.Goexit, which testing.T.Fatal calls), and with an operation the worker's. Nothing can
+// stop that. So another goroutine takes the worker over where the operation was: it failed, with its state as before.
+
+// errEndedGoroutine is why such an operation failed.
+var errEndedGoroutine = functions.NewGoexitError()
+
+// takeOver is deferred by the worker's goroutine. over: it has come to its end in good order.
+func (w *worker) takeOver(over *bool) {
+	if *over {
+		w.engine.running.Done()
+		return
+	}
+	if p := recover(); p != nil {
+		panic(p) // the engine's own: it ends the process
+	}
+	go func() {
+		over := false
+		defer w.takeOver(&over)
+		w.afterGoexit()
+		w.work()
+		w.serve()
+		over = true
+	}()
+}
+
+// afterGoexit ends the call whose operation, or whose failure handler, has ended the goroutine.
+func (w *worker) afterGoexit() {
+	c := w.entered
+	if c == nil {
+		w.engine.fatal(errors.New("engine: code of users has ended a worker's goroutine outside of an operation: in the Error method of its error"))
+	}
+	w.leave()
+	w.effects.Reset()
+	w.logPanic(c.op.FullName(), errEndedGoroutine)
+	switch {
+	case c.stay != nil: // a transaction's
+		c.outcome.failure = functions.EncodeFailure(errEndedGoroutine)
+		w.vote(c)
+	case c.outcome.failure != nil: // in the handler of its failure
+		w.done(c)
+	default:
+		w.failed(c, errEndedGoroutine)
+	}
+	if c.stay == nil && c.visit.Claim.Held() != locks.None {
+		w.grant(c.inst.seat.Lock.Release(&c.visit.Claim, w.granted[:0]))
+	}
+	w.entered = nil
+}
+
+// dropLost forgets a routine whose body can not be unwound, or has ended its goroutine, and ends what is left of it.
+func (w *worker) dropLost(f *coordinator.Function, r *coordinator.Routine) {
+	w.engine.stats.lost.Add(1)
+	w.engine.options.Logger.Error("the body of a coordinator function has ended its goroutine, or does not let itself be unwound", "function", f.Name)
+	go r.Close()
+}
+
+// closeRoutine unwinds a body and ends its coroutine. It returns also if the body does not let itself be unwound.
+func closeRoutine(r *coordinator.Routine) {
+	if r.Stop(); r.IsLost() {
+		go r.Close()
+		return
+	}
+	r.Close()
+}

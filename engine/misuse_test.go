@@ -1,0 +1,189 @@
+package engine_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/concordat-dev/concordat/engine"
+	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/saga"
+	"github.com/concordat-dev/concordat/twopc"
+)
+
+// patiently makes a step until it succeeds, whatever it does.
+func patiently(step func() error) {
+	for {
+		err := func() (err error) {
+			defer func() {
+				if p := recover(); p != nil {
+					err = fmt.Errorf("panic: %v", p)
+				}
+			}()
+			return step()
+		}()
+		if err == nil {
+			return
+		}
+	}
+}
+
+var (
+	quit     = functions.Update(desks, "quit", func(*functions.Ctx, *desk, int) error { runtime.Goexit(); return nil })
+	quitTake = functions.Update(desks, "quit-take", func(_ *functions.Ctx, d *desk, n int) error { d.Taken += n; runtime.Goexit(); return nil })
+	quitView = functions.View(desks, "quit-view", func(*functions.Ctx, desk) (int, error) { runtime.Goexit(); return 0, nil })
+	tellQuit = functions.Update(desks, "tell-quit", func(ctx *functions.Ctx, _ *desk, id string) error { ctx.Send(quitTake.On(id, 5)); return nil })
+	astray   = functions.Update(desks, "astray", func(ctx *functions.Ctx, d *desk, n int) error {
+		var group sync.WaitGroup
+		group.Go(func() { ctx.Send(take.On(ctx.Self().ID, n)) })
+		group.Wait()
+		d.Taken += n
+		return nil
+	})
+
+	quitTx = twopc.New("test/quit-tx", func(tx *twopc.Tx, at string) error {
+		if err := tx.Do(take.On("a", 1)); err != nil {
+			return err
+		}
+		if at == "body" {
+			runtime.Goexit()
+		}
+		return tx.Do(quitTake.On("b", 1))
+	})
+	quitSaga = saga.New("test/quit-saga", func(s *saga.Run, at string) error {
+		if err := s.Do(take.On("a", 1), give.On("a", 1)); err != nil {
+			return err
+		}
+		if at == "body" {
+			runtime.Goexit()
+		}
+		return s.Do(quitTake.On("b", 1), saga.NoUndo)
+	})
+	astrayTx = twopc.New("test/astray-tx", func(tx *twopc.Tx, _ int) (err error) {
+		_ = tx.Do(take.On("a", 1))
+		var group sync.WaitGroup
+		group.Go(func() { _ = tx.Do(take.On("b", 1)) })
+		group.Wait()
+		return nil
+	})
+	patientSaga = saga.New("test/patient", func(s *saga.Run, _ int) error {
+		if err := s.Do(take.On("a", 1), give.On("a", 1)); err != nil {
+			return err
+		}
+		patiently(func() error { return s.Sleep(time.Hour) })
+		return nil
+	})
+)
+
+func openMisused(t *testing.T, log *logLines) *engine.Engine {
+	t.Helper()
+	e := open(t, engine.Options{Workers: 1, Logger: log.logger()}, notes, desks, quitTx, quitSaga, astrayTx, patientSaga)
+	must(t, e.Do(ctx, newDesk.On("a", false)))
+	must(t, e.Do(ctx, newDesk.On("b", false)))
+	return e
+}
+
+// TestGoexitInOperations: an operation or a body that ends its goroutine fails, with everything as before; the worker lives, and locks
+// are free.
+func TestGoexitInOperations(t *testing.T) {
+	var log logLines
+	e := openMisused(t, &log)
+	_, viewErr := engine.Ask(ctx, e, quitView.On("a"))
+	for name, err := range map[string]error{
+		"call":               e.Do(ctx, quit.On("a", 0)),
+		"call with id":       e.Do(ctx, quitTake.On("a", 1).As("id")),
+		"the same again":     e.Do(ctx, quitTake.On("a", 1).As("id")),
+		"view":               viewErr,
+		"call of tx":         e.Do(ctx, quitTx.With("call")),
+		"body of tx":         e.Do(ctx, quitTx.With("body")),
+		"step of saga":       e.Do(ctx, quitSaga.With("step")),
+		"body of saga":       e.Do(ctx, quitSaga.With("body")),
+		"many at a time":     quitTogether(e),
+		"beside a held lock": quitBesideLocks(t, e),
+	} {
+		if !errors.Is(err, functions.ErrPanic) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	must(t, e.Do(ctx, tellQuit.On("a", "b"))) // nobody waits for that one
+	eventually(t, "its failure is logged", func() bool { return log.line("nobody handled it", "quit-take") != "" })
+	must(t, e.Do(ctx, take.On("a", 1)))
+	if a, b := ask(t, e, taken.On("a")), ask(t, e, taken.On("b")); a != 1 || b != 0 {
+		t.Errorf("the desks have taken %d and %d, want 1 and 0", a, b)
+	}
+	if s := e.Stats(); s.Lost != 12 {
+		t.Errorf("%d bodies are lost, want 12", s.Lost)
+	}
+}
+
+// quitTogether makes many calls that end their goroutine, at a time.
+func quitTogether(e *engine.Engine) error {
+	var group sync.WaitGroup
+	errs := make([]error, 50)
+	for i := range errs {
+		group.Go(func() { errs[i] = e.Do(ctx, quitTake.On("a", 1)) })
+	}
+	group.Wait()
+	for _, err := range errs {
+		if !errors.Is(err, functions.ErrPanic) {
+			return err
+		}
+	}
+	return errs[0]
+}
+
+// quitBesideLocks lets such calls wait for locks of transactions.
+func quitBesideLocks(t *testing.T, e *engine.Engine) error {
+	t.Helper()
+	var group sync.WaitGroup
+	var err error
+	for i := range 20 {
+		group.Go(func() { _ = e.Do(ctx, quitTx.With([]string{"call", "body"}[i%2])) })
+		group.Go(func() { err = e.Do(ctx, quitTake.On("a", 1).As(fmt.Sprint("beside-", i))) })
+	}
+	group.Wait()
+	return err
+}
+
+// TestCallsOfOtherGoroutines: what an operation or a body does on another goroutine fails it, and nothing of it happens.
+func TestCallsOfOtherGoroutines(t *testing.T) {
+	var log logLines
+	e := openMisused(t, &log)
+	for range 20 {
+		wantErr(t, e.Do(ctx, astray.On("a", 1)), functions.ErrBadCall, "goroutine")
+		wantErr(t, e.Do(ctx, astrayTx.With(0)), functions.ErrBadCall, "goroutine")
+	}
+	must(t, e.Do(ctx, take.On("a", 1)))
+	if a, b := ask(t, e, taken.On("a")), ask(t, e, taken.On("b")); a != 1 || b != 0 {
+		t.Errorf("the desks have taken %d and %d, want 1 and 0", a, b)
+	}
+}
+
+// TestBodyThatDoesNotEnd: a saga whose body catches what unwinds it is cancelled like any other, and does not keep an engine from
+// closing.
+func TestBodyThatDoesNotEnd(t *testing.T) {
+	for _, cancel := range []bool{true, false} {
+		var log logLines
+		e := openMisused(t, &log)
+		p, err := e.Submit(patientSaga.With(0))
+		must(t, err)
+		info := theSaga(t, e, saga.Running)
+		short, stop := context.WithTimeout(ctx, 10*time.Second)
+		if cancel {
+			must(t, e.CancelSaga(short, info.ID))
+			wantErr(t, p.Wait(short), saga.ErrCancelled)
+			if n := ask(t, e, taken.On("a")); n != 0 {
+				t.Errorf("its step was not undone: %d", n)
+			}
+			if s := e.Stats(); s.Lost != 1 {
+				t.Errorf("%d bodies are lost, want 1", s.Lost)
+			}
+		}
+		must(t, e.Close(short))
+		stop()
+	}
+}
