@@ -160,6 +160,10 @@ func (c *Ctx) Emit(r Record) {
 }
 
 func (c *Ctx) accept(m Message) (Envelope, bool) {
+	if m == nil {
+		c.fail(fmt.Errorf("%w: the message is nil", ErrBadCall))
+		return Envelope{}, false
+	}
 	e := m.Envelope()
 	switch {
 	case c.isForeign():

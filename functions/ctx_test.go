@@ -73,6 +73,8 @@ func TestBadEffectsFailTheOperation(t *testing.T) {
 		do   func(ctx *functions.Ctx)
 		want error
 	}{
+		{"nil", func(ctx *functions.Ctx) { ctx.Send(nil) }, functions.ErrBadCall},
+		{"later, nil", func(ctx *functions.Ctx) { ctx.SendAfter(1, nil) }, functions.ErrBadCall},
 		{"zero call", func(ctx *functions.Ctx) { ctx.Send(functions.Call{}) }, functions.ErrBadCall},
 		{"empty id", func(ctx *functions.Ctx) { ctx.Send(take.On("", 1)) }, functions.ErrBadCall},
 		{"long id", func(ctx *functions.Ctx) { ctx.Send(take.On(long, 1)) }, functions.ErrTooLarge},

@@ -86,7 +86,7 @@ func (w *looking) lookInto(n *node, v reflect.Value) *lostValue {
 	switch n.what {
 	case moment:
 		if !w.rings {
-			return lookAtTime(v.Interface().(time.Time))
+			return lookAtTime(timeIn(v))
 		}
 	case pointer:
 		return w.lookAtPointer(n, v)
@@ -106,6 +106,14 @@ func (w *looking) lookInto(n *node, v reflect.Value) *lostValue {
 		}
 	}
 	return nil
+}
+
+// timeIn is the time that v is; from where it has an address it is not copied to the heap first.
+func timeIn(v reflect.Value) time.Time {
+	if v.CanAddr() {
+		return *v.Addr().Interface().(*time.Time)
+	}
+	return v.Interface().(time.Time)
 }
 
 // lookAtTime: a time is encoded as RFC 3339 has it.
@@ -134,7 +142,7 @@ func (w *looking) lookAtPointer(n *node, v reflect.Value) *lostValue {
 				return lost("a pointer to a nil %s would come back as nil", v.Kind())
 			}
 		}
-		if n.elem.what == moment && v.Interface().(time.Time).IsZero() {
+		if n.elem.what == moment && timeIn(v).IsZero() {
 			return lost("a pointer to the zero time would come back as nil")
 		}
 	}
