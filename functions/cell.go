@@ -27,11 +27,13 @@ func (c *Cell) Image() Image {
 	if c.Type.late == nil {
 		return Image{Exists: c.Exists, bytes: c.bytes}
 	}
-	return Image{c.Exists, c.bytes, c.value}
+	return Image{c.Exists, c.bytes, c.value, c.bound}
 }
 
 // Restore sets the state back to an earlier image.
-func (c *Cell) Restore(i Image) { c.Exists, c.bytes, c.value = i.Exists, i.bytes, i.value }
+func (c *Cell) Restore(i Image) {
+	c.Exists, c.bytes, c.value, c.bound = i.Exists, i.bytes, i.value, i.bound
+}
 
 // Size is about how many bytes the encoded state has.
 func (c *Cell) Size() int {

@@ -15,6 +15,7 @@ type Image struct {
 	Exists bool
 	bytes  []byte // the encoded state; nil if only value has it
 	value  any    // the decoded state, a *S, if the type is encoded late and it is at hand
+	bound  int    // without bytes: how long they would be at most
 }
 
 // Stored is the image of an instance whose encoded state was read.

@@ -79,6 +79,19 @@ func TestLimitOfALateState(t *testing.T) {
 	same(t, refused, functions.Image{})
 }
 
+// A state that is gone back to counts as it did.
+func TestSizeOfARestoredState(t *testing.T) {
+	cell := newCell(purses)
+	must(t, run(cell, make_.On("p", 7), roomy).err)
+	must(t, run(cell, swap.On("p", strings.Repeat("n", 1000)).Drop(), roomy).err)
+	before, size := cell.Image(), cell.Size()
+	must(t, run(cell, swap.On("p", "ann").Drop(), roomy).err)
+	cell.Restore(before)
+	if got := cell.Size(); got != size || size < 1000 {
+		t.Errorf("a state of %d bytes counts as %d once it is restored", size, got)
+	}
+}
+
 // An image that is encoded late gives the bytes that encoding at once would have given, in any memory.
 func TestBytesOfAnImage(t *testing.T) {
 	want, err := functions.Encode(purse{Coins: 7, Owner: "ann"})
