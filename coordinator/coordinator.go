@@ -145,6 +145,7 @@ type Step struct {
 	Call    functions.Envelope
 	Undo    functions.Envelope // the compensation, in a saga
 	HasUndo bool               // there is an Undo
+	MayFail bool               // in a transaction: a failure of the operation does not doom it
 	Sleep   time.Duration      // not a call: wait so long
 
 	Result []byte // the result, once the step is done

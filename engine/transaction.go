@@ -134,6 +134,7 @@ func (w *worker) onVote(out *call) {
 		return
 	}
 	var err error
+	acts := w.txActs[:0]
 	switch {
 	case out.conflict:
 		err = twopc.ErrDeadlock
@@ -141,10 +142,11 @@ func (w *worker) onVote(out *call) {
 		err = out.outcome.err()
 	default:
 		if c.changes += int64(out.changed); c.changes > w.engine.budget.share {
-			err = w.engine.errChanges(c.changes)
+			// Not a failure of the call, whose changes are made: it dooms also where the call may fail.
+			acts = c.tx.Cancel(w.engine.errChanges(c.changes), acts)
 		}
 	}
-	w.actTx(c, c.tx.Vote(out.step, out.outcome.result, err, out.conflict, w.txActs[:0]))
+	w.actTx(c, c.tx.Vote(out.step, out.outcome.result, err, out.conflict, acts))
 }
 
 // onConflict tells a transaction that it has to give way: it was wounded or picked as a victim.

@@ -23,7 +23,8 @@ import (
 //     most one waiting request of a transaction. Votes come back; with the last of a batch the body is resumed.
 //  3. Draining. A failed vote dooms the transaction, so does being a victim or being wounded. Calls that are out are taken
 //     back: the participant answers a Withdraw of a call that waits for its lock with a cancelled vote, and ignores it if the
-//     vote is on its way already.
+//     vote is on its way already. A failed vote of a step that may fail does not doom: the step gets the failure, its participant
+//     stays locked, and the body goes on.
 //  4. Decided. The body has returned and no call is out: Commit or Abort to every participant, once, then Finish, or a fresh
 //     attempt if the doom was a conflict.
 //
@@ -31,6 +32,8 @@ import (
 //   - A decision is made only when no call is out. So no prepare can arrive at a participant after the decision, and an abort
 //     never leaves a lock behind it.
 //   - A doomed transaction never commits, whatever its body does with the error.
+//   - A step that may fail has its own failure only while nothing has doomed the transaction; its participant is as before the
+//     call, but locked, so the failure is as true at the decision as it was when it was observed.
 //   - Every participant that was asked to lock is told the decision of that attempt, exactly once.
 //   - A transaction keeps its ID over attempts, so it ages; the attempt is part of its owner, so that nothing from an earlier
 //     attempt is mistaken for this one.
@@ -183,8 +186,8 @@ func (c *Coordinator) Issue(steps []coordinator.Step, out []Action) []Action {
 	return out
 }
 
-// Vote takes the answer to a Prepare: the result, or why the call failed. conflict says that it was refused or taken back for
-// the sake of other transactions.
+// Vote takes the answer to a Prepare: the result, or why the call failed, which dooms the transaction unless the step may fail.
+// conflict says that it was refused or taken back for the sake of other transactions; that dooms in any case.
 func (c *Coordinator) Vote(step int, result []byte, err error, conflict bool, out []Action) []Action {
 	c.mustBe(running)
 	call := &c.calls[step]
@@ -194,14 +197,18 @@ func (c *Coordinator) Vote(step int, result []byte, err error, conflict bool, ou
 	call.state = callBack
 	c.out--
 	c.parts[call.part].busy = false
-	if err != nil {
+	switch {
+	case err == nil:
+		c.steps[step].Result = result
+		out = c.sendQueued(call.part, out)
+	case c.steps[step].MayFail && !conflict:
+		c.steps[step].Err = err
+		out = c.sendQueued(call.part, out)
+	default:
 		if conflict && c.doom == nil {
 			c.refused = c.parts[call.part].addr
 		}
 		out = c.fail(err, conflict, out)
-	} else {
-		c.steps[step].Result = result
-		out = c.sendQueued(call.part, out)
 	}
 	return c.resumeIfBack(out)
 }
@@ -252,7 +259,7 @@ func (c *Coordinator) Returned(err error, out []Action) []Action {
 	return c.retryOrFinish(c.tellParts(ActAbort, out))
 }
 
-// Cancel dooms the transaction for good, for example because the engine closes.
+// Cancel dooms the transaction for good, whatever its steps may do: for example because a call can not be delivered.
 func (c *Coordinator) Cancel(err error, out []Action) []Action {
 	if c.doom != nil || (c.phase != running && c.phase != locking) {
 		return out

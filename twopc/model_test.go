@@ -25,7 +25,7 @@ type run struct {
 
 // TestSerializable runs random transactions over few accounts with messages in random order, under each policy. Every transaction
 // ends, every lock is free, money stays, and there is a serial order that respects real time in which a model that knows nothing of
-// locks comes to the same results.
+// locks comes to the same results. Some calls may fail (Tx.Try): that they failed is a result like an answer.
 func TestSerializable(t *testing.T) {
 	for _, policy := range []locks.Policy{locks.Detect, locks.WaitDie, locks.WoundWait, locks.NoWait} {
 		t.Run(policy.String(), func(t *testing.T) {
@@ -74,6 +74,12 @@ func drawStatements(t *rapid.T) []string {
 		{"z = exists d", "if z = 1 z = balance d"},
 		{"y = balance Y", "debit X N & credit Y N"},
 		{"try debit X N", "credit Y N"},
+		{"may z debit X N", "if z = 1 credit Y N"},
+		{"may z debit X N", "if z = 0 debit Y N", "credit c N"},
+		{"may z open d 0", "credit d 1", "debit X 1"},
+		{"may z y = balance d", "if z = 0 open d 0"},
+		{"may z credit d N", "if z = 1 debit X N"},
+		{"may z debit X N", "if z = 0 fail", "credit Y N"},
 		{"x = balance X", "if x < N fail"},
 		{"if x = 7 panic"},
 	}

@@ -56,6 +56,7 @@ var commands = map[string]functions.Command[int64]{"open": open, "debit": debit,
 //	x = balance a         a question; y = exists a gives 0 or 1
 //	debit a 30 & credit b x   several at once
 //	try debit a 30        the error is swallowed
+//	may z debit a 30      a call that may fail, also z and a question: z is 1 if it succeeded, else 0
 //	must debit a 30       an error is a panic
 //	if x < 30 fail        a statement under a condition: <, =, >
 //	fail, panic           return an error, panic
@@ -96,6 +97,14 @@ func (s *script) statement(tx *twopc.Tx, words []string) (done bool, err error) 
 		_, err := s.statement(tx, words[1:])
 		s.log(fmt.Sprintf("swallows %v", err))
 		return false, nil
+	case "may":
+		call, then := s.call(words[2:])
+		err := tx.Try(call)
+		if s.saw[words[1]] = 0; err == nil {
+			s.saw[words[1]] = 1
+			then()
+		}
+		s.log(fmt.Sprintf("%s is %d, %v", words[1], s.saw[words[1]], err))
 	case "must":
 		if _, err := s.statement(tx, words[1:]); err != nil {
 			panic(err)

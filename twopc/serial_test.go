@@ -42,6 +42,8 @@ func (t *serial) line(words []string) {
 		t.failed, t.ended = true, true
 	case "try":
 		t.calls(words[1:])
+	case "may":
+		t.may(words[1], words[2:])
 	default:
 		t.ended = !t.calls(words)
 	}
@@ -58,6 +60,20 @@ func (t *serial) calls(words []string) bool {
 	}
 	maps.Copy(t.saw, answers)
 	return true
+}
+
+// may makes a call that may fail: then nothing of it stays.
+func (t *serial) may(name string, words []string) {
+	before, answers := maps.Clone(t.balances), map[string]int64{}
+	t.saw[name] = 0
+	switch {
+	case t.failed:
+	case t.call(words, answers):
+		t.saw[name] = 1
+		maps.Copy(t.saw, answers)
+	default:
+		t.balances = before
+	}
 }
 
 func (t *serial) call(words []string, answers map[string]int64) bool {

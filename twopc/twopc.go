@@ -24,8 +24,8 @@ const ErrDeadlock functions.Failure = "concordat: transaction gave way to others
 type Transaction[A any] struct{ function *coordinator.Function }
 
 // New makes a serializable transaction. The body may be run several times (after a deadlock, after a crash) and has no effect
-// until it is decided, so it need not be deterministic; it must do no I/O. If it returns an error, or any call failed, the
-// transaction aborts.
+// until it is decided, so it need not be deterministic; it must do no I/O. If it returns an error, or any call failed that was not
+// made with Try or TryAsk, the transaction aborts.
 func New[A any](name string, body func(tx *Tx, input A) error) *Transaction[A] {
 	if body == nil {
 		return &Transaction[A]{newFunction[A](name, nil)}
@@ -115,7 +115,7 @@ func newFunction[A any](name string, body func(tx *Tx, input A) ([]byte, error))
 type Tx struct{ routine *coordinator.Routine }
 
 // Do makes a call and waits for it. A failed call dooms the transaction: each further call returns the same error, and it can
-// not commit even if the body returns nil.
+// not commit even if the body returns nil. See [Tx.Try] for a call that may fail.
 func (tx *Tx) Do(call functions.Call) error {
 	return tx.routine.IssueOne(coordinator.Step{Call: call.Envelope()})
 }
@@ -128,6 +128,34 @@ func (tx *Tx) All(calls ...functions.Call) error {
 		steps[i].Call = call.Envelope()
 	}
 	return tx.routine.IssueAll(steps)
+}
+
+// Try makes a call that may fail, and waits for it. If the operation fails or panics, nothing of the call stays, neither changes nor
+// effects, and Try returns the failure; the transaction is not doomed by it and can commit. That is for "debit one account, else the
+// other" and "make it, or take what is there".
+//
+// The failure is something that the transaction has seen, like an answer: it stays true until the decision. So the instance, also
+// one that does not exist, stays locked as if the call had succeeded.
+//
+// Two things still doom the transaction, as with [Tx.Do], and then each further call returns the same error:
+//   - It has to give way to others. The error is ErrDeadlock, and says nothing about the instance. The body must come to its end,
+//     whatever it returns: it is run again in a fresh attempt, up to Options.MaxAttempts. A body that does something else after a
+//     failure best does it for the failure that it expects.
+//   - The call itself is wrong, or the program: it can not be delivered (functions.ErrBadCall, ErrUnknownOperation, an argument over
+//     Options.MaxBytes), its result does not fit into the variable, or it changes more than a transaction may.
+func (tx *Tx) Try(call functions.Call) error {
+	return tx.routine.IssueOne(coordinator.Step{Call: call.Envelope(), MayFail: true})
+}
+
+// Answering is a call that has an answer: a functions.Query or a functions.Returning.
+type Answering[R any] interface {
+	Into(answer *R) functions.Call
+}
+
+// TryAsk is [Tx.Try] for a question, or an operation that returns something. The answer of a call that failed is the zero R.
+func TryAsk[R any](tx *Tx, call Answering[R]) (answer R, err error) {
+	err = tx.Try(call.Into(&answer))
+	return answer, err
 }
 
 // Ask asks a question inside the transaction and waits for the answer, which stays true until the transaction is decided.
