@@ -13,6 +13,7 @@ import (
 	"github.com/concordat-dev/concordat/engine"
 	"github.com/concordat-dev/concordat/functions"
 	"github.com/concordat-dev/concordat/saga"
+	"github.com/concordat-dev/concordat/twopc"
 )
 
 // TestCloseDelivers: what is sealed when Close is called has been delivered when it returns, also to a receiver that is slow or away
@@ -205,6 +206,50 @@ func TestCloseNamesWhatHoldsAWorker(t *testing.T) {
 		t.Errorf("the desk has %d, want 2", n)
 	}
 	must(t, e.Close())
+}
+
+// TestLastCuts: Close cuts three more epochs for what was admitted. A transaction that needs them all has its outcome, one that needs
+// four is told ErrUnknown.
+func TestLastCuts(t *testing.T) {
+	entered, goOn := make(chan struct{}), make(chan struct{})
+	stops := functions.NewType[int]("test/stop")
+	stop := functions.Upsert(stops, "stop", func(_ *functions.Ctx, n *int, _ int) error {
+		entered <- struct{}{}
+		<-goOn
+		*n++
+		return nil
+	})
+	way := twopc.New("test/way", func(tx *twopc.Tx, steps int) error {
+		for range steps {
+			if err := tx.Do(stop.On("x", 0)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	for i, want := range []error{nil, nil, engine.ErrUnknown} {
+		steps, clock := i+1, newPassingClock()
+		e := open(t, engine.Options{Workers: 1, Seams: engine.Seams{Clock: clock}}, stops, way)
+		pending, err := e.Submit(way.With(steps))
+		must(t, err)
+		<-entered
+		closed := make(chan error)
+		go func() { closed <- e.Close() }()
+		eventually(t, "Close has begun", func() bool { return engine.IsStopping(e) })
+		for step := range steps {
+			if step > 0 {
+				<-entered
+			}
+			eventually(t, "the epoch before is sealed", func() bool { return !engine.IsOpen(e) })
+			clock.pass(time.Second) // so that the epoch is cut when the step is over
+			goOn <- struct{}{}
+		}
+		err = pending.Wait(ctx)
+		must(t, <-closed)
+		if !errors.Is(err, want) {
+			t.Fatalf("%d steps: %v, want %v", steps, err, want)
+		}
+	}
 }
 
 // TestCloseInCode: code that closes its own engine gets an error that names it, or its own walk ends; nothing hangs.

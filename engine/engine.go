@@ -221,9 +221,7 @@ func (e *Engine) run() {
 	e.gate.open.Store(true)
 	e.wakeBusy()
 	e.gate.nudge() // sets the clock for the first timer
-	if !e.options.Seams.Stepped {
-		e.runIngresses()
-	}
+	e.runIngresses()
 }
 
 // workerOf is the worker that owns a shard.

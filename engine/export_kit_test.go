@@ -55,6 +55,12 @@ func InFlight(e *Engine) int { return int(e.inFlight.Load()) }
 // IsClosed reports whether Close was called, or the engine has failed.
 func IsClosed(e *Engine) bool { return e.closed.Load() }
 
+// IsStopping reports whether the epochs that are cut now are the last.
+func IsStopping(e *Engine) bool { return e.stopping.Load() }
+
+// IsOpen reports whether requests are admitted to the running epoch.
+func IsOpen(e *Engine) bool { return e.gate.open.Load() }
+
 // Runs names the user code that a worker runs.
 func Runs(e *Engine) string {
 	for _, w := range e.workers {
@@ -67,3 +73,6 @@ func Runs(e *Engine) string {
 
 // TimersSet is how many timers instances have set.
 func TimersSet(e *Engine) int { return int(e.timers.Load()) }
+
+// MaxUnsealed is how many records of an ingress may be taken and not sealed yet.
+const MaxUnsealed = maxUnsealed

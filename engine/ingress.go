@@ -70,9 +70,14 @@ func sortByName(egresses []*egress) {
 	slices.SortFunc(egresses, func(a, b *egress) int { return cmp.Compare(a.name, b.name) })
 }
 
+// runIngresses runs the sources, each on a goroutine of its own. In a stepped engine Run only hands over deliver.
 func (e *Engine) runIngresses() {
 	for _, f := range e.feeds {
-		go f.loop()
+		if !e.options.Seams.Stepped {
+			go f.loop()
+		} else if err := f.from.Run(f.ctx, f.given, f.deliver); err != nil {
+			panic(fmt.Sprintf("engine: Run of ingress %q in a stepped engine: %v", f.name, err))
+		}
 	}
 }
 
@@ -147,27 +152,59 @@ func (f *feed) deliver(position uint64, m functions.Message) error {
 	}
 	q := &request{env: m.Envelope(), feed: f, position: position}
 	if err := f.engine.registry.check(&q.env, f.engine.options.MaxBytes); err != nil {
+		if plant.RefusedSlots {
+			_ = f.takeSlot() // and nobody gives it back
+		}
 		return err
 	}
 	if q.env.Into != nil {
 		return fmt.Errorf("%w: a message of an ingress has nobody to take its result", functions.ErrBadCall)
 	}
+	if err := f.takeSlot(); err != nil {
+		return err
+	}
+	if err := f.waitForSpace(); err != nil {
+		<-f.slots
+		return err
+	}
+	if err := f.engine.admitTo(f.worker, q); err != nil {
+		<-f.slots
+		return errors.Join(err, f.ctx.Err())
+	}
+	f.given = position
+	return nil
+}
+
+// takeSlot waits until few enough records are not sealed. In a stepped engine nothing happens meanwhile, so there it does not wait.
+func (f *feed) takeSlot() error {
 	select {
 	case f.slots <- struct{}{}:
+		return nil
+	default:
+	}
+	if f.engine.options.Seams.Stepped {
+		return fmt.Errorf("%w: %d records of ingress %q are not sealed yet", ErrOverloaded, maxUnsealed, f.name)
+	}
+	select {
+	case f.slots <- struct{}{}:
+		return nil
 	case <-f.ctx.Done():
 		return context.Cause(f.ctx)
 	}
+}
+
+// waitForSpace waits until there is room on the disk, or the engine closes.
+func (f *feed) waitForSpace() error {
 	for f.engine.space.low() {
+		if f.engine.options.Seams.Stepped {
+			return f.engine.space.err()
+		}
 		select {
 		case <-time.After(100 * time.Millisecond):
 		case <-f.ctx.Done():
 			return context.Cause(f.ctx)
 		}
 	}
-	if err := f.engine.admitTo(f.worker, q); err != nil {
-		return errors.Join(err, f.ctx.Err())
-	}
-	f.given = position
 	return nil
 }
 
@@ -201,7 +238,11 @@ func (w *worker) cutFeeds() {
 		if plant.IngressUnsealed {
 			continue
 		}
-		value, err := functions.EncodeRow(f.feed.last)
+		position := f.feed.last
+		if plant.IngressEarly {
+			position = f.feed.given
+		}
+		value, err := functions.EncodeRow(position)
 		if err != nil {
 			panic("engine: a position always encodes: " + err.Error())
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -11,6 +12,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/concordat-dev/concordat/engine"
 	"github.com/concordat-dev/concordat/functions"
@@ -127,6 +130,86 @@ type ingressFunc func(ctx context.Context, after uint64, deliver func(uint64, fu
 
 func (f ingressFunc) Run(ctx context.Context, after uint64, deliver func(uint64, functions.Message) error) error {
 	return f(ctx, after, deliver)
+}
+
+// handFed is an ingress of a stepped engine: the test delivers.
+type handFed struct {
+	after   uint64
+	deliver func(position uint64, m functions.Message) error
+}
+
+func (h *handFed) Run(_ context.Context, after uint64, deliver func(uint64, functions.Message) error) error {
+	h.after, h.deliver = after, deliver
+	return nil
+}
+
+// openHandFed opens a stepped engine with an ingress.
+func openHandFed(t *testing.T, fs vfs.FS, workers int) (*engine.Engine, *handFed) {
+	t.Helper()
+	source := new(handFed)
+	e, err := engine.Open(engine.Options{
+		Dir: "data", Workers: workers, ReserveBytes: -1, Ingresses: map[string]engine.Ingress{"in": source},
+		Seams: engine.Seams{FS: fs, Clock: newPassingClock(), Stepped: true},
+	}, notes)
+	must(t, err)
+	return e, source
+}
+
+// TestRefusedRecordsTakeNoRoom: however many records are refused, those that are good go on; as many of these may wait for their seal
+// as the bound says, and with the seal there is room again.
+func TestRefusedRecordsTakeNoRoom(t *testing.T) {
+	e, source := openHandFed(t, vfs.NewMem(), 1)
+	for p := uint64(1); p <= engine.MaxUnsealed+1; p++ {
+		wantErr(t, source.deliver(p, jot.On("", 1)), functions.ErrBadCall)
+	}
+	next := uint64(1) // the positions of records that were refused are free
+	for range 2 {
+		for range engine.MaxUnsealed {
+			must(t, source.deliver(next, newNote.On(fmt.Sprint(next), 0)))
+			next++
+		}
+		wantErr(t, source.deliver(next, newNote.On("too many", 0)), engine.ErrOverloaded)
+		for e.Step(func(int) int { return 0 }) {
+		}
+	}
+	must(t, e.Close())
+}
+
+// TestCrashBetweenRecords: whenever the process dies, the ingress goes on behind the last record that was handled, whatever has been
+// delivered and was not taken yet.
+func TestCrashBetweenRecords(t *testing.T) {
+	const records = 300
+	for seed := range uint64(4) {
+		rng := rand.New(rand.NewPCG(seed, 1))
+		fs := vfs.NewCrashableMem()
+		e := open(t, engine.Options{Dir: "data", Seams: engine.Seams{FS: fs}}, notes)
+		for i := range tapeNotes {
+			must(t, e.Do(ctx, newNote.On(fmt.Sprint(i), 0)))
+		}
+		must(t, e.Close())
+		crashes := 0
+		for handled := 0; handled < records; {
+			e, source := openHandFed(t, fs, 1+int(seed)%2)
+			if int(source.after) != handled {
+				t.Fatalf("seed %d: the ingress goes on after %d, and %d records were handled", seed, source.after, handled)
+			}
+			next := source.after + 1
+			for range rng.IntN(200) {
+				if next <= records && rng.IntN(2) == 0 {
+					must(t, source.deliver(next, jotPosition(next)))
+					next++
+				}
+				e.Step(rng.IntN)
+			}
+			fs = fs.CrashClone(vfs.CrashCloneCfg{})
+			must(t, e.Abandon())
+			crashes++
+			e = open(t, engine.Options{Dir: "data", Seams: engine.Seams{FS: fs.CrashClone(vfs.CrashCloneCfg{})}}, notes)
+			handled = jotted(t, e)
+			must(t, e.Close())
+		}
+		t.Logf("seed %d: %d crashes", seed, crashes)
+	}
 }
 
 // TestIngressThatFailsIsRunAgain from where it was, and its error is logged.

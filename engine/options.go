@@ -235,7 +235,9 @@ type Seams struct {
 	// Clock tells the time. Default: the operating system's. See also [ElapsedClock].
 	Clock Clock
 	// Stepped makes the engine start no goroutine of its own: whoever opened it runs it with Engine.Step, one thread and one
-	// step at a time. After opening and after each seal it waits until the store has nothing to do in the background.
+	// step at a time. After opening and after each seal it waits until the store has nothing to do in the background. Open calls Run
+	// of each ingress, which has to return at once and keep deliver: whoever steps the engine delivers. deliver does not block then;
+	// it fails with ErrOverloaded or ErrNoSpace.
 	Stepped bool
 	// Trace, if set, is called with a line for each thing that happens. Only for stepped engines.
 	Trace func(event string)
@@ -246,6 +248,8 @@ type Seams struct {
 	Seal func(epoch uint64, batch store.Batch, write func() error) error
 	// Recovered, if set, is called by Open before anything runs, with all rows that the directory has. Its error is Open's.
 	Recovered func(scan RowScan) error
+	// Walking, if set, is called by each walk when what it is going to show is durable, before it reads that.
+	Walking func()
 	// SweepEvery is the number of outcomes that are written after which the sweeper looks at twice as many old ones. Default: 2,048.
 	SweepEvery int
 	// Tangled, if set, is called when all workers are at rest and somebody waits for a lock: with all locks that have waiters

@@ -265,6 +265,35 @@ func TestOverload(t *testing.T) {
 	}
 }
 
+// TestJoinedRequestsLeaveTheCount: requests that wait for the outcome of an earlier one with the same id count as long as they wait,
+// and no longer.
+func TestJoinedRequestsLeaveTheCount(t *testing.T) {
+	const most = 4
+	clock := newPassingClock()
+	e := openDesk(t, engine.Options{Workers: 1, MaxInFlight: most, Seams: engine.Seams{Clock: clock}})
+	must(t, e.Do(ctx, newNote.On("diary", 0)))
+	for round := range 3 {
+		var pending []engine.Pending
+		for range most {
+			p, err := e.Submit(errandSaga.As(fmt.Sprint("id-", round), errand{Wait: time.Hour}))
+			must(t, err)
+			pending = append(pending, p)
+		}
+		wantErr(t, e.Do(ctx, take.On("a", 1)), engine.ErrOverloaded)
+		ask(t, e, taken.On("a")) // the worker has looked at what was asked before
+		clock.pass(time.Hour)
+		for _, p := range pending {
+			must(t, p.Wait(ctx))
+		}
+		if n := engine.InFlight(e); n != 0 {
+			t.Errorf("round %d: %d requests in flight, and none waits", round, n)
+		}
+	}
+	for range 2 * most {
+		must(t, e.Do(ctx, take.On("a", 1)))
+	}
+}
+
 // TestContextEndsWhileWaiting: the answer is ErrUnknown with the context's error. The request goes on, once, and its id tells what
 // became of it.
 func TestContextEndsWhileWaiting(t *testing.T) {

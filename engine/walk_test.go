@@ -122,26 +122,38 @@ func TestWalkIsOneMoment(t *testing.T) {
 	must(t, e.Close())
 }
 
-// TestWalkWaitsForSync: rows can be read before they are on the disk; a walk does not show them before they are.
-func TestWalkWaitsForSync(t *testing.T) {
-	var hold atomic.Bool
-	held, release := make(chan struct{}), make(chan struct{})
-	letGo := sync.OnceFunc(func() { close(release) })
-	defer letGo()
-	fs := errorfs.Wrap(vfs.NewMem(), errorfs.InjectorFunc(func(op errorfs.Op) error {
+// heldSyncs is a file system that holds the next sync of a log, once hold is set, until letGo.
+type heldSyncs struct {
+	vfs.FS
+	hold  atomic.Bool
+	held  chan struct{}
+	letGo func()
+}
+
+func newHeldSyncs() *heldSyncs {
+	h, release := &heldSyncs{held: make(chan struct{})}, make(chan struct{})
+	h.letGo = sync.OnceFunc(func() { close(release) })
+	h.FS = errorfs.Wrap(vfs.NewMem(), errorfs.InjectorFunc(func(op errorfs.Op) error {
 		syncs := op.Kind == errorfs.OpFileSync || op.Kind == errorfs.OpFileSyncData || op.Kind == errorfs.OpFileSyncTo
-		if syncs && strings.HasSuffix(op.Path, ".log") && hold.CompareAndSwap(true, false) {
-			held <- struct{}{}
+		if syncs && strings.HasSuffix(op.Path, ".log") && h.hold.CompareAndSwap(true, false) {
+			h.held <- struct{}{}
 			<-release
 		}
 		return nil
 	}))
+	return h
+}
+
+// TestWalkWaitsForSync: rows can be read before they are on the disk; a walk does not show them before they are.
+func TestWalkWaitsForSync(t *testing.T) {
+	fs := newHeldSyncs()
+	defer fs.letGo()
 	e := open(t, engine.Options{Dir: "data", Seams: engine.Seams{FS: fs}}, jars)
 	must(t, e.Do(ctx, newJar.On("old", 1)))
-	hold.Store(true)
+	fs.hold.Store(true)
 	pending, err := e.Submit(newJar.On("new", 2))
 	must(t, err)
-	<-held // its row is in the log, and the sync is under way
+	<-fs.held // its row is in the log, and the sync is under way
 	walked := make(chan bool, 1)
 	go func() {
 		ids, _ := walkJars(t, e, "")
@@ -151,10 +163,35 @@ func TestWalkWaitsForSync(t *testing.T) {
 	if pending.Done() {
 		t.Error("the request was answered before its sync")
 	}
-	letGo()
+	fs.letGo()
 	if !<-walked {
 		t.Error("the walk has not both jars")
 	}
+	must(t, pending.Wait(ctx))
+	must(t, e.Close())
+}
+
+// TestWalkShowsWhatItWaitedFor: what comes to the store after a walk began, and before it reads, is none of its business: that may not
+// be on the disk yet.
+func TestWalkShowsWhatItWaitedFor(t *testing.T) {
+	fs := newHeldSyncs()
+	defer fs.letGo()
+	o := engine.Options{Dir: "data", Seams: engine.Seams{FS: fs}}
+	var e *engine.Engine
+	var pending engine.Pending
+	o.Seams.Walking = func() {
+		var err error
+		fs.hold.Store(true)
+		pending, err = e.Submit(newJar.On("new", 2))
+		must(t, err)
+		<-fs.held // its row is in the log, and the sync is under way
+	}
+	e = open(t, o, jars)
+	must(t, e.Do(ctx, newJar.On("old", 1)))
+	if ids, _ := walkJars(t, e, ""); !slices.Equal(ids, []string{"old"}) {
+		t.Errorf("the walk shows %v, and new is not on the disk", ids)
+	}
+	fs.letGo()
 	must(t, pending.Wait(ctx))
 	must(t, e.Close())
 }

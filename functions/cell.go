@@ -24,7 +24,7 @@ type Cell struct {
 
 // Image returns the state to go back to with [Cell.Restore].
 func (c *Cell) Image() Image {
-	if c.Type.late == nil {
+	if c.Type.late == nil && !(plant.SharedImage && c.Type.flat) {
 		return Image{Exists: c.Exists, bytes: c.bytes}
 	}
 	return Image{c.Exists, c.bytes, c.value, c.bound}

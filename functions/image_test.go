@@ -3,8 +3,10 @@ package functions_test
 import (
 	"bytes"
 	"math"
+	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 
@@ -116,5 +118,67 @@ func TestBytesOfAnImage(t *testing.T) {
 	}
 	if got := (functions.Image{}).Bytes(); got != nil {
 		t.Errorf("nothing: %x", got)
+	}
+}
+
+// stamped is a state that a shallow copy shares nothing of, and that is encoded after each operation: a time comes back without its
+// monotonic reading and its location's name.
+type stamped struct {
+	At time.Time
+	N  int
+}
+
+// However the states of a type are kept, an image taken before an operation is what the state was then: after the operation has
+// failed, and when it has succeeded and is taken back, as a transaction does that aborts.
+func TestGoingBackToAnImage(t *testing.T) {
+	then, now := time.Date(2026, 1, 2, 3, 4, 5, 6, time.UTC), time.Date(2027, 1, 2, 3, 4, 5, 6, time.UTC)
+	goBack(t, "with a time", stamped{then, 1}, stamped{now, 2})
+	goBack(t, "a time", then, now)
+	goBack(t, "an array of times", [2]time.Time{then, now}, [2]time.Time{now, then})
+	goBack(t, "flat", purse{1, "ann"}, purse{2, "bob"})
+	goBack(t, "a number", 1, 2)
+	goBack(t, "with shared memory", chest{Items: []string{"i"}}, fullChest())
+	goBack(t, "a map", map[string]int{"a": 1}, map[string]int{"a": 2})
+	goBack(t, "a pointer", &stamped{then, 1}, &stamped{now, 2})
+}
+
+// goBack changes a state from one value to another, in place where that can be, and goes back.
+func goBack[S any](t *testing.T, what string, from, to S) {
+	t.Helper()
+	type change struct {
+		To   S
+		Fail bool
+	}
+	states := functions.NewType[S]("test/going back")
+	begin := functions.Create(states, "begin", func(_ *functions.Ctx, s *S, to S) error { *s = to; return nil })
+	set := functions.Update(states, "set", func(_ *functions.Ctx, s *S, c change) error {
+		*s = c.To
+		if c.Fail {
+			return errPoor
+		}
+		return nil
+	})
+	look := functions.View(states, "look", func(_ *functions.Ctx, s S) (S, error) { return s, nil })
+	check := func(cell *functions.Cell, when string) {
+		t.Helper()
+		var got S
+		must(t, run(cell, look.On("s").Into(&got), roomy).err)
+		if !reflect.DeepEqual(got, from) {
+			t.Errorf("%s: after %s the state is %+v, want %+v", what, when, got, from)
+		}
+	}
+	for _, decoded := range []bool{true, false} {
+		cell := newCell(states)
+		must(t, run(cell, begin.On("s", from), roomy).err)
+		if !decoded {
+			cell.Restore(functions.Stored(cell.Image().Bytes()))
+		}
+		check(cell, "making it")
+		before := cell.Image()
+		wantErr(t, run(cell, set.On("s", change{to, true}), roomy).err, errPoor)
+		check(cell, "a failure")
+		must(t, run(cell, set.On("s", change{to, false}), roomy).err)
+		cell.Restore(before)
+		check(cell, "an abort")
 	}
 }

@@ -32,10 +32,18 @@ const (
 	JoinUnsealed = active == "join-unsealed"
 	// EvictUnsealed: the cache drops an instance whose last change is not sealed yet: what is read again is older.
 	EvictUnsealed = active == "evict-unsealed"
+	// WalkLater: a walk waits for what its snapshot has to be sealed, and then reads a later one.
+	WalkLater = active == "walk-later"
 	// IngressUnsealed: the position of an ingress is not sealed with what its records led to.
 	IngressUnsealed = active == "ingress-unsealed"
+	// IngressEarly: the position of an ingress is sealed up to what it has delivered, also if that was not taken yet.
+	IngressEarly = active == "ingress-early"
+	// RefusedSlots: a record of an ingress that is refused keeps its place among those that are not sealed.
+	RefusedSlots = active == "refused-slots"
 	// ReuseRecordNumbers: after a restart the records of an egress are numbered from 1 again.
 	ReuseRecordNumbers = active == "reuse-record-numbers"
+	// FewLastCuts: fewer epochs than promised are cut for what was admitted before Close.
+	FewLastCuts = active == "few-last-cuts"
 )
 
 // Request ids.
@@ -48,6 +56,8 @@ const (
 	LoseRefusal = active == "lose-refusal"
 	// ForgetSeen: an id is not added to the filter of seen ids when the worker forgets its request.
 	ForgetSeen = active == "forget-seen"
+	// JoinedInFlight: a request that joined another stays in the count of those in flight when it has its outcome.
+	JoinedInFlight = active == "joined-in-flight"
 	// SweepAfterRows: the sweeper's deletions are written after the new rows of the same ids.
 	SweepAfterRows = active == "sweep-after-rows"
 	// SweepSkipsRow: the sweeper begins each portion of its walk one row late.
@@ -80,6 +90,8 @@ const (
 	PanicKeepsState = active == "panic-keeps-state"
 	// ChangeInPlace: an operation changes the decoded state itself, to which the image of the last epoch still refers.
 	ChangeInPlace = active == "change-in-place"
+	// SharedImage: the image of a flat state that is encoded at once refers to the decoded value, which operations change.
+	SharedImage = active == "shared-image"
 	// SendsOfFailed: the effects of an operation that failed happen.
 	SendsOfFailed = active == "sends-of-failed"
 )

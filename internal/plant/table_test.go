@@ -21,7 +21,11 @@ var table = []check{
 	{"read-unsealed", "engine", "TestReadWaitsForSeal", "", `before the seal, the read is answered: true`},
 	{"join-unsealed", "engine", "TestRepeatWaitsForSeal", "", `before the seal, .* its repeat: true`},
 	{"evict-unsealed", "engine", "TestUnsealedIsNotEvicted", "", `was read as 0, want 7`},
+	{"walk-later", "engine", "TestWalkShowsWhatItWaitedFor", "", `the walk shows \[new old\], and new is not on the disk`},
+	{"few-last-cuts", "engine", "TestLastCuts", "", `2 steps: .* the engine was closed, want <nil>`},
 	{"ingress-unsealed", "engine", "TestIngressGoesOnWhereItWas", "", `the ingress went on after 0`},
+	{"ingress-early", "engine", "TestCrashBetweenRecords", "", `the ingress goes on after \d+, and \d+ records were handled`},
+	{"refused-slots", "engine", "TestRefusedRecordsTakeNoRoom", "", `overloaded: 4096 records of ingress`},
 	{"reuse-record-numbers", "engine", "TestCrash", "", `has record \d+, but only 0 were ever emitted`},
 
 	// Request ids.
@@ -29,6 +33,7 @@ var table = []check{
 	{"any-fingerprint", "engine", "TestReusedID", "", `request \d: error <nil>`},
 	{"lose-refusal", "engine", "TestSameIDSameOutcome", "", `after a restart: error <nil>`},
 	{"forget-seen", "engine", "TestSameIDSameOutcome", "", `it ran [23] times, want 1`},
+	{"joined-in-flight", "engine", "TestJoinedRequestsLeaveTheCount", "", `round \d: 3 requests in flight|\d requests wait for their outcome`},
 	{"sweep-after-rows", "engine", "TestIDUsedAgainWhileItIsSwept", "", `it has run 3 times, want 2`},
 	{"sweep-skips-row", "engine", "TestSweepMissesNoRow", "", `of the ids to be kept \d+ ran again`},
 
@@ -45,6 +50,7 @@ var table = []check{
 	// Functions.
 	{"panic-keeps-state", "functions", "TestStateIsAsBeforeAFailure", "", `TestStateIsAsBeforeAFailure/panic/decoded=true`},
 	{"change-in-place", "functions", "TestImagesAreIndependent", "", `an operation wrote into an image`},
+	{"shared-image", "functions", "TestGoingBackToAnImage", "", `with a time: after a failure .* want \{At:2026`},
 	{"sends-of-failed", "engine", "TestEffectsOfAFailureAreDropped", "", `the note has \[1 2\], want only the 2`},
 
 	// Transactions.

@@ -1,0 +1,5 @@
+//go:build plant_joined_in_flight
+
+package plant
+
+const active = "joined-in-flight"

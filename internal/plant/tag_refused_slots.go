@@ -1,0 +1,5 @@
+//go:build plant_refused_slots
+
+package plant
+
+const active = "refused-slots"

@@ -1,0 +1,5 @@
+//go:build plant_shared_image
+
+package plant
+
+const active = "shared-image"

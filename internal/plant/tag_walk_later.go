@@ -1,0 +1,5 @@
+//go:build plant_walk_later
+
+package plant
+
+const active = "walk-later"
