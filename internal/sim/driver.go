@@ -30,6 +30,10 @@ type Driver struct {
 	Options  engine.Options
 	InFlight int // orders at a time, at most
 
+	// MessageCost and FunctionCost are the time that passes when a message is handled, and when code of users has run.
+	// Default: 1 and 5 microseconds.
+	MessageCost, FunctionCost time.Duration
+
 	// AfterStep, if set, is called after each step.
 	AfterStep func()
 	// BeforeSeal and AfterSeal, if set, are called around the sealing of an epoch.
@@ -69,6 +73,7 @@ func NewDriver(seed uint64) *Driver {
 		rng:     rand.New(rand.NewPCG(seed, 0)),
 	}
 	d.InFlight = 1 + d.rng.IntN(40)
+	d.MessageCost, d.FunctionCost = time.Microsecond, 5*time.Microsecond
 	d.ledger = newLedger(d.World)
 	d.Options = engine.Options{
 		Dir:           "deep/er/data", // none of it exists
@@ -84,7 +89,7 @@ func NewDriver(seed uint64) *Driver {
 		Egresses:      map[string]engine.Egress{"audit-out": &receiver{driver: d}},
 		Logger:        slog.New(slog.NewTextHandler(io.Discard, nil)),
 	}
-	d.Options.Seams = engine.Seams{Clock: d.Clock, Stepped: true, Seal: d.seal, Recovered: d.recovered, Tangled: d.tangled}
+	d.Options.Seams = engine.Seams{Clock: d.Clock, Stepped: true, Spent: d.spent, Seal: d.seal, Recovered: d.recovered, Tangled: d.tangled}
 	return d
 }
 
@@ -96,6 +101,17 @@ func (d *Driver) Open() (err error) {
 	d.oracle = newOracle(d.Options.Policy)
 	d.Engine, err = engine.Open(d.Options, Parts()...)
 	return err
+}
+
+// spent lets the time pass that the engine has spent. Nobody is woken in the midst of it.
+func (d *Driver) spent(on engine.Spent) {
+	switch {
+	case d.stands.Load() || d.dead():
+	case on == engine.SpentOnMessage:
+		d.Clock.Drift(d.MessageCost)
+	default:
+		d.Clock.Drift(d.FunctionCost)
+	}
 }
 
 func (d *Driver) dead() bool { return d.Dead != nil && d.Dead() }

@@ -27,13 +27,14 @@ const (
 	FaultClose  Fault = "close"  // the engine is closed and opened again
 	FaultDrain  Fault = "drain"  // epochs are cut by force
 	FaultCache  Fault = "cache"  // caches are tiny
+	FaultBusy   Fault = "busy"   // user functions take long
 )
 
 // AllFaults lists the faults.
 func AllFaults() []Fault {
 	return []Fault{
 		FaultKill, FaultPower, FaultDisk, FaultFull, FaultSlow, FaultClock, FaultPanic, FaultGiveUp, FaultAgain, FaultCancel,
-		FaultDecide, FaultClose, FaultDrain, FaultCache,
+		FaultDecide, FaultClose, FaultDrain, FaultCache, FaultBusy,
 	}
 }
 

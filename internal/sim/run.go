@@ -167,6 +167,9 @@ func (r *run) newDriver(shot Snapshot, life uint64) *Driver {
 	if r.plan.Has(FaultCache) {
 		d.Options.CacheBytes = 1 << 12
 	}
+	if r.plan.Has(FaultBusy) {
+		d.FunctionCost = []time.Duration{50 * time.Microsecond, 500 * time.Microsecond, 3 * time.Millisecond}[r.plan.Seed%3]
+	}
 	if r.plan.Has(FaultFull) {
 		d.Options.ReserveBytes = reserveBytes
 	}
