@@ -41,16 +41,23 @@ func (a *admission) init(maxInFlight int) {
 	*a = admission{changing: most, asking: most + questionReserve, operating: most + questionReserve + operatorReserve}
 }
 
+// placeBytes is the size of an argument up to which a request takes one place of those in flight; it takes one more for each further
+// so many. So what waits is bounded in bytes too: by default to a GiB.
+const placeBytes = 16 << 10
+
+// placesFor is how many places a request takes.
+func placesFor(env *functions.Envelope) int64 { return 1 + int64(len(env.Arg))/placeBytes }
+
 // admits reports why no request of a class can be taken now, or nil, and counts it as in flight.
-func (e *Engine) admits(c class) error {
+func (e *Engine) admits(c class, places int64) error {
 	if e.closed.Load() {
 		return ErrClosed
 	}
 	if c == changing && e.space.low() {
 		return e.space.err()
 	}
-	if most := e.admission[c]; e.inFlight.Add(1) > most {
-		e.inFlight.Add(-1)
+	if most := e.admission[c]; e.inFlight.Add(places) > most {
+		e.inFlight.Add(-places)
 		return fmt.Errorf("%w: %d requests wait for their outcome", ErrOverloaded, most)
 	}
 	return nil

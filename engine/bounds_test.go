@@ -199,3 +199,43 @@ func TestEpochBytesOptions(t *testing.T) {
 		}
 	}
 }
+
+// TestLargeRequestsTakeMorePlaces: what waits is bounded in bytes too.
+func TestLargeRequestsTakeMorePlaces(t *testing.T) {
+	e := open(t, engine.Options{Workers: 1, MaxInFlight: 10}, texts, mills)
+	must(t, e.Do(ctx, newText.On("a", nil)))
+	must(t, e.Do(ctx, write.On("a", make([]byte, 9*16<<10))))
+	wantErr(t, e.Do(ctx, write.On("a", make([]byte, 10*16<<10))), engine.ErrOverloaded)
+	must(t, e.Do(ctx, write.On("a", make([]byte, 9*16<<10)))) // the places were given back
+}
+
+// TestFullFiltersAreNeverWrong: with filters that have room for few ids, ids are looked for in the store, and each runs once.
+func TestFullFiltersAreNeverWrong(t *testing.T) {
+	o := engine.Options{Dir: t.TempDir(), Workers: 1, FilterBytes: 1}
+	e := openDesk(t, o)
+	const n = 100_000 // the smallest filter is good for half as many
+	var pending []engine.Pending
+	wait := func() {
+		t.Helper()
+		for _, p := range pending {
+			must(t, p.Wait(ctx))
+		}
+		pending = pending[:0]
+	}
+	for i := range n {
+		p, err := e.Submit(take.On("a", 1).As(fmt.Sprint(i)))
+		must(t, err)
+		if pending = append(pending, p); len(pending) == 1000 {
+			wait()
+		}
+	}
+	for i := range 100 {
+		must(t, e.Do(ctx, take.On("a", 1).As(fmt.Sprint(i*999))))
+	}
+	if got := ask(t, e, taken.On("a")); got != n {
+		t.Errorf("%d ids ran %d times", n, got)
+	}
+	if s := e.Stats(); s.FalseAlarms == 0 {
+		t.Error("there were no false alarms: the test tests nothing")
+	}
+}

@@ -39,7 +39,8 @@ type Options struct {
 	// MaxUndoTries bounds how often a compensation is tried before its saga is stuck. Default: 8, over about 6 seconds.
 	MaxUndoTries int
 
-	// MaxInFlight bounds the requests that are waiting for their outcome. One more is ErrOverloaded at once. Questions to an instance
+	// MaxInFlight bounds the requests that are waiting for their outcome. One more is ErrOverloaded at once. A request whose argument
+	// has 16 KiB or more counts once more for each 16 KiB. Questions to an instance
 	// without an id have room for 1,024 more, and those who operate the engine (Sagas, CancelSaga, DecideSaga) for another 64.
 	// Default: 65,536.
 	MaxInFlight int
@@ -50,6 +51,11 @@ type Options struct {
 	// CacheBytes bounds the memory for cached instances, roughly: rows that are not sealed yet are kept on top of it. Default:
 	// 256 MiB. Pebble's block cache takes another quarter of it.
 	CacheBytes int64
+
+	// FilterBytes bounds the memory of the filters that tell most new request ids from those that were used, and twice that while they
+	// are made anew. Filters that are full are never wrong, but more and more new ids are looked for in the store: see
+	// Stats.FalseAlarms. It is enough for half as many ids as it has bytes. Default: a quarter of CacheBytes.
+	FilterBytes int64
 
 	// KeepOutcomes is how long the outcome of a request with an id is kept at least; after that the same id is a new request.
 	// Default: 1 hour. Negative: for ever.
@@ -137,6 +143,7 @@ func (o Options) withDefaults() Options {
 	setDefault(&o.MaxInFlight, 1<<16)
 	setDefault(&o.MaxBytes, 1<<20)
 	setDefault(&o.CacheBytes, 256<<20)
+	setDefault(&o.FilterBytes, o.CacheBytes/4)
 	setDefault(&o.KeepOutcomes, time.Hour)
 	setDefault(&o.MaxTimers, 1_000_000)
 	setDefault(&o.MaxMessages, 1_000_000)
@@ -187,6 +194,7 @@ func (o Options) Validate() error {
 	check(o.MaxBytes >= 0 && o.MaxBytes <= 256<<20, "Options.MaxBytes is %d, at most 256 MiB", o.MaxBytes)
 	check(o.MaxJournalBytes >= 0, "Options.MaxJournalBytes is negative")
 	check(o.CacheBytes >= 0, "Options.CacheBytes is negative")
+	check(o.FilterBytes >= 0, "Options.FilterBytes is negative")
 	check(o.MaxTimers >= 0, "Options.MaxTimers is negative")
 	check(o.MaxMessages >= 0, "Options.MaxMessages is negative")
 	check(o.MaxDrain >= 0, "Options.MaxDrain is negative")

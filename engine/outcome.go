@@ -94,6 +94,7 @@ func (w *worker) outcomeOf(shard uint16, requestID string) (row outcomeRow, foun
 	w.key = store.OutcomeKey(w.scratch(), shard, requestID)
 	row, found = w.load(w.key)
 	if !found {
+		w.engine.stats.alarms.Add(1)
 		return nil, false
 	}
 	if row.isDamaged() {

@@ -171,7 +171,7 @@ func (e *Engine) submit(q *request) error {
 	if err := e.registry.check(&q.env, e.options.MaxBytes); err != nil {
 		return err
 	}
-	if err := e.admits(classOf(&q.env)); err != nil {
+	if err := e.admits(classOf(&q.env), placesFor(&q.env)); err != nil {
 		return err
 	}
 	q.engine = e
@@ -203,7 +203,7 @@ func (e *Engine) admitTo(w *worker, q *request) error {
 	if w.shut {
 		w.mu.Unlock()
 		if q.feed == nil {
-			e.inFlight.Add(-1)
+			e.inFlight.Add(-placesFor(&q.env))
 		}
 		return ErrClosed
 	}
@@ -235,7 +235,7 @@ func (e *Engine) finish(q *request) {
 	if q.done == nil {
 		return // nobody waits: it came from a row or an ingress
 	}
-	e.inFlight.Add(-1)
+	e.inFlight.Add(-placesFor(&q.env))
 	if q.closes {
 		close(q.done)
 		return

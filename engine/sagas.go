@@ -272,7 +272,7 @@ func (e *Engine) control(ctx context.Context, w *worker, f func(w *worker) error
 }
 
 func (e *Engine) beginControl(w *worker, f func(w *worker) error) (*request, error) {
-	if err := e.admits(operating); err != nil {
+	if err := e.admits(operating, 1); err != nil {
 		return nil, err
 	}
 	q := &request{engine: e, done: donePool.Get().(chan struct{})}

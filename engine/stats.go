@@ -25,20 +25,21 @@ type Stats struct {
 	Parked    uint64 // records that an egress could not take
 	Slow      uint64 // times that user code held a worker for more than 100 ms
 
-	Lost uint64 // bodies that ended their goroutine, or did not let themselves be unwound
+	FalseAlarms uint64 // new request ids that were looked for in the store; see Options.FilterBytes
+	Lost        uint64 // bodies that ended their goroutine, or did not let themselves be unwound
 
 	LockWaits    uint64        // waits of calls for a lock that are over, because it was granted or the wait given up
 	LockWaitTime time.Duration // how long those took together
 	Waits        WaitCounts    // how long each of them took
 }
 
-type counters struct{ changed, epochs, retries, deadlocks, carried, swept, parked, slow, lost atomic.Uint64 }
+type counters struct{ alarms, changed, epochs, retries, deadlocks, carried, swept, parked, slow, lost atomic.Uint64 }
 
 // Stats returns the counts. It does not block.
 func (e *Engine) Stats() Stats {
 	s := Stats{
 		Epochs: e.stats.epochs.Load(), Retries: e.stats.retries.Load(), Deadlocks: e.stats.deadlocks.Load(),
-		Carried: e.stats.carried.Load(), Swept: e.stats.swept.Load(), Changed: e.stats.changed.Load(), Parked: e.stats.parked.Load(), Slow: e.stats.slow.Load(), Lost: e.stats.lost.Load(),
+		Carried: e.stats.carried.Load(), Swept: e.stats.swept.Load(), Changed: e.stats.changed.Load(), Parked: e.stats.parked.Load(), Slow: e.stats.slow.Load(), Lost: e.stats.lost.Load(), FalseAlarms: e.stats.alarms.Load(),
 	}
 	for _, w := range e.workers {
 		w.waits.addTo(&s)

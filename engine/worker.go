@@ -132,7 +132,7 @@ func newWorker(e *Engine, id int) *worker {
 		signal:   make(chan struct{}, 1),
 		out:      make([][]message, e.options.Workers),
 		requests: map[string]*request{},
-		seen:     seen.New(int(e.options.CacheBytes) / 4 / e.options.Workers),
+		seen:     seen.New(int(e.options.FilterBytes) / e.options.Workers),
 		coords:   map[uint64]*coord{},
 		epoch:    &portion{},
 	}
