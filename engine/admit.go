@@ -39,7 +39,10 @@ func (w *worker) admit() bool {
 	w.free = nil
 	w.mu.Unlock()
 	w.reclaim(free)
-	took := w.fireTimers() || len(w.moved) > 0
+	took := len(w.moved) > 0
+	if !e.trials.frozen.Load() && w.fireTimers() {
+		took = true
+	}
 	for _, q := range w.moved {
 		w.taken.push(q)
 	}

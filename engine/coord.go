@@ -36,6 +36,8 @@ type coord struct {
 	over    bool
 	hasRow  bool
 	rows    journalRows // of a saga
+	left    *unfinished // an earlier process left it, and it is not known yet whether this one survives it
+	parked  bool        // none did
 
 	usedTx   *twopc.Coordinator // memory for tx and saga, from an earlier run
 	usedSaga *saga.Coordinator

@@ -55,6 +55,7 @@ type Engine struct {
 	watch       watchdog
 	walks       walks
 	closing     closing
+	trials      trials
 	stopped     atomic.Bool   // Close has ended the workers and the sealer
 	failed      chan struct{} // closed when nothing can be made durable any more
 	failOnce    sync.Once
@@ -89,6 +90,9 @@ type paddedCount struct {
 // of shards or by another program ([ErrFormat]), or is damaged ([ErrDamaged]); one that can not be made, read or written, with the
 // operating system's error (errors.Is finds fs.ErrPermission, syscall.EROFS); egresses without a position; unfinished work for functions
 // that are not among the parts.
+//
+// Something that ended the last process while it handled what it had found, if it may be what was found, is tried before Open returns, and
+// parked in the end: see [MaxStarts] and [Engine.Parked].
 //
 // After an error nothing stays open: the directory is free, and egresses that were asked for their position are closed.
 func Open(o Options, parts ...functions.Part) (_ *Engine, err error) {
@@ -208,6 +212,7 @@ func (e *Engine) firstSweep() error {
 
 // run starts the engine's goroutines and lets the workers go on with what was recovered.
 func (e *Engine) run() {
+	e.trials.frozen.Store(e.trials.left.Load() > 0)
 	if !e.options.Seams.Stepped {
 		e.running.Add(len(e.workers) + 2)
 		for _, w := range e.workers {
@@ -215,12 +220,15 @@ func (e *Engine) run() {
 		}
 		go e.sealLoop()
 		go e.releaseLoop()
-		e.runEgresses()
 		e.watch.start(e)
 	}
 	e.gate.open.Store(true)
 	e.wakeBusy()
 	e.gate.nudge() // sets the clock for the first timer
+	e.tryUnfinished()
+	if !e.options.Seams.Stepped {
+		e.runEgresses()
+	}
 	e.runIngresses()
 }
 

@@ -156,7 +156,7 @@ func (e *Engine) hasWork() bool {
 			return true
 		}
 	}
-	return false
+	return e.trialEnds()
 }
 
 // untangle breaks all cycles of the wait-for graph and reports whether there were any.
@@ -246,6 +246,7 @@ func (e *Engine) coordsWaiting() map[uint64]*coord {
 
 // cut ends the running epoch and hands it to the sealer.
 func (e *Engine) cut() {
+	e.cutTrial()
 	s := &sealing{epoch: e.epoch, forced: e.cutting.Load()}
 	behind := false
 	for _, w := range e.workers {

@@ -86,11 +86,12 @@ func FuzzUnfinished(f *testing.F) {
 	if err := errors.Join(err, entryErr); err != nil {
 		f.Fatal(err)
 	}
+	f.Add(uint8(4), uint8(6), append([]byte{store.KindMessage}, number...), encoded(f, storedStart{3}))
 	f.Add(uint8(3), uint8(5), number, head)
 	f.Add(uint8(3), uint8(5), append(bytes.Clone(number), 0, 0, 0, 0), entry)
 	f.Fuzz(func(t *testing.T, kind, shard uint8, rest, value []byte) {
 		defer e.forget()
-		kinds := []byte{store.KindMessage, store.KindCoordinator, store.KindTimer, store.KindJournal}
+		kinds := []byte{store.KindMessage, store.KindCoordinator, store.KindTimer, store.KindJournal, store.KindStarts}
 		k, s := kinds[int(kind)%len(kinds)], uint16(shard)%8
 		key := append(store.Prefix(nil, s, k), rest...)
 		var err error
@@ -101,6 +102,9 @@ func FuzzUnfinished(f *testing.F) {
 			err = e.recoverRun(s, key, value)
 		case store.KindJournal:
 			checkJournalRow(t, e, s, key, value)
+			return
+		case store.KindStarts:
+			checkStartsRow(t, e, s, key, value)
 			return
 		default:
 			err = e.recoverTimer(s, key, value)
@@ -117,6 +121,21 @@ func FuzzUnfinished(f *testing.F) {
 			t.Fatalf("the row %x = %x was taken, and led to %d things", key, value, found)
 		}
 	})
+}
+
+// checkStartsRow: the number of starts would be deleted under its own key, and counts up.
+func checkStartsRow(t *testing.T, e *Engine, shard uint16, key, value []byte) {
+	t.Helper()
+	e.trials.starts = map[string]storedStart{}
+	if err := e.recoverStart(shard, key, value); err != nil {
+		checkRefusal(t, err)
+		return
+	}
+	for row, s := range e.trials.starts {
+		if !bytes.Equal(store.StartsKey([]byte(row)), key) || s.Starts < 1 {
+			t.Fatalf("the row %x = %x counts %d for %x", key, value, s.Starts, row)
+		}
+	}
 }
 
 // checkJournalRow gives a journal's row to a run that is there; and what it would write in its place.
@@ -224,6 +243,9 @@ func FuzzNodeRows(f *testing.F) {
 			t.Fatal(err)
 		case err == nil && (e.options.Shards < 1 || e.options.Shards > store.MaxShards):
 			t.Fatalf("a directory with %d shards", e.options.Shards)
+		}
+		if err := e.takeTrial(value); err != nil && !errors.Is(err, ErrDamaged) {
+			t.Fatal(err)
 		}
 		m, err := decodeMarks(value)
 		if err != nil {

@@ -27,7 +27,8 @@ const maxRowsDropped = 64
 
 // cutRun writes what the epoch changed of a run that goes on.
 func (w *worker) cutRun(c *coord) {
-	if !c.hasRow || c.rows.inRun {
+	wasInRun := c.rows.inRun
+	if !c.hasRow || wasInRun {
 		c.hasRow, c.rows.inRun = true, false
 		w.coords[c.id] = c
 		w.addRow(c.key(), c.row())
@@ -36,6 +37,9 @@ func (w *worker) cutRun(c *coord) {
 		return
 	}
 	head, entries := c.saga.TakeChanges()
+	if c.left != nil {
+		w.survivedCut(c, !wasInRun && (head || len(entries) > 0))
+	}
 	if head {
 		c.rows.head = true
 		w.addRow(store.JournalKey(nil, c.shard, c.id), encodes(c.saga.MarshalHead()))
@@ -58,6 +62,10 @@ func encodes(data []byte, err error) []byte {
 func (w *worker) dropRun(c *coord) {
 	delete(w.coords, c.id)
 	w.addRow(c.key(), nil)
+	if c.left != nil {
+		w.survived(c.left)
+		c.left = nil
+	}
 	if c.rows.entries > maxRowsDropped {
 		w.epoch.ranges = append(w.epoch.ranges, keyRange{store.JournalKey(nil, c.shard, c.id), store.JournalKey(nil, c.shard, c.id+1)})
 		return

@@ -181,6 +181,9 @@ func (l *live) open(t *testing.T, dir string) {
 	var err error
 	l.engine, err = engine.Open(killOptions(dir), sim.Parts()...)
 	must(t, err)
+	if parked, err := l.engine.Parked(context.Background()); len(parked) > 0 || err != nil {
+		t.Errorf("innocent, and parked: %+v, %v", parked, err)
+	}
 }
 
 func (l *live) Do(r functions.Request) error { return l.engine.Do(context.Background(), r) }

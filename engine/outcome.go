@@ -128,7 +128,7 @@ type OutcomeState uint8
 const (
 	NotKnown  OutcomeState = iota // no request had the id, or its outcome has expired
 	Running                       // it has begun, or waits for its turn
-	Stuck                         // it is a saga that waits for a person: see Engine.DecideSaga
+	Stuck                         // it waits for a person: a stuck saga, see Engine.DecideSaga, or what is parked, see Engine.Parked
 	Succeeded                     // it has a result
 	Failed                        // it has failed
 )
@@ -186,6 +186,8 @@ func (w *worker) lookUp(shard uint16, requestID string) Outcome {
 		switch {
 		case first.settled:
 			return known(first.outcome)
+		case first.coord != nil && first.coord.parked:
+			return Outcome{State: Stuck, Err: parkedError(first.coord)}
 		case first.coord != nil && first.coord.isStuck():
 			return Outcome{State: Stuck, Err: w.stuckError(first.coord)}
 		}

@@ -27,7 +27,8 @@ type call struct {
 	step  int  // in the coordinator function: the step, or -1 for a lock
 	undo  bool // the step's compensation
 
-	number uint64 // of a message: its row, once it was carried from one epoch to the next
+	number uint64      // of a message: its row, once it was carried from one epoch to the next
+	left   *unfinished // of a message that an earlier process left
 
 	// At the instance.
 	inst    *instance
@@ -223,6 +224,10 @@ func (w *worker) done(c *call) {
 		if c.number != 0 && !plant.CarriedTwice {
 			w.charge(0)
 			w.addRow(store.NumberedKey(nil, c.shard, store.KindMessage, c.number), nil)
+			if c.left != nil {
+				w.survived(c.left)
+				c.left = nil
+			}
 		}
 	case c.req.env.RequestID != "":
 		w.send(w.engine.workerOf(c.req.shard), message{kind: msgDone, call: c})

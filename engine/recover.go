@@ -102,12 +102,16 @@ func (e *Engine) recover() error {
 	if err := e.openEgresses(); err != nil {
 		return err
 	}
+	if err := e.recoverTrial(); err != nil {
+		return err
+	}
 	journals := journalReader{engine: e}
 	for shard := range uint16(e.options.Shards) {
 		for _, kind := range []struct {
 			kind byte
 			row  func(shard uint16, key, value []byte) error
 		}{
+			{store.KindStarts, e.recoverStart},
 			{store.KindMessage, e.recoverMessage},
 			{store.KindCoordinator, e.recoverRun},
 			{store.KindJournal, journals.row},
@@ -125,7 +129,7 @@ func (e *Engine) recover() error {
 			return err
 		}
 	}
-	return nil
+	return e.sortUnfinished()
 }
 
 // anyBytes is no bound: what was accepted under a larger Options.MaxBytes stays valid under a smaller one.

@@ -98,7 +98,7 @@ func (w *worker) mustWork() bool {
 	if w.begun.len()+w.taken.len() > 0 {
 		return true
 	}
-	return w.hasBacklog() && (w.engine.gate.open.Load() || !w.engine.behind.Load())
+	return w.hasBacklog() && (w.engine.gate.open.Load() || !w.engine.behind.Load()) && !w.engine.trials.frozen.Load()
 }
 
 // hasBacklog reports whether messages wait that nobody waits for.
@@ -108,7 +108,9 @@ func (w *worker) hasBacklog() bool { return w.arrivals.len()+w.sent.len() > 0 }
 func (w *worker) hasWork() bool { return w.begun.len() > 0 || w.hasNew() }
 
 // hasNew reports whether anything waits that has not begun.
-func (w *worker) hasNew() bool { return w.taken.len() > 0 || w.hasBacklog() }
+func (w *worker) hasNew() bool {
+	return w.taken.len() > 0 || (w.hasBacklog() && !w.engine.trials.frozen.Load())
+}
 
 // handleNext handles the next message, or accepts a request. It reports whether there was anything to do.
 func (w *worker) handleNext() bool {
@@ -140,14 +142,16 @@ func (w *worker) handleNext() bool {
 
 // handleNew handles something that has not begun, from the line whose turn it is.
 func (w *worker) handleNew() bool {
+	if w.engine.trials.frozen.Load() {
+		return w.acceptNext() // messages wait
+	}
 	for range numLines - 1 {
 		if w.pace.turn++; w.pace.turn == numLines {
 			w.pace.turn = lineArrivals
 		}
 		switch w.pace.turn {
 		case lineRequests:
-			if q, ok := w.taken.pop(); ok {
-				w.accept(q)
+			if w.acceptNext() {
 				return true
 			}
 		case lineArrivals:
@@ -165,6 +169,14 @@ func (w *worker) handleNew() bool {
 		}
 	}
 	return false
+}
+
+func (w *worker) acceptNext() bool {
+	q, ok := w.taken.pop()
+	if ok {
+		w.accept(q)
+	}
+	return ok
 }
 
 // leave ends what enter or enterBody began. Once admission has closed it cuts an epoch that has gone on for too long, between two

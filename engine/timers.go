@@ -20,6 +20,8 @@ type timer struct {
 	shard uint16
 	env   functions.Envelope
 
+	left bool // it was due when the directory was opened
+
 	coord *coord // instead of a message: the saga to wake
 	entry int
 
@@ -137,6 +139,9 @@ func (w *worker) cancelTimer(from functions.Address, id functions.TimerID) {
 func (w *worker) dropTimer(t *timer) {
 	heap.Remove(&w.timers, t.index)
 	w.engine.timers.Add(-1)
+	if t.left {
+		w.engine.trials.left.Add(-1)
+	}
 	w.addRow(store.TimerKey(nil, t.shard, t.due, t.seq), nil)
 }
 
@@ -173,6 +178,9 @@ func (w *worker) forgetAlarm(c *coord) {
 // timerIsDue reports whether fireTimers would do anything.
 func (w *worker) timerIsDue() bool {
 	clocks := &w.engine.clocks
+	if w.engine.trials.frozen.Load() {
+		return false
+	}
 	return (w.timers.Len() > 0 && w.timers.heap[0].due <= clocks.wall.Now().UnixNano()) ||
 		(w.backOffs.Len() > 0 && w.backOffs.heap[0].due <= clocks.now())
 }
@@ -201,6 +209,9 @@ func (w *worker) fire(h *timerHeap, now int64, atMost int) (fired int) {
 			continue
 		}
 		w.engine.timers.Add(-1)
+		if t.left {
+			w.engine.trials.left.Add(-1)
+		}
 		if !plant.TimerTwice {
 			w.addRow(store.TimerKey(nil, t.shard, t.due, t.seq), nil)
 		}
@@ -216,7 +227,7 @@ const lookAgain = time.Second
 // armClock asks the clock to wake the engine when the next timer is due, or to look again. The conductor calls it.
 func (e *Engine) armClock() {
 	next := e.nextDue()
-	if next == math.MaxInt64 {
+	if next == math.MaxInt64 || e.trials.frozen.Load() {
 		return
 	}
 	if now := e.clocks.wall.Now().UnixNano(); !e.options.Seams.Stepped && next > now {

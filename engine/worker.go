@@ -346,6 +346,9 @@ func (w *worker) join(q, first *request) {
 	case first.settled: // to be sealed with this epoch or the one before
 		q.outcome = first.outcome
 		w.epoch.replies = append(w.epoch.replies, q)
+	case first.coord != nil && first.coord.parked:
+		q.err = parkedError(first.coord)
+		w.engine.finish(q)
 	case first.coord != nil && first.coord.isStuck():
 		q.err = w.stuckError(first.coord)
 		w.engine.finish(q)

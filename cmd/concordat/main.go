@@ -7,6 +7,7 @@
 //	concordat ycsb tpcc     new-order and payment of TPC-C, as sagas or serializable
 //	concordat ycsb hotel    reservations of a room and a seat, as sagas or serializable
 //	concordat ycsb diff     whether results are slower than others, for CI
+//	concordat parked list   what is parked in a directory of an engine's data; also retry and drop
 //
 // The exit status is 0 if all went well, 1 if an audit was wrong, a run failed or a diff found something slower, 2 if the
 // command line or an input was wrong, and 130 after an interrupt, which ends a run early: what was measured until then is audited and written. A second interrupt ends
@@ -79,6 +80,8 @@ type commands struct {
 		Hotel   hotelCommand   `cmd:"" help:"Run reservations of a hotel room and a flight seat, among searches."`
 		Diff    diffCommand    `cmd:"" help:"Compare repeated runs: is B slower than A?"`
 	} `cmd:"" name:"ycsb" help:"The extended YCSB: reads, updates, scans, transfers."`
+
+	Parked parkedCommands `cmd:"" help:"What no process survives, in a directory that no engine has open."`
 }
 
 func (p *program) main(args []string) int {

@@ -99,8 +99,13 @@ func (d *Driver) Open() (err error) {
 		d.Options.Seams.FS = d.Disk
 	}
 	d.oracle = newOracle(d.Options.Policy)
-	d.Engine, err = engine.Open(d.Options, Parts()...)
-	return err
+	if d.Engine, err = engine.Open(d.Options, Parts()...); err != nil {
+		return err
+	}
+	if parked, err := d.Engine.Parked(context.Background()); err != nil || len(parked) > 0 {
+		return fmt.Errorf("innocent, and parked: %+v, %w", parked, err) // however often the process died
+	}
+	return nil
 }
 
 // spent lets the time pass that the engine has spent. Nobody is woken in the midst of it.

@@ -15,6 +15,8 @@ import (
 //	shard 'c' id                  coordinator record: what was started, with its input
 //	shard 'j' id                  head of a saga's journal
 //	shard 'j' id entry            entry of a saga's journal: a step
+//	shard 's' kind rest           how often something unfinished was started, whose row is: shard kind rest
+//	node  's'                     what is on trial: see engine/trial.go
 //	node  'w'                     watermark: sealed epochs and counters
 //	node  'f'                     format of the directory
 //	node  'e' egress 0 seq        record for an egress
@@ -27,6 +29,7 @@ const (
 	KindMessage     byte = 'm'
 	KindCoordinator byte = 'c'
 	KindJournal     byte = 'j'
+	KindStarts      byte = 's'
 	KindWatermark   byte = 'w'
 	KindFormat      byte = 'f'
 	KindEgress      byte = 'e'
@@ -101,6 +104,22 @@ func JournalNumbers(key []byte) (id uint64, entry int, err error) {
 		return binary.BigEndian.Uint64(key[head-8:]), int(binary.BigEndian.Uint32(key[head:])), nil
 	}
 	return 0, 0, fmt.Errorf("store: the key of a journal's row has %d bytes", len(key))
+}
+
+// StartsKey makes the key of the number of starts of a carried message or a coordinator record, of its row's key.
+func StartsKey(row []byte) []byte {
+	key := append([]byte(nil), row[:2]...)
+	key = append(key, KindStarts)
+	return append(key, row[2:]...)
+}
+
+// StartsOf is the inverse of [StartsKey].
+func StartsOf(key []byte) (row []byte, err error) {
+	const length = 2 + 1 + 1 + 8
+	if len(key) != length || (key[3] != KindMessage && key[3] != KindCoordinator) {
+		return nil, fmt.Errorf("store: the key %q is of no number of starts", key)
+	}
+	return append(append([]byte(nil), key[:2]...), key[3:]...), nil
 }
 
 // Number reads the number at the end of a key made with NumberedKey, TimerKey or EgressKey.

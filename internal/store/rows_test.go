@@ -187,3 +187,18 @@ func TestJournalKeys(t *testing.T) {
 		}
 	}
 }
+
+// TestStartsKeys: the number of starts is found by the row that it belongs to, and the other way round.
+func TestStartsKeys(t *testing.T) {
+	for _, row := range [][]byte{NumberedKey(nil, 1, KindMessage, 77), NumberedKey(nil, 0x100, KindCoordinator, math.MaxUint64)} {
+		key := StartsKey(row)
+		if got, err := StartsOf(key); !bytes.Equal(got, row) || err != nil || key[2] != KindStarts || !bytes.Equal(key[:2], row[:2]) {
+			t.Errorf("the starts of %q are under %q, which is of %q: %v", row, key, got, err)
+		}
+	}
+	for _, key := range [][]byte{nil, Prefix(nil, 1, KindStarts), StartsKey(TimerKey(nil, 1, 5, 7)), StartsKey(NumberedKey(nil, 1, KindTimer, 7))} {
+		if row, err := StartsOf(key); err == nil {
+			t.Errorf("%q is of %q", key, row)
+		}
+	}
+}

@@ -1,0 +1,104 @@
+package main
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"github.com/concordat-dev/concordat/engine"
+	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/store"
+)
+
+// parkedDir makes a directory in which messages with these numbers are parked.
+func parkedDir(t *testing.T, numbers ...uint64) string {
+	t.Helper()
+	things := functions.NewType[int]("test/thing")
+	poke := functions.Update(things, "poke", func(*functions.Ctx, *int, int) error { return nil })
+	dir := t.TempDir()
+	e, err := engine.Open(engine.Options{Dir: dir, ReserveBytes: -1}, things)
+	if err == nil {
+		err = e.Close()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := store.Open(store.Options{Dir: dir, Fatal: func(err error) { t.Error(err) }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	message, err := functions.Encode(poke.On("x", 1).Envelope().Stored())
+	if err != nil {
+		t.Fatal(err)
+	}
+	starts, err := functions.Encode(map[int]int{1: engine.MaxStarts})
+	if err != nil {
+		t.Fatal(err)
+	}
+	batch := s.NewBatch()
+	for _, n := range numbers {
+		row := store.NumberedKey(nil, 3, store.KindMessage, n)
+		batch.Set(row, message)
+		batch.Set(store.StartsKey(row), starts)
+	}
+	if err := batch.Seal(); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+func parkedCommand(t *testing.T, status int, args ...string) (stdout, stderr string) {
+	t.Helper()
+	got, stdout, stderr := withFake(t.Context(), false, append([]string{"parked"}, args...)...)
+	if got != status {
+		t.Errorf("%q: status %d, want %d\n%s%s", args, got, status, stdout, stderr)
+	}
+	return stdout, stderr
+}
+
+// TestParked: what is parked is listed, as a table and as JSON; what is retried or dropped is not parked any more, and the rest is.
+func TestParked(t *testing.T) {
+	dir := parkedDir(t, 1, 2, 3, 4)
+	out, _ := parkedCommand(t, exitOK, "list", dir)
+	if lines := strings.Split(strings.TrimSpace(out), "\n"); len(lines) != 5 || !strings.HasPrefix(lines[1], "message-3-1  test/thing.poke(x)") {
+		t.Errorf("the list is %s", out)
+	}
+	out, _ = parkedCommand(t, exitOK, "retry", dir, "message-3-2")
+	if !strings.Contains(out, "message-3-2") || !strings.Contains(out, "1 to be started once more") {
+		t.Errorf("retried: %s", out)
+	}
+	out, _ = parkedCommand(t, exitOK, "drop", "--json", dir, "message-3-1", "message-3-3")
+	var dropped, left []engine.Parked
+	if err := json.Unmarshal([]byte(out), &dropped); err != nil || len(dropped) != 2 || dropped[1].ID != "message-3-3" {
+		t.Errorf("dropped: %v, %s", err, out)
+	}
+	out, _ = parkedCommand(t, exitOK, "list", "--json", dir)
+	if err := json.Unmarshal([]byte(out), &left); err != nil || len(left) != 1 || left[0].ID != "message-3-4" || left[0].Starts != engine.MaxStarts {
+		t.Errorf("left: %v, %s", err, out)
+	}
+	parkedCommand(t, exitOK, "drop", dir, "--all")
+	if out, _ = parkedCommand(t, exitOK, "list", dir); out != "Nothing is parked.\n" {
+		t.Errorf("nothing: %s", out)
+	}
+	if out, _ = parkedCommand(t, exitOK, "list", "--json", dir); strings.TrimSpace(out) != "[]" {
+		t.Errorf("nothing, as JSON: %s", out)
+	}
+}
+
+func TestParkedMistakes(t *testing.T) {
+	dir := parkedDir(t, 1)
+	for _, args := range [][]string{
+		{"list"}, {"list", dir + "/missing"}, {"list", t.TempDir()}, {"drop", dir}, {"retry", dir, "--all", "message-3-1"},
+		{"drop", dir, "message-3-1", "message-3-9"}, {"retry", dir, "nonsense"},
+	} {
+		if _, stderr := parkedCommand(t, exitUsage, args...); stderr == "" {
+			t.Errorf("%q: no word", args)
+		}
+	}
+	if out, _ := parkedCommand(t, exitOK, "list", dir); !strings.Contains(out, "message-3-1") {
+		t.Errorf("it is gone: %s", out)
+	}
+}

@@ -1,0 +1,277 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/concordat-dev/concordat/coordinator"
+	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/store"
+)
+
+// ErrParked: the run that the request belongs to is parked, because no process has survived it. See [Engine.Parked].
+var ErrParked = errors.New("engine: parked")
+
+// ErrNotParked: nothing with that ID is parked in the directory.
+var ErrNotParked = errors.New("engine: not parked")
+
+// ErrDropped is the outcome of a run that was parked and that a person has dropped. What it had done stands: the steps that a saga had
+// made, and those of its compensations. A transaction had done nothing.
+const ErrDropped functions.Failure = "concordat: parked, and dropped by a person"
+
+// Parked is a message, or a run of a coordinator function, that has ended [MaxStarts] processes in which it was alone in the end. It
+// stays where it is until a person retries or drops it, which needs the directory closed: see [RetryParkedIn] and [DropParkedIn].
+type Parked struct {
+	ID        string `json:"id"`                   // names it in its directory
+	Kind      string `json:"kind"`                 // "message" or "run"
+	Target    string `json:"target"`               // the operation and instance, or the coordinator function
+	RequestID string `json:"request_id,omitempty"` // of a run that a request with an id began
+	Starts    int    `json:"starts"`               // after which it was parked, and maybe retried
+}
+
+// Parked lists what is parked, in no order. It does not change while the engine is open.
+func (e *Engine) Parked(context.Context) ([]Parked, error) { return slices.Clone(e.trials.parked), nil }
+
+// park leaves something where it is.
+func (e *Engine) park(u *unfinished) {
+	p := Parked{ID: parkedID(u.row), Kind: "message", Starts: u.starts}
+	if c := u.call; c != nil {
+		p.Target = functions.Envelope{Op: c.op, ID: c.id}.Target()
+		e.queued.Add(-weight(c.arg))
+	}
+	if c := u.coord; c != nil {
+		p.Kind, p.Target, c.parked = "run", c.function.Name, true
+		if c.req != nil {
+			p.RequestID = c.req.env.RequestID
+		}
+		delete(u.worker.coords, c.id)
+		e.queued.Add(-weight(c.input))
+	}
+	e.trials.parked = append(e.trials.parked, p)
+	e.options.Logger.Error("it is parked: no process survives it", "kind", p.Kind, "id", p.ID, "target", p.Target, "starts", p.Starts)
+}
+
+// parkedError answers who asks for the outcome of a run that is parked.
+func parkedError(c *coord) error {
+	return fmt.Errorf("%w: %w: %s %s", ErrUnknown, ErrParked, c.function.Name, parkedID(c.key()))
+}
+
+// An ID has the kind, the shard and the number of the row.
+
+func parkedID(row []byte) string {
+	kind := "message"
+	if row[2] == store.KindCoordinator {
+		kind = "run"
+	}
+	number, _ := store.Number(row)
+	return fmt.Sprintf("%s-%d-%d", kind, uint16(row[0])<<8|uint16(row[1]), number)
+}
+
+// rowOf is the inverse of parkedID.
+func rowOf(id string) ([]byte, error) {
+	kinds := map[string]byte{"message": store.KindMessage, "run": store.KindCoordinator}
+	parts := strings.Split(id, "-")
+	if len(parts) == 3 && kinds[parts[0]] != 0 {
+		shard, err := strconv.ParseUint(parts[1], 10, 16)
+		number, numberErr := strconv.ParseUint(parts[2], 10, 64)
+		if err == nil && numberErr == nil && shard < store.MaxShards {
+			return store.NumberedKey(nil, uint16(shard), kinds[parts[0]], number), nil
+		}
+	}
+	return nil, fmt.Errorf("%w: %q is no ID", ErrNotParked, id)
+}
+
+// offline is a directory that no engine has open.
+type offline struct {
+	store  *store.Store
+	shards int
+}
+
+// openOffline opens a directory for a person. It must be there; one that is in use is [ErrInUse].
+func openOffline(dir string) (*offline, error) {
+	o := Options{Dir: dir}
+	if err := o.Validate(); err != nil {
+		return nil, err
+	}
+	if _, err := os.Stat(dir); err != nil {
+		return nil, fmt.Errorf("engine: %w", err)
+	}
+	o = o.withDefaults()
+	s, err := openStore(o, o.Fatal)
+	if err != nil {
+		return nil, err
+	}
+	e := &Engine{options: o, store: s}
+	value, found, err := s.Get(store.Prefix(nil, store.NodeShard, store.KindFormat))
+	switch {
+	case err == nil && !found:
+		err = fmt.Errorf("%w: %s is not Concordat's", ErrFormat, dir)
+	case err == nil:
+		err = e.takeFormat(value)
+	}
+	if err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return &offline{s, e.options.Shards}, nil
+}
+
+// ParkedIn lists what is parked in a directory that no engine has open, by shard and number. It needs none of the program's parts.
+func ParkedIn(dir string) (all []Parked, err error) {
+	o, err := openOffline(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, o.store.Close()) }()
+	for shard := range uint16(o.shards) {
+		prefix := store.Prefix(nil, shard, store.KindStarts)
+		err := o.store.Scan(prefix, store.Upper(prefix), func(key, value []byte) error {
+			p, err := o.parked(key, value)
+			if err == nil && p.Starts >= MaxStarts {
+				all = append(all, p)
+			}
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return all, nil
+}
+
+// parked describes what a number of starts belongs to.
+func (o *offline) parked(key, value []byte) (p Parked, err error) {
+	row, err := store.StartsOf(key)
+	var s storedStart
+	if err == nil {
+		err = functions.Decode(value, &s)
+	}
+	if err != nil {
+		return p, fmt.Errorf("%w: a number of starts: %w", ErrDamaged, err)
+	}
+	value, found, err := o.store.Get(row)
+	if err != nil || !found {
+		return p, fmt.Errorf("%w: there is a number of starts of %q, which is not there: %w", ErrDamaged, row, err)
+	}
+	p = Parked{ID: parkedID(row), Kind: "message", Starts: s.Starts}
+	if row[2] == store.KindMessage {
+		var m functions.StoredMessage
+		err = functions.Decode(value, &m)
+		p.Target = fmt.Sprintf("%s.%s(%s)", m.Type, m.Operation, m.ID)
+	} else {
+		var r storedRun
+		err = functions.Decode(value, &r)
+		p.Kind, p.Target, p.RequestID = "run", r.Function, r.RequestID
+	}
+	if err != nil {
+		return p, fmt.Errorf("%w: %s: %w", ErrDamaged, p.ID, err)
+	}
+	return p, nil
+}
+
+// RetryParkedIn lets what is parked in a directory that no engine has open be started once more, alone, when it is opened next. If that
+// process does not survive it either it is parked again. An ID that is not parked is [ErrNotParked]; then none is retried.
+func RetryParkedIn(dir string, ids ...string) error {
+	return onParked(dir, ids, func(_ *offline, batch store.Batch, row, _ []byte) error {
+		batch.Set(store.StartsKey(row), encodeRow(storedStart{MaxStarts - 1}))
+		return nil
+	})
+}
+
+// DropParkedIn drops what is parked in a directory that no engine has open. A message is gone as if it had never been sent. A run is over
+// as it stands: what it has done is not undone, no more of it happens, its effects for an outcome do not, and if it has a request id its
+// outcome is [ErrDropped]. An ID that is not parked is [ErrNotParked]; then none is dropped.
+func DropParkedIn(dir string, ids ...string) error {
+	return onParked(dir, ids, func(o *offline, batch store.Batch, row, value []byte) error {
+		batch.Delete(store.StartsKey(row))
+		batch.Delete(row)
+		if row[2] == store.KindCoordinator {
+			return o.endRun(batch, row, value)
+		}
+		return nil
+	})
+}
+
+// onParked does something with what is parked, all or nothing.
+func onParked(dir string, ids []string, do func(o *offline, batch store.Batch, row, value []byte) error) (err error) {
+	o, err := openOffline(dir)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, o.store.Flush(), o.store.Close()) }()
+	batch := o.store.NewBatch()
+	for _, id := range ids {
+		if err := o.onOne(batch, id, do); err != nil {
+			return errors.Join(err, batch.Close())
+		}
+	}
+	return batch.Seal()
+}
+
+func (o *offline) onOne(batch store.Batch, id string, do func(o *offline, batch store.Batch, row, value []byte) error) error {
+	row, err := rowOf(id)
+	if err != nil {
+		return err
+	}
+	key := store.StartsKey(row)
+	value, found, err := o.store.Get(key)
+	if err != nil {
+		return err
+	}
+	var p Parked
+	if found {
+		p, err = o.parked(key, value)
+	}
+	if err != nil {
+		return err
+	}
+	if p.Starts < MaxStarts {
+		return fmt.Errorf("%w: %s", ErrNotParked, id)
+	}
+	value, _, err = o.store.Get(row)
+	if err != nil {
+		return err
+	}
+	return do(o, batch, row, value)
+}
+
+// endRun deletes the journal of a run and records its outcome.
+func (o *offline) endRun(batch store.Batch, row, value []byte) error {
+	var r storedRun
+	if err := functions.Decode(value, &r); err != nil {
+		return fmt.Errorf("%w: %s: %w", ErrDamaged, parkedID(row), err)
+	}
+	id, err := store.Number(row)
+	if err != nil {
+		return err
+	}
+	shard := uint16(row[0])<<8 | uint16(row[1])
+	batch.DeleteRange(store.JournalKey(nil, shard, id), store.JournalKey(nil, shard, id+1))
+	if r.RequestID == "" {
+		return nil
+	}
+	marks, _, err := o.store.Get(store.Prefix(nil, store.NodeShard, store.KindWatermark))
+	if err != nil {
+		return err
+	}
+	m, err := decodeMarks(marks)
+	if err != nil {
+		return fmt.Errorf("%w: the watermark: %w", ErrDamaged, err)
+	}
+	q := &request{shard: shard}
+	q.env.RequestID, q.env.Coordinator, q.env.Arg = r.RequestID, r.Function, r.Input
+	names := registry{coordinators: map[string]*coordinator.Function{r.Function: {}}}
+	q.identity = names.identify(&q.env)
+	q.identity.shape = r.Shape
+	q.outcome.failure = functions.EncodeFailure(fmt.Errorf("%w: %s", ErrDropped, r.Function))
+	at := m.Time
+	if at == 0 {
+		at = m.At.UnixNano()
+	}
+	writeOutcome(batch, q, at)
+	return nil
+}
