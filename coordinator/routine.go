@@ -1,6 +1,7 @@
 package coordinator
 
 import (
+	"cmp"
 	"fmt"
 	"iter"
 	"sync/atomic"
@@ -41,8 +42,11 @@ type Routine struct {
 	Err    error
 
 	// OnSuccess and OnFailure are the effects that the body attached to its outcome.
-	OnSuccess, OnFailure functions.Effects
-	effectErr            error
+	OnSuccess, OnFailure       functions.Effects
+	successBytes, failureBytes int
+	checker                    Checker
+	stepErr                    error // of a step that can not be made: the run fails
+	badEffect                  error // an effect that can not be carried out: the run fails
 }
 
 // stopped is the panic that unwinds the body of a routine that is stopped, or has made MaxSteps calls.
@@ -77,8 +81,9 @@ func (r *Routine) Begin(f *Function, input []byte, attempt int) {
 	r.function, r.input, r.attempt = f, input, attempt
 	r.issued, r.returned, r.stopping, r.steps, r.unwinds = nil, false, false, 0, 0
 	r.misused.Store(false)
-	r.Result, r.Err, r.effectErr = nil, nil, nil
+	r.Result, r.Err, r.stepErr, r.badEffect = nil, nil, nil, nil
 	r.OnSuccess, r.OnFailure = functions.Effects{}, functions.Effects{}
+	r.successBytes, r.failureBytes = 0, 0
 }
 
 // Resume runs the body until it issues steps, which [Routine.Issued] then returns, or returns, which it reports. All issued
@@ -139,8 +144,11 @@ func (r *Routine) end(panicked any) {
 	default:
 		r.Err = functions.NewPanicError(p)
 	}
-	if r.Err == nil {
-		r.Err = r.effectErr
+	switch {
+	case r.Err == nil:
+		r.Err = cmp.Or(r.stepErr, r.badEffect)
+	case r.badEffect != nil && !r.stopping && !functions.Wraps(r.Err, r.badEffect):
+		r.Err = &doomed{r.Err, r.badEffect}
 	}
 	if r.misused.Load() {
 		r.Err = r.errMisused()
@@ -161,8 +169,12 @@ func (r *Routine) Issue(steps []Step) {
 	}
 	if r.steps += len(steps); r.steps > MaxSteps {
 		// An error would not do: a body that repeats what failed until it succeeds would do so for ever.
-		r.effectErr = fmt.Errorf("%w: %s makes more than %d calls", functions.ErrTooLarge, r.function.Name, MaxSteps)
+		r.stepErr = fmt.Errorf("%w: %s makes more than %d calls", functions.ErrTooLarge, r.function.Name, MaxSteps)
 		r.unwind()
+	}
+	if r.badEffect != nil {
+		r.Refuse(steps, r.badEffect)
+		return
 	}
 	for i := range steps {
 		if err := steps[i].check(); err != nil {
@@ -179,7 +191,7 @@ func (r *Routine) Issue(steps []Step) {
 
 // Refuse fails issued steps that can not be made, and with them the run, whatever the body does about it.
 func (r *Routine) Refuse(steps []Step, err error) {
-	r.effectErr = err
+	r.stepErr = err
 	for i := range steps {
 		steps[i].Err = err
 	}
@@ -225,23 +237,6 @@ func (s *Step) check() error {
 	return nil
 }
 
-// AddSuccess attaches effects to success. A bad effect makes the function fail.
-func (r *Routine) AddSuccess(effects ...functions.Effect) { r.add(&r.OnSuccess, effects) }
-
-// AddFailure attaches effects to failure. A bad effect makes the function fail.
-func (r *Routine) AddFailure(effects ...functions.Effect) { r.add(&r.OnFailure, effects) }
-
-func (r *Routine) add(to *functions.Effects, effects []functions.Effect) {
-	if r.isForeign() {
-		return
-	}
-	for _, e := range effects {
-		if err := e.AddTo(to); err != nil && r.effectErr == nil {
-			r.effectErr = err
-		}
-	}
-}
-
 // IssueAll is [Routine.Issue] followed by storing all results. It returns the first failure in the order of the steps.
 func (r *Routine) IssueAll(steps []Step) error {
 	if len(steps) == 0 {
@@ -255,8 +250,8 @@ func (r *Routine) IssueAll(steps []Step) error {
 	}
 	for i := range steps {
 		if err := steps[i].Finish(); err != nil {
-			r.effectErr = fmt.Errorf("%w: %w", functions.ErrBadResult, err) // else a body that swallows it would go on without its answer
-			return r.effectErr
+			r.stepErr = fmt.Errorf("%w: %w", functions.ErrBadResult, err) // else a body that swallows it would go on without its answer
+			return r.stepErr
 		}
 	}
 	return nil

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/concordat-dev/concordat/coordinator"
 	"github.com/concordat-dev/concordat/functions"
@@ -192,11 +193,7 @@ func (w *worker) conclude(c *coord, o outcome, effects *functions.Effects) {
 	c.over = true
 	w.forgetAlarm(c)
 	if !effects.Empty() {
-		if err := w.checkEffects(effects); err != nil {
-			w.engine.options.Logger.Error("effects of an outcome are dropped", "function", c.function.Name, "error", err)
-		} else {
-			w.apply(functions.Address{}, c.shard, effects)
-		}
+		w.applyOutcome(c, effects)
 	}
 	if c.routine != nil {
 		w.putRoutine(c.function, c.routine)
@@ -210,10 +207,43 @@ func (w *worker) conclude(c *coord, o outcome, effects *functions.Effects) {
 	}
 }
 
+// outcomeChecker tells which effects can be part of an outcome. Whether there is room for them is seen when it is decided.
+func (w *worker) outcomeChecker() coordinator.Checker {
+	e := w.engine
+	return coordinator.Checker{
+		Check:    func(effects *functions.Effects) error { return e.registry.checkEffects(effects, e.options.MaxBytes) },
+		Bytes:    bytesOf,
+		MaxBytes: int(e.budget.share / 2),
+	}
+}
+
+// applyOutcome carries out the effects of an outcome. They were checked when they were attached, and happen also if there is no room
+// for more by now: there is no taking back an outcome. But a saga may have attached them in another process, which had an egress or a
+// function that this one does not have; one of those is dropped alone.
+func (w *worker) applyOutcome(c *coord, effects *functions.Effects) {
+	drop := func(one *functions.Effects) bool {
+		err := w.engine.registry.checkEffects(one, anyBytes)
+		if err != nil {
+			w.engine.stats.dropped.Add(1)
+			w.engine.options.Logger.Error("an effect of an outcome is dropped", "function", c.function.Name, "run", c.id, "error", err)
+		}
+		return err != nil
+	}
+	if w.engine.registry.checkEffects(effects, anyBytes) != nil {
+		effects.Sends = slices.DeleteFunc(effects.Sends, func(m functions.Envelope) bool {
+			return drop(&functions.Effects{Sends: []functions.Envelope{m}})
+		})
+		effects.Emits = slices.DeleteFunc(effects.Emits, func(r functions.Emitted) bool {
+			return drop(&functions.Effects{Emits: []functions.Emitted{r}})
+		})
+	}
+	w.apply(functions.Address{}, c.shard, effects)
+}
+
 func (w *worker) takeRoutine() *coordinator.Routine {
 	n := len(w.routines)
 	if n == 0 {
-		return coordinator.NewRoutine()
+		return coordinator.NewRoutine().WithChecker(w.outcomeChecker())
 	}
 	r := w.routines[n-1]
 	w.routines = w.routines[:n-1]

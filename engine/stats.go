@@ -23,6 +23,7 @@ type Stats struct {
 	Swept     uint64 // expired outcomes deleted
 	Changed   uint64 // requests that were repeated with an argument of another shape; see ErrReusedID
 	Parked    uint64 // records that an egress could not take
+	Dropped   uint64 // effects of outcomes that an earlier opening had accepted and this one can not carry out
 	Slow      uint64 // times that user code held a worker for more than 100 ms
 
 	FalseAlarms uint64 // new request ids that were looked for in the store; see Options.FilterBytes
@@ -33,13 +34,16 @@ type Stats struct {
 	Waits        WaitCounts    // how long each of them took
 }
 
-type counters struct{ alarms, changed, epochs, retries, deadlocks, carried, swept, parked, slow, lost atomic.Uint64 }
+type counters struct {
+	changed, epochs, retries, deadlocks, carried, swept, parked, dropped, slow, lost, alarms atomic.Uint64
+}
 
 // Stats returns the counts. It does not block.
 func (e *Engine) Stats() Stats {
 	s := Stats{
 		Epochs: e.stats.epochs.Load(), Retries: e.stats.retries.Load(), Deadlocks: e.stats.deadlocks.Load(),
-		Carried: e.stats.carried.Load(), Swept: e.stats.swept.Load(), Changed: e.stats.changed.Load(), Parked: e.stats.parked.Load(), Slow: e.stats.slow.Load(), Lost: e.stats.lost.Load(), FalseAlarms: e.stats.alarms.Load(),
+		Carried: e.stats.carried.Load(), Swept: e.stats.swept.Load(), Changed: e.stats.changed.Load(), Parked: e.stats.parked.Load(),
+		Dropped: e.stats.dropped.Load(), Slow: e.stats.slow.Load(), Lost: e.stats.lost.Load(), FalseAlarms: e.stats.alarms.Load(),
 	}
 	for _, w := range e.workers {
 		w.waits.addTo(&s)

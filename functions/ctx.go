@@ -58,7 +58,8 @@ func (e *Effects) Append(other *Effects) {
 	e.Emits = append(e.Emits, other.Emits...)
 }
 
-func (e *Effects) size() int {
+// Len counts them.
+func (e *Effects) Len() int {
 	return len(e.Sends) + len(e.Timers) + len(e.Cancels) + len(e.Emits)
 }
 
@@ -186,7 +187,7 @@ func (c *Ctx) room() bool {
 		c.fail(fmt.Errorf("%w: a view has no effects: it can not send, emit, set or cancel timers", ErrBadCall))
 		return false
 	}
-	if c.effects.size() >= MaxEffects {
+	if c.effects.Len() >= MaxEffects {
 		c.fail(fmt.Errorf("%w: more than %d sends, timers and records in one operation", ErrTooLarge, MaxEffects))
 		return false
 	}

@@ -3,6 +3,8 @@ package functions
 import (
 	"errors"
 	"fmt"
+	"iter"
+	"slices"
 	"unicode/utf8"
 )
 
@@ -116,19 +118,55 @@ func DecodeFailure(data []byte) error {
 
 // failuresIn appends the Failure values in err's tree to codes, depth first.
 func failuresIn(err error, codes []Failure) []Failure {
-	if err == nil || len(codes) >= maxFailureCodes {
-		return codes
-	}
-	switch e := err.(type) {
-	case Failure:
-		return append(codes, e)
-	case *farFailure:
-		return append(codes, e.Codes[:min(len(e.Codes), maxFailureCodes-len(codes))]...)
-	}
-	for _, inner := range unwrap(err) {
-		codes = failuresIn(inner, codes)
+	for inner := range errorsIn(err) {
+		switch e := inner.(type) {
+		case Failure:
+			codes = append(codes, e)
+		case *farFailure:
+			codes = append(codes, e.Codes...)
+		}
+		if len(codes) >= maxFailureCodes {
+			return codes[:maxFailureCodes]
+		}
 	}
 	return codes
+}
+
+// Wraps reports whether err is target or wraps it, as the same value: no Is method is asked, and an Unwrap method that panics ends the
+// search there. Target is a pointer.
+func Wraps(err, target error) bool {
+	for inner := range errorsIn(err) {
+		if inner == target {
+			return true
+		}
+	}
+	return false
+}
+
+// maxTree bounds the errors that are looked at in a tree: users make some that wrap themselves.
+const maxTree = 1 << 16
+
+// errorsIn yields err and what it wraps, depth first.
+func errorsIn(err error) iter.Seq[error] {
+	return func(yield func(error) bool) {
+		open := []error{err}
+		for range maxTree {
+			if len(open) == 0 {
+				return
+			}
+			next := open[len(open)-1]
+			open = open[:len(open)-1]
+			if next == nil {
+				continue
+			}
+			if !yield(next) {
+				return
+			}
+			inner := unwrap(next)
+			slices.Reverse(inner)
+			open = append(open, inner...)
+		}
+	}
 }
 
 // unwrap returns what err wraps: nothing, if its method panics; see textOf.
@@ -142,7 +180,7 @@ func unwrap(err error) (inner []error) {
 	case interface{ Unwrap() error }:
 		return []error{e.Unwrap()}
 	case interface{ Unwrap() []error }:
-		return e.Unwrap()
+		return slices.Clone(e.Unwrap())
 	}
 	return nil
 }

@@ -3,6 +3,7 @@ package functions_test
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -112,6 +113,38 @@ func TestBrokenErrorIsStillAFailure(t *testing.T) {
 		}
 		if name == "joined" {
 			wantErr(t, got, errA)
+		}
+	}
+}
+
+// ring is an error that wraps itself, in so many ways.
+type ring int
+
+func (r ring) Error() string   { return "test: ring" }
+func (r ring) Unwrap() []error { return slices.Repeat([]error{r}, int(r)) }
+
+// An error that wraps itself is encoded like any other; what stands beside it is kept if it comes first.
+func TestErrorsThatWrapThemselves(t *testing.T) {
+	for _, err := range []error{ring(1), ring(2)} {
+		got := far(errors.Join(errA, err))
+		wantErr(t, got, errA)
+		if far(err).Error() != "test: ring" || functions.Wraps(err, &spoiled{}) {
+			t.Errorf("%v: encoded as %v", err, far(err))
+		}
+	}
+}
+
+func TestWraps(t *testing.T) {
+	one, other := &spoiled{"one"}, &spoiled{"one"}
+	for name, tc := range map[string]struct {
+		err  error
+		want bool
+	}{
+		"nil": {nil, false}, "itself": {one, true}, "an equal one": {other, false}, "wrapped": {fmt.Errorf("x: %w", one), true},
+		"behind one that panics": {errors.Join((*spoiled)(nil), errA, fmt.Errorf("x: %w", errors.Join(errB, one))), true},
+	} {
+		if got := functions.Wraps(tc.err, one); got != tc.want {
+			t.Errorf("%s: %v", name, got)
 		}
 	}
 }

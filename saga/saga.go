@@ -164,10 +164,13 @@ func (s *Run) Sleep(d time.Duration) error {
 	return steps[0].Err
 }
 
-// OnSuccess attaches effects (calls and starts to send, records to emit) that happen if and only if the saga succeeds.
+// OnSuccess attaches effects (calls and starts to send, records to emit) that happen if and only if the saga succeeds. One that
+// can not be carried out (malformed, unknown to the engine, too large, over functions.MaxEffects) dooms the saga at once: further steps
+// fail, and so does the saga, whatever the body returns.
 func (s *Run) OnSuccess(effects ...functions.Effect) { s.routine.AddSuccess(effects...) }
 
-// OnFailure attaches effects that happen if and only if the saga fails, once its steps are compensated.
+// OnFailure attaches effects that happen if and only if the saga fails, once its steps are compensated. They are checked
+// like those of [Run.OnSuccess]; those that can be carried out happen then.
 func (s *Run) OnFailure(effects ...functions.Effect) { s.routine.AddFailure(effects...) }
 
 func newStep(step, undo functions.Call) coordinator.Step {

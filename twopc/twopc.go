@@ -165,9 +165,12 @@ func Ask[R any](tx *Tx, q functions.Query[R]) (answer R, err error) {
 }
 
 // OnCommit attaches effects (calls and starts to send, records to emit) that happen if and only if the transaction commits.
+// One that can not be carried out (malformed, unknown to the engine, too large, over functions.MaxEffects) dooms the transaction at
+// once: further calls fail, and so does the transaction, whatever the body returns.
 func (tx *Tx) OnCommit(effects ...functions.Effect) { tx.routine.AddSuccess(effects...) }
 
 // OnAbort attaches effects that happen if and only if the transaction aborts for good: not when it is retried.
+// They are checked like those of [Tx.OnCommit]; those that can be carried out happen then.
 func (tx *Tx) OnAbort(effects ...functions.Effect) { tx.routine.AddFailure(effects...) }
 
 // Attempt counts the runs of this transaction, from 1.

@@ -253,7 +253,11 @@ func (d *Driver) Waiting() (n int, first Order) {
 // Acknowledged lists the orders that have been answered since the last step. It must not be called while anything runs.
 func (d *Driver) Acknowledged() (orders []Order) {
 	for _, w := range d.waiting {
-		if w.pending.Done() {
+		if !w.pending.Done() {
+			continue
+		}
+		err := w.pending.Wait(context.Background())
+		if !errors.Is(err, engine.ErrUnknown) || errors.Is(err, saga.ErrStuck) { // of a dead engine nothing is heard
 			orders = append(orders, w.order)
 		}
 	}
