@@ -42,6 +42,10 @@ var (
 		ctx.SendAfter(time.Millisecond, swallow.On(ctx.Self().ID, poison))
 		return nil
 	})
+	schedule = functions.Upsert(pills, "schedule", func(ctx *functions.Ctx, _ *pill, poison bool) error {
+		ctx.SendAfter(time.Millisecond, dose.With(poison))
+		return nil
+	})
 	pillsTaken = functions.View(pills, "taken", func(_ *functions.Ctx, p pill) (int, error) { return p.Taken, nil })
 	cure       = saga.New("test/cure", func(s *saga.Run, poison bool) error {
 		if err := s.Do(swallow.On("cured", false), spit.On("cured", false)); err != nil {
@@ -215,6 +219,26 @@ func TestPoison(t *testing.T) {
 		e = open(t, pillOptions(dir), pillParts()...)
 		if a, b := ask(t, e, pillsTaken.On("a")), ask(t, e, pillsTaken.On("b")); a != 1 || b != 1 {
 			t.Errorf("taken %d and %d times", a, b)
+		}
+	})
+	t.Run("timer that starts a transaction", func(t *testing.T) {
+		dir := makePillDir(t)
+		o := pillOptions(dir)
+		o.Seams.Clock = newHandClock()
+		e := open(t, o, pillParts()...)
+		for i := range 3 {
+			must(t, e.Do(ctx, schedule.On("doctor", i == 1)))
+		}
+		must(t, e.Close())
+		runPoisoned(t, dir, "idle")
+		parked := wantParked(t, dir, "run", "test/dose", "")
+		must(t, engine.DropParkedIn(dir, parked.ID))
+		e = open(t, pillOptions(dir), pillParts()...)
+		if n := ask(t, e, pillsTaken.On("dosed")); n != 2 {
+			t.Errorf("taken %d times", n)
+		}
+		if all, err := e.Parked(ctx); len(all) != 0 || err != nil {
+			t.Errorf("parked: %v, %v", all, err)
 		}
 	})
 	t.Run("saga", testPoisonedSaga)
