@@ -72,8 +72,11 @@ func (c *cache) unlink(i *instance) { i.prev.next, i.next.prev = i.next, i.prev 
 // instanceOverhead is about what an instance costs besides its bytes: the struct, its place in a map, its decoded value.
 const instanceOverhead = 512
 
+// bytes is what an instance counts for in the cache.
+func (i *instance) bytes() int64 { return int64(instanceOverhead + len(i.id) + 2*i.seat.Cell.Size()) }
+
 func (c *cache) charge(i *instance) {
-	bytes := int64(instanceOverhead + len(i.id) + 2*i.seat.Cell.Size())
+	bytes := i.bytes()
 	c.bytes += bytes - i.charged
 	i.charged = bytes
 }
@@ -93,7 +96,9 @@ func (c *cache) evict(sealed uint64) {
 		default:
 			c.unlink(i)
 			delete(c.byType[i.entry.index], i.id)
-			c.bytes -= i.charged
+			if !plant.ChargeEvicted {
+				c.bytes -= i.charged
+			}
 		}
 	}
 }

@@ -138,7 +138,9 @@ func (w *worker) cancelTimer(from functions.Address, id functions.TimerID) {
 // dropTimer takes a timer back, with its row.
 func (w *worker) dropTimer(t *timer) {
 	heap.Remove(&w.timers, t.index)
-	w.engine.timers.Add(-1)
+	if !plant.CountCancelled {
+		w.engine.timers.Add(-1)
+	}
 	if t.left {
 		w.engine.trials.left.Add(-1)
 	}

@@ -286,4 +286,5 @@ func (w *worker) abort(stay *call) {
 		w.apply(stay.address(), stay.shard, stay.visit.Effects)
 	}
 	w.grant(stay.visit.Abort(w.granted[:0]))
+	w.cache.charge(stay.inst) // an epoch that was cut meanwhile may have charged it for what is undone now
 }

@@ -204,7 +204,9 @@ func (w *worker) handle(m message) {
 	case msgConflict:
 		w.onConflict(m.coord, m.attempt)
 	case msgStart:
-		w.queued -= weight(m.coord.input)
+		if !plant.CountStarted {
+			w.queued -= weight(m.coord.input)
+		}
 		w.start(m.coord)
 	case msgGoOn:
 		w.goOn(m.coord)

@@ -32,6 +32,8 @@ const (
 	JoinUnsealed = active == "join-unsealed"
 	// EvictUnsealed: the cache drops an instance whose last change is not sealed yet: what is read again is older.
 	EvictUnsealed = active == "evict-unsealed"
+	// ChargeEvicted: the cache stays charged with instances that it has dropped.
+	ChargeEvicted = active == "charge-evicted"
 	// WalkLater: a walk waits for what its snapshot has to be sealed, and then reads a later one.
 	WalkLater = active == "walk-later"
 	// IngressUnsealed: the position of an ingress is not sealed with what its records led to.
@@ -70,6 +72,10 @@ const (
 	ReuseIDs = active == "reuse-ids"
 	// DropTimer: a timer that came due while the engine was down is not set again.
 	DropTimer = active == "drop-timer"
+	// CountStarted: a message that started a coordinator function stays in the count of those that are queued.
+	CountStarted = active == "count-started"
+	// CountCancelled: a timer that was cancelled stays in the count of timers.
+	CountCancelled = active == "count-cancelled"
 	// TimerTwice: the row of a timer that fired stays, so that a restart fires it again.
 	TimerTwice = active == "timer-twice"
 	// ForgetWaiting: messages that wait for a lock get no rows when an epoch is cut by force.

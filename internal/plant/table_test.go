@@ -23,6 +23,7 @@ var table = []check{
 	{"evict-unsealed", "engine", "TestUnsealedIsNotEvicted", "", `was read as 0, want 7`},
 	{"walk-later", "engine", "TestWalkShowsWhatItWaitedFor", "", `the walk shows \[new old\], and new is not on the disk`},
 	{"few-last-cuts", "engine", "TestLastCuts", "", `2 steps: .* the engine was closed, want <nil>`},
+	{"charge-evicted", "internal/sim", "TestCountsAtRest", "", `the count of bytes in the caches is`},
 	{"ingress-unsealed", "engine", "TestIngressGoesOnWhereItWas", "", `the ingress went on after 0`},
 	{"ingress-early", "engine", "TestCrashBetweenRecords", "", `the ingress goes on after \d+, and \d+ records were handled`},
 	{"refused-slots", "engine", "TestRefusedRecordsTakeNoRoom", "", `overloaded: 4096 records of ingress`},
@@ -39,6 +40,8 @@ var table = []check{
 
 	// Recovery, timers, messages.
 	{"reuse-ids", "engine", "TestCrash", "", `(gates|saga|sleepy|sorry) \S+ (has no outcome|\(outcome|failed but)`},
+	{"count-cancelled", "internal/sim", "TestCountsAtRest", "", `the count of timers is`},
+	{"count-started", "internal/sim", "TestCountsAtRest", "", `the count of queued messages is`},
 	{"drop-timer", "engine", "TestCrash", "", `timer \S+ fired 0 times, cancelled false, late false`},
 	{"timer-twice", "engine", "TestTimersFireOnce", "", `the timers that fired are \[0 0 `},
 	{"forget-waiting", "engine", "TestCrash", "", `notice \d+ of \S+ after|no note of its end|fired 0 times`},

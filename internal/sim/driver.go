@@ -47,14 +47,17 @@ type Driver struct {
 
 	Steps   int
 	Refused int // orders that Submit refused
+	Stocks  int // times that the engine was at rest and stock was taken
 
 	rng     *rand.Rand
 	mu      sync.Mutex  // for snapshots, which the file system takes from any goroutine
 	stands  atomic.Bool // no time passes, whatever happens
 	waiting []waiting
-	ledger  *ledger
-	oracle  *oracle
-	wrong   []error // found in the midst of a step
+	// forgotten are the requests whose clients have given up.
+	forgotten []engine.Pending
+	ledger    *ledger
+	oracle    *oracle
+	wrong     []error // found in the midst of a step
 }
 
 type waiting struct {
@@ -203,9 +206,10 @@ func (d *Driver) GiveUp() (Order, bool) {
 	if len(d.waiting) == 0 {
 		return Order{}, false
 	}
-	o := d.waiting[0].order
+	first := d.waiting[0]
 	d.waiting = d.waiting[1:]
-	return o, true
+	d.forgotten = append(d.forgotten, first.pending)
+	return first.order, true
 }
 
 // Step lets one thing happen and some time pass. It reports false if the engine had nothing to do, or is dead.
@@ -299,6 +303,7 @@ func (d *Driver) Rest() error {
 			continue
 		}
 		if wait, ok := d.Clock.UntilWake(); d.dead() || !ok || wait > 0 {
+			d.takeStock()
 			return nil
 		}
 		d.Clock.Advance(0)

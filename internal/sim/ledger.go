@@ -20,7 +20,8 @@ type ledger struct {
 	sealed  [][]rowChange     // one for each epoch
 	pending []rowChange       // of the epoch that is being sealed
 
-	balances map[string]int64 // of the vault's tills
+	balances map[string]int64             // of the vault's tills
+	alive    map[byte]map[string]struct{} // the keys of rows that go when what they are of is over, by kind
 
 	mayLoseTail bool // the last epochs may be missing, as a whole
 	epochsLost  int  // that were
@@ -35,11 +36,14 @@ type rowChange struct {
 	upper      string // not "": all rows from key up to it are deleted
 }
 
-func newLedger(w World) *ledger { return &ledger{world: w, balances: map[string]int64{}} }
+func newLedger(w World) *ledger { return (&ledger{world: w}).clone() }
 
 // clone returns the ledger as it is now, for a recovery.
 func (l *ledger) clone() *ledger {
-	return &ledger{world: l.world, base: l.base, sealed: slices.Clip(l.sealed), pending: l.pending, balances: map[string]int64{}}
+	return &ledger{
+		world: l.world, base: l.base, sealed: slices.Clip(l.sealed), pending: l.pending, balances: map[string]int64{},
+		alive: map[byte]map[string]struct{}{store.KindTimer: {}, store.KindCoordinator: {}, store.KindMessage: {}},
+	}
 }
 
 // begin takes the rows of an epoch that is about to be sealed.
@@ -62,8 +66,16 @@ func (l *ledger) done() error {
 	return l.conserved()
 }
 
-// follow keeps the balances of the vault's tills.
+// follow keeps the balances of the vault's tills, and which timers, runs and carried messages there are.
 func (l *ledger) follow(c rowChange) {
+	if alive := l.alive[kindOf(c.key)]; alive != nil && c.upper == "" {
+		if c.deleted {
+			delete(alive, c.key)
+		} else {
+			alive[c.key] = struct{}{}
+		}
+		return
+	}
 	name, ok := strings.CutPrefix(instanceOf(c.key), tillType.Definition().DefinedName()+"\x00")
 	if !ok {
 		return
@@ -76,6 +88,14 @@ func (l *ledger) follow(c rowChange) {
 		panic("sim: a till's row decodes: " + err.Error())
 	}
 	l.balances[name] = till.Balance
+}
+
+// kindOf is the kind of a row.
+func kindOf(key string) byte {
+	if prefix := len(store.Prefix(nil, 0, 0)); len(key) >= prefix {
+		return key[prefix-1]
+	}
+	return 0
 }
 
 // instanceOf is "type\x00id" of an instance's row, or "".

@@ -31,6 +31,7 @@ type Counts struct {
 	Retries   int
 	Passed    time.Duration // simulated
 	DiskOps   int
+	Stocks    int // times that the engine was at rest and its counts were compared with what there is
 	Oracle    OracleCounts
 }
 
@@ -53,6 +54,7 @@ func (c *Counts) Add(o Counts) {
 	c.Retries += o.Retries
 	c.Passed += o.Passed
 	c.DiskOps += o.DiskOps
+	c.Stocks += o.Stocks
 	c.Oracle.add(o.Oracle)
 }
 
@@ -202,6 +204,7 @@ func (l *life) tally() {
 	l.counts.Requests, l.counts.Answers = len(l.d.Orders), len(l.d.Outcomes)
 	l.counts.Refused += l.d.Refused
 	l.counts.Passed += l.d.Clock.Elapsed()
+	l.counts.Stocks += l.d.Stocks
 	if e := l.d.Engine; e != nil {
 		stats := e.Stats()
 		l.counts.Carried += int(stats.Carried)

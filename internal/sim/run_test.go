@@ -52,6 +52,21 @@ func TestSeeds(t *testing.T) {
 	}
 }
 
+// TestCountsAtRest: whatever has happened, whenever an engine has nothing to do each count is what there is to count.
+func TestCountsAtRest(t *testing.T) {
+	b := Batch{Seeds: Seeds{1, uint64(short(20))}, Faults: AllFaults(), StopAtFirst: true, ShrinkTries: -1, Parallel: 1}
+	sum, err := b.Run(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range sum.Failures {
+		t.Errorf("seed %d: %v", f.Seed, f.Err)
+	}
+	if want := 20 * sum.Seeds; sum.Counts.Stocks < want {
+		t.Errorf("the engines were at rest %d times in %d seeds, that proves little", sum.Counts.Stocks, sum.Seeds)
+	}
+}
+
 // TestEachFaultAlone: no fault hides behind another, and each works without the others.
 func TestEachFaultAlone(t *testing.T) {
 	for _, f := range AllFaults() {

@@ -1,0 +1,114 @@
+package engine
+
+import "fmt"
+
+// Inventory is what an engine has in memory, recounted, beside what its counters say of it.
+type Inventory struct {
+	InFlight Counted // requests that wait for their outcome; see Options.MaxInFlight
+	Timers   Counted // of instances; see Options.MaxTimers
+	Queued   Counted // messages that nobody waits for, by weight; see Options.MaxMessages
+	Cached   Counted // bytes of instances; see Options.CacheBytes
+
+	Runs     int   // of coordinator functions that have outlived an epoch
+	Messages int   // of any kind, and requests that were not accepted yet
+	Locks    int   // instances whose lock is held or waited for
+	Unsealed int   // by its counter: records of ingresses that are not sealed
+	Charged  int64 // by its counter: bytes of the running epoch
+}
+
+// Counted is a number as the engine keeps it, and as it is found.
+type Counted struct{ Kept, Found int64 }
+
+// Inventory takes stock of a stepped engine, between two steps.
+func (e *Engine) Inventory() (v Inventory) {
+	if !e.options.Seams.Stepped {
+		panic("engine: an inventory is for stepped engines")
+	}
+	v.InFlight.Kept, v.Timers.Kept, v.Queued.Kept = e.inFlight.Load(), e.timers.Load(), e.queued.Load()
+	v.Charged = e.budget.used.Load()
+	for _, w := range e.workers {
+		v.add(w)
+	}
+	for _, f := range e.feeds {
+		v.Unsealed += len(f.slots)
+	}
+	return v
+}
+
+// add adds what a worker has.
+func (v *Inventory) add(w *worker) {
+	v.Queued.Kept += w.queued
+	v.Charged += w.charged
+	v.Runs += len(w.coords)
+	v.Messages += len(w.inbox) + len(w.mail) + w.taken.len() + w.urgent.len()
+	for _, line := range []*queue[message]{&w.begun, &w.arrivals, &w.sent} {
+		v.Messages += line.len()
+		for _, m := range line.all() {
+			v.Queued.Found += m.queued()
+		}
+	}
+	for _, t := range w.timers.heap {
+		if t.coord == nil {
+			v.Timers.Found++
+		}
+	}
+	for _, q := range w.requests {
+		if !q.settled {
+			v.InFlight.Found += q.waiting()
+		}
+	}
+	for _, c := range w.coords {
+		if c.req != nil && c.req.env.RequestID == "" {
+			v.InFlight.Found += c.req.waiting()
+		}
+	}
+	v.addCache(&w.cache)
+}
+
+func (v *Inventory) addCache(c *cache) {
+	v.Cached.Kept += c.bytes
+	for i := c.ring.next; i != &c.ring; i = i.next {
+		v.Cached.Found += i.bytes()
+		if !i.seat.Lock.Free() {
+			v.Locks++
+		}
+	}
+}
+
+// queued is what a message counts towards Options.MaxMessages.
+func (m message) queued() int64 {
+	switch {
+	case m.kind == msgCall && m.call.isMessage():
+		return weight(m.call.arg)
+	case m.kind == msgStart:
+		return weight(m.coord.input)
+	}
+	return 0
+}
+
+// waiting is how many clients wait for a request's outcome.
+func (q *request) waiting() (n int64) {
+	for ; q != nil; q = q.next {
+		if q.done != nil {
+			n++
+		}
+	}
+	return n
+}
+
+// Idle reports what an engine that has nothing to do should not have, or nil: messages, locks, and counters that say something else
+// than what is found.
+func (v Inventory) Idle() error {
+	for _, c := range []struct {
+		what string
+		Counted
+	}{{"requests in flight", v.InFlight}, {"timers", v.Timers}, {"queued messages", v.Queued}, {"bytes in the caches", v.Cached}} {
+		if c.Kept != c.Found {
+			return fmt.Errorf("engine: the count of %s is %d, and there are %d", c.what, c.Kept, c.Found)
+		}
+	}
+	if v.Messages > 0 || v.Locks > 0 || v.Unsealed > 0 || v.Charged > 0 {
+		return fmt.Errorf("engine: at rest there are %d messages, %d locks, %d records and %d bytes that are not sealed", v.Messages, v.Locks, v.Unsealed, v.Charged)
+	}
+	return nil
+}

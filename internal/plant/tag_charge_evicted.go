@@ -1,0 +1,5 @@
+//go:build plant_charge_evicted
+
+package plant
+
+const active = "charge-evicted"

@@ -1,0 +1,5 @@
+//go:build plant_count_cancelled
+
+package plant
+
+const active = "count-cancelled"

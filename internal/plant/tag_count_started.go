@@ -1,0 +1,5 @@
+//go:build plant_count_started
+
+package plant
+
+const active = "count-started"
