@@ -3,6 +3,8 @@ package engine
 import (
 	"sync"
 	"time"
+
+	"github.com/concordat-dev/concordat/internal/plant"
 )
 
 // Clock tells the wall time, which may be set forward and back at any moment, and wakes.
@@ -46,7 +48,12 @@ func newClocks(c Clock) clocks {
 func (c *clocks) goOnFrom(now int64) { c.base = now - int64(c.elapsed()) }
 
 // now is the engine time.
-func (c *clocks) now() int64 { return c.base + int64(c.elapsed()) }
+func (c *clocks) now() int64 {
+	if plant.OutcomesByWall {
+		return c.wall.Now().UnixNano()
+	}
+	return c.base + int64(c.elapsed())
+}
 
 type realClock struct {
 	mu    sync.Mutex

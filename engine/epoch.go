@@ -93,7 +93,7 @@ func (e *Engine) closeGate() {
 
 // conduct is called when all workers are at rest, by the last one or by the sealer.
 func (e *Engine) conduct() {
-	if e.untangle() && !e.cutting.Load() {
+	if !(plant.CyclesAtRest && e.cutting.Load()) && e.untangle() && !e.cutting.Load() {
 		e.wakeBusy()
 		return
 	}
@@ -178,7 +178,7 @@ func (e *Engine) untangle() bool {
 		return false
 	}
 	e.leaving = e.leaving[:0]
-	if e.cutting.Load() {
+	if e.cutting.Load() && !plant.LeavingCounts {
 		e.findLeaving()
 	}
 	cycles := e.graph.Break()

@@ -7,6 +7,7 @@ import (
 	"github.com/cespare/xxhash/v2"
 
 	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/plant"
 )
 
 // identity tells requests with one id apart. It is kept with the outcome of the first.
@@ -63,7 +64,7 @@ func (i identity) like(first identity) likeness {
 		return isOther
 	case i.arg == first.arg:
 		return isSame
-	case i.shape != first.shape && first.shape != 0:
+	case i.shape != first.shape && first.shape != 0 && !plant.ArgumentOnly:
 		return isChanged
 	}
 	return isOtherArg

@@ -117,9 +117,9 @@ func longestAnswer(t *testing.T, seed uint64, takes time.Duration, backlog int, 
 		before := clock.Elapsed()
 		p, err := e.Submit(r)
 		must(t, err)
-		for !p.Done() {
-			if !e.Step(last) {
-				t.Fatal("at rest, and there is no outcome")
+		for n := 0; !p.Done(); n++ {
+			if !e.Step(last) || n == 200_000 {
+				t.Fatalf("after %d steps there is no outcome", n)
 			}
 		}
 		must(t, p.Wait(ctx))

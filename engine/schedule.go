@@ -1,6 +1,10 @@
 package engine
 
-import "time"
+import (
+	"time"
+
+	"github.com/concordat-dev/concordat/internal/plant"
+)
 
 // Which message a worker handles next.
 //
@@ -144,6 +148,9 @@ func (w *worker) handleNext() bool {
 func (w *worker) handleNew() bool {
 	if w.engine.trials.frozen.Load() {
 		return w.acceptNext() // messages wait
+	}
+	if plant.BacklogFirst && w.sent.len() > 0 {
+		w.pace.turn = lineSent - 1
 	}
 	for range numLines - 1 {
 		if w.pace.turn++; w.pace.turn == numLines {

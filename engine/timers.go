@@ -232,7 +232,7 @@ func (e *Engine) armClock() {
 	if next == math.MaxInt64 || e.trials.frozen.Load() {
 		return
 	}
-	if now := e.clocks.wall.Now().UnixNano(); !e.options.Seams.Stepped && next > now {
+	if now := e.clocks.wall.Now().UnixNano(); !e.options.Seams.Stepped && next > now && !plant.NeverLooksAgain {
 		next = min(next, now+int64(lookAgain))
 	}
 	if armed := e.armed.Load(); armed != 0 && armed <= next {

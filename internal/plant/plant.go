@@ -149,3 +149,21 @@ const (
 	// JournalLate: the journal of a saga that has a row is not written again before it ends.
 	JournalLate = active == "journal-late"
 )
+
+// Progress, bounds and clocks.
+const (
+	// BacklogFirst: messages that functions sent come before all that has not begun.
+	BacklogFirst = active == "backlog-first"
+	// CyclesAtRest: no cycle is broken where an epoch is cut by force.
+	CyclesAtRest = active == "cycles-at-rest"
+	// LeavingCounts: at a forced cut, who has given way already counts as one who waits.
+	LeavingCounts = active == "leaving-counts"
+	// UnboundedEpoch: an epoch goes on however much it has to write.
+	UnboundedEpoch = active == "unbounded-epoch"
+	// OutcomesByWall: outcomes age by the wall clock.
+	OutcomesByWall = active == "outcomes-by-wall"
+	// NeverLooksAgain: an engine with timers does not look at the wall clock by itself.
+	NeverLooksAgain = active == "never-looks-again"
+	// ArgumentOnly: a repeated request with an argument of another shape is another request.
+	ArgumentOnly = active == "argument-only"
+)

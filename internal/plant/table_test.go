@@ -79,6 +79,15 @@ var table = []check{
 	{"cancel-forgets-undo", "saga", "TestSagasEnd", rapidSeed, `was left standing`},
 	{"drop-stuck", "saga", "TestSagasEnd", rapidSeed, `was left standing`},
 	{"journal-late", "engine", "TestCrash", "", `too much|is out of order or twice`},
+
+	// Progress, bounds and clocks.
+	{"backlog-first", "engine", "TestRequestsAreAnsweredInTime", "", `a request was answered after|there is no outcome`},
+	{"cycles-at-rest", "engine", "TestDeadlockInForcedCut", "", `nothing moves any more|only \d+ deadlocks`},
+	{"leaving-counts", "engine", "TestStepped", "", `deadlock: `},
+	{"unbounded-epoch", "engine", "TestEpochsAreBounded", "", `the largest batch had \d+ bytes`},
+	{"outcomes-by-wall", "engine", "TestIDsOutliveClockJumps", "", `it ran [234] times`},
+	{"never-looks-again", "engine", "TestTimersFireAfterAClockJump", "", `outcome unknown: context deadline exceeded`},
+	{"argument-only", "engine", "TestRequestsOutliveVersions", "", `repeated by another version: .*was used`},
 }
 
 // rapidSeed makes a property test draw the same cases each time, and leave no file behind.

@@ -1,0 +1,5 @@
+//go:build plant_argument_only
+
+package plant
+
+const active = "argument-only"

@@ -1,0 +1,5 @@
+//go:build plant_backlog_first
+
+package plant
+
+const active = "backlog-first"

@@ -1,0 +1,5 @@
+//go:build plant_leaving_counts
+
+package plant
+
+const active = "leaving-counts"

@@ -1,0 +1,5 @@
+//go:build plant_never_looks_again
+
+package plant
+
+const active = "never-looks-again"

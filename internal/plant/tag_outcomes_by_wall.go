@@ -1,0 +1,5 @@
+//go:build plant_outcomes_by_wall
+
+package plant
+
+const active = "outcomes-by-wall"

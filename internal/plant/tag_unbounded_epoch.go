@@ -1,0 +1,5 @@
+//go:build plant_unbounded_epoch
+
+package plant
+
+const active = "unbounded-epoch"
