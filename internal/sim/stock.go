@@ -28,7 +28,7 @@ func (d *Driver) takeStock() {
 		{"coordinator functions", int64(v.Runs), int64(len(d.ledger.alive[store.KindCoordinator]))},
 		{"carried messages", 0, int64(len(d.ledger.alive[store.KindMessage]))},
 	} {
-		if c.have != c.wants {
+		if c.have != c.wants && (d.Options.Seams.Recovered != nil || c.what == "requests in flight") { // else its rows are not followed
 			d.report(fmt.Errorf("at rest, the engine has %d %s, and there should be %d", c.have, c.what, c.wants))
 		}
 	}
