@@ -1,29 +1,22 @@
-// Package cli is what the project's programs do alike with their command lines.
+// Package cli is what the project's programs do alike with their command lines: [Parse] reads one, [Context] ends with a signal,
+// [Stdout] notices when nobody reads any more, [Outputs] are the files that a command writes, and an [Ending] makes an error a
+// message and an exit status.
 package cli
 
 import (
-	"context"
+	"fmt"
 	"io"
-	"os"
-	"os/signal"
-	"syscall"
 
+	"al.essio.dev/pkg/shellescape"
 	"github.com/alecthomas/kong"
 )
 
-// Context ends with the first SIGINT or SIGTERM; the second has its usual effect. Call stop when it is no longer needed.
-func Context() (ctx context.Context, stop context.CancelFunc) {
-	ctx, stop = signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop)
-	return ctx, stop
-}
-
-// Parse reads a command line into flags, a pointer to a struct with kong's tags. If all it asks for is help, that is written to stdout
-// and chosen is nil. It panics if the struct's tags are not well-formed.
+// Parse reads a command line into flags, a pointer to a struct with kong's tags. If all it asks for is help, that is written to stdout,
+// with the exit statuses, and chosen is nil. It panics if the struct's tags are not well-formed.
 func Parse(flags any, name, about string, args []string, stdout, stderr io.Writer) (chosen *kong.Context, err error) {
 	helped := false
 	parser, err := kong.New(flags, kong.Name(name), kong.Description(about), kong.Writers(stdout, stderr),
-		kong.Exit(func(int) { helped = true }), kong.ConfigureHelp(kong.HelpOptions{Compact: true}))
+		kong.Exit(func(int) { helped = true }), kong.ConfigureHelp(kong.HelpOptions{Compact: true}), kong.Help(help))
 	if err != nil {
 		panic(name + ": the flags are not well-formed: " + err.Error())
 	}
@@ -33,3 +26,15 @@ func Parse(flags any, name, about string, args []string, stdout, stderr io.Write
 	}
 	return chosen, err
 }
+
+// help writes kong's help and the exit statuses.
+func help(options kong.HelpOptions, ctx *kong.Context) error {
+	if err := kong.DefaultHelpPrinter(options, ctx); err != nil {
+		return err
+	}
+	_, err := fmt.Fprint(ctx.Stdout, "\n"+Statuses)
+	return err
+}
+
+// Command is a command line that a shell takes for these words.
+func Command(words ...string) string { return shellescape.QuoteCommand(words) }
