@@ -35,7 +35,7 @@ func BenchmarkOperation(b *testing.B) {
 			b.ReportAllocs()
 			now := time.Now()
 			for b.Loop() {
-				now = c.operate(now)
+				now = c.operate(nil, now)
 			}
 			c.tally.flush()
 		})

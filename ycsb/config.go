@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"math"
 	"slices"
 	"strings"
 )
@@ -35,6 +34,7 @@ const (
 	MaxParties   = 16 // of a transfer
 	MaxSnapshot  = 64 // rows of a snapshot
 	MaxScan      = 100_000
+	MinShare     = 1e-9 // of anything that is not 0: a smaller share would never come up
 )
 
 // ParseDistribution reads the name of a distribution.
@@ -55,7 +55,7 @@ type Config struct {
 	Keys int
 	// Mix is the share of each kind. Default: transfers only.
 	Mix Mix
-	// Distribution of the keys. Default Uniform.
+	// Distribution of the keys. Upper and lower case are the same. Default Uniform.
 	Distribution Distribution
 	// Theta is the skew of Zipfian and Latest, 0 < Theta <= MaxTheta. Default 0.99. A skew of 0 is Uniform, see [SkewedBy].
 	Theta float64
@@ -93,7 +93,7 @@ func (c Config) withDefaults() Config {
 	c.Driving = c.Driving.withDefaults()
 	c.Keys = cmp.Or(c.Keys, 5000)
 	c.Mix = cmp.Or(c.Mix, Mix{Transfer: 1})
-	c.Distribution = cmp.Or(c.Distribution, Uniform)
+	c.Distribution = Distribution(strings.ToLower(string(cmp.Or(c.Distribution, Uniform))))
 	c.Theta = cmp.Or(c.Theta, DefaultTheta)
 	if c.HotData == 0 && c.HotOperations == 0 {
 		c.HotData, c.HotOperations = 0.2, 0.8
@@ -102,7 +102,7 @@ func (c Config) withDefaults() Config {
 	c.SnapshotKeys = cmp.Or(c.SnapshotKeys, min(10, c.Keys))
 	c.MinScan = cmp.Or(c.MinScan, 1)
 	c.MaxScan = cmp.Or(c.MaxScan, max(1000, c.MinScan))
-	c.ScanLengths = cmp.Or(c.ScanLengths, Uniform)
+	c.ScanLengths = Distribution(strings.ToLower(string(cmp.Or(c.ScanLengths, Uniform))))
 	c.Shape = c.Shape.withDefaults()
 	return c
 }
@@ -115,6 +115,7 @@ func (c Config) Validate() error {
 	e.check(c.Mix.Transfer == 0 || c.Parties != 2 || c.Keys != 1, "keys: a transfer needs two distinct keys, and there is 1")
 	e.check(c.Mix.Transfer == 0 || c.Parties <= 2 || c.Keys >= c.Parties, "keys: a transfer needs %d distinct keys, and there are %d", c.Parties, c.Keys)
 	e.check(c.Mix.Snapshot == 0 || c.Keys >= c.SnapshotKeys, "keys: a snapshot needs %d distinct keys, and there are %d", c.SnapshotKeys, c.Keys)
+	e.check(c.distinct() <= c.drawn() || c.distinct() > c.Keys, "hotspot: %d distinct keys are needed, and only %d are ever drawn", c.distinct(), c.drawn())
 	e.check(c.Theta > 0 && c.Theta <= MaxTheta, "theta: %g is not above 0 and at most %d", c.Theta, MaxTheta)
 	e.share("hotspot: share of the keys", c.HotData)
 	e.share("hotspot: share of the draws", c.HotOperations)
@@ -133,5 +134,39 @@ func (c Config) Validate() error {
 
 // share checks a number that is a share of 1.
 func (c *checks) share(name string, v float64) {
-	c.check(v >= 0 && v <= 1 && !math.IsNaN(v), "%s: %g is not between 0 and 1", name, v)
+	c.check(v >= 0 && v <= 1, "%s: %g is not between 0 and 1", name, v)
+	c.check(!(v > 0 && v < MinShare), "%s: %g is so small that it would never come up; at least %g, or 0", name, v, MinShare)
+}
+
+// distinct is how many distinct keys an operation of the mix has at most.
+func (c Config) distinct() int {
+	n := 1
+	if c.Mix.Transfer > 0 {
+		n = max(n, c.Parties)
+	}
+	if c.Mix.Snapshot > 0 {
+		n = max(n, c.SnapshotKeys)
+	}
+	return n
+}
+
+// drawn is how many of the keys are ever drawn.
+func (c Config) drawn() int {
+	hot := c.hotKeys(c.Keys)
+	switch {
+	case c.Distribution == Hotspot && c.HotOperations == 1:
+		return hot
+	case c.Distribution == Hotspot && c.HotOperations == 0:
+		return c.Keys - hot
+	}
+	return c.Keys
+}
+
+// hotKeys is how many of the keys are hot under Hotspot: at least one, if there are to be draws of it.
+func (c Config) hotKeys(keys int) int {
+	hot := int(float64(keys) * c.HotData)
+	if hot == 0 && c.HotOperations > 0 {
+		return 1
+	}
+	return hot
 }

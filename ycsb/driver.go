@@ -2,6 +2,7 @@ package ycsb
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -24,8 +25,13 @@ type Result struct {
 	Counters Counters
 	// Before and After are the audits before and after the mix.
 	Before, After Audit
+	// NotAudited is why the audit after the mix could not look; After is empty then.
+	NotAudited error
 	// Kinds has the operations of each kind that there was, under its name, and of "all".
 	Kinds map[string]KindResult
+	// Lag is how late the load generator itself was with the operations of an open loop: because it woke late or was drawing what to
+	// do, while a client was free. It is part of their latency. Empty in a closed loop.
+	Lag Histogram
 	// Series is how the measured part went, an entry for each Interval.
 	Series []Moment
 	// Interrupted: the context was cancelled and the run ended early.
@@ -59,7 +65,8 @@ func (r Result) Latency(kind string) Latency {
 //
 // When the context is cancelled the mix ends early, and what was measured is audited and returned with Interrupted set; when
 // it is cancelled before the mix began the error is [ErrInterrupted]. A wrong audit is [ErrAudit], along with the result if it
-// is the one after the mix. Other errors: a Driving that does not validate, data that can not be loaded or audited.
+// is the one after the mix. A store that can not go on is [ErrStore], along with the result if that was during the mix, which ends
+// there and is audited all the same. Other errors: a Driving that does not validate, data that can not be loaded or audited.
 func Drive(ctx context.Context, d Driving, w Workload) (Result, error) {
 	sleep, done := newSleep()
 	defer done()
@@ -84,12 +91,25 @@ func drive(ctx context.Context, d Driving, w Workload, sleep func(time.Time)) (R
 	if err := auditError(before.Wrong); err != nil {
 		return Result{}, fmt.Errorf("before the mix: %w", err)
 	}
-	result := newMixRun(d, w, sleep).measure(ctx)
-	result.Before = before
-	if result.After, err = audit(d, w); err != nil {
-		return result, err
+	run := newMixRun(d, w, sleep)
+	measured := make(chan Result, 1)
+	if err := patiently(d.Patience, "mix", run.answers, run.waits, func() error { measured <- run.measure(ctx); return nil }); err != nil {
+		return Result{}, err
 	}
-	return result, compareAudits(before, result.After)
+	result := <-measured
+	result.Before = before
+	if failure := run.failure.Load(); failure != nil {
+		err = fmt.Errorf("ycsb: after %v: %w", result.Elapsed.Round(time.Millisecond), *failure)
+	}
+	if err != nil && d.Patience > patienceAfterFailure {
+		d.Patience = patienceAfterFailure
+	}
+	var auditErr error
+	if result.After, auditErr = audit(d, w); auditErr != nil {
+		result.NotAudited = auditErr
+		return result, errors.Join(err, auditErr)
+	}
+	return result, errors.Join(err, compareAudits(before, result.After))
 }
 
 func checkKinds(kinds []string) error {
@@ -119,6 +139,13 @@ type mixRun struct {
 	start    time.Time // of the warm-up
 	from, to time.Time // the measured part
 	stop     atomic.Bool
+	failure  atomic.Pointer[error] // an ErrStore
+}
+
+// fail ends the mix: the store can not go on.
+func (r *mixRun) fail(err error) {
+	r.failure.CompareAndSwap(nil, &err)
+	r.stop.Store(true)
 }
 
 // readOnly is the ability of a workload to tell which kinds only read; see [Workload].
@@ -174,6 +201,7 @@ func (r *mixRun) result(counters []Counters, lost uint64, interrupted bool) Resu
 		Counters:    counters[len(counters)-1].since(counters[0]),
 		NotStarted:  lost,
 		Kinds:       r.measured.byKind(r.kinds),
+		Lag:         r.measured.lags,
 		Interrupted: interrupted,
 	}
 	result.Counts = result.Kinds[allKinds].Counts
@@ -190,11 +218,12 @@ func (r *mixRun) result(counters []Counters, lost uint64, interrupted bool) Resu
 			last = t.last
 		}
 	}
-	if !interrupted && last.Before(r.to) && r.driving.Operations == 0 {
+	early := interrupted || r.failure.Load() != nil
+	if !early && last.Before(r.to) && r.driving.Operations == 0 {
 		last = r.to // an open loop with a low rate: the last arrival was answered before the end
 	}
 	result.Elapsed = last.Sub(r.from)
-	if r.driving.Rate > 0 && !interrupted && r.driving.Operations == 0 {
+	if r.driving.Rate > 0 && !early && r.driving.Operations == 0 {
 		arrived := result.Committed + result.Failed + result.Unknown + lost
 		result.Offered = float64(arrived) / r.driving.Duration.Seconds()
 	}

@@ -1,6 +1,7 @@
 package ycsb
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"strings"
@@ -11,6 +12,7 @@ import (
 const (
 	MaxClients  = 46_656 // clients of a run: 36^3, as ids have three base-36 digits for them
 	MaxRate     = 10_000_000
+	MinRate     = 1e-6 // of an open loop: one operation in eleven days
 	MaxDuration = 24 * time.Hour
 	MaxMoments  = 3600 // entries of a time series; each takes a histogram of 24 KiB while the run lasts
 )
@@ -41,9 +43,9 @@ type Driving struct {
 	// Default 512.
 	Clients int
 	// Rate makes it an open loop: so many operations a second arrive, whether or not earlier ones are answered, and latency
-	// counts from the intended arrival. Default 0: a closed loop.
+	// counts from the intended arrival. From MinRate to MaxRate. Default 0: a closed loop.
 	Rate float64
-	// Arrivals says how they arrive; an open loop only. Default Constant.
+	// Arrivals says how they arrive; an open loop only. Upper and lower case are the same. Default Constant.
 	Arrivals Arrivals
 	// Duration is how long the measured part lasts: operations that start in it count. Default 10 s, or an hour if
 	// Operations are given.
@@ -53,13 +55,17 @@ type Driving struct {
 	// Operations ends the measured part after so many operations, if Duration has not done so before. A closed loop shares
 	// them out evenly among its clients beforehand. Default 0: only Duration ends it.
 	Operations uint64
-	// Interval is what an entry of the time series stands for. Default: a second, or more if there would be over MaxMoments
+	// Interval is what an entry of the time series stands for, at most MaxDuration. Default: a second, or more if there would be over MaxMoments
 	// entries, which is an error if an interval is given.
 	Interval time.Duration
 	// Seed makes the operations of each client, and Poisson arrivals, repeatable. Default 0, which is a seed like any other.
 	Seed uint64
 	// NoIDs sends writes without request ids: then nothing is kept to recognise a repeat by.
 	NoIDs bool
+	// Patience ends the run with [ErrStore] if operations are under way, of the load, the mix or an audit, and for so long none is
+	// answered: a store whose disk is full may wait for room for ever. What waits for an answer then is left behind. It counts in
+	// whole seconds. Default 0: the run waits.
+	Patience time.Duration
 	// OnProgress, if set, is called about five times a second, by one goroutine at a time. It must not block for long.
 	OnProgress func(Progress)
 }
@@ -78,9 +84,7 @@ func (d Driving) withDefaults() Driving {
 	if d.Clients == 0 {
 		d.Clients = 512
 	}
-	if d.Arrivals == "" {
-		d.Arrivals = Constant
-	}
+	d.Arrivals = Arrivals(strings.ToLower(string(cmp.Or(d.Arrivals, Constant))))
 	if d.Duration == 0 {
 		d.Duration = 10 * time.Second
 		if d.Operations > 0 {
@@ -99,13 +103,15 @@ func (d Driving) Validate() error {
 	d = d.withDefaults()
 	var c checks
 	c.check(d.Clients >= 1 && d.Clients <= MaxClients, "clients: %d is not between 1 and %d", d.Clients, MaxClients)
-	c.check(d.Rate >= 0 && d.Rate <= MaxRate, "rate: %g operations a second is not between 0 and %d", d.Rate, MaxRate)
+	c.check(d.Rate == 0 || d.Rate >= MinRate && d.Rate <= MaxRate,
+		"rate: %g operations a second is neither 0, for a closed loop, nor between %g and %d", d.Rate, MinRate, MaxRate)
 	_, err := ParseArrivals(string(d.Arrivals))
 	c.add(err)
 	c.check(d.Arrivals != Poisson || d.Rate != 0, "arrivals: poisson arrivals need a rate; there is none, so the loop is closed")
 	c.check(d.Duration > 0 && d.Duration <= MaxDuration, "duration: %v is not above 0 and at most %v", d.Duration, MaxDuration)
 	c.check(d.Warmup >= 0 && d.Warmup <= MaxDuration, "warmup: %v is not between 0 and %v", d.Warmup, MaxDuration)
-	c.check(d.Interval > 0, "interval: %v is not above 0", d.Interval)
+	c.check(d.Patience == 0 || d.Patience >= time.Second, "patience: %v is neither 0 nor at least a second", d.Patience)
+	c.check(d.Interval > 0 && d.Interval <= MaxDuration, "interval: %v is not above 0 and at most %v", d.Interval, MaxDuration)
 	c.check(d.Interval <= 0 || d.Duration/d.Interval <= MaxMoments, "interval: %v makes more than %d entries of %v", d.Interval, MaxMoments, d.Duration)
 	return c.err()
 }

@@ -3,7 +3,6 @@ package ycsb
 import (
 	"fmt"
 	"os"
-	"os/exec"
 	"runtime"
 	"runtime/debug"
 	"strings"
@@ -11,26 +10,32 @@ import (
 
 // Environment is where a run was made.
 type Environment struct {
-	Commit string // of the source, with "+dirty" if it was changed since; "" if that is not known
+	Commit string // of the source, with "+dirty" if it was changed since, or its version; UnknownCommit if that is not known
 	Go     string // the Go version
 	CPU    string // the processor's name and the number of threads that Go uses
 }
 
-// ThisEnvironment describes the running program. The commit is what the Go command stamped into the binary or, since go run
-// and go test stamp nothing, what git says of the current directory.
+// UnknownCommit is the commit of a program that was built without a stamp: by go run or go test, or with -buildvcs=false.
+const UnknownCommit = "unknown"
+
+// builtFrom is the commit of the source, for those who build without a stamp and know it: the linker sets it (see the Makefile).
+var builtFrom string
+
+// ThisEnvironment describes the running program. The commit is what was stamped into the binary when it was built; where it is run
+// says nothing of it.
 func ThisEnvironment() Environment {
-	commit := stampedCommit()
+	commit := builtFrom
+	if info, ok := debug.ReadBuildInfo(); ok && commit == "" {
+		commit = stampedCommit(info)
+	}
 	if commit == "" {
-		commit = gitCommit()
+		commit = UnknownCommit
 	}
 	return Environment{Commit: commit, Go: runtime.Version(), CPU: fmt.Sprintf("%d x %s", runtime.GOMAXPROCS(0), cpuName())}
 }
 
-func stampedCommit() (commit string) {
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return ""
-	}
+// stampedCommit is the commit of a binary or, if it was built from a published module, the version of that; "" if it has neither.
+func stampedCommit(info *debug.BuildInfo) (commit string) {
 	dirty := ""
 	for _, s := range info.Settings {
 		switch {
@@ -40,22 +45,10 @@ func stampedCommit() (commit string) {
 			dirty = "+dirty"
 		}
 	}
-	if commit == "" {
-		return ""
+	if version := info.Main.Version; commit == "" && version != "(devel)" {
+		return version
 	}
 	return commit + dirty
-}
-
-func gitCommit() string {
-	out, err := exec.Command("git", "rev-parse", "HEAD").Output()
-	if err != nil {
-		return ""
-	}
-	commit := strings.TrimSpace(string(out))
-	if changes, err := exec.Command("git", "status", "--porcelain").Output(); err == nil && len(changes) > 0 {
-		commit += "+dirty"
-	}
-	return commit
 }
 
 func cpuName() string {

@@ -57,7 +57,7 @@ func (h *Histogram) Add(latency time.Duration, times int64) {
 
 // Count is how many latencies there are.
 func (h *Histogram) Count() int64 {
-	if h.counts == nil {
+	if h == nil || h.counts == nil {
 		return 0
 	}
 	return h.counts.TotalCount()

@@ -3,7 +3,6 @@ package ycsb
 import (
 	"math"
 	"math/rand/v2"
-	"slices"
 )
 
 // Streams of random numbers that must not be those of a client, whose stream is its number.
@@ -24,10 +23,12 @@ const (
 // there before, and latest from the newest, as many as there were before.
 type keySource struct {
 	draw  func(rng *rand.Rand) int
-	rows  *growth // of uniform and latest
+	rest  func(rng *rand.Rand, drawn []int) int // draws from the others; see distinct.go
+	rows  *growth                               // of uniform and latest
 	table []aliasSlot
-	keys  int // rows when the run began
-	hot   int // of them hot, from key 0 on
+	ranks *ranks // of zipfian and latest, if several distinct keys are drawn at once
+	keys  int    // rows when the run began
+	hot   int    // of them hot, from key 0 on
 	ops   float64
 }
 
@@ -39,19 +40,26 @@ type aliasSlot struct {
 
 func newKeySource(c Config, rows *growth) *keySource {
 	s := &keySource{rows: rows, keys: rows.size()}
+	s.rest = func(rng *rand.Rand, drawn []int) int { return drawOther(rng, 0, s.keys, drawn) }
 	switch c.Distribution {
 	case Zipfian:
-		s.table = aliasTable(scatter(zipfWeights(s.keys, c.Theta)))
+		weights := zipfWeights(s.keys, c.Theta)
+		s.table = aliasTable(scatter(weights))
 		s.draw = s.drawTable
-	case Latest:
-		s.table = aliasTable(zipfWeights(s.keys, c.Theta))
-		s.draw = func(rng *rand.Rand) int { return s.rows.size() - 1 - s.drawTable(rng) }
-	case Hotspot:
-		s.hot, s.ops = int(float64(s.keys)*c.HotData), c.HotOperations
-		if s.hot == 0 && s.ops > 0 {
-			s.hot = 1
+		if c.distinct() > 1 {
+			s.ranks, s.rest = newRanks(weights), s.restScattered
+			s.ranks.scatter()
 		}
-		s.draw = s.drawHotspot
+	case Latest:
+		weights := zipfWeights(s.keys, c.Theta)
+		s.table = aliasTable(weights)
+		s.draw = func(rng *rand.Rand) int { return s.rows.size() - 1 - s.drawTable(rng) }
+		if c.distinct() > 1 {
+			s.ranks, s.rest = newRanks(weights), s.restLatest
+		}
+	case Hotspot:
+		s.hot, s.ops = c.hotKeys(s.keys), c.HotOperations
+		s.draw, s.rest = s.drawHotspot, s.restHotspot
 	default:
 		s.draw = func(rng *rand.Rand) int { return rng.IntN(s.keys) }
 		if c.Mix.Insert > 0 {
@@ -61,11 +69,12 @@ func newKeySource(c Config, rows *growth) *keySource {
 	if c.Mix.Insert > 0 {
 		all := s.draw
 		s.draw = func(rng *rand.Rand) int {
-			key := all(rng)
-			for rows.isHole(key) {
-				key = all(rng)
+			for range redraws {
+				if key := all(rng); !rows.isHole(key) {
+					return key
+				}
 			}
-			return key
+			return rng.IntN(s.keys) // what was there before the run is no hole
 		}
 	}
 	return s
@@ -86,24 +95,6 @@ func (s *keySource) drawHotspot(rng *rand.Rand) int {
 	return s.hot + rng.IntN(s.keys-s.hot)
 }
 
-// drawPair returns two distinct keys.
-func (s *keySource) drawPair(rng *rand.Rand) (a, b int) {
-	a = s.draw(rng)
-	for b = s.draw(rng); b == a; {
-		b = s.draw(rng)
-	}
-	return a, b
-}
-
-// drawDistinct fills keys with distinct ones.
-func (s *keySource) drawDistinct(rng *rand.Rand, keys []int) {
-	for i := range keys {
-		for keys[i] = s.draw(rng); slices.Contains(keys[:i], keys[i]); {
-			keys[i] = s.draw(rng)
-		}
-	}
-}
-
 // zipfWeights returns the probability of each rank from 1 on: in proportion to 1/rank^theta.
 func zipfWeights(n int, theta float64) []float64 {
 	weights := make([]float64, n)
@@ -121,11 +112,14 @@ func zipfWeights(n int, theta float64) []float64 {
 // scatter permutes weights, always in the same way.
 func scatter(weights []float64) []float64 {
 	scattered := make([]float64, len(weights))
-	for i, rank := range rand.New(rand.NewPCG(0, scatterStream)).Perm(len(weights)) {
+	for i, rank := range scatteredRanks(len(weights)) {
 		scattered[i] = weights[rank]
 	}
 	return scattered
 }
+
+// scatteredRanks are the ranks of the keys.
+func scatteredRanks(n int) []int { return rand.New(rand.NewPCG(0, scatterStream)).Perm(n) }
 
 // aliasTable fills each slot, which has room for 1/len(weights), with a light key and the rest of a heavy one.
 func aliasTable(weights []float64) []aliasSlot {

@@ -38,6 +38,7 @@ type measurements struct {
 	last     int // the entry for what ends after the measured part
 
 	mu      sync.Mutex
+	lags    Histogram // of an open loop
 	kinds   []kindMeasure
 	moments []*moment // by number; nil where nothing ended
 }
@@ -69,10 +70,13 @@ const (
 	outcomeBits = 2
 )
 
-// record adds samples of operations that ended in entry n of the time series.
-func (m *measurements) record(n int, samples []uint64) {
+// record adds samples of operations that ended in entry n of the time series, and the lags of some.
+func (m *measurements) record(n int, samples []uint64, lags []uint32) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	for _, lag := range lags {
+		m.lags.record(int64(lag), 1)
+	}
 	at := m.moments[n]
 	if at == nil {
 		at = &moment{latency: hdrhistogram.New(1, MaxLatency.Microseconds(), momentDigits)}
@@ -96,6 +100,8 @@ type tally struct {
 	moment        int       // the entry of the time series that the samples ended in
 	samples       [128]uint64
 	used          int
+	lags          [128]uint32 // microseconds
+	lagging       int
 	last          time.Time // when the last operation ended
 	firstFailure  error
 	firstUnknown  error
@@ -147,9 +153,15 @@ func (t *tally) classify(err error) outcome {
 	return failed
 }
 
+// lag adds how late the load generator was with an operation, before that is counted.
+func (t *tally) lag(d time.Duration) {
+	t.lags[t.lagging] = uint32(micros(d))
+	t.lagging++
+}
+
 func (t *tally) flush() {
-	if t.used > 0 {
-		t.to.record(t.moment, t.samples[:t.used])
-		t.used = 0
+	if t.used > 0 || t.lagging > 0 {
+		t.to.record(t.moment, t.samples[:t.used], t.lags[:t.lagging])
+		t.used, t.lagging = 0, 0
 	}
 }

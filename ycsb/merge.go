@@ -5,65 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"os"
 )
-
-// ErrSchema: a file is no report of this program's version.
-var ErrSchema = errors.New("ycsb: not a report of this version")
 
 // ErrDifferent: reports are of different things and can not be merged.
 var ErrDifferent = errors.New("ycsb: the reports are of different configurations")
-
-// ReadReports reads a file with a report, or with an array of them. Anything that is not one, or is of another [Schema], is
-// [ErrSchema].
-func ReadReports(path string) ([]Report, error) {
-	data, err := os.ReadFile(path)
-	if err != nil {
-		return nil, err
-	}
-	reports, err := ParseReports(data)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
-	}
-	return reports, nil
-}
-
-// ParseReports reads what [Report.WriteJSON] or [WriteReports] wrote.
-func ParseReports(data []byte) ([]Report, error) {
-	var versions []struct{ Schema *int }
-	if err := unmarshalOneOrMore(data, &versions); err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrSchema, err)
-	}
-	if len(versions) == 0 {
-		return nil, fmt.Errorf("%w: there is none", ErrSchema)
-	}
-	for i, v := range versions {
-		switch {
-		case v.Schema == nil:
-			return nil, fmt.Errorf("%w: report %d has no schema; before 2 there was none", ErrSchema, i+1)
-		case *v.Schema != Schema:
-			return nil, fmt.Errorf("%w: report %d has schema %d, not %d", ErrSchema, i+1, *v.Schema, Schema)
-		}
-	}
-	var reports []Report
-	if err := unmarshalOneOrMore(data, &reports); err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrSchema, err)
-	}
-	return reports, nil
-}
-
-// unmarshalOneOrMore reads an array, or an object as an array of one.
-func unmarshalOneOrMore[T any](data []byte, all *[]T) error {
-	if err := json.Unmarshal(data, all); err == nil {
-		return nil
-	}
-	var one T
-	if err := json.Unmarshal(data, &one); err != nil {
-		return err
-	}
-	*all = []T{one}
-	return nil
-}
 
 // identity is what reports must have in common to be of the same thing.
 func (r Report) identity() string {
@@ -89,7 +34,7 @@ func Merge(reports []Report) (Report, error) {
 		return Report{}, errors.New("ycsb: there is no report to merge")
 	}
 	sum := reports[0]
-	sum.Kinds, sum.Series, sum.Wrong = make(map[string]KindReport), nil, nil
+	sum.Kinds, sum.Series, sum.Wrong, sum.Lag = make(map[string]KindReport), nil, nil, nil
 	for i, r := range reports {
 		if r.identity() != sum.identity() {
 			return Report{}, fmt.Errorf("%w: the first and number %d", ErrDifferent, i+1)
@@ -119,7 +64,7 @@ func (r *Report) count(other Report) {
 	r.LockWaitMS += other.LockWaitMS
 	r.Interrupted = r.Interrupted || other.Interrupted
 	if r.Balanced() && !other.Balanced() {
-		r.SumBefore, r.SumAfter, r.Audit = other.SumBefore, other.SumAfter, other.Audit
+		r.SumBefore, r.SumAfter, r.Audit, r.NotAudited = other.SumBefore, other.SumAfter, other.Audit, other.NotAudited
 	}
 }
 
@@ -135,6 +80,13 @@ func (r *Report) extend(other Report) {
 			merged.Latency.Merge(kind.Latency)
 		}
 		r.Kinds[name] = merged
+	}
+	if other.Lag != nil {
+		if r.Lag == nil {
+			r.Lag = &Lag{Histogram: new(Histogram)}
+		}
+		r.Lag.Histogram.Merge(other.Lag.Histogram)
+		r.Lag.Latency = r.Lag.Histogram.Latency()
 	}
 	offset := r.DurationSeconds - other.DurationSeconds // both are in it; of the first report that is 0
 	for _, m := range other.Series {

@@ -112,6 +112,9 @@ func TestForeignFiles(t *testing.T) {
 	for _, test := range []struct{ text, want string }{
 		{"", "unexpected end"}, {"{}", "has no schema"}, {"[]", "there is none"}, {`[{"schema":2},{}]`, "report 2 has no schema"},
 		{`{"schema":1}`, "schema 1, not 2"}, {`{"schema":3}`, "schema 3, not 2"}, {"committed: 5", "invalid character"}, {"[1,2]", "cannot unmarshal"},
+		{`{"schema":2,"kinds":{"read":{"committed":"many"}}}`, "report 1 has a wrong field kinds"}, {`[{"schema":2},{"schema":2,"clients":1.5}]`, "report 2 has a wrong field clients"},
+		{`{"search_schema":1}`, "is that of a search"}, {`{"figures_schema":3}`, "a sheet of cmd/results"}, {`"text"`, "is no object"}, {"[\n{\n\"schema\":2,}]", "line 3"},
+		{`{"schema":2,"kinds":{"read":{"histogram":"HISTFAAA"}}}`, "kinds.read.histogram"}, {`{"schema":2,"generator_lag":{"histogram":5}}`, "generator_lag.histogram"},
 		{`{"schema":"2"}`, "cannot unmarshal"}, {good.String()[:200], "unexpected end"}, {damaged, "histogram"}, {`{"protocol":"saga","committed":5}`, "has no schema"},
 	} {
 		path := filepath.Join(t.TempDir(), "f.json")

@@ -54,12 +54,13 @@ func (m *Mix) share(name string) *float64 {
 }
 
 // ParseMix reads "read=25,update=25,transfer=50": shares that sum to 1, or percent that sum to 100. A kind that is left out
-// is 0.
+// is 0. Upper and lower case are the same.
 func ParseMix(s string) (Mix, error) {
 	var m Mix
 	seen := make(map[string]bool)
 	for part := range strings.SplitSeq(s, ",") {
 		name, text, ok := strings.Cut(strings.TrimSpace(part), "=")
+		name = strings.ToLower(name)
 		share := m.share(name)
 		value, err := strconv.ParseFloat(text, 64)
 		switch {
@@ -76,7 +77,9 @@ func ParseMix(s string) (Mix, error) {
 	}
 	if math.Abs(m.sum()-100) < sumTolerance {
 		for _, share := range m.shares() {
-			*share /= 100
+			if *share > 0 {
+				*share = max(*share/100, math.SmallestNonzeroFloat64) // which is for Validate to refuse
+			}
 		}
 	}
 	return m, m.Validate()
@@ -92,11 +95,14 @@ func (m Mix) sum() (sum float64) {
 	return sum
 }
 
-// Validate reports shares that are negative or do not sum to 1.
+// Validate reports shares that are negative, less than [MinShare] and not 0, or do not sum to 1.
 func (m Mix) Validate() error {
 	for _, share := range m.shares() {
 		if *share < 0 {
 			return fmt.Errorf("mix: a share is negative: %v", m)
+		}
+		if *share > 0 && *share < MinShare {
+			return fmt.Errorf("mix: a share is so small that it would never come up; at least %g, or 0: %v", MinShare, m)
 		}
 	}
 	if !(math.Abs(m.sum()-1) < sumTolerance) {

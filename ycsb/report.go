@@ -43,9 +43,11 @@ type Report struct {
 	SumBefore       int64                 `json:"sum_before"`   // of the first figure of the audit; of rows: all balances
 	SumAfter        int64                 `json:"sum_after"`
 	Audit           []AuditedFigure       `json:"audit"`
-	Wrong           []string              `json:"wrong,omitempty"` // conditions that the audit found not to hold
-	LatencyMS       map[string]Latency    `json:"latency_ms"`      // of each kind as far as there were any, and of "all"
-	Kinds           map[string]KindReport `json:"kinds"`           // likewise, without "all"
+	Wrong           []string              `json:"wrong,omitempty"`         // conditions that the audit found not to hold
+	NotAudited      string                `json:"not_audited,omitempty"`   // why the audit after the mix could not look; sum_after is missing then
+	LatencyMS       map[string]Latency    `json:"latency_ms"`              // of each kind as far as there were any, and of "all"
+	Kinds           map[string]KindReport `json:"kinds"`                   // likewise, without "all"
+	Lag             *Lag                  `json:"generator_lag,omitempty"` // of an open loop; see Result.Lag
 	Series          []Moment              `json:"series"`
 	Interrupted     bool                  `json:"interrupted,omitempty"`
 	Commit          string                `json:"commit"`
@@ -64,6 +66,26 @@ type AuditedFigure struct {
 type KindReport struct {
 	Counts
 	Latency *Histogram `json:"histogram"`
+}
+
+// Lag is how late the load generator itself was, in milliseconds.
+type Lag struct {
+	Latency
+	Histogram *Histogram `json:"histogram"`
+}
+
+// plain is a report that is written as its fields are.
+type plain Report
+
+// MarshalJSON leaves out the sum after the mix if nobody has seen it.
+func (r Report) MarshalJSON() ([]byte, error) {
+	if r.NotAudited == "" {
+		return json.Marshal(plain(r))
+	}
+	return json.Marshal(struct {
+		plain
+		SumAfter *int64 `json:"sum_after,omitempty"`
+	}{plain: plain(r)})
 }
 
 // Setup is what a report says of what was measured.
@@ -122,6 +144,9 @@ func DriveReport(s Setup, d Driving, r Result, e Environment) Report {
 	if d.Rate > 0 {
 		report.Arrivals = string(d.Arrivals)
 	}
+	if r.Lag.Count() > 0 {
+		report.Lag = &Lag{r.Lag.Latency(), &r.Lag}
+	}
 	report.measured(r)
 	report.audited(r)
 	return report
@@ -139,6 +164,13 @@ func (r *Report) measured(result Result) {
 }
 
 func (r *Report) audited(result Result) {
+	if result.NotAudited != nil {
+		r.NotAudited = result.NotAudited.Error()
+		if len(result.Before.Constant) > 0 {
+			r.SumBefore = result.Before.Constant[0].Value
+		}
+		return
+	}
 	for i, before := range result.Before.Constant {
 		f := AuditedFigure{Name: before.Name, Before: before.Value}
 		if i < len(result.After.Constant) {
@@ -190,11 +222,16 @@ func (c Config) parameters(more map[string]string) map[string]string {
 	return p
 }
 
-// Balanced reports whether no audited figure changed and every condition held.
-func (r Report) Balanced() bool { return r.SumBefore == r.SumAfter && r.auditError() == nil }
+// Balanced reports whether no audited figure changed and every condition held, as far as the audit could look.
+func (r Report) Balanced() bool {
+	return r.NotAudited == "" && r.SumBefore == r.SumAfter && r.auditError() == nil
+}
 
 // auditError is what [Drive] returned.
 func (r Report) auditError() error {
+	if r.NotAudited != "" {
+		return errors.New(r.NotAudited)
+	}
 	var before, after Audit
 	for _, f := range r.Audit {
 		before.Constant = append(before.Constant, Figure{f.Name, f.Before})

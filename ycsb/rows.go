@@ -118,7 +118,18 @@ type rowClient struct {
 	rng  *rand.Rand
 	kind Kind
 	many []int // memory for the keys of a payment or a snapshot
+
+	prepared bool
+	key, n   int // the key of most kinds; the field to be read, or the length of a scan
+	row      Row // to be inserted
+	full     error
+	update   FieldUpdate
+	fields   [MaxFields]string
+	transfer Transfer
+	payment  Payment
 }
+
+var _ Preparer = (*rowClient)(nil)
 
 // Next implements [Client].
 func (c *rowClient) Next() int {
@@ -126,85 +137,123 @@ func (c *rowClient) Next() int {
 	return int(c.kind)
 }
 
-// Do implements [Client].
-func (c *rowClient) Do(ctx context.Context, requestID string) error {
+// Prepare implements [Preparer]: it draws all that the operation needs. To draw a key or two, or a field, is nothing.
+func (c *rowClient) Prepare() (short bool) {
+	c.prepared = true
 	r := c.rows
 	switch c.kind {
-	case Read:
-		key := r.keys.draw(c.rng)
-		if r.config.ReadOneField {
-			return r.can.readField.ReadField(ctx, key, c.rng.IntN(r.config.Shape.Fields))
-		}
-		return r.target.Read(ctx, key)
-	case Update:
-		return c.update(ctx, requestID, r.keys.draw(c.rng))
 	case Move:
-		return c.transfer(ctx, requestID)
+		return c.prepareTransfer()
 	case Insertion:
-		return c.insert(ctx, requestID)
+		if c.key, c.full = r.rows.take(); c.full == nil {
+			c.row = r.config.Shape.NewRow(c.key)
+		}
+		return false
+	case Snapshot:
+		r.keys.drawDistinct(c.rng, c.many[:r.config.SnapshotKeys])
+		return false
+	}
+	c.key = r.keys.draw(c.rng)
+	switch c.kind {
+	case Read:
+		if r.config.ReadOneField {
+			c.n = c.rng.IntN(r.config.Shape.Fields)
+		}
 	case Scan:
-		return r.can.scan.Scan(ctx, r.keys.draw(c.rng), r.scanLength(c.rng))
-	case Modify:
-		return c.modify(ctx, requestID)
-	default:
-		keys := c.many[:r.config.SnapshotKeys]
-		r.keys.drawDistinct(c.rng, keys)
-		return r.can.snapshot.Snapshot(ctx, keys)
+		c.n = r.scanLength(c.rng)
+	case Update, Modify:
+		return c.prepareUpdate()
 	}
+	return true
 }
 
-func (c *rowClient) update(ctx context.Context, requestID string, key int) error {
-	if c.rows.config.WriteAllFields {
-		return c.rows.can.overwrite.Overwrite(ctx, requestID, key, c.rows.config.Shape.newFields(c.rng))
-	}
-	return c.rows.can.update.Update(ctx, requestID, c.fieldUpdate(key))
-}
-
-func (c *rowClient) fieldUpdate(key int) FieldUpdate {
+func (c *rowClient) prepareUpdate() (short bool) {
 	shape := &c.rows.config.Shape
-	return FieldUpdate{Key: key, Field: c.rng.IntN(shape.Fields), Value: shape.newField(c.rng)}
+	if c.rows.config.WriteAllFields {
+		c.fields = shape.newFields(c.rng)
+		return false
+	}
+	c.update = FieldUpdate{Key: c.key, Field: c.rng.IntN(shape.Fields), Value: shape.newField(c.rng)}
+	return shape.FieldBytes <= FieldBytes
 }
 
-func (c *rowClient) transfer(ctx context.Context, requestID string) error {
+func (c *rowClient) prepareTransfer() (short bool) {
 	r := c.rows
 	if r.config.Parties > 2 {
 		keys := c.many[:r.config.Parties]
 		r.keys.drawDistinct(c.rng, keys)
-		return r.can.pay.Pay(ctx, requestID, Payment{From: keys[0], To: keys[1:], Amount: 1, Refuse: c.refuse()})
+		c.payment = Payment{From: keys[0], To: keys[1:], Amount: 1, Refuse: c.refuse()}
+		return false
 	}
-	t := Transfer{Amount: 1}
-	t.From, t.To = r.keys.drawPair(c.rng)
-	t.Refuse = c.refuse()
-	return r.target.Transfer(ctx, requestID, t)
+	c.transfer = Transfer{Amount: 1}
+	c.transfer.From, c.transfer.To = r.keys.drawPair(c.rng)
+	c.transfer.Refuse = c.refuse()
+	return true
 }
 
 func (c *rowClient) refuse() bool {
 	return c.rows.config.Rollbacks > 0 && c.rng.Float64() < c.rows.config.Rollbacks
 }
 
-func (c *rowClient) insert(ctx context.Context, requestID string) error {
-	key, err := c.rows.rows.take()
-	if err != nil {
-		return err
+// Do implements [Client].
+func (c *rowClient) Do(ctx context.Context, requestID string) error {
+	if !c.prepared {
+		c.Prepare()
 	}
-	err = c.rows.can.insert.Insert(ctx, requestID, key, c.rows.config.Shape.NewRow(key))
-	c.rows.rows.answer(key, err)
+	c.prepared = false
+	r := c.rows
+	switch c.kind {
+	case Read:
+		if r.config.ReadOneField {
+			return r.can.readField.ReadField(ctx, c.key, c.n)
+		}
+		return r.target.Read(ctx, c.key)
+	case Update:
+		return c.write(ctx, requestID)
+	case Move:
+		if r.config.Parties > 2 {
+			return r.can.pay.Pay(ctx, requestID, c.payment)
+		}
+		return r.target.Transfer(ctx, requestID, c.transfer)
+	case Insertion:
+		return c.insert(ctx, requestID)
+	case Scan:
+		return r.can.scan.Scan(ctx, c.key, c.n)
+	case Modify:
+		return c.modify(ctx, requestID)
+	default:
+		return r.can.snapshot.Snapshot(ctx, c.many[:r.config.SnapshotKeys])
+	}
+}
+
+func (c *rowClient) write(ctx context.Context, requestID string) error {
+	if c.rows.config.WriteAllFields {
+		return c.rows.can.overwrite.Overwrite(ctx, requestID, c.key, c.fields)
+	}
+	return c.rows.can.update.Update(ctx, requestID, c.update)
+}
+
+func (c *rowClient) insert(ctx context.Context, requestID string) error {
+	if c.full != nil {
+		return c.full
+	}
+	err := c.rows.can.insert.Insert(ctx, requestID, c.key, c.row)
+	c.rows.rows.answer(c.key, err)
 	return err
 }
 
 // modify is one operation of targets that have such a thing, and otherwise a read and a write.
 func (c *rowClient) modify(ctx context.Context, requestID string) error {
-	key := c.rows.keys.draw(c.rng)
 	if c.rows.can.modify != nil && !c.rows.config.WriteAllFields {
-		return c.rows.can.modify.Modify(ctx, requestID, c.fieldUpdate(key))
+		return c.rows.can.modify.Modify(ctx, requestID, c.update)
 	}
-	if err := c.rows.target.Read(ctx, key); err != nil {
+	if err := c.rows.target.Read(ctx, c.key); err != nil {
 		if errors.Is(err, ErrUnknown) {
 			return errors.New(err.Error()) // of a read nothing remains to be known
 		}
 		return err
 	}
-	return c.update(ctx, requestID, key)
+	return c.write(ctx, requestID)
 }
 
 // scanLength draws how many rows a scan reads.

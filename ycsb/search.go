@@ -69,7 +69,7 @@ func (s Searching) Validate() error {
 	c.check(s.Tries >= 1 && s.Tries <= MaxTries, "tries: %d is not between 1 and %d", s.Tries, MaxTries)
 	c.check(s.Achieved > 0 && s.Achieved <= 1, "achieved: %g is not above 0 and at most 1", s.Achieved)
 	c.check(s.P99 >= 0 && s.P99 < MaxLatency, "p99: %v is not between 0 and %v", s.P99, MaxLatency)
-	c.check(s.Useful > 0 && s.Useful <= 1, "rollbacks: %g of the operations are meant to commit; a search needs some", s.Useful)
+	c.check(s.Useful >= MinShare && s.Useful <= 1, "rollbacks: %g of the operations are meant to commit; a search needs some", s.Useful)
 	return c.err()
 }
 

@@ -2,6 +2,7 @@ package ycsb
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -15,8 +16,8 @@ const maxSweepers = 512
 func load(ctx context.Context, d Driving, w Workload) error {
 	stage := newStage("load")
 	defer every(d.OnProgress, stage.look)()
-	if err := w.Load(ctx, stage.progress); err != nil {
-		if ctx.Err() != nil {
+	if err := patiently(d.Patience, "load", stage.answers, stage.incomplete, func() error { return w.Load(ctx, stage.progress) }); err != nil {
+		if ctx.Err() != nil && !errors.Is(err, ErrStore) {
 			return ErrInterrupted
 		}
 		return fmt.Errorf("ycsb: load: %w", err)
@@ -28,11 +29,16 @@ func load(ctx context.Context, d Driving, w Workload) error {
 func audit(d Driving, w Workload) (Audit, error) {
 	stage := newStage("audit")
 	defer every(d.OnProgress, stage.look)()
-	a, err := w.Audit(context.Background(), stage.progress)
+	seen := make(chan Audit, 1)
+	err := patiently(d.Patience, "audit", stage.answers, always, func() error {
+		a, err := w.Audit(context.Background(), stage.progress)
+		seen <- a
+		return err
+	})
 	if err != nil {
-		return a, fmt.Errorf("ycsb: audit: %w", err)
+		return Audit{}, fmt.Errorf("ycsb: the audit could not read: %w", err)
 	}
-	return a, nil
+	return <-seen, nil
 }
 
 // stage is a part of the run that ends when all its steps are done.
@@ -50,6 +56,12 @@ func (s *stage) progress(done, total int) {
 	for seen := s.done.Load(); int64(done) > seen && !s.done.CompareAndSwap(seen, int64(done)); seen = s.done.Load() {
 	}
 }
+
+// answers is how many steps are done.
+func (s *stage) answers() uint64 { return uint64(s.done.Load()) }
+
+// incomplete reports whether steps are left; what comes after them is not the store's work.
+func (s *stage) incomplete() bool { return s.total.Load() == 0 || s.done.Load() < s.total.Load() }
 
 func (s *stage) look() Progress {
 	done, total := s.done.Load(), s.total.Load()
@@ -87,9 +99,7 @@ func (r *mixRun) reportProgress() (stop func()) {
 		now := time.Now()
 		p := Progress{Stage: "warm-up", Spent: now.Sub(r.start)}
 		part := r.from.Sub(r.start)
-		for _, c := range r.runners {
-			p.Count += c.done.Load()
-		}
+		p.Count = r.answers()
 		if !now.Before(r.from) {
 			p.Stage, p.Spent, part = "run", now.Sub(r.from), r.to.Sub(r.from)
 			p.P99 = r.measured.recentP99(p.Spent)

@@ -37,13 +37,18 @@ type Workload interface {
 
 // Client makes the operations of one goroutine.
 type Client interface {
-	// Next draws the kind of the next operation. In an open loop it may be called well before Do.
+	// Next draws the kind of the next operation. In an open loop Do need not follow.
 	Next() (kind int)
 	// Do does the operation that Next has drawn, and blocks until it is durable. It returns nil if the operation took effect,
-	// an error that wraps [ErrUnknown] (or a context's) if that is not known, and any other error if it had no effect. The
-	// request id is fresh for each operation; it is empty if the run wants no ids.
+	// an error that wraps [ErrUnknown] (or a context's) if that is not known, and any other error if it had no effect. One that
+	// wraps [ErrStore] ends the run. The request id is fresh for each operation; it is empty if the run wants no ids.
 	Do(ctx context.Context, requestID string) error
 }
+
+// Preparer is the ability of a [Client] to do what is its own work and not that of the store: to draw keys and to build what it will
+// ask for. It is called after Next and right before Do, and the time that both take is no latency of a closed loop, unless Prepare says
+// that it was less than a look at the clock takes (some 50 ns).
+type Preparer interface{ Prepare() (short bool) }
 
 // Audit is what an audit saw.
 type Audit struct {

@@ -32,6 +32,10 @@ var ErrInterrupted = errors.New("ycsb: interrupted before the mix began")
 // ErrUnable: the mix asks for something that the target has not the ability for. Nothing was run.
 var ErrUnable = errors.New("ycsb: this target can not")
 
+// ErrStore: the store takes nothing more, because its disk is full or has failed. Targets and workloads wrap it, besides ErrUnknown
+// where that is so; it ends the run, which has failed.
+var ErrStore = errors.New("ycsb: the store can not go on")
+
 // Failures of the operations.
 const (
 	// ErrInsufficientFunds: the debited row has less than the amount.

@@ -40,6 +40,9 @@ type Measurement struct {
 
 // Wrong is what the audit found; empty if all was right.
 func (m Measurement) Wrong() []string {
+	if m.Report.NotAudited != "" {
+		return []string{m.Report.NotAudited}
+	}
 	wrong := m.Report.Wrong
 	if !m.Report.Balanced() && len(wrong) == 0 {
 		wrong = []string{fmt.Sprintf("the sum was %d before and %d after", m.Report.SumBefore, m.Report.SumAfter)}

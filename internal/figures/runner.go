@@ -100,7 +100,9 @@ func (r *Runner) begin(e Experiment, quick bool) (*Sheet, error) {
 }
 
 // known reports whether a commit says which program it was.
-func known(commit string) bool { return commit != "" && !strings.HasSuffix(commit, "+dirty") }
+func known(commit string) bool {
+	return commit != "" && commit != ycsb.UnknownCommit && !strings.HasSuffix(commit, "+dirty")
+}
 
 func (s *Sheet) measured() (n int) {
 	for _, m := range s.Cells {

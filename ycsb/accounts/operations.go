@@ -31,31 +31,32 @@ func (t *Target) Load(ctx context.Context, key int, row ycsb.Row) error {
 	if errors.Is(err, functions.ErrExists) {
 		return nil
 	}
-	return err
+	return t.health.Classify(err)
 }
 
 // Read implements [ycsb.Target].
 func (t *Target) Read(ctx context.Context, key int) error {
 	_, err := engine.Ask(ctx, t.engine, ReadRow.On(t.id(key)))
-	return classify(err)
+	return t.health.Classify(err)
 }
 
 // Balance implements [ycsb.Target].
 func (t *Target) Balance(ctx context.Context, key int) (int64, error) {
-	return engine.Ask(ctx, t.engine, Balance.On(t.id(key)))
+	balance, err := engine.Ask(ctx, t.engine, Balance.On(t.id(key)))
+	return balance, t.health.Classify(err)
 }
 
 // ReadField implements [ycsb.FieldReader].
 func (t *Target) ReadField(ctx context.Context, key, field int) error {
 	_, err := engine.Ask(ctx, t.engine, ReadField.On(t.id(key), field))
-	return classify(err)
+	return t.health.Classify(err)
 }
 
 // Scan implements [ycsb.Scanner]: the rows as they were at one moment, whatever the protocol.
 func (t *Target) Scan(_ context.Context, from, n int) error {
 	for _, err := range engine.Walk(t.engine, Rows, t.id(from)) {
 		if n--; err != nil || n == 0 {
-			return certain(err)
+			return t.certain(err)
 		}
 	}
 	return nil
@@ -81,7 +82,7 @@ func (t *Target) Modify(ctx context.Context, requestID string, u ycsb.FieldUpdat
 		return do(ctx, t, requestID, ModifySaga.With(input))
 	}
 	if _, err := engine.Ask(ctx, t.engine, ReadRow.On(input.ID)); err != nil {
-		return certain(err)
+		return t.certain(err)
 	}
 	return do(ctx, t, requestID, UpdateField.On(input.ID, input.New))
 }
@@ -91,13 +92,13 @@ func (t *Target) Snapshot(ctx context.Context, keys []int) error {
 	ids := t.names(keys)
 	switch t.protocol {
 	case Serializable:
-		return classify(t.engine.Do(ctx, SnapshotTx.With(ids)))
+		return t.health.Classify(t.engine.Do(ctx, SnapshotTx.With(ids)))
 	case Saga:
-		return classify(t.engine.Do(ctx, SnapshotSaga.With(ids)))
+		return t.health.Classify(t.engine.Do(ctx, SnapshotSaga.With(ids)))
 	}
 	for _, id := range ids {
 		if _, err := engine.Ask(ctx, t.engine, Balance.On(id)); err != nil {
-			return classify(err)
+			return t.health.Classify(err)
 		}
 	}
 	return nil
@@ -169,24 +170,18 @@ type identifiable interface {
 // only once.
 func do[R identifiable](ctx context.Context, t *Target, requestID string, r R) error {
 	if requestID == "" {
-		return classify(t.engine.Do(ctx, r))
+		return t.health.Classify(t.engine.Do(ctx, r))
 	}
-	return classify(t.engine.Do(ctx, r.As(requestID)))
-}
-
-// classify marks the errors after which nobody knows what happened. All others leave everything as it was: failures, and
-// requests that the engine did not take.
-func classify(err error) error {
-	if errors.Is(err, engine.ErrUnknown) {
-		return fmt.Errorf("%w: %w", ycsb.ErrUnknown, err)
-	}
-	return err
+	return t.health.Classify(t.engine.Do(ctx, r.As(requestID)))
 }
 
 // certain is the error of an operation that has not written anything yet: it had no effect, whatever became of its reads.
-func certain(err error) error {
+func (t *Target) certain(err error) error {
 	if err == nil {
 		return nil
+	}
+	if err = t.health.Classify(err); errors.Is(err, ycsb.ErrStore) {
+		return fmt.Errorf("%w: nothing was written: %v", ycsb.ErrStore, err)
 	}
 	return fmt.Errorf("nothing was written: %v", err)
 }

@@ -3,10 +3,12 @@ package accounts
 import (
 	"fmt"
 	"log/slog"
+	"strings"
 
 	"github.com/concordat-dev/concordat/engine"
 	"github.com/concordat-dev/concordat/locks"
 	"github.com/concordat-dev/concordat/ycsb"
+	"github.com/concordat-dev/concordat/ycsb/internal/bulk"
 )
 
 // Protocol is how a transfer is made.
@@ -23,9 +25,9 @@ const (
 	Serializable Protocol = "serializable"
 )
 
-// ParseProtocol reads the name of a protocol.
+// ParseProtocol reads the name of a protocol. Upper and lower case are the same.
 func ParseProtocol(s string) (Protocol, error) {
-	switch p := Protocol(s); p {
+	switch p := Protocol(strings.ToLower(s)); p {
 	case Plain, Saga, Serializable:
 		return p, nil
 	}
@@ -53,6 +55,7 @@ type Options struct {
 // Target runs the workload on an engine. It is a [ycsb.Target] with all abilities.
 type Target struct {
 	engine   *engine.Engine
+	health   *bulk.Health
 	protocol Protocol
 	ids      []string
 }
@@ -70,26 +73,28 @@ func Open(o Options) (*Target, error) {
 	if o.Protocol == "" {
 		o.Protocol = Serializable
 	}
-	if _, err := ParseProtocol(string(o.Protocol)); err != nil {
+	protocol, err := ParseProtocol(string(o.Protocol))
+	if err != nil {
 		return nil, err
 	}
 	if o.Keys < 1 || o.Keys > ycsb.MaxKeys {
 		return nil, fmt.Errorf("accounts: %d keys are not between 1 and %d", o.Keys, ycsb.MaxKeys)
 	}
+	health := new(bulk.Health)
 	e, err := engine.Open(engine.Options{
-		Dir: o.Dir, Workers: o.Workers, Policy: o.Policy, CacheBytes: o.CacheBytes, Logger: o.Logger,
+		Dir: o.Dir, Workers: o.Workers, Policy: o.Policy, CacheBytes: o.CacheBytes, Logger: o.Logger, Fatal: health.Fatal,
 	}, Parts()...)
 	if err != nil {
 		return nil, err
 	}
-	return &Target{engine: e, protocol: o.Protocol, ids: ycsb.RowIDs(o.Keys)}, nil
+	return &Target{engine: e, health: health, protocol: protocol, ids: ycsb.RowIDs(o.Keys)}, nil
 }
 
 // Engine is the engine that the target runs on.
 func (t *Target) Engine() *engine.Engine { return t.engine }
 
 // Close closes the engine.
-func (t *Target) Close() error { return t.engine.Close() }
+func (t *Target) Close() error { return t.health.Close(t.engine) }
 
 // Counters implements [ycsb.Counter].
 func (t *Target) Counters() ycsb.Counters {

@@ -44,6 +44,9 @@ func (f *Floor) claim(id string, print uint64) (done bool, err error) {
 	s := f.claims.part(hash)
 	claimed, fresh := s.claim(id, hash)
 	for ; !claimed; claimed, fresh = s.claim(id, hash) {
+		if err := f.failed(); err != nil {
+			return true, err
+		}
 		runtime.Gosched() // a repeat while the first is under way: it ends within a sync
 	}
 	if fresh {

@@ -27,6 +27,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"time"
 
 	"github.com/concordat-dev/concordat/functions"
 	"github.com/concordat-dev/concordat/internal/store"
@@ -70,8 +71,10 @@ type Floor struct {
 	accounts *accounts
 	claims   claims
 
-	mu   sync.Mutex // guards open and what is in it; taken after account mutexes
-	open *group
+	mu       sync.Mutex // guards the groups and what is in the open one; taken after account mutexes
+	open     *group
+	unsealed []*group // cut, the oldest first
+	failure  error    // of the store; from then on nothing changes
 
 	work    chan struct{} // holds a token when the open group has something to seal
 	written chan sealing  // from the committer to the sealer, which takes one when it has sealed the one before
@@ -87,17 +90,7 @@ func Open(o Options) (*Floor, error) {
 	if o.Room < 0 || o.Room > ycsb.MaxKeys-o.Keys {
 		return nil, fmt.Errorf("floor: room for %d keys more than %d is not between 0 and %d", o.Room, o.Keys, ycsb.MaxKeys-o.Keys)
 	}
-	s, err := store.Open(store.Options{
-		Dir:        o.Dir,
-		CacheBytes: o.CacheBytes,
-		Logger:     o.Logger,
-		Fatal:      func(err error) { panic(fmt.Errorf("floor: the store failed: %w", err)) },
-	})
-	if err != nil {
-		return nil, err
-	}
 	f := &Floor{
-		store:    s,
 		accounts: newAccounts(o.Keys, o.Room),
 		open:     newGroup(),
 		work:     make(chan struct{}, 1),
@@ -105,8 +98,12 @@ func Open(o Options) (*Floor, error) {
 		spare:    make(chan *group, 2),
 	}
 	f.claims.init()
+	var err error
+	if f.store, err = store.Open(store.Options{Dir: o.Dir, CacheBytes: o.CacheBytes, Logger: o.Logger, Fatal: f.fail}); err != nil {
+		return nil, err
+	}
 	if err := f.recover(); err != nil {
-		return nil, errors.Join(err, s.Close())
+		return nil, errors.Join(err, f.store.Close())
 	}
 	f.running.Go(f.commitLoop)
 	f.running.Go(f.sealLoop)
@@ -152,9 +149,22 @@ func (f *Floor) recoverRows(shard uint16) error {
 	})
 }
 
-// Close waits for what is under way and closes the store. No method may be called afterwards.
+// Close waits for what is under way and closes the store. No method may be called afterwards. A store that has failed can not be
+// closed; then the error says so.
 func (f *Floor) Close() error {
+	if err := f.failed(); err != nil {
+		return fmt.Errorf("floor: it can not be closed: %w", err)
+	}
 	close(f.work)
-	f.running.Wait()
-	return f.store.Close()
+	ended := make(chan struct{})
+	go func() { f.running.Wait(); close(ended) }()
+	select {
+	case <-ended:
+		return f.store.Close()
+	case <-time.After(closeTimeout):
+		return fmt.Errorf("floor: it can not be closed: the store has not written for %v", closeTimeout)
+	}
 }
+
+// closeTimeout is how long Close waits for the store to write what is under way.
+const closeTimeout = 5 * time.Second

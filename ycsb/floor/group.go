@@ -13,6 +13,7 @@ import (
 
 	"github.com/concordat-dev/concordat/functions"
 	"github.com/concordat-dev/concordat/internal/store"
+	"github.com/concordat-dev/concordat/ycsb"
 )
 
 // group is the operations that are sealed together.
@@ -54,6 +55,10 @@ func (g *group) answer(s status) error {
 func (f *Floor) join(requestID string, print uint64, s status, change func(*group)) *group {
 	f.mu.Lock()
 	g := f.open
+	if f.failure != nil {
+		f.mu.Unlock()
+		return g
+	}
 	change(g)
 	if requestID != "" {
 		g.outcomes = append(g.outcomes, outcome{requestID, outcomeShard(requestID), print, s})
@@ -92,9 +97,51 @@ func (f *Floor) cut() *group {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	g := f.open
-	f.open = next
+	if f.failure == nil {
+		f.open = next
+		f.unsealed = append(f.unsealed, g)
+	}
 	g.closed.Store(true)
 	return g
+}
+
+// fail is called once the store has failed. What is under way ends with an unknown outcome, and all that comes later with none: the
+// open group is then one that has ended. The goroutine that found out, and those that wait for it, stay behind; the process is about
+// to end.
+func (f *Floor) fail(err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.failure != nil {
+		return
+	}
+	f.failure = fmt.Errorf("%w: floor: the store failed: %w", ycsb.ErrStore, err)
+	for _, g := range append(f.unsealed, f.open) {
+		g.err = fmt.Errorf("%w: %w", ycsb.ErrUnknown, f.failure)
+		close(g.done)
+	}
+	f.unsealed, f.open = nil, newGroup()
+	f.open.err = f.failure
+	f.open.closed.Store(true)
+	close(f.open.done)
+}
+
+// failed is the error of a store that has failed.
+func (f *Floor) failed() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.failure
+}
+
+// end takes a sealed group from those that are not, and reports false if the store has failed meanwhile.
+func (f *Floor) end(g *group) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	at := slices.Index(f.unsealed, g)
+	if at < 0 {
+		return false
+	}
+	f.unsealed = slices.Delete(f.unsealed, at, at+1)
+	return true
 }
 
 // sealing is a group whose batch is complete.
@@ -108,7 +155,10 @@ func (f *Floor) sealLoop() {
 	for s := range f.written {
 		g := s.group
 		if err := s.batch.Seal(); err != nil {
-			g.err = fmt.Errorf("floor: seal: %w", err)
+			f.fail(fmt.Errorf("seal: %w", err))
+		}
+		if !f.end(g) {
+			continue
 		}
 		f.release(g.outcomes)
 		f.recycle(g)

@@ -22,11 +22,11 @@ import (
 func (w *Workload) Audit(ctx context.Context, progress func(done, total int)) (ycsb.Audit, error) {
 	b, err := w.readBooks(ctx, progress)
 	if err != nil {
-		return ycsb.Audit{}, fmt.Errorf("hotel: audit: %w", err)
+		return ycsb.Audit{}, fmt.Errorf("hotel: audit: %w", w.health.Classify(err))
 	}
 	sagas, err := w.engine.Sagas(ctx)
 	if err != nil {
-		return ycsb.Audit{}, fmt.Errorf("hotel: audit: %w", err)
+		return ycsb.Audit{}, fmt.Errorf("hotel: audit: %w", w.health.Classify(err))
 	}
 	if w.audited == nil {
 		w.audited = b
@@ -72,7 +72,7 @@ func (w *Workload) readBooks(ctx context.Context, progress func(done, total int)
 	read(r, Seats, func(id string, p Places) error { return addPlaces(b.seats, id, p) })
 	read(r, Customers, b.addCustomer)
 	read(r, Reservations, b.addReservation)
-	return b, r.err
+	return b, w.health.Classify(r.err)
 }
 
 // reader reads the instances of an audit, one type after the other; after an error it reads no more.

@@ -7,7 +7,6 @@ import (
 	"github.com/concordat-dev/concordat/coordinator"
 	"github.com/concordat-dev/concordat/engine"
 	"github.com/concordat-dev/concordat/functions"
-	"github.com/concordat-dev/concordat/ycsb/internal/bulk"
 )
 
 // Failures of a client.
@@ -25,7 +24,8 @@ const maxKnown = 1024
 type client struct {
 	workload *Workload
 	rng      *rand.Rand
-	upTo     [numKinds]float64 // sums of the weights of the mix
+	upTo     [numKinds]float64 // sums of the shares of the mix
+	last     int               // the last kind that has a share
 
 	kind    int
 	region  int
@@ -36,9 +36,9 @@ type client struct {
 
 // Next implements ycsb.Client.
 func (c *client) Next() int {
-	draw := c.rng.Float64() * c.upTo[numKinds-1]
+	draw := c.rng.Float64()
 	c.kind = 0
-	for c.upTo[c.kind] <= draw {
+	for c.kind < c.last && c.upTo[c.kind] <= draw {
 		c.kind++
 	}
 	o := &c.workload.options
@@ -72,7 +72,7 @@ func (c *client) Do(ctx context.Context, requestID string) error {
 
 func (c *client) reserve(ctx context.Context, requestID string) error {
 	var number int
-	err := bulk.Do(ctx, c.workload.engine, requestID, c.journey.start(c.workload.options.Protocol, &number))
+	err := c.workload.health.Do(ctx, c.workload.engine, requestID, c.journey.start(c.workload.options.Protocol, &number))
 	c.workload.told[c.journey.Customer].made.Count(err)
 	if err != nil {
 		return err
@@ -91,7 +91,7 @@ func (c *client) cancel(ctx context.Context, requestID string) error {
 	}
 	made := c.known[len(c.known)-1]
 	c.known = c.known[:len(c.known)-1]
-	err := bulk.Do(ctx, c.workload.engine, requestID, made.start(c.workload.options.Protocol))
+	err := c.workload.health.Do(ctx, c.workload.engine, requestID, made.start(c.workload.options.Protocol))
 	c.workload.told[made.Customer].cancelled.Count(err)
 	return err
 }
@@ -102,7 +102,7 @@ func (c *client) login(ctx context.Context) error {
 	if err == nil && !right {
 		err = ErrWrongPassword
 	}
-	return err
+	return c.workload.health.Classify(err)
 }
 
 // look searches or recommends. Reads have no effect, so they need no request id.
@@ -118,7 +118,7 @@ func (c *client) look(ctx context.Context) (err error) {
 	default:
 		_, err = engine.Ask(ctx, c.workload.engine, RecommendTx.With(c.taste))
 	}
-	return err
+	return c.workload.health.Classify(err)
 }
 
 func (j Journey) start(p coordinator.Protocol, number *int) coordinator.Start {

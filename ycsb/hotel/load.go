@@ -23,7 +23,8 @@ const (
 var ErrOtherData = errors.New("hotel: the directory holds other data")
 
 // Load implements ycsb.Workload. A load that was cut short is taken up; data of another scale or seed are [ErrOtherData].
-func (w *Workload) Load(ctx context.Context, progress func(done, total int)) error {
+func (w *Workload) Load(ctx context.Context, progress func(done, total int)) (err error) {
+	defer func() { err = w.health.Classify(err) }()
 	want := stocked{Scale: w.options.Scale, Seed: w.options.Seed}
 	if err := w.engine.Do(ctx, begin.On(everythingID, want)); err != nil && !errors.Is(err, functions.ErrExists) {
 		return fmt.Errorf("hotel: load: %w", err)

@@ -1,15 +1,18 @@
 package hotel
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
 	"math"
 	"math/rand/v2"
+	"strings"
 
 	"github.com/concordat-dev/concordat/coordinator"
 	"github.com/concordat-dev/concordat/functions"
 	"github.com/concordat-dev/concordat/locks"
+	"github.com/concordat-dev/concordat/ycsb"
 )
 
 // Choice is the distribution from which hotels and flights are drawn.
@@ -45,7 +48,7 @@ type Options struct {
 	Protocol coordinator.Protocol
 	// Mix says how often each operation is drawn. Default: [TravelMix].
 	Mix Mix
-	// Choice of hotels and flights. Default: Normal.
+	// Choice of hotels and flights. Upper and lower case are the same. Default: Normal.
 	Choice Choice
 	// Deviation is the standard deviation of the normal choice as a share of the number of hotels or flights, above 0 and at
 	// most 10. Default: 0.1, which gives the busiest of 100 hotels 4 % of the reservations, and the middle 20 two thirds.
@@ -76,7 +79,19 @@ func (m Mix) weights() [numKinds]float64 {
 	return [...]float64{m.Search, m.Recommend, m.Login, m.Reserve, m.Cancel}
 }
 
-// Validate reports weights that are no weights.
+// shares are the weights as shares of 1.
+func (m Mix) shares() (shares [numKinds]float64) {
+	sum := 0.0
+	for _, weight := range m.weights() {
+		sum += weight
+	}
+	for i, weight := range m.weights() {
+		shares[i] = weight / sum
+	}
+	return shares
+}
+
+// Validate reports weights that are no weights, or so small beside the others (below ycsb.MinShare) that they would never count.
 func (m Mix) Validate() error {
 	sum := 0.0
 	for _, weight := range m.weights() {
@@ -87,6 +102,12 @@ func (m Mix) Validate() error {
 	}
 	if !(sum > 0) || math.IsInf(sum, 0) {
 		return fmt.Errorf("hotel: a mix of %+v: weights are not all zero, and finite", m)
+	}
+	weights := m.weights()
+	for i, share := range m.shares() {
+		if weights[i] > 0 && share < ycsb.MinShare {
+			return fmt.Errorf("hotel: a mix of %+v: a share of %g is so small that it would never come up; at least %g, or 0", m, share, ycsb.MinShare)
+		}
 	}
 	return nil
 }
@@ -108,9 +129,7 @@ func (o Options) withDefaults() Options {
 	if o.Mix == (Mix{}) {
 		o.Mix = TravelMix
 	}
-	if o.Choice == "" {
-		o.Choice = Normal
-	}
+	o.Choice = Choice(strings.ToLower(string(cmp.Or(o.Choice, Normal))))
 	if o.Deviation == 0 {
 		o.Deviation = 0.1
 	}

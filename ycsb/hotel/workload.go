@@ -11,6 +11,7 @@ import (
 // Workload is the operations on an engine. It is a [ycsb.Workload]; its clients may be used at once.
 type Workload struct {
 	engine  *engine.Engine
+	health  *bulk.Health
 	options Options
 	told    []told // by customer
 	audited *books // what the first audit saw
@@ -27,17 +28,18 @@ func OpenWorkload(o Options) (*Workload, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
+	health := new(bulk.Health)
 	e, err := engine.Open(engine.Options{
-		Dir: o.Dir, Workers: o.Workers, Policy: o.Policy, CacheBytes: o.CacheBytes, Logger: o.Logger,
+		Dir: o.Dir, Workers: o.Workers, Policy: o.Policy, CacheBytes: o.CacheBytes, Logger: o.Logger, Fatal: health.Fatal,
 	}, Parts()...)
 	if err != nil {
 		return nil, err
 	}
-	return &Workload{engine: e, options: o, told: make([]told, o.Scale.Customers)}, nil
+	return &Workload{engine: e, health: health, options: o, told: make([]told, o.Scale.Customers)}, nil
 }
 
 // Close closes the engine.
-func (w *Workload) Close() error { return w.engine.Close() }
+func (w *Workload) Close() error { return w.health.Close(w.engine) }
 
 // Engine is the engine that the workload runs on.
 func (w *Workload) Engine() *engine.Engine { return w.engine }
@@ -72,9 +74,12 @@ func (w *Workload) Counters() ycsb.Counters {
 func (w *Workload) Client(_ int, rng *rand.Rand) ycsb.Client {
 	c := &client{workload: w, rng: rng}
 	sum := 0.0
-	for i, weight := range w.options.Mix.weights() {
-		sum += weight
+	for i, share := range w.options.Mix.shares() {
+		sum += share
 		c.upTo[i] = sum
+		if share > 0 {
+			c.last = i
+		}
 	}
 	return c
 }

@@ -35,13 +35,19 @@ func Write(w io.Writer, reports []ycsb.Report, command string) error {
 	}
 	table := NewTable(reports)
 	err = layout.Execute(w, map[string]any{
-		"Head": table.Head, "Rows": table.Rows, "Wrong": wrongAudits(reports), "First": reports[0],
-		"Workload": Workload(reports[0]), "Command": command, "Throughput": throughput, "Percentiles": percentiles,
+		"Head": table.Head, "Rows": table.Rows, "Wrong": append(wrongAudits(reports), Interrupted(reports)...), "First": reports[0],
+		"Workload": Workload(reports[0]), "Command": quotable(command), "Throughput": throughput, "Percentiles": percentiles,
 	})
 	if err != nil {
 		return fmt.Errorf("page: %w", err)
 	}
 	return nil
+}
+
+// quotable is HTML of plain text. Unlike the template it leaves quotes as they are, which need no escape here: a command can be copied
+// from the source, too.
+func quotable(s string) template.HTML {
+	return template.HTML(strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;").Replace(s))
 }
 
 // svg renders a chart for inclusion in HTML, where the XML declaration has no place.
@@ -65,7 +71,7 @@ func svg(c Chart, err error) (template.HTML, error) {
 func Workload(r ycsb.Report) string {
 	loop := fmt.Sprintf("closed loop of %s clients", Thousands(r.Clients))
 	if r.Rate > 0 {
-		loop = fmt.Sprintf("open loop, %s operations a second arrive, at most %s outstanding", Thousands(int(r.Rate)), Thousands(r.Clients))
+		loop = fmt.Sprintf("open loop, %s operations a second arrive, at most %s outstanding", PerSecond(r.Rate), Thousands(r.Clients))
 		if r.Arrivals == string(ycsb.Poisson) {
 			loop = strings.Replace(loop, "arrive", "arrive as a Poisson process", 1)
 		}
@@ -89,9 +95,22 @@ func wrongAudits(reports []ycsb.Report) []string {
 	return wrong
 }
 
-// WrongAudit says by how much each audited figure changed that must not, and which conditions do not hold; it is empty if the
-// audit was right.
+// Interrupted names the runs that were ended early.
+func Interrupted(reports []ycsb.Report) (lines []string) {
+	for _, r := range reports {
+		if r.Interrupted {
+			lines = append(lines, fmt.Sprintf("interrupted under %s after %g s", r.Protocol, r.DurationSeconds))
+		}
+	}
+	return lines
+}
+
+// WrongAudit says by how much each audited figure changed that must not, and which conditions do not hold, or why the audit could not
+// look; it is empty if the audit was right.
 func WrongAudit(r ycsb.Report) (wrong []string) {
+	if r.NotAudited != "" {
+		return []string{fmt.Sprintf("NOT AUDITED under %s: %s", r.Protocol, r.NotAudited)}
+	}
 	for i, f := range r.Audit {
 		if f.Before != f.After {
 			wrong = append(wrong, changed(f.Name, r.Protocol, f.Before, f.After))
@@ -113,6 +132,14 @@ func changed(name, protocol string, before, after int64) string {
 		name = "sum"
 	}
 	return fmt.Sprintf("WRONG %s under %s: %s before, %s after (%+d)", strings.ToUpper(name), protocol, Thousands(before), Thousands(after), after-before)
+}
+
+// PerSecond writes a rate: as a whole number, unless it is a small one.
+func PerSecond(rate float64) string {
+	if rate < 10 {
+		return fmt.Sprintf("%.4g", rate)
+	}
+	return Thousands(int64(rate))
 }
 
 // Thousands writes a number with commas.

@@ -29,11 +29,13 @@ func TestPage(t *testing.T) {
 	reports := sample()
 	reports[0].SumAfter -= 7
 	var out bytes.Buffer
-	if err := Write(&out, reports, "concordat ycsb compare"); err != nil {
+	reports[1].NotAudited, reports[2].Interrupted = "no space left on device", true
+	if err := Write(&out, reports, "concordat ycsb compare -P 'my <file>'"); err != nil {
 		t.Fatal(err)
 	}
 	html := out.String()
-	for _, want := range []string{"serializable", "WRONG SUM under plain", "50,000,000", "(-7)", "milliseconds", "thousands a second", "0.75"} {
+	for _, want := range []string{"serializable", "WRONG SUM under plain", "50,000,000", "(-7)", "milliseconds", "thousands a second", "0.75",
+		"NOT AUDITED under saga: no space left", "interrupted under serializable", "-P 'my &lt;file&gt;'"} {
 		if !strings.Contains(html, want) {
 			t.Errorf("the page does not contain %q", want)
 		}

@@ -36,7 +36,10 @@ func NewTable(reports []ycsb.Report) Table {
 			row = append(row, Thousands(n))
 		}
 		sum := "right"
-		if !r.Balanced() {
+		switch {
+		case r.NotAudited != "":
+			sum = "NOT READ"
+		case !r.Balanced():
 			sum = "WRONG"
 		}
 		t.Rows = append(t.Rows, append(row, sum))

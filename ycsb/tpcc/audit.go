@@ -27,11 +27,11 @@ type snapshot struct {
 func (w *Workload) Audit(ctx context.Context, progress func(done, total int)) (ycsb.Audit, error) {
 	b, err := w.readBooks(ctx, progress)
 	if err != nil {
-		return ycsb.Audit{}, fmt.Errorf("tpcc: audit: %w", err)
+		return ycsb.Audit{}, fmt.Errorf("tpcc: audit: %w", w.health.Classify(err))
 	}
 	sagas, err := w.engine.Sagas(ctx)
 	if err != nil {
-		return ycsb.Audit{}, fmt.Errorf("tpcc: audit: %w", err)
+		return ycsb.Audit{}, fmt.Errorf("tpcc: audit: %w", w.health.Classify(err))
 	}
 	var v ycsb.Violations
 	v.Differ("settled", "all warehouses", "number of sagas that have not ended", int64(len(sagas)), "what it should be", 0)
@@ -84,7 +84,7 @@ func (w *Workload) readBooks(ctx context.Context, progress func(done, total int)
 	read(r, Orders, 3, b.addOrder)
 	read(r, NewOrders, 3, b.addNewOrder)
 	read(r, Stocks, 2, b.addStock)
-	return b, r.err
+	return b, w.health.Classify(r.err)
 }
 
 // reader reads the tables of an audit, one after the other; after an error it reads no more.

@@ -5,7 +5,6 @@ import (
 	"math/rand/v2"
 
 	"github.com/concordat-dev/concordat/coordinator"
-	"github.com/concordat-dev/concordat/ycsb/internal/bulk"
 )
 
 // client is a terminal: it draws the inputs of clauses 2.4.1 and 2.5.1.
@@ -33,11 +32,11 @@ func (c *client) Next() int {
 // Do implements ycsb.Client. A new order for an unused item fails with [ErrUnusedItem].
 func (c *client) Do(ctx context.Context, requestID string) error {
 	if c.kind == KindPayment {
-		err := bulk.Do(ctx, c.workload.engine, requestID, c.payment.start(c.workload.protocol, &Paid{}))
+		err := c.workload.health.Do(ctx, c.workload.engine, requestID, c.payment.start(c.workload.protocol, &Paid{}))
 		c.workload.paid.Count(err)
 		return err
 	}
-	err := bulk.Do(ctx, c.workload.engine, requestID, c.newOrder.start(c.workload.protocol, &Placed{}))
+	err := c.workload.health.Do(ctx, c.workload.engine, requestID, c.newOrder.start(c.workload.protocol, &Placed{}))
 	c.workload.newOrders.Count(err)
 	return err
 }

@@ -26,7 +26,8 @@ var ErrOtherData = errors.New("tpcc: the directory holds other data")
 
 // Load implements ycsb.Workload: it makes the initial database of clause 4.3.3. A load that was cut short is taken up; data of
 // another scale or seed are [ErrOtherData].
-func (w *Workload) Load(ctx context.Context, progress func(done, total int)) error {
+func (w *Workload) Load(ctx context.Context, progress func(done, total int)) (err error) {
+	defer func() { err = w.health.Classify(err) }()
 	c, err := w.begin(ctx)
 	if err != nil || c.Loaded {
 		return err

@@ -45,7 +45,12 @@ var standardMix = Mix{NewOrder: 45, Payment: 43}
 // Validate reports weights that are no weights.
 func (m Mix) Validate() error {
 	if sum := m.NewOrder + m.Payment; !(m.NewOrder >= 0 && m.Payment >= 0 && sum > 0) || math.IsInf(sum, 0) {
-		return fmt.Errorf("tpcc: a mix of %g new orders and %g payments: weights are not negative, and not all zero", m.NewOrder, m.Payment)
+		return fmt.Errorf("tpcc: a mix of %g new orders and %g payments: weights are not negative, not all zero, and finite", m.NewOrder, m.Payment)
+	}
+	least := min(m.NewOrder, m.Payment)
+	if share := least / (m.NewOrder + m.Payment); least > 0 && share < ycsb.MinShare {
+		return fmt.Errorf("tpcc: a mix of %g new orders and %g payments: a share of %g is so small that it would never come up; at least %g, or 0",
+			m.NewOrder, m.Payment, share, ycsb.MinShare)
 	}
 	return nil
 }
@@ -74,6 +79,7 @@ func (o Options) withDefaults() Options {
 // Workload is the two transactions on an engine. It is a [ycsb.Workload]; its clients may be used at once.
 type Workload struct {
 	engine   *engine.Engine
+	health   *bulk.Health
 	scale    Scale
 	protocol coordinator.Protocol
 	payments float64 // the share of payments
@@ -91,19 +97,20 @@ func Open(o Options) (*Workload, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
+	health := new(bulk.Health)
 	e, err := engine.Open(engine.Options{
-		Dir: o.Dir, Workers: o.Workers, Policy: o.Policy, CacheBytes: o.CacheBytes, Logger: o.Logger,
+		Dir: o.Dir, Workers: o.Workers, Policy: o.Policy, CacheBytes: o.CacheBytes, Logger: o.Logger, Fatal: health.Fatal,
 	}, Parts()...)
 	if err != nil {
 		return nil, err
 	}
 	return &Workload{
-		engine: e, scale: o.Scale, protocol: o.Protocol, payments: o.Mix.Payment / (o.Mix.NewOrder + o.Mix.Payment), seed: o.Seed,
+		engine: e, health: health, scale: o.Scale, protocol: o.Protocol, payments: o.Mix.Payment / (o.Mix.NewOrder + o.Mix.Payment), seed: o.Seed,
 	}, nil
 }
 
 // Close closes the engine.
-func (w *Workload) Close() error { return w.engine.Close() }
+func (w *Workload) Close() error { return w.health.Close(w.engine) }
 
 // Engine is the engine that the workload runs on.
 func (w *Workload) Engine() *engine.Engine { return w.engine }

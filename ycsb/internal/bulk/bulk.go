@@ -1,6 +1,6 @@
 // Package bulk is what workloads over an engine share. A [Writer] makes many instances, with many requests under way so that
 // thousands share an epoch's sync, and [Run] spreads the units of a load over goroutines. [Do] makes one request the way that a
-// workload's client has to, and a [Tally] counts what clients were told.
+// workload's client has to, a [Health] tells whether the engine can go on, and a [Tally] counts what clients were told.
 package bulk
 
 import (
@@ -11,7 +11,6 @@ import (
 
 	"github.com/concordat-dev/concordat/engine"
 	"github.com/concordat-dev/concordat/functions"
-	"github.com/concordat-dev/concordat/ycsb"
 )
 
 // window is how many requests of one Writer are under way at once.
@@ -104,16 +103,16 @@ type Request interface {
 	As(requestID string) functions.Identified
 }
 
-// Do makes a request, with its id if that is not empty. It marks the errors after which nobody knows what happened as
-// [ycsb.ErrUnknown]; after all others there was no effect.
+// Do is [Health.Do] on an engine that nobody watches.
 func Do(ctx context.Context, e *engine.Engine, requestID string, r Request) error {
+	return new(Health).Do(ctx, e, requestID, r)
+}
+
+// Do makes a request, with its id if that is not empty, and classifies its error.
+func (h *Health) Do(ctx context.Context, e *engine.Engine, requestID string, r Request) error {
 	var request functions.Request = r
 	if requestID != "" {
 		request = r.As(requestID)
 	}
-	err := e.Do(ctx, request)
-	if errors.Is(err, engine.ErrUnknown) {
-		return fmt.Errorf("%w: %w", ycsb.ErrUnknown, err)
-	}
-	return err
+	return h.Classify(e.Do(ctx, request))
 }
