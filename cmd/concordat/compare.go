@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/concordat-dev/concordat/internal/cli"
 	"github.com/concordat-dev/concordat/ycsb"
 	"github.com/concordat-dev/concordat/ycsb/page"
 )
@@ -22,7 +23,7 @@ type compareCommand struct {
 var compared = []string{"plain", "saga", "serializable", floorProtocol}
 
 // Run is called by kong.
-func (c *compareCommand) Run(p *program) (err error) {
+func (c *compareCommand) Run(p *program) error {
 	s, err := c.settings(timing{c.Duration, c.Warmup}, p.given)
 	if err != nil {
 		return err
@@ -32,18 +33,21 @@ func (c *compareCommand) Run(p *program) (err error) {
 			return usage(fmt.Errorf("dir: %s is not empty; compare starts each protocol in a fresh directory", s.dir))
 		}
 	}
-	jsonOut, err := p.createOutput(s.json)
-	if err != nil {
-		return usage(fmt.Errorf("json: %w", err))
+	for _, file := range s.read {
+		p.outputs.Input("properties", file)
 	}
-	defer func() { err = errors.Join(err, jsonOut.close()) }()
-	htmlOut, err := p.createOutput(c.HTML)
+	jsonOut, err := p.outputs.Open("json", s.json)
 	if err != nil {
-		return usage(fmt.Errorf("html: %w", err))
+		return err
 	}
-	defer func() { err = errors.Join(err, htmlOut.close()) }()
-
-	p.note(s.notes)
+	htmlOut, err := p.outputs.Open("html", c.HTML)
+	if err != nil && !p.given["html"] {
+		err = fmt.Errorf("%w; name another file with --html, or none with --html=", err)
+	}
+	if err != nil {
+		return err
+	}
+	p.note(s.notes...)
 	all := p.compareAll(s)
 	if len(all.reports) == 0 {
 		return all.err
@@ -58,7 +62,7 @@ func (p *program) compareAll(s settings) collected {
 	for round := 1; round <= s.repeat; round++ {
 		for _, protocol := range compared {
 			report, result, err := p.runIn(roundDir(s.dir, round, s.repeat, protocol), protocol, p.onRows(protocol, s))
-			if err != nil && !errors.Is(err, errUsage) {
+			if err != nil && !errors.Is(err, cli.ErrUsage) {
 				err = fmt.Errorf("%s: %w", protocol, err)
 			}
 			if !all.add(round, report, result, err) {
@@ -71,38 +75,42 @@ func (p *program) compareAll(s settings) collected {
 
 // writeComparison writes the table, the page, and the reports as a JSON array. The table and the page show all rounds of a
 // protocol as one.
-func (p *program) writeComparison(reports []ycsb.Report, jsonOut, htmlOut *output, command string) (err error) {
-	if jsonOut.used() {
+func (p *program) writeComparison(reports []ycsb.Report, jsonOut, htmlOut *cli.Output, command string) (err error) {
+	if jsonOut.Used() {
 		err = ycsb.WriteReports(jsonOut, reports)
 	}
 	merged, mergeErr := ycsb.MergeRounds(reports)
 	if mergeErr != nil {
 		return errors.Join(err, mergeErr)
 	}
-	if !jsonOut.toStdout() && !htmlOut.toStdout() {
+	if !jsonOut.ToStdout() && !htmlOut.ToStdout() {
 		fmt.Fprintln(p.stdout, page.Workload(merged[0]))
 		err = errors.Join(err, page.NewTable(merged).WriteText(p.stdout))
+		for _, line := range page.Interrupted(merged) {
+			fmt.Fprintln(p.stdout, line)
+		}
 	}
-	if htmlOut.used() {
+	if htmlOut.Used() {
 		err = errors.Join(err, page.Write(htmlOut, merged, command))
 	}
-	if htmlOut.file != nil {
-		fmt.Fprintf(p.stderr, "charts: %s\n", htmlOut.path)
+	wrote := htmlOut.Close()
+	if wrote == nil && htmlOut.Path() != "" {
+		fmt.Fprintf(p.stderr, "charts: %s\n", htmlOut.Path())
 	}
-	return err
+	return errors.Join(err, wrote)
 }
 
 // command is the command line with which the comparison can be repeated: with all flags, or, beside properties, with those that
 // were given, as these go before properties.
 func (c *compareCommand) command(given map[string]bool) string {
-	words := []string{"concordat ycsb compare"}
+	words := []string{"concordat", "ycsb", "compare"}
 	for _, file := range c.PropertyFiles {
-		words = append(words, "-P "+file)
+		words = append(words, option("-P", "--properties", file)...)
 	}
 	for _, property := range c.Properties {
-		words = append(words, "-p "+property)
+		words = append(words, option("-p", "--property", property)...)
 	}
-	plain := len(words) == 1
+	plain := len(c.PropertyFiles)+len(c.Properties) == 0
 	for _, flag := range []struct {
 		name  string
 		value any
@@ -110,10 +118,19 @@ func (c *compareCommand) command(given map[string]bool) string {
 		{"keys", c.Keys}, {"clients", c.Clients}, {"rate", c.Rate}, {"arrivals", c.Arrivals}, {"mix", c.Mix}, {"distribution", c.Distribution},
 		{"theta", c.Theta}, {"duration", c.Duration}, {"warmup", c.Warmup}, {"rollbacks", c.Rollbacks}, {"parties", c.Parties},
 		{"snapshot-keys", c.SnapshotKeys}, {"policy", c.Policy}, {"workers", c.Workers}, {"seed", c.Seed}, {"ids", c.IDs}, {"repeat", c.Repeat},
+		{"interval", c.Interval},
 	} {
 		if plain || given[flag.name] {
 			words = append(words, fmt.Sprintf("--%s=%v", flag.name, flag.value))
 		}
 	}
-	return strings.Join(words, " ")
+	return cli.Command(words...)
+}
+
+// option is a flag and its value, in the way that a value which begins like a flag needs.
+func option(short, long, value string) []string {
+	if strings.HasPrefix(value, "-") {
+		return []string{long + "=" + value}
+	}
+	return []string{short, value}
 }

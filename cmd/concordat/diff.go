@@ -6,6 +6,7 @@ import (
 	"io"
 	"text/tabwriter"
 
+	"github.com/concordat-dev/concordat/internal/cli"
 	"github.com/concordat-dev/concordat/ycsb"
 )
 
@@ -44,11 +45,11 @@ func (c *diffCommand) Run(p *program) error {
 	a, errA := ycsb.ReadReports(c.A)
 	b, errB := ycsb.ReadReports(c.B)
 	if err := errors.Join(errA, errB); err != nil {
-		return fmt.Errorf("%w: %w", errInput, err)
+		return fmt.Errorf("%w: %w", cli.ErrInput, err)
 	}
 	ratios, err := ycsb.Compare(a, b, comparing)
 	if err != nil {
-		return fmt.Errorf("%w: %w", errInput, err)
+		return fmt.Errorf("%w: %w", cli.ErrInput, err)
 	}
 	return p.writeRatios(ratios, c.Tolerance)
 }

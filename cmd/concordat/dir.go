@@ -18,19 +18,18 @@ type directory struct {
 
 // dataDir checks the directory that the user named, or makes a temporary one if none was. The user's directory may be missing,
 // empty, or one that an earlier run has left.
-func dataDir(path string) (directory, error) {
+func (p *program) dataDir(path string) (directory, error) {
 	if path == "" {
-		return temporaryDir()
+		return p.temporaryDir()
 	}
 	entries, err := os.ReadDir(path)
-	if errors.Is(err, fs.ErrNotExist) {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
 		return directory{path: path}, nil
-	}
-	if err != nil {
-		return directory{}, err
-	}
-	if len(entries) > 0 && !isStore(path) {
-		return directory{}, fmt.Errorf("%s is not empty, and not a directory of Concordat's", path)
+	case err != nil:
+		return directory{}, usage(fmt.Errorf("dir: %w", err))
+	case len(entries) > 0 && !isStore(path):
+		return directory{}, usage(fmt.Errorf("dir: %s is not empty, and not a directory of Concordat's", path))
 	}
 	return directory{path: path}, nil
 }
@@ -41,10 +40,16 @@ func isStore(path string) bool {
 	return err == nil && len(found) > 0
 }
 
-// temporaryDir makes a directory on a disk.
-func temporaryDir() (directory, error) {
+// temporaryDir makes a directory on a disk, if it can.
+func (p *program) temporaryDir() (directory, error) {
 	path, err := scratch.Dir("concordat-ycsb-")
-	return directory{path: path, temporary: true}, err
+	if err != nil {
+		return directory{}, fmt.Errorf("%w; name a directory on a disk with --dir", err)
+	}
+	if scratch.InMemory(path) {
+		p.note("the data are in memory, in " + path + ", where a sync costs nothing; name a directory on a disk with --dir")
+	}
+	return directory{path: path, temporary: true}, nil
 }
 
 // remove removes a temporary directory.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/concordat-dev/concordat/coordinator"
@@ -47,7 +48,7 @@ func (f drivenFlags) check() (driven, error) {
 
 func parseProtocol(s string) (coordinator.Protocol, error) {
 	for _, p := range []coordinator.Protocol{coordinator.Saga, coordinator.Serializable} {
-		if s == p.String() {
+		if strings.EqualFold(s, p.String()) {
 			return p, nil
 		}
 	}

@@ -89,11 +89,28 @@ func TestDrivenBadInput(t *testing.T) {
 		{"ycsb hotel --search 0 --recommend 0 --login 0 --reserve 0", "must be more than 0"},
 		{"ycsb hotel --protocol floor", "neither saga nor serializable"},
 		{"ycsb hotel --duration 0s", "duration: must be more than 0"},
+		{"ycsb hotel --search 1e-320", "is so small that it would never come up"},
+		{"ycsb hotel --search NaN", "weights"},
+		{"ycsb hotel --search 1e308 --reserve 1e308", "finite"},
+		{"ycsb hotel --deviation NaN", "deviation"},
+		{"ycsb hotel --rooms 2147483648", "rooms"},
+		{"ycsb tpcc --new-orders 1e-320", "so small"},
+		{"ycsb tpcc --payments Inf", "finite"},
+		{"ycsb tpcc --rate 1e-11", "rate"},
+		{"ycsb tpcc --json - --cpuprofile -", "cpuprofile: - is the file of --json, too"},
 	} {
 		status, stdout, stderr := runWords(test.args)
 		if status != exitUsage || !strings.Contains(stderr, test.want) || strings.Contains(stdout, "committed") {
 			t.Errorf("concordat %s: status %d, want 2 and %q, and got:\n%s%s", test.args, status, test.want, stdout, stderr)
 		}
+	}
+}
+
+// TestSmallWeights: only their proportions count.
+func TestSmallWeights(t *testing.T) {
+	status, stdout, stderr := runWords("ycsb hotel --hotels 5 --flights 4 --customers 6 --search 1e-320 --recommend 0 --login 0 --reserve 0 --operations 200 --warmup 0s --clients 4 --protocol Saga --choice UNIFORM")
+	if status != exitOK || !strings.Contains(stdout, "choice uniform") {
+		t.Errorf("status %d:\n%s%s", status, stdout, stderr)
 	}
 }
 

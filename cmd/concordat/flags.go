@@ -3,9 +3,11 @@ package main
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/concordat-dev/concordat/engine"
+	"github.com/concordat-dev/concordat/internal/cli"
 	"github.com/concordat-dev/concordat/locks"
 	"github.com/concordat-dev/concordat/ycsb"
 )
@@ -20,6 +22,9 @@ type driving struct {
 	IDs      bool          `name:"ids" default:"true" negatable:"" help:"Send writes with request ids: each has its effect once, and its outcome is kept."`
 }
 
+// patience is how long a run waits for any answer at all.
+const patience = 20 * time.Second
+
 // timing are the flags for how long; their defaults differ.
 type timing struct{ Duration, Warmup time.Duration }
 
@@ -27,7 +32,7 @@ type timing struct{ Duration, Warmup time.Duration }
 func (d driving) config(t timing) ycsb.Driving {
 	return ycsb.Driving{
 		Clients: d.Clients, Rate: d.Rate, Arrivals: ycsb.Arrivals(d.Arrivals), Interval: d.Interval, Seed: d.Seed, NoIDs: !d.IDs,
-		Duration: t.Duration, Warmup: t.Warmup,
+		Duration: t.Duration, Warmup: t.Warmup, Patience: patience,
 	}
 }
 
@@ -40,7 +45,7 @@ type engineFlags struct {
 
 // parse checks the flags and fills in the number of workers.
 func (e engineFlags) parse() (policy locks.Policy, workers int, err error) {
-	policy, err = locks.ParsePolicy(e.Policy)
+	policy, err = locks.ParsePolicy(strings.ToLower(e.Policy))
 	if err != nil {
 		err = fmt.Errorf("policy: %w", err)
 	}
@@ -55,7 +60,7 @@ func (e engineFlags) parse() (policy locks.Policy, workers int, err error) {
 
 // outputFlags are the flags for what is written, and how many times it is run.
 type outputFlags struct {
-	JSON   string `name:"json" placeholder:"FILE" help:"Write the result as JSON; - is standard output."`
+	JSON   string `name:"json" placeholder:"FILE" help:"Write the result as JSON: to a file, a pipe, a device, or - for standard output."`
 	Repeat int    `default:"1" help:"Run so many times and write an array of all results: the input of concordat ycsb diff."`
 }
 
@@ -70,12 +75,7 @@ func (o outputFlags) check() error {
 }
 
 // usage marks errors of the command line; nil if there are none.
-func usage(errs ...error) error {
-	if err := errors.Join(errs...); err != nil {
-		return fmt.Errorf("%w: %w", errUsage, err)
-	}
-	return nil
-}
+func usage(errs ...error) error { return cli.Usage(errs...) }
 
 // zero is a flag with what it must not be.
 type zero struct {

@@ -3,10 +3,12 @@ package main
 import (
 	"errors"
 	"math"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/concordat-dev/concordat/engine"
+	"github.com/concordat-dev/concordat/internal/cli"
 )
 
 // FuzzFlags: flags with any values give settings that can be run, or an error of usage; never anything else.
@@ -23,11 +25,11 @@ func FuzzFlags(f *testing.F) {
 		}
 		s, err := w.settings(timing{time.Duration(duration), time.Duration(warmup)}, nil)
 		switch {
-		case err != nil && (!errors.Is(err, errUsage) || usageText(err) == ""):
+		case err != nil && (!errors.Is(err, cli.ErrUsage) || err.Error() == ""):
 			t.Fatalf("%+v: the error is not one of usage: %v", w, err)
 		case err == nil && (s.config.Validate() != nil || s.config.Keys != keys || s.config.Clients != clients || s.workers < 1 || s.workers > engine.MaxWorkers):
 			t.Fatalf("%+v gives %+v (%v)", w, s, s.config.Validate())
-		case err == nil && s.policy.String() != policy:
+		case err == nil && !strings.EqualFold(s.policy.String(), policy):
 			t.Fatalf("the policy %q became %v", policy, s.policy)
 		}
 	})

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"log/slog"
+	"strings"
 
 	"github.com/concordat-dev/concordat/ycsb/hotel"
 )
@@ -51,10 +52,10 @@ func (c *hotelCommand) mix() hotel.Mix {
 func (c *hotelCommand) parameters() map[string]string {
 	p := map[string]string{
 		"hotels": fmt.Sprint(c.Hotels), "flights": fmt.Sprint(c.Flights), "rooms": fmt.Sprint(c.Rooms), "seats": fmt.Sprint(c.Seats),
-		"customers": fmt.Sprint(c.Customers), "choice": c.Choice,
+		"customers": fmt.Sprint(c.Customers), "choice": strings.ToLower(c.Choice),
 		"mix": fmt.Sprintf("search=%g,recommend=%g,login=%g,reserve=%g,cancel=%g", c.Search, c.Recommend, c.Login, c.Reserve, c.Cancel),
 	}
-	if hotel.Choice(c.Choice) == hotel.Normal {
+	if p["choice"] == string(hotel.Normal) {
 		p["deviation"] = fmt.Sprint(c.Deviation)
 	}
 	return p

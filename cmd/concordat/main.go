@@ -9,9 +9,10 @@
 //	concordat ycsb diff     whether results are slower than others, for CI
 //	concordat parked list   what is parked in a directory of an engine's data; also retry and drop
 //
-// The exit status is 0 if all went well, 1 if an audit was wrong, a run failed or a diff found something slower, 2 if the
-// command line or an input was wrong, and 130 after an interrupt, which ends a run early: what was measured until then is audited and written. A second interrupt ends
-// the program at once.
+// The exit status is 0 if all went well, 1 if an audit was wrong, a run failed, a report could not be written or a diff found something
+// slower, 2 if the command line or an input was wrong, and 130 after an interrupt (SIGINT, SIGTERM or SIGHUP), which ends a run early:
+// what was measured until then is audited and written. A second one ends the program at once. It is 141 if nobody reads the standard
+// output any more; then a run ends early, too, unless it has something to write to a file.
 //
 // This package binds flags to the libraries: ycsb, ycsb/accounts, ycsb/floor, ycsb/tpcc, ycsb/hotel, ycsb/page.
 package main
@@ -19,27 +20,21 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"runtime/debug"
-	"strings"
 
 	"github.com/concordat-dev/concordat/internal/cli"
-
 	"github.com/concordat-dev/concordat/ycsb"
 )
 
 // Exit statuses.
 const (
-	exitOK          = 0
-	exitFailed      = 1
-	exitUsage       = 2
-	exitInterrupted = 130
+	exitOK          = cli.OK
+	exitFailed      = cli.Failed
+	exitUsage       = cli.BadUsage
+	exitInterrupted = cli.Interrupted
 )
-
-// errUsage marks errors of the command line: nothing was run.
-var errUsage = errors.New("usage")
 
 func main() {
 	if os.Getenv("GOGC") == "" {
@@ -60,14 +55,20 @@ func run(args []string, stdout, stderr io.Writer) int {
 
 // program is what the commands need.
 type program struct {
-	ctx            context.Context
-	stdout, stderr io.Writer
-	open           opener
-	given          map[string]bool // flags that the command line has
+	ctx     context.Context
+	stdout  *cli.Stdout
+	stderr  io.Writer
+	outputs *cli.Outputs
+	open    opener
+	given   map[string]bool // flags that the command line has
+	told    map[string]bool // notes that were made
 }
 
 func newProgram(ctx context.Context, stdout, stderr io.Writer) *program {
-	return &program{ctx: ctx, stdout: stdout, stderr: stderr, open: openTarget}
+	out := cli.NewStdout(stdout)
+	return &program{
+		ctx: ctx, stdout: out, stderr: stderr, outputs: cli.NewOutputs(ctx, out, stderr), open: openTarget, told: make(map[string]bool),
+	}
 }
 
 type commands struct {
@@ -85,55 +86,25 @@ type commands struct {
 }
 
 func (p *program) main(args []string) int {
+	var done context.CancelFunc
+	p.ctx, done = p.stdout.Reader(p.ctx, p.outputs.Elsewhere)
+	defer done()
 	var c commands
 	chosen, err := cli.Parse(&c, "concordat", "Transactional coordinator functions: measure them.", args, p.stdout, p.stderr)
-	if err != nil {
-		return p.finish(fmt.Errorf("%w: %w", errUsage, err))
-	}
-	if chosen == nil {
-		return exitOK
-	}
-	p.given = make(map[string]bool)
-	for _, step := range chosen.Path {
-		if step.Flag != nil {
-			p.given[step.Flag.Name] = true
-		}
-	}
-	return p.finish(chosen.Run(p))
-}
-
-// finish says what went wrong and returns the exit status for it.
-func (p *program) finish(err error) int {
 	switch {
-	case err == nil:
-		return exitOK
-	case errors.Is(err, errUsage), errors.Is(err, errInput), errors.Is(err, ycsb.ErrUnable):
-		fmt.Fprintf(p.stderr, "concordat: %s\n", usageText(err))
-		return exitUsage
-	case !errors.Is(err, ycsb.ErrAudit) && errors.Is(err, errInterrupted) || errors.Is(err, ycsb.ErrInterrupted):
-		fmt.Fprintln(p.stderr, "concordat: interrupted")
-		return exitInterrupted
+	case err != nil:
+		err = usage(err)
+	case chosen != nil:
+		p.given = make(map[string]bool)
+		for _, step := range chosen.Path {
+			if step.Flag != nil {
+				p.given[step.Flag.Name] = true
+			}
+		}
+		err = errors.Join(chosen.Run(p), p.outputs.Close())
 	}
-	fmt.Fprintln(p.stderr, p.red("concordat: "+err.Error()))
-	return exitFailed
-}
-
-// errInput marks errors of files that were to be read: nothing was compared.
-var errInput = errors.New("input")
-
-// usageText is the error without the mark.
-func usageText(err error) string {
-	text := err.Error()
-	if errors.Is(err, errInput) {
-		return strings.TrimPrefix(text, errInput.Error()+": ")
-	}
-	return strings.TrimPrefix(text, errUsage.Error()+": ") + "\nTry: concordat ycsb --help"
-}
-
-// red makes text red on a terminal.
-func (p *program) red(text string) string {
-	if isTerminal(p.stderr) {
-		return "\x1b[31;1m" + text + "\x1b[0m"
-	}
-	return text
+	return cli.Ending{
+		Name: "concordat", Help: "concordat ycsb --help", Stdout: p.stdout, Stderr: p.stderr,
+		Usage: []error{ycsb.ErrUnable}, Interrupted: []error{ycsb.ErrInterrupted},
+	}.Finish(p.ctx, err)
 }

@@ -169,11 +169,77 @@ func TestBadInput(t *testing.T) {
 		{"ycsb compare --clients 0", "clients: must be more than 0"},
 		{"ycsb compare --html /nowhere/at/all.html", "html"},
 		{"ycsb compare --dir " + full, "not empty"},
+		{"ycsb run --rate 1e-11", "rate: 1e-11"},
+		{"ycsb run --rate 1e-320 --arrivals POISSON", "rate"},
+		{"ycsb run --rate Inf", "rate"},
+		{"ycsb run --rate 1e400", "rate"},
+		{"ycsb run --arrivals Poisson", "arrivals: poisson arrivals need a rate"},
+		{"ycsb run -p target=1e-12", "rate"},
+		{"ycsb run -p target=NaN", "rate"},
+		{"ycsb run --interval 2562047h", "interval"},
+		{"ycsb run --duration 2562047h", "duration"},
+		{"ycsb run --duration 2562048h", "duration"},
+		{"ycsb run --warmup 2562047h", "warmup"},
+		{"ycsb run --mix read=1e-320,transfer=100", "mix: a share is so small"},
+		{"ycsb run --mix read=1e-12,transfer=1", "mix: a share is so small"},
+		{"ycsb run --mix read=Inf,transfer=1", "mix"},
+		{"ycsb run --mix read=0,transfer=0", "mix"},
+		{"ycsb run --rollbacks 1e-320", "rollbacks"},
+		{"ycsb run --rollbacks NaN", "rollbacks"},
+		{"ycsb run --theta NaN --distribution ZIPFIAN", "theta"},
+		{"ycsb run --keys 99999999999999999999", "keys"},
+		{"ycsb run --keys 100000001", "keys"},
+		{"ycsb run --clients 9223372036854775807", "clients"},
+		{"ycsb run -p recordcount=100000000 -p fieldlength=9223372036854775807", "fields"},
+		{"ycsb run -p operationcount=-1", "operationcount"},
+		{"ycsb run -p maxexecutiontime=4294967295", "duration"},
+		{"ycsb run -p requestdistribution=hotspot -p hotspotdatafraction=0.001 -p hotspotopnfraction=1 -p recordcount=1000", "hotspot: 2 distinct keys"},
+		{"ycsb run -p requestdistribution=hotspot -p hotspotdatafraction=NaN", "hotspot"},
+		{"ycsb search --start-rate NaN", "start-rate"},
+		{"ycsb search --start-rate 1e-11", "start-rate"},
+		{"ycsb search --start-rate 10 --max-rate 5", "start-rate"},
+		{"ycsb search --max-rate Inf", "max-rate"},
+		{"ycsb search --achieved NaN", "achieved"},
+		{"ycsb search --precision 1e-320", "precision"},
+		{"ycsb search --precision NaN", "precision"},
+		{"ycsb search --rollbacks 0.9999999999", "all operations are to be refused"},
+		{"ycsb search --p99 2562047h", "p99"},
+		{"ycsb search --json /nowhere/at/all.json", "json"},
+		{"ycsb diff --tolerance NaN a b", "tolerance"},
+		{"ycsb diff --confidence NaN a b", "confidence"},
+		{"ycsb run --json " + full + "/x --cpuprofile " + full + "/x", "cpuprofile: "},
+		{"ycsb run --json " + full + "/x --cpuprofile " + full + "/../" + filepath.Base(full) + "/x", "json, too"},
+		{"ycsb compare --json " + full + "/x --html " + full + "/x", "html: "},
+		{"ycsb compare --json - --html -", "html: - is the file of --json, too"},
+		{"ycsb run -P " + full + "/letter --json " + full + "/letter", "is the file of --properties, too"},
 	} {
 		status, stdout, stderr := withFake(t.Context(), false, words(test.args)...)
 		if status != exitUsage || !strings.Contains(stderr, test.want) || strings.Contains(stdout, "committed") {
 			t.Errorf("concordat %s: status %d, want 2 and %q, and got:\n%s%s", test.args, status, test.want, stdout, stderr)
 		}
+		if entries, err := os.ReadDir(full); err != nil || len(entries) != 1 {
+			t.Fatalf("concordat %s: it has made %v, %v", test.args, entries, err)
+		}
+	}
+}
+
+// TestNamesInAnotherCase are the names, in the report, too.
+func TestNamesInAnotherCase(t *testing.T) {
+	status, stdout, stderr := withFake(t.Context(), false, words("ycsb run --protocol SAGA --policy Wait-Die --distribution Zipfian --mix Transfer=100 --rate 500 --arrivals Poisson --json -"+short)...)
+	reports, err := ycsb.ParseReports([]byte(stdout))
+	if status != exitOK || err != nil {
+		t.Fatalf("status %d, %v: %s", status, err, stderr)
+	}
+	if r := reports[0]; r.Protocol != "saga" || r.Policy != "wait-die" || r.Distribution != "zipfian" || r.Arrivals != "poisson" {
+		t.Errorf("%+v", r)
+	}
+}
+
+// TestIdleFlags: what a flag says and nothing comes of is told.
+func TestIdleFlags(t *testing.T) {
+	status, _, stderr := withFake(t.Context(), false, words("ycsb run --theta 1.2 --snapshot-keys 3"+short)...)
+	if status != exitOK || !strings.Contains(stderr, "--theta means nothing here: the distribution is uniform") || !strings.Contains(stderr, "--snapshot-keys means nothing") {
+		t.Errorf("status %d: %s", status, stderr)
 	}
 }
 

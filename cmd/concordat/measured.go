@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"path/filepath"
 
+	"github.com/concordat-dev/concordat/internal/cli"
 	"github.com/concordat-dev/concordat/ycsb"
 )
 
@@ -25,23 +26,22 @@ type job struct {
 
 // runJob runs a job in rounds and writes its reports: one as an object, several as an array. After a wrong audit it goes on;
 // an interrupt ends it, and what was measured is written.
-func (p *program) runJob(j job) (err error) {
-	out, err := p.createOutput(j.json)
+func (p *program) runJob(j job) error {
+	out, err := p.outputs.Open("json", j.json)
 	if err != nil {
-		return usage(fmt.Errorf("json: %w", err))
+		return err
 	}
-	defer func() { err = errors.Join(err, out.close()) }()
-	stopProfile, err := startProfile(j.profile)
+	stopProfile, err := p.startProfile(j.profile)
 	if err != nil {
-		return usage(fmt.Errorf("cpuprofile: %w", err))
+		return err
 	}
-	defer func() { err = errors.Join(err, stopProfile()) }()
-	p.note(j.notes)
+	defer stopProfile()
+	p.note(j.notes...)
 	all := collected{rounds: j.repeat}
 	for round := 1; round <= j.repeat; round++ {
 		report, result, err := p.runIn(j.dir, j.label, j.run)
 		goOn := all.add(round, report, result, err)
-		if measured(result) && !out.toStdout() {
+		if measured(result) && !out.ToStdout() {
 			all.fail(writeSummary(p.stdout, report, result))
 		}
 		if !goOn {
@@ -51,23 +51,26 @@ func (p *program) runJob(j job) (err error) {
 	return all.write(out)
 }
 
-// note tells people something.
-func (p *program) note(notes []string) {
+// note tells people something, once.
+func (p *program) note(notes ...string) {
 	for _, note := range notes {
-		fmt.Fprintln(p.stderr, "note: "+note)
+		if !p.told[note] {
+			fmt.Fprintln(p.stderr, "note: "+note)
+		}
+		p.told[note] = true
 	}
 }
 
 // runIn runs once in a directory, or in a temporary one that is removed afterwards.
 func (p *program) runIn(path, label string, run once) (report ycsb.Report, result ycsb.Result, err error) {
-	dir, err := dataDir(path)
+	dir, err := p.dataDir(path)
 	if err != nil {
-		return report, result, usage(fmt.Errorf("dir: %w", err))
+		return report, result, err
 	}
 	defer func() { err = errors.Join(err, dir.remove()) }()
 	progress := newProgress(p.stderr, label)
 	defer progress.close()
-	return run(dir.path, slog.New(slog.NewTextHandler(p.stderr, nil)), progress.show)
+	return run(dir.path, cli.NewLogger(p.stderr), progress.show)
 }
 
 // roundDir is where a round of several keeps its data; "" if there is no directory.
@@ -102,7 +105,7 @@ func (c *collected) add(round int, report ycsb.Report, result ycsb.Result, err e
 	}
 	c.reports = append(c.reports, report)
 	if result.Interrupted {
-		c.fail(errInterrupted)
+		c.fail(cli.ErrInterrupted)
 	}
 	return !result.Interrupted && (err == nil || errors.Is(err, ycsb.ErrAudit))
 }
@@ -110,8 +113,8 @@ func (c *collected) add(round int, report ycsb.Report, result ycsb.Result, err e
 func (c *collected) fail(err error) { c.err = errors.Join(c.err, err) }
 
 // write writes the report, or the reports if more than one was asked for, and returns all that went wrong.
-func (c *collected) write(out *output) error {
-	if out.used() && len(c.reports) > 0 {
+func (c *collected) write(out *cli.Output) error {
+	if out.Used() && len(c.reports) > 0 {
 		if c.rounds > 1 {
 			c.fail(ycsb.WriteReports(out, c.reports))
 		} else {

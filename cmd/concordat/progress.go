@@ -3,12 +3,11 @@ package main
 import (
 	"fmt"
 	"io"
-	"os"
 	"time"
 
 	"github.com/schollz/progressbar/v3"
-	"golang.org/x/term"
 
+	"github.com/concordat-dev/concordat/internal/cli"
 	"github.com/concordat-dev/concordat/ycsb"
 	"github.com/concordat-dev/concordat/ycsb/page"
 )
@@ -22,14 +21,9 @@ type progress struct {
 	rate     float64
 }
 
-func isTerminal(w io.Writer) bool {
-	f, ok := w.(*os.File)
-	return ok && term.IsTerminal(int(f.Fd()))
-}
-
 func newProgress(w io.Writer, protocol string) *progress {
 	p := &progress{protocol: protocol}
-	if isTerminal(w) {
+	if cli.Terminal(w) {
 		p.w = w
 	}
 	return p

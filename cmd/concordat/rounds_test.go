@@ -217,4 +217,8 @@ func TestCommandOfThePage(t *testing.T) {
 	if got, want := c.command(map[string]bool{"keys": true}), "concordat ycsb compare -P workloada -p recordcount=9 --keys=7"; got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
+	c.PropertyFiles, c.Properties = []string{"my file", "-x"}, []string{"table=$a b"}
+	if got, want := c.command(nil), "concordat ycsb compare -P 'my file' --properties=-x -p 'table=$a b'"; got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
 }

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"fmt"
+
 	"github.com/concordat-dev/concordat/locks"
 	"github.com/concordat-dev/concordat/ycsb"
 )
@@ -29,7 +31,8 @@ type settings struct {
 	dir     string
 	json    string
 	repeat  int
-	notes   []string // what properties mean nothing here
+	notes   []string // what properties and flags mean nothing here
+	read    []string // property files
 }
 
 // setters set a part of the configuration to what its flag says.
@@ -57,7 +60,7 @@ func (w workload) setters(t timing) map[string]func(*ycsb.Config) error {
 
 // settings checks the flags, of which the user has given some. All that is wrong with them is in the error, which is errUsage.
 func (w workload) settings(t timing, given map[string]bool) (settings, error) {
-	s := settings{dir: w.Dir, json: w.JSON, repeat: w.Repeat}
+	s := settings{dir: w.Dir, json: w.JSON, repeat: w.Repeat, read: w.PropertyFiles}
 	errs := []error{w.outputFlags.check(), notZero(
 		zero{"keys", w.Keys == 0}, zero{"clients", w.Clients == 0}, zero{"duration", t.Duration == 0},
 		zero{"parties", w.Parties == 0}, zero{"snapshot-keys", w.SnapshotKeys == 0},
@@ -85,7 +88,28 @@ func (w workload) settings(t timing, given map[string]bool) (settings, error) {
 	if usage(errs...) == nil { // otherwise it would be said twice
 		add(s.config.Validate())
 	}
+	s.notes = append(s.notes, w.idle(s.config, given)...)
 	return s, usage(errs...)
+}
+
+// idle names the flags that were given and that nothing comes of, as others are what they are.
+func (w workload) idle(c ycsb.Config, given map[string]bool) (notes []string) {
+	skewed := c.Distribution == ycsb.Zipfian || c.Distribution == ycsb.Latest
+	for _, flag := range []struct {
+		name string
+		idle bool
+		why  string
+	}{
+		{"theta", !skewed && w.Theta != 0 && w.Theta != ycsb.DefaultTheta, "the distribution is " + string(c.Distribution)},
+		{"rollbacks", c.Mix.Transfer == 0 && w.Rollbacks > 0, "there are no transfers"},
+		{"parties", c.Mix.Transfer == 0 && w.Parties != 2, "there are no transfers"},
+		{"snapshot-keys", c.Mix.Snapshot == 0 && w.SnapshotKeys != 10, "there are no snapshots"},
+	} {
+		if given[flag.name] && flag.idle {
+			notes = append(notes, fmt.Sprintf("--%s means nothing here: %s", flag.name, flag.why))
+		}
+	}
+	return notes
 }
 
 // clamp makes a skew of 0 the uniform distribution, which it is, and the snapshots no larger than the data unless the user

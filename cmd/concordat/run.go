@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"os"
 	"runtime/pprof"
 	"time"
 
@@ -13,9 +12,6 @@ import (
 	"github.com/concordat-dev/concordat/ycsb/accounts"
 	"github.com/concordat-dev/concordat/ycsb/floor"
 )
-
-// errInterrupted: a run was ended early by a signal. What it measured has been written.
-var errInterrupted = errors.New("interrupted")
 
 // floorProtocol is the name of the floor among the protocols.
 const floorProtocol = "floor"
@@ -30,12 +26,12 @@ type runCommand struct {
 
 // Run is called by kong.
 func (c *runCommand) Run(p *program) error {
-	_, protocolErr := accounts.ParseProtocol(c.Protocol)
+	protocol, protocolErr := accounts.ParseProtocol(c.Protocol)
 	s, err := c.settings(timing{c.Duration, c.Warmup}, p.given)
 	if err := errors.Join(usage(protocolErr), err); err != nil {
 		return err
 	}
-	return p.runJob(p.rowsJob(c.Protocol, s, c.CPUProfile))
+	return p.runJob(p.rowsJob(string(protocol), s, c.CPUProfile))
 }
 
 type floorCommand struct {
@@ -55,6 +51,9 @@ func (c *floorCommand) Run(p *program) error {
 }
 
 func (p *program) rowsJob(protocol string, s settings, profile string) job {
+	for _, file := range s.read {
+		p.outputs.Input("properties", file)
+	}
 	return job{label: protocol, dir: s.dir, json: s.json, repeat: s.repeat, profile: profile, notes: s.notes, run: p.onRows(protocol, s)}
 }
 
@@ -111,20 +110,11 @@ func openTarget(setup ycsb.Setup, s settings, dir string, logger *slog.Logger) (
 	})
 }
 
-// startProfile writes a CPU profile to the file until the returned function is called; "" is none.
-func startProfile(path string) (stop func() error, err error) {
-	if path == "" {
-		return func() error { return nil }, nil
+// startProfile makes a CPU profile for the file until the returned function is called; "" is none.
+func (p *program) startProfile(path string) (stop func(), err error) {
+	out, err := p.outputs.Open("cpuprofile", path)
+	if err != nil || !out.Used() {
+		return func() {}, err
 	}
-	f, err := os.Create(path)
-	if err != nil {
-		return nil, err
-	}
-	if err := pprof.StartCPUProfile(f); err != nil {
-		return nil, errors.Join(err, f.Close())
-	}
-	return func() error {
-		pprof.StopCPUProfile()
-		return f.Close()
-	}, nil
+	return pprof.StopCPUProfile, pprof.StartCPUProfile(out)
 }

@@ -5,10 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
+	"strings"
 	"text/tabwriter"
 	"time"
 
+	"github.com/concordat-dev/concordat/internal/cli"
 	"github.com/concordat-dev/concordat/ycsb"
 	"github.com/concordat-dev/concordat/ycsb/accounts"
 	"github.com/concordat-dev/concordat/ycsb/page"
@@ -28,40 +29,44 @@ type searchCommand struct {
 }
 
 // Run is called by kong.
-func (c *searchCommand) Run(p *program) (err error) {
+func (c *searchCommand) Run(p *program) error {
 	s, searching, err := c.check(p.given)
 	if err != nil {
 		return err
 	}
-	out, err := p.createOutput(s.json)
-	if err != nil {
-		return usage(fmt.Errorf("json: %w", err))
+	for _, file := range s.read {
+		p.outputs.Input("properties", file)
 	}
-	defer func() { err = errors.Join(err, out.close()) }()
-	p.note(s.notes)
-	text := p.stdout
-	if out.toStdout() {
+	out, err := p.outputs.Open("json", s.json)
+	if err != nil {
+		return err
+	}
+	p.note(s.notes...)
+	text := io.Writer(p.stdout)
+	if out.ToStdout() {
 		text = p.stderr
 	}
 	searching.OnProbe = func(probe ycsb.Probe) { writeProbe(text, probe) }
-	report, err := p.search(c.Protocol, s, searching)
+	report, err := p.search(c.protocol(), s, searching)
+	if report.Interrupted {
+		err = errors.Join(err, cli.ErrInterrupted)
+	}
 	if len(report.Probes) == 0 {
 		return err
 	}
-	if out.used() {
+	if out.Used() {
 		err = errors.Join(err, report.WriteJSON(out))
 	}
-	err = errors.Join(err, writeGoals(text, report))
-	if err == nil && report.Interrupted {
-		return errInterrupted
-	}
-	return err
+	return errors.Join(err, writeGoals(text, report))
 }
+
+// protocol is the flag, in lower case.
+func (c *searchCommand) protocol() string { return strings.ToLower(c.Protocol) }
 
 // check checks the flags.
 func (c *searchCommand) check(given map[string]bool) (settings, ycsb.Searching, error) {
 	var errs []error
-	if _, err := accounts.ParseProtocol(c.Protocol); err != nil && c.Protocol != floorProtocol {
+	if _, err := accounts.ParseProtocol(c.Protocol); err != nil && c.protocol() != floorProtocol {
 		errs = append(errs, err)
 	}
 	if given["rate"] {
@@ -78,7 +83,7 @@ func (c *searchCommand) check(given map[string]bool) (settings, ycsb.Searching, 
 		Start: c.StartRate, Max: c.MaxRate, Precision: c.Precision, Achieved: c.Achieved, P99: c.P99, Tries: c.Tries,
 		Useful: 1 - s.config.Mix.Transfer*s.config.Rollbacks,
 	}
-	if searching.Useful == 0 {
+	if searching.Useful < ycsb.MinShare {
 		errs = append(errs, errors.New("rollbacks: all operations are to be refused, so no rate can be achieved"))
 		searching.Useful = 1
 	}
@@ -87,13 +92,13 @@ func (c *searchCommand) check(given map[string]bool) (settings, ycsb.Searching, 
 
 // search opens the target once and makes all probes on it.
 func (p *program) search(protocol string, s settings, searching ycsb.Searching) (report ycsb.SearchReport, err error) {
-	dir, err := dataDir(s.dir)
+	dir, err := p.dataDir(s.dir)
 	if err != nil {
-		return report, usage(fmt.Errorf("dir: %w", err))
+		return report, err
 	}
 	defer func() { err = errors.Join(err, dir.remove()) }()
 	setup := s.setup(protocol)
-	target, err := p.open(setup, s, dir.path, slog.New(slog.NewTextHandler(p.stderr, nil)))
+	target, err := p.open(setup, s, dir.path, cli.NewLogger(p.stderr))
 	if err != nil {
 		return report, s.openError(err)
 	}
@@ -118,6 +123,9 @@ func writeGoals(w io.Writer, r ycsb.SearchReport) error {
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	for _, g := range r.Goals {
 		fmt.Fprintf(tw, "\nhighest rate with %s\t%s/s\n", g.Goal, page.Thousands(int64(g.Rate)))
+	}
+	if r.Interrupted {
+		fmt.Fprintf(tw, "\ninterrupted after %d probes\n", len(r.Probes))
 	}
 	return tw.Flush()
 }

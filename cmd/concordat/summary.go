@@ -37,6 +37,9 @@ func writeSummary(w io.Writer, r ycsb.Report, result ycsb.Result) error {
 	if err := writeLatency(w, r.LatencyMS); err != nil {
 		return err
 	}
+	if r.Lag != nil {
+		fmt.Fprintf(w, "of it the load generator's own lag: p50 %.3f ms, p99 %.3f ms, max %.3f ms\n", r.Lag.P50, r.Lag.P99, r.Lag.Max)
+	}
 	fmt.Fprintln(w)
 	return writeAudit(w, r)
 }
@@ -51,7 +54,10 @@ func meanWait(r ycsb.Report) string {
 // writeAudit says of each audited figure that it is right, or else what is wrong.
 func writeAudit(w io.Writer, r ycsb.Report) error {
 	lines := page.WrongAudit(r)
-	if len(lines) == 0 {
+	if r.Interrupted {
+		lines = append(page.Interrupted([]ycsb.Report{r}), lines...)
+	}
+	if r.Balanced() {
 		for _, f := range r.Audit {
 			lines = append(lines, fmt.Sprintf("the %s is right: %s", f.Name, page.Thousands(f.After)))
 		}
