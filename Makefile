@@ -2,6 +2,12 @@
 
 GO ?= go
 
+# The commit that a program is built from, for its reports; nothing if this is no checkout. The Go command stamps it into what go build
+# makes, but not into what go run does, nor with -buildvcs=false, as in CI.
+COMMIT = $(shell [ "$$(git rev-parse --show-toplevel 2>/dev/null)" = "$(CURDIR)" ] && \
+	echo $$(git rev-parse HEAD)$$([ -z "$$(git status --porcelain)" ] || echo +dirty))
+STAMP = -ldflags "-X github.com/concordat-dev/concordat/ycsb.builtFrom=$(COMMIT)"
+
 .PHONY: all test race lint plants fuzz soak bench results results-quick clean
 
 all: lint test
@@ -33,7 +39,7 @@ LEDGER ?= results/ledger.jsonl
 prove = bin/prove
 
 soak: ## the long proofs, some hours: each adds a line to results/ledger.jsonl
-	$(GO) build -o $(prove) ./cmd/prove
+	$(GO) build $(STAMP) -o $(prove) ./cmd/prove
 	$(prove) sim --seeds $(SEEDS) --ledger $(LEDGER)
 	$(prove) sweep --seeds 1-100000 --points $(POINTS) --ledger $(LEDGER)
 	$(prove) chaos --kills $(KILLS) --ledger $(LEDGER)
@@ -48,11 +54,11 @@ bench: ## the engine's own benchmarks
 	$(GO) test ./engine -run '^$$' -bench . -benchtime 3s
 
 results: ## all tables and pictures, about 40 minutes: written to results/, with the numbers that the texts quote; a run that was ended early goes on
-	$(GO) run ./cmd/results
+	$(GO) run $(STAMP) ./cmd/results
 
 OUT ?= results-quick
 results-quick: ## the same questions in under 5 minutes, written to $(OUT); the texts stay as they are
-	$(GO) run ./cmd/results --quick --fresh --out $(OUT) --quote=
+	$(GO) run $(STAMP) ./cmd/results --quick --fresh --out $(OUT) --quote=
 
 clean:
 	rm -rf bin concordat concordat-compare.html results-quick
