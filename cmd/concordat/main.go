@@ -104,7 +104,7 @@ func (p *program) main(args []string) int {
 		err = errors.Join(chosen.Run(p), p.outputs.Close())
 	}
 	return cli.Ending{
-		Name: "concordat", Help: "concordat ycsb --help", Stdout: p.stdout, Stderr: p.stderr,
+		Name: "concordat", Help: "concordat --help", Stdout: p.stdout, Stderr: p.stderr,
 		Usage: []error{ycsb.ErrUnable}, Interrupted: []error{ycsb.ErrInterrupted},
 	}.Finish(p.ctx, err)
 }

@@ -7,6 +7,7 @@ import (
 	"text/tabwriter"
 
 	"github.com/concordat-dev/concordat/engine"
+	"github.com/concordat-dev/concordat/internal/cli"
 )
 
 type parkedCommands struct {
@@ -50,7 +51,7 @@ run's request id is told that it was dropped.`
 func (c *parkedList) Run(p *program) error {
 	all, err := engine.ParkedIn(c.Dir)
 	if err != nil {
-		return fmt.Errorf("%w: %w", errInput, err)
+		return fmt.Errorf("%w: %w", cli.ErrInput, err)
 	}
 	return p.writeParked(all, c.JSON, "")
 }
@@ -70,7 +71,7 @@ func (c *parkedChoice) do(p *program, do func(dir string, ids ...string) error, 
 	}
 	all, err := engine.ParkedIn(c.Dir)
 	if err != nil {
-		return fmt.Errorf("%w: %w", errInput, err)
+		return fmt.Errorf("%w: %w", cli.ErrInput, err)
 	}
 	chosen := all
 	if !c.All {
@@ -90,7 +91,7 @@ func (c *parkedChoice) do(p *program, do func(dir string, ids ...string) error, 
 		}
 	}
 	if err := do(c.Dir, ids...); err != nil {
-		return fmt.Errorf("%w: %w", errInput, err)
+		return fmt.Errorf("%w: %w", cli.ErrInput, err)
 	}
 	return p.writeParked(chosen, c.JSON, done)
 }

@@ -60,6 +60,20 @@ func TestTravelMix(t *testing.T) {
 	mustBeRight(t, w)
 }
 
+// endsMeanwhile is a context that ends while a request that it is given to is under way: the first who asks is told that it goes on.
+type endsMeanwhile struct {
+	context.Context // which is over
+	asked           bool
+}
+
+func (c *endsMeanwhile) Err() error {
+	if !c.asked {
+		c.asked = true
+		return nil
+	}
+	return c.Context.Err()
+}
+
 // TestUnknownOutcomes: operations whose clients gave up while they were under way may have happened, and the audit allows for
 // just that.
 func TestUnknownOutcomes(t *testing.T) {
@@ -73,7 +87,7 @@ func TestUnknownOutcomes(t *testing.T) {
 		for i := range 30 {
 			ctx, id := t.Context(), fmt.Sprint(i)
 			if i%3 == 0 {
-				ctx = givenUp
+				ctx = &endsMeanwhile{Context: givenUp}
 			}
 			c.Next()
 			if err := c.Do(ctx, id); errors.Is(err, ycsb.ErrUnknown) {

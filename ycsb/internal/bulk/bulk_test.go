@@ -130,6 +130,20 @@ func TestRun(t *testing.T) {
 	}
 }
 
+// endsMeanwhile is a context that ends while a request that it is given to is under way: the first who asks is told that it goes on.
+type endsMeanwhile struct {
+	context.Context // which is over
+	asked           bool
+}
+
+func (c *endsMeanwhile) Err() error {
+	if !c.asked {
+		c.asked = true
+		return nil
+	}
+	return c.Context.Err()
+}
+
 // TestDo: an id has one effect, none makes no such promise, and what is unknown is marked so.
 func TestDo(t *testing.T) {
 	e := open(t, engine.Options{})
@@ -146,8 +160,11 @@ func TestDo(t *testing.T) {
 	}
 	cancelled, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := Do(cancelled, e, "y", add.On("a", 1)); !errors.Is(err, ycsb.ErrUnknown) {
+	if err := Do(&endsMeanwhile{Context: cancelled}, e, "y", add.On("a", 1)); !errors.Is(err, ycsb.ErrUnknown) {
 		t.Errorf("error %v, want ErrUnknown", err)
+	}
+	if err := Do(cancelled, e, "z", add.On("a", 1)); !errors.Is(err, engine.ErrNotBegun) || errors.Is(err, ycsb.ErrUnknown) {
+		t.Errorf("error %v, want ErrNotBegun", err)
 	}
 	if err := Do(t.Context(), e, "", add.On("b", 1)); !errors.Is(err, functions.ErrNotFound) || errors.Is(err, ycsb.ErrUnknown) {
 		t.Errorf("error %v, want ErrNotFound", err)
