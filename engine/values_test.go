@@ -1,3 +1,5 @@
+//lint:file-ignore U1000 fields that are never read are what these types are for
+
 package engine_test
 
 import (

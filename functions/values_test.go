@@ -1,3 +1,6 @@
+//lint:file-ignore U1000 fields that are never read are what these types are for
+//lint:file-ignore SA5008 so are tags that do not parse
+
 package functions
 
 import (
