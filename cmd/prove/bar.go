@@ -2,12 +2,12 @@ package main
 
 import (
 	"io"
-	"os"
 	"sync/atomic"
 	"time"
 
 	"github.com/schollz/progressbar/v3"
-	"golang.org/x/term"
+
+	"github.com/concordat-dev/concordat/internal/cli"
 )
 
 // bar shows how far a command is, on a terminal; anywhere else it shows nothing.
@@ -18,8 +18,7 @@ type bar struct {
 
 // newBar makes a bar with so many units, -1 if that is not known.
 func newBar(w io.Writer, units int, what string) *bar {
-	f, ok := w.(*os.File)
-	if !ok || !term.IsTerminal(int(f.Fd())) {
+	if !cli.Terminal(w) {
 		return &bar{}
 	}
 	return &bar{bar: progressbar.NewOptions(units,

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/concordat-dev/concordat/internal/chaos"
+	"github.com/concordat-dev/concordat/internal/cli"
+	"github.com/concordat-dev/concordat/ycsb"
 )
 
 type chaosCommand struct {
@@ -22,18 +24,24 @@ type chaosCommand struct {
 	ledgerFlag
 }
 
+// mostOften bounds kills and fills.
+const mostOften = 1_000_000
+
 // Run is called by kong.
 func (c *chaosCommand) Run(p *program) (err error) {
-	if c.Kills < 0 || c.Fills < 0 || c.Clients < 1 || c.Kills+c.Fills == 0 {
-		return fmt.Errorf("%w: chaos: --kills and --fills must not be negative nor both 0, --clients at least 1", errUsage)
+	if c.Kills < 0 || c.Fills < 0 || c.Kills > mostOften || c.Fills > mostOften || c.Clients < 1 || c.Clients > ycsb.MaxClients || c.Kills+c.Fills == 0 {
+		return fmt.Errorf("%w: chaos: --kills and --fills must be 0 to %d and not both 0, --clients 1 to %d", cli.ErrUsage, mostOften, ycsb.MaxClients)
+	}
+	if err := c.openLedger(p); err != nil {
+		return err
 	}
 	dir, err := os.MkdirTemp(c.Dir, "prove-chaos-")
 	if err != nil {
-		return fmt.Errorf("%w: chaos: %w", errUsage, err)
+		return fmt.Errorf("%w: chaos: %w", cli.ErrUsage, err)
 	}
 	disk, unmount, err := c.smallDisk(dir)
 	if err != nil {
-		return errors.Join(fmt.Errorf("%w: %w", errUsage, err), os.RemoveAll(dir))
+		return errors.Join(fmt.Errorf("%w: %w", cli.ErrUsage, err), os.RemoveAll(dir))
 	}
 	program, err := os.Executable()
 	if err != nil {
@@ -70,17 +78,17 @@ func (c *chaosCommand) smallDisk(dir string) (disk string, unmount func() error,
 // finish tells what was found. The histories of a run that found something are kept.
 func (c *chaosCommand) finish(p *program, r *chaos.Result, dir string, took time.Duration) error {
 	n := r.Counts
-	fmt.Fprintf(p.stdout, "%d kills in %v (%d during recovery), %d stops, %d restarts, %d full disks\n",
+	fmt.Fprintf(p.text, "%d kills in %v (%d during recovery), %d stops, %d restarts, %d full disks\n",
 		n.Kills, took.Round(time.Millisecond), n.Opening, n.Stops, n.Restarts, n.Fills)
-	fmt.Fprintf(p.stdout, "%d requests answered; %d were under way when the process died, %d times one was asked again, %d were given up; %d refused for want of space\n",
+	fmt.Fprintf(p.text, "%d requests answered; %d were under way when the process died, %d times one was asked again, %d were given up; %d refused for want of space\n",
 		n.Answered, n.Lost, n.Repeats, n.GivenUp, n.NoSpace)
-	fmt.Fprintf(p.stdout, "%d requests asked once more in the end, %d told something else\n", n.AskedLast, len(r.Changed))
+	fmt.Fprintf(p.text, "%d requests asked once more in the end, %d told something else\n", n.AskedLast, len(r.Changed))
 	violations, checked := len(r.Changed), 0
 	for _, line := range r.Changed {
-		fmt.Fprintln(p.stdout, "VIOLATED:", line)
+		fmt.Fprintln(p.text, "VIOLATED:", line)
 	}
 	for _, report := range r.Reports {
-		if err := report.WriteText(p.stdout); err != nil {
+		if err := report.WriteText(p.text); err != nil {
 			return err
 		}
 		checked += report.Transactions + report.Sagas
@@ -94,10 +102,10 @@ func (c *chaosCommand) finish(p *program, r *chaos.Result, dir string, took time
 	case err != nil:
 		return err
 	case violations > 0:
-		fmt.Fprintf(p.stdout, "everything is in %s\n", dir)
-		return errViolated
+		fmt.Fprintf(p.text, "everything is in %s\n", dir)
+		return cli.ErrTold
 	case p.ctx.Err() != nil:
-		return errors.Join(errInterrupted, os.RemoveAll(dir))
+		return errors.Join(cli.ErrInterrupted, os.RemoveAll(dir))
 	}
 	return os.RemoveAll(dir)
 }

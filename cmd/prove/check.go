@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -9,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/concordat-dev/concordat/internal/cli"
 	"github.com/concordat-dev/concordat/internal/history"
 )
 
@@ -26,19 +28,35 @@ type drawings struct {
 
 // Run is called by kong.
 func (c *checkCommand) Run(p *program) error {
-	violations, checked, start := 0, 0, time.Now()
 	for _, path := range c.Files {
-		began := time.Now()
-		h, err := history.Load(path)
-		if err != nil {
-			return fmt.Errorf("%w: %w", errUsage, err)
-		}
-		fmt.Fprintf(p.stdout, "%s: read in %.3f s\n", path, time.Since(began).Seconds())
+		p.outputs.Input("file", path)
+	}
+	if err := c.openLedger(p); err != nil {
+		return err
+	}
+	names, all := names(c.Files), make([]*drawn, len(c.Files))
+	for i := range c.Files {
 		target := c.drawings
 		if len(c.Files) > 1 {
-			target = target.of(path)
+			target = target.of(names[i])
 		}
-		r, err := p.report(h, target)
+		var err error
+		if all[i], err = p.draw(target); err != nil {
+			return err
+		}
+	}
+	violations, checked, start := 0, 0, time.Now()
+	for i, path := range c.Files {
+		began := time.Now()
+		h, err := unless(p.ctx, func() (*history.History, error) { return history.Load(path) })
+		if errors.Is(err, cli.ErrInterrupted) {
+			return err
+		}
+		if err != nil {
+			return fmt.Errorf("%w: %w", cli.ErrInput, err)
+		}
+		fmt.Fprintf(p.text, "%s: read in %.3f s\n", path, time.Since(began).Seconds())
+		r, err := p.report(p.ctx, h, all[i])
 		if err != nil {
 			return err
 		}
@@ -49,17 +67,29 @@ func (c *checkCommand) Run(p *program) error {
 		return err
 	}
 	if violations > 0 {
-		return errViolated
+		return cli.ErrTold
 	}
 	return nil
 }
 
+// names are what the files are called in the names of their drawings: each differently.
+func names(files []string) []string {
+	all, seen := make([]string, len(files)), make(map[string]int)
+	for i, path := range files {
+		name := strings.TrimSuffix(filepath.Base(path), ".gz")
+		name = strings.TrimSuffix(name, filepath.Ext(name))
+		if seen[name]++; seen[name] > 1 {
+			name = fmt.Sprintf("%s-%d", name, seen[name])
+		}
+		all[i] = name
+	}
+	return all
+}
+
 // of are the drawings of one of several histories.
-func (d drawings) of(path string) drawings {
-	name := strings.TrimSuffix(filepath.Base(path), ".gz")
-	name = strings.TrimSuffix(name, filepath.Ext(name))
+func (d drawings) of(name string) drawings {
 	for _, file := range []*string{&d.SVG, &d.DOT} {
-		if *file != "" {
+		if *file != "" && *file != os.DevNull {
 			dir, base := filepath.Split(*file)
 			*file = filepath.Join(dir, name+"-"+base)
 		}
@@ -67,26 +97,52 @@ func (d drawings) of(path string) drawings {
 	return d
 }
 
-// report checks a history, writes what was found, and draws it.
-func (p *program) report(h *history.History, d drawings) (*history.Report, error) {
-	r := history.Check(h)
-	if err := r.WriteText(p.stdout); err != nil {
+// drawn are the files that anomalies are drawn to.
+type drawn struct{ svg, dot *cli.Output }
+
+// draw opens them.
+func (p *program) draw(d drawings) (*drawn, error) {
+	svg, err := p.open("svg", d.SVG)
+	if err != nil {
 		return nil, err
 	}
-	if r.OK() {
-		return r, nil
-	}
-	return r, errors.Join(draw(d.SVG, r.WriteSVG), draw(d.DOT, r.WriteDOT))
+	dot, err := p.open("dot", d.DOT)
+	return &drawn{svg, dot}, err
 }
 
-// draw writes a drawing to a file; "" is none.
-func draw(path string, write func(io.Writer) error) error {
-	if path == "" {
-		return nil
-	}
-	file, err := os.Create(path)
+// report checks a history, writes what was found, and draws it.
+func (p *program) report(ctx context.Context, h *history.History, d *drawn) (*history.Report, error) {
+	r, err := unless(ctx, func() (*history.Report, error) { return history.Check(h), nil })
 	if err != nil {
-		return fmt.Errorf("%w: %w", errUsage, err)
+		return nil, err
 	}
-	return errors.Join(write(file), file.Close())
+	if err := r.WriteText(p.text); err != nil || r.OK() {
+		return r, err
+	}
+	for out, write := range map[*cli.Output]func(io.Writer) error{d.svg: r.WriteSVG, d.dot: r.WriteDOT} {
+		if out.Used() {
+			err = errors.Join(err, write(out), out.Close())
+		}
+	}
+	return r, err
+}
+
+// unless does something that can not be called off, and does not wait for it any more once the context is over.
+func unless[T any](ctx context.Context, do func() (T, error)) (T, error) {
+	type outcome struct {
+		result T
+		err    error
+	}
+	done := make(chan outcome, 1)
+	go func() {
+		result, err := do()
+		done <- outcome{result, err}
+	}()
+	select {
+	case o := <-done:
+		return o.result, o.err
+	case <-ctx.Done():
+		var none T
+		return none, cli.ErrInterrupted
+	}
 }

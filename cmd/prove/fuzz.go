@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"time"
 
+	"github.com/concordat-dev/concordat/internal/cli"
 	"github.com/concordat-dev/concordat/internal/fuzz"
 )
 
@@ -21,12 +22,18 @@ var executionsBudget = regexp.MustCompile(`^[1-9][0-9]{0,17}x$`)
 // Run is called by kong.
 func (c *fuzzCommand) Run(p *program) error {
 	if d, err := time.ParseDuration(c.Each); (err != nil || d <= 0) && !executionsBudget.MatchString(c.Each) {
-		return fmt.Errorf("%w: fuzz: --each %q is neither a duration above 0 nor a number of executions such as 1000x", errUsage, c.Each)
+		return fmt.Errorf("%w: fuzz: --each %q is neither a duration above 0 nor a number of executions such as 1000x", cli.ErrUsage, c.Each)
+	}
+	if err := c.openLedger(p); err != nil {
+		return err
 	}
 	tool := fuzz.Go{Tool: c.Go}
 	targets, err := tool.Targets(p.ctx, c.Packages...)
+	if p.ctx.Err() != nil {
+		return cli.ErrInterrupted
+	}
 	if err != nil {
-		return fmt.Errorf("%w: %w", errUsage, err)
+		return fmt.Errorf("%w: %w", cli.ErrUsage, err)
 	}
 	began, total, failed := time.Now(), 0, 0
 	bar := newBar(p.stderr, len(targets), "targets")
@@ -34,22 +41,23 @@ func (c *fuzzCommand) Run(p *program) error {
 	for _, target := range targets {
 		r := tool.Run(p.ctx, target, c.Each)
 		if p.ctx.Err() != nil {
-			return errInterrupted
+			fmt.Fprintf(p.text, "interrupted in %s; %d executions of the targets before it, %d of them failed\n", r, total, failed)
+			return cli.ErrInterrupted
 		}
 		total += r.Executions
-		fmt.Fprintf(p.stdout, "%-28s %11d executions in %v\n", r, r.Executions, r.Took.Round(100*time.Millisecond))
+		fmt.Fprintf(p.text, "%-28s %11d executions in %v\n", r, r.Executions, r.Took.Round(100*time.Millisecond))
 		if r.Failed {
 			failed++
-			fmt.Fprintf(p.stdout, "VIOLATED: %s\n%s", r, r.Output)
+			fmt.Fprintf(p.text, "VIOLATED: %s\n%s", r, r.Output)
 		}
 		bar.step()
 	}
-	fmt.Fprintf(p.stdout, "%d targets, %d executions, %d targets failed\n", len(targets), total, failed)
+	fmt.Fprintf(p.text, "%d targets, %d executions, %d targets failed\n", len(targets), total, failed)
 	if err := c.note("fuzz", time.Since(began), failed, map[string]int{"executions": total, "targets": len(targets)}); err != nil {
 		return err
 	}
 	if failed > 0 {
-		return errViolated
+		return cli.ErrTold
 	}
 	return nil
 }

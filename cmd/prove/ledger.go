@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/concordat-dev/concordat/internal/cli"
 	"github.com/concordat-dev/concordat/internal/ledger"
 	"github.com/concordat-dev/concordat/ycsb"
 )
@@ -12,19 +13,33 @@ import (
 // ledgerFlag is the flag of the commands that can note what they did.
 type ledgerFlag struct {
 	Ledger string `placeholder:"FILE" help:"Add a line to this file: what was done and found, and on which commit."`
+
+	out *cli.Output
+}
+
+// openLedger opens the ledger, before anything is done.
+func (f *ledgerFlag) openLedger(p *program) (err error) {
+	if f.out, err = p.outputs.OpenToAppend("ledger", f.Ledger); err == nil && f.out.ToStdout() {
+		p.text = p.stderr
+	}
+	return err
 }
 
 // note adds a line to the ledger, if there is one.
-func (f ledgerFlag) note(check string, took time.Duration, violations int, counts map[string]int) error {
-	if f.Ledger == "" {
+func (f *ledgerFlag) note(check string, took time.Duration, violations int, counts map[string]int) error {
+	if !f.out.Used() {
 		return nil
 	}
 	here := ycsb.ThisEnvironment()
-	return ledger.Append(f.Ledger, ledger.Entry{
+	return ledger.Write(f.out, ledger.Entry{
 		Date: time.Now().UTC().Truncate(time.Second), Commit: here.Commit, Go: here.Go, CPU: here.CPU,
-		Command: "go run ./cmd/prove " + strings.Join(withoutLedger(os.Args[1:]), " "),
-		Check:   check, Seconds: took.Seconds(), Counts: counts, Violations: violations,
+		Command: again(withoutLedger(os.Args[1:])...), Check: check, Seconds: took.Seconds(), Counts: counts, Violations: violations,
 	})
+}
+
+// again is the command line that does something again.
+func again(args ...string) string {
+	return cli.Command(append([]string{"go", "run", "./cmd/prove"}, args...)...)
 }
 
 // withoutLedger is a command line without the flag that says where it is noted.

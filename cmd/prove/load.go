@@ -1,17 +1,23 @@
 package main
 
 import (
+	"cmp"
+	"context"
 	"errors"
 	"fmt"
-	"log/slog"
+	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/concordat-dev/concordat/engine"
+	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/cli"
 	"github.com/concordat-dev/concordat/internal/history"
 	"github.com/concordat-dev/concordat/internal/history/record"
 	"github.com/concordat-dev/concordat/locks"
+	"github.com/concordat-dev/concordat/ycsb"
 )
 
 type loadCommand struct {
@@ -34,22 +40,49 @@ var policies = map[string]locks.Policy{
 	"detect": locks.Detect, "wait-die": locks.WaitDie, "wound-wait": locks.WoundWait, "no-wait": locks.NoWait,
 }
 
+// Bounds of what is recorded.
+const (
+	mostTransactions = 100_000_000
+	mostLive         = 1_000_000
+)
+
 // validate checks what kong does not.
 func (c *loadCommand) validate() error {
-	if c.Transactions < 1 || c.Clients < 1 || c.Live < 2 || c.Workers < 0 || c.Refused < 0 || c.Refused > 1 {
-		return errors.New("load: --transactions and --clients must be at least 1, --live at least 2, --workers not negative, --refused from 0 to 1")
+	var errs []error
+	within := func(name string, n, least, most int) {
+		if n < least || n > most {
+			errs = append(errs, fmt.Errorf("load: --%s is %d, it must be at least %d and at most %d", name, n, least, most))
+		}
 	}
-	return nil
+	within("transactions", c.Transactions, 1, mostTransactions)
+	within("clients", c.Clients, 1, ycsb.MaxClients)
+	within("live", c.Live, 2, mostLive)
+	within("workers", c.Workers, 0, engine.MaxWorkers)
+	if c.Refused != 0 && !(c.Refused >= ycsb.MinShare && c.Refused <= 1) {
+		errs = append(errs, fmt.Errorf("load: --refused is %g, it must be 0, or at least %g and at most 1", c.Refused, ycsb.MinShare))
+	}
+	return cli.Usage(errs...)
 }
 
 // Run is called by kong.
 func (c *loadCommand) Run(p *program) (err error) {
 	if err := c.validate(); err != nil {
-		return fmt.Errorf("%w: %w", errUsage, err)
+		return err
+	}
+	out, err := p.open("out", c.Out)
+	if err != nil {
+		return err
+	}
+	drawn, err := p.draw(c.drawings)
+	if err == nil {
+		err = c.openLedger(p)
+	}
+	if err != nil {
+		return err
 	}
 	dir, err := os.MkdirTemp(c.Dir, "prove-load-")
 	if err != nil {
-		return fmt.Errorf("%w: load: %w", errUsage, err)
+		return fmt.Errorf("%w: load: %w", cli.ErrUsage, err)
 	}
 	keep, start := false, time.Now()
 	defer func() {
@@ -57,33 +90,63 @@ func (c *loadCommand) Run(p *program) (err error) {
 			err = errors.Join(err, os.RemoveAll(dir))
 		}
 	}()
-	path := c.Out
-	if path == "" {
-		path = filepath.Join(dir, "history.jsonl")
-	}
+	path := c.path(out, dir)
 	if err := c.record(p, filepath.Join(dir, "engine"), path); err != nil {
 		return err
 	}
-	began := time.Now()
-	h, err := history.Load(path)
-	if err != nil {
-		return err
-	}
-	fmt.Fprintf(p.stdout, "read in %.3f s\n", time.Since(began).Seconds())
-	r, err := p.report(h, c.drawings)
+	r, err := c.check(p, path, drawn)
 	if err != nil {
 		return err
 	}
 	counts := map[string]int{"transactions_checked": r.Transactions + r.Sagas, "largest_history": r.Transactions + r.Sagas}
-	if err := c.note("load", time.Since(start), len(r.Anomalies)+r.More, counts); err != nil {
+	if err := errors.Join(copyTo(out, path), c.note("load", time.Since(start), len(r.Anomalies)+r.More, counts)); err != nil {
 		return err
 	}
 	if !r.OK() {
-		keep = c.Out == ""
-		fmt.Fprintf(p.stdout, "the history is in %s\n", path)
-		return errViolated
+		keep = !out.Used()
+		fmt.Fprintf(p.text, "the history is in %s\n", cmp.Or(out.Path(), path))
+		return cli.ErrTold
+	}
+	if p.ctx.Err() != nil {
+		return cli.ErrInterrupted
 	}
 	return nil
+}
+
+// path is where the history is recorded: in the file for it, or, as it is read again, in dir if that is none that can be.
+func (c *loadCommand) path(out *cli.Output, dir string) string {
+	if out.Regular() {
+		out.Keep()
+		return c.Out
+	}
+	if strings.HasSuffix(c.Out, ".gz") {
+		return filepath.Join(dir, "history.jsonl.gz")
+	}
+	return filepath.Join(dir, "history.jsonl")
+}
+
+// copyTo copies a file to an output that it is not in already.
+func copyTo(out *cli.Output, path string) error {
+	if !out.Used() || out.Regular() {
+		return nil
+	}
+	file, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(out, file)
+	return errors.Join(err, file.Close(), out.Close())
+}
+
+// check checks what was recorded, also after an interrupt.
+func (c *loadCommand) check(p *program, path string, drawn *drawn) (*history.Report, error) {
+	began := time.Now()
+	h, err := history.Load(path)
+	if err != nil {
+		return nil, err
+	}
+	fmt.Fprintf(p.text, "read in %.3f s\n", time.Since(began).Seconds())
+	return p.report(context.WithoutCancel(p.ctx), h, drawn)
 }
 
 // record runs the workload on an engine in dir and writes the history to path.
@@ -96,35 +159,50 @@ func (c *loadCommand) record(p *program, dir, path string) (err error) {
 	}
 	writer, err := history.Create(path, options.Header())
 	if err != nil {
-		return fmt.Errorf("%w: %w", errUsage, err)
+		return fmt.Errorf("%w: %w", cli.ErrUsage, err)
 	}
 	defer func() { err = errors.Join(err, writer.Close()) }()
 	recorder, err := record.New(options, writer)
 	if err != nil {
 		return err
 	}
+	ctx, stop := context.WithCancelCause(p.ctx)
+	defer stop(nil)
 	e, err := engine.Open(engine.Options{
-		Dir: dir, Policy: policies[c.Policy], Workers: c.Workers, Logger: slog.New(slog.NewTextHandler(p.stderr, nil)),
+		Dir: dir, Policy: policies[c.Policy], Workers: c.Workers, Logger: cli.NewLogger(p.stderr),
+		Fatal: func(err error) { stop(fmt.Errorf("load: the store failed: %w", err)) },
 	}, record.Parts()...)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, e.Close()) }()
-	return c.measure(p, recorder, e)
+	return c.measure(ctx, p, recorder, e, stop)
 }
 
-func (c *loadCommand) measure(p *program, recorder *record.Recorder, e *engine.Engine) error {
+// measure lets the clients run. It stops them when the engine can not go on, which is an error: of a full disk nothing is proven.
+func (c *loadCommand) measure(ctx context.Context, p *program, recorder *record.Recorder, e *engine.Engine, stop context.CancelCauseFunc) error {
 	began := time.Now()
-	if err := recorder.Run(p.ctx, e.Do, c.Clients); err != nil {
+	do := func(ctx context.Context, r functions.Request) error {
+		err := e.Do(ctx, r)
+		if errors.Is(err, engine.ErrNoSpace) {
+			stop(fmt.Errorf("load: %w", err))
+		}
+		return err
+	}
+	err := recorder.Run(ctx, do, c.Clients)
+	if cause := context.Cause(ctx); cause != nil && p.ctx.Err() == nil {
+		return cause
+	}
+	if err != nil {
 		return err
 	}
 	took, counts, stats := time.Since(began).Seconds(), recorder.Counts(), e.Stats()
 	done := counts.OK.Load() + counts.Failed.Load() + counts.Unknown.Load()
-	fmt.Fprintf(p.stdout, "%s: %d clients, %d done, %d refused, %d unknown in %.3f s: %.0f/s; %d deadlocks, %d retries, %d epochs\n",
+	fmt.Fprintf(p.text, "%s: %d clients, %d done, %d refused, %d unknown in %.3f s: %.0f/s; %d deadlocks, %d retries, %d epochs\n",
 		c.Workload, c.Clients, counts.OK.Load(), counts.Failed.Load(), counts.Unknown.Load(), took, float64(done)/took,
 		stats.Deadlocks, stats.Retries, stats.Epochs)
 	if p.ctx.Err() != nil {
-		fmt.Fprintln(p.stdout, "interrupted: what was recorded until then is checked")
+		fmt.Fprintln(p.text, "interrupted: what was recorded until then is checked")
 	}
 	return nil
 }

@@ -7,8 +7,9 @@
 //	prove check FILE...   check recorded histories for strict serializability
 //	prove fuzz            fuzz everything that reads bytes from outside or from disk
 //
-// The exit status is 0 if nothing is wrong, 1 if something is or nothing was tried, 2 if the command line was bad or its input can
-// not be read, and 130 after an interrupt. A failing seed is printed together with the command that runs it again.
+// The exit status is 0 if nothing is wrong, 1 if something is, or failed, or nothing was tried, 2 if the command line was bad or its input
+// can not be read, 130 after an interrupt (SIGINT, SIGTERM or SIGHUP; what was found until then is told), and 141 if nobody reads the
+// standard output any more. A failing seed is printed together with the command that runs it again.
 //
 // With --ledger a command adds a line to a file: what was done, on which commit, and what was found.
 //
@@ -18,29 +19,18 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"os"
-	"strings"
 
 	"github.com/concordat-dev/concordat/internal/cli"
 )
 
 // Exit statuses.
 const (
-	exitOK          = 0
-	exitViolated    = 1
-	exitUsage       = 2
-	exitInterrupted = 130
-)
-
-var (
-	// errUsage marks errors of the command line and of its input: nothing was run.
-	errUsage = errors.New("usage")
-	// errInterrupted: somebody did not want to wait.
-	errInterrupted = errors.New("interrupted")
-	// errViolated is the error of a command that found a violation and has said so.
-	errViolated = errors.New("violated")
+	exitOK          = cli.OK
+	exitViolated    = cli.Failed
+	exitUsage       = cli.BadUsage
+	exitInterrupted = cli.Interrupted
 )
 
 func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
@@ -49,13 +39,21 @@ func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
 func run(args []string, stdout, stderr io.Writer) int {
 	ctx, stop := cli.Context()
 	defer stop()
-	return (&program{ctx: ctx, stdout: stdout, stderr: stderr}).main(args)
+	return newProgram(ctx, stdout, stderr).main(args)
 }
 
 // program is what the commands need.
 type program struct {
-	ctx            context.Context
-	stdout, stderr io.Writer
+	ctx     context.Context
+	stdout  *cli.Stdout
+	text    io.Writer // what is told goes there: to the standard output, unless that is for something else
+	stderr  io.Writer
+	outputs *cli.Outputs
+}
+
+func newProgram(ctx context.Context, stdout, stderr io.Writer) *program {
+	out := cli.NewStdout(stdout)
+	return &program{ctx: ctx, stdout: out, text: out, stderr: stderr, outputs: cli.NewOutputs(ctx, out, stderr)}
 }
 
 // commands are the commands; each has a file.
@@ -71,31 +69,25 @@ type commands struct {
 }
 
 func (p *program) main(args []string) int {
+	var done context.CancelFunc
+	p.ctx, done = p.stdout.Reader(p.ctx, p.outputs.Elsewhere)
+	defer done()
 	var c commands
 	chosen, err := cli.Parse(&c, "prove", "Tries to break the engine, and says how hard it tried.", args, p.stdout, p.stderr)
-	if err != nil {
-		return p.finish(fmt.Errorf("%w: %w", errUsage, err))
+	switch {
+	case err != nil:
+		err = cli.Usage(err)
+	case chosen != nil:
+		err = errors.Join(chosen.Run(p), p.outputs.Close())
 	}
-	if chosen == nil {
-		return exitOK
-	}
-	return p.finish(chosen.Run(p))
+	return cli.Ending{Name: "prove", Help: "prove --help", Stdout: p.stdout, Stderr: p.stderr}.Finish(p.ctx, err)
 }
 
-// finish says what went wrong and returns the exit status for it.
-func (p *program) finish(err error) int {
-	switch {
-	case err == nil:
-		return exitOK
-	case errors.Is(err, errUsage):
-		fmt.Fprintf(p.stderr, "prove: %s\nTry: prove --help\n", strings.TrimPrefix(err.Error(), errUsage.Error()+": "))
-		return exitUsage
-	case errors.Is(err, errViolated):
-		return exitViolated
-	case errors.Is(err, errInterrupted):
-		fmt.Fprintln(p.stderr, "prove: interrupted")
-		return exitInterrupted
+// open opens an output. What is told goes to standard error if the output is the standard one.
+func (p *program) open(flag, path string) (*cli.Output, error) {
+	out, err := p.outputs.Open(flag, path)
+	if err == nil && out.ToStdout() {
+		p.text = p.stderr
 	}
-	fmt.Fprintln(p.stderr, "prove: "+err.Error())
-	return exitViolated
+	return out, err
 }

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/concordat-dev/concordat/internal/history"
@@ -110,7 +111,7 @@ func TestCheckOfSeveral(t *testing.T) {
 
 // TestBadInput: a clear error and status 2.
 func TestBadInput(t *testing.T) {
-	good := write(t, "good.jsonl", appendOne, readNone)
+	good, unused := write(t, "good.jsonl", appendOne, readNone), filepath.Join(t.TempDir(), "unused")
 	for _, test := range []struct{ name, args, want string }{
 		{"no command", "", "expected one of"},
 		{"unknown command", "chek x", "unexpected argument chek"},
@@ -125,11 +126,30 @@ func TestBadInput(t *testing.T) {
 		{"unknown policy", "load --policy hope", "--policy must be one of"},
 		{"directory that is not there", "load --dir /nowhere/at/all", "no such file"},
 		{"history into nowhere", "load --transactions 10 --out /nowhere/h.jsonl", "/nowhere/h.jsonl"},
+		{"ledger nowhere", "sim --seeds 1-2 --ledger /nowhere/l.jsonl", "ledger: open /nowhere/l.jsonl"},
+		{"share that is no number", "load --refused NaN", "--refused is NaN"},
+		{"share that vanishes", "load --refused 1e-320", "--refused is 1e-320"},
+		{"too many clients", "load --clients 1000000000", "--clients is 1000000000"},
+		{"too many lists", "load --live 1000000000000", "--live is"},
+		{"too many workers", "load --workers 1000", "--workers is 1000"},
+		{"one file twice", "load --out " + unused + " --ledger " + unused, "is the file of --out, too"},
+		{"one file twice under two names", "check --svg " + unused + " --dot /." + unused + " " + good, "is the file of --svg, too"},
+		{"standard output twice", "check --svg - --dot - " + good, "is the file of --svg, too"},
+		{"its own input", "check --svg " + good + " " + good, "is the file of --file, too"},
+		{"seed and seeds", "sim --seed 1 --seeds 1-5", "seed"},
+		{"seeds backwards", "sim --seeds 5-1", "wrong way round"},
+		{"too many seeds", "sim --seeds 0-18446744073709551615", "seeds"},
+		{"unknown fault", "sim --faults flood", "no fault"},
+		{"too many kills", "chaos --kills 9223372036854775807", "--kills"},
+		{"half a history", "check " + write(t, "half.jsonl", appendOne[:30]), "half.jsonl"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			status, _, stderr := prove(strings.Fields(test.args)...)
 			if status != exitUsage || !strings.Contains(stderr, test.want) || !strings.HasPrefix(stderr, "prove: ") {
 				t.Errorf("status %d, %q; want %q", status, stderr, test.want)
+			}
+			if _, err := os.Stat(unused); err == nil {
+				t.Error("a file was made")
 			}
 		})
 	}
@@ -169,9 +189,53 @@ func TestLoadInterrupted(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	var out, errs bytes.Buffer
-	status := (&program{ctx: ctx, stdout: &out, stderr: &errs}).main([]string{"load", "--dir", t.TempDir()})
-	if status != exitOK || !strings.Contains(out.String(), "interrupted") {
+	dir := t.TempDir()
+	status := newProgram(ctx, &out, &errs).main([]string{"load", "--dir", dir})
+	if status != exitInterrupted || !strings.Contains(out.String(), "interrupted") || !strings.Contains(out.String(), "strictly serializable") {
 		t.Errorf("status %d:\n%s%s", status, out.String(), errs.String())
+	}
+	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
+		t.Errorf("left behind: %v, %v", left, err)
+	}
+	for _, args := range [][]string{
+		{"check", write(t, "good.jsonl", appendOne, readOne)}, {"sim", "--seeds", "1-2000"}, {"sweep"}, {"fuzz"},
+		{"chaos", "--kills", "20", "--dir", dir},
+	} {
+		out.Reset()
+		errs.Reset()
+		if status := newProgram(ctx, &out, &errs).main(args); status != exitInterrupted || !strings.Contains(errs.String(), "prove: interrupted") {
+			t.Errorf("%v: status %d:\n%s%s", args, status, out.String(), errs.String())
+		}
+	}
+}
+
+// TestOutputs: a history goes to a pipe or to standard output, too, and what is told then does not; drawings of files with the same name
+// have names of their own.
+func TestOutputs(t *testing.T) {
+	fifo := filepath.Join(t.TempDir(), "fifo")
+	if err := syscall.Mkfifo(fifo, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	read := make(chan *history.History, 1)
+	go func() {
+		h, err := history.Load(fifo)
+		if err != nil {
+			t.Error(err)
+		}
+		read <- h
+	}()
+	status, stdout, stderr := prove("load", "--transactions", "300", "--clients", "4", "--dir", t.TempDir(), "--out", fifo, "--ledger", os.DevNull)
+	if h := <-read; status != exitOK || h == nil || !strings.Contains(stdout, "strictly serializable") {
+		t.Errorf("status %d:\n%s%s", status, stdout, stderr)
+	}
+	status, stdout, stderr = prove("load", "--transactions", "300", "--clients", "4", "--dir", t.TempDir(), "--out", "-")
+	if h, err := history.Decode(strings.NewReader(stdout)); status != exitOK || err != nil || h == nil || !strings.Contains(stderr, "strictly serializable") {
+		t.Errorf("status %d, %v:\n%s", status, err, stderr)
+	}
+	dir := t.TempDir()
+	status, _, stderr = prove("check", "--svg", filepath.Join(dir, "a.svg"), write(t, "bad.jsonl", appendOne, readNone), write(t, "bad.jsonl", appendOne, readNone))
+	if drawn, err := os.ReadDir(dir); status != exitViolated || err != nil || len(drawn) != 2 {
+		t.Errorf("status %d, drawn %v, %v: %s", status, drawn, err, stderr)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/concordat-dev/concordat/internal/cli"
 	"github.com/concordat-dev/concordat/internal/sim"
 )
 
@@ -34,7 +35,7 @@ func (c *sweepCommand) seeds() (sim.Seeds, error) {
 		err = fmt.Errorf("--parallel is %d, allowed are 1 to %d", c.Parallel, maxParallel)
 	}
 	if err != nil {
-		err = fmt.Errorf("%w: %w", errUsage, err)
+		err = fmt.Errorf("%w: %w", cli.ErrUsage, err)
 	}
 	return seeds, err
 }
@@ -49,6 +50,9 @@ type sweepFailure struct {
 func (c *sweepCommand) Run(p *program) error {
 	seeds, err := c.seeds()
 	if err != nil {
+		return err
+	}
+	if err := c.openLedger(p); err != nil {
 		return err
 	}
 	bar := newBar(p.stderr, -1, "points")
@@ -72,7 +76,7 @@ func (c *sweepCommand) Run(p *program) error {
 	bar.close()
 	printSweep(p, swept, &counts, time.Since(start))
 	for _, f := range failures {
-		fmt.Fprintf(p.stdout, "\nseed %d: %v\nagain: go run ./cmd/prove sweep --seeds %d --orders %d --depth %d\n", f.seed, f.err, f.seed, c.Orders, c.Depth)
+		fmt.Fprintf(p.text, "\nseed %d: %v\nagain: go run ./cmd/prove sweep --seeds %d --orders %d --depth %d\n", f.seed, f.err, f.seed, c.Orders, c.Depth)
 	}
 	if err := c.note("sweep", time.Since(start), len(failures), map[string]int{
 		"seeds": swept, "points": counts.Points, "crashes": counts.Crashes, "nested": counts.Nested, "failed_operations": counts.Failures,
@@ -84,7 +88,7 @@ func (c *sweepCommand) Run(p *program) error {
 	case len(failures) > 0:
 		return fmt.Errorf("%d of %d seeds show a violation", len(failures), swept)
 	case p.ctx.Err() != nil:
-		return errInterrupted
+		return cli.ErrInterrupted
 	case (c.Points > 0 || c.Depth < sim.MaxDepth) && counts.Crashes > 0:
 		return nil // not everything was to be tried
 	}
@@ -93,14 +97,14 @@ func (c *sweepCommand) Run(p *program) error {
 
 // printSweep says what was done.
 func printSweep(p *program, swept int, n *sim.SweepCounts, spent time.Duration) {
-	fmt.Fprintf(p.stdout, "%d seeds, %d points in %v: %.1f points a second\n", swept, n.Points, spent.Round(time.Millisecond), float64(n.Points)/spent.Seconds())
-	fmt.Fprintf(p.stdout, "crashes %d, of them %d in a recovery; outcomes known at a crash %d, not known %d\n", n.Crashes, n.Nested, n.Recoveries.Answered, n.Recoveries.Open)
-	fmt.Fprintf(p.stdout, "crashes at operations of the disk: %s\n", list(n.Ops))
-	fmt.Fprintf(p.stdout, "stops at steps of the protocols, not yet durable: %s\n", list(n.Steps))
-	fmt.Fprintf(p.stdout, "stops at steps of the protocols, just durable: %s\n", list(n.Durable))
-	fmt.Fprintf(p.stdout, "failed writes and syncs %d, of them %d ended the process\n", n.Failures, n.FailStops)
-	fmt.Fprintf(p.stdout, "damaged files: %s; refused %d, served in full %d, log tails lost as a whole %d\n", list(n.Damages), n.Refused, n.Served, n.LostTails)
-	fmt.Fprintf(p.stdout, "deadlock oracle: %d rests with waiters, %d cycles, %d victims\n", n.Recoveries.Oracle.Rests, n.Recoveries.Oracle.Cycles, n.Recoveries.Oracle.Victims)
+	fmt.Fprintf(p.text, "%d seeds, %d points in %v: %.1f points a second\n", swept, n.Points, spent.Round(time.Millisecond), float64(n.Points)/spent.Seconds())
+	fmt.Fprintf(p.text, "crashes %d, of them %d in a recovery; outcomes known at a crash %d, not known %d\n", n.Crashes, n.Nested, n.Recoveries.Answered, n.Recoveries.Open)
+	fmt.Fprintf(p.text, "crashes at operations of the disk: %s\n", list(n.Ops))
+	fmt.Fprintf(p.text, "stops at steps of the protocols, not yet durable: %s\n", list(n.Steps))
+	fmt.Fprintf(p.text, "stops at steps of the protocols, just durable: %s\n", list(n.Durable))
+	fmt.Fprintf(p.text, "failed writes and syncs %d, of them %d ended the process\n", n.Failures, n.FailStops)
+	fmt.Fprintf(p.text, "damaged files: %s; refused %d, served in full %d, log tails lost as a whole %d\n", list(n.Damages), n.Refused, n.Served, n.LostTails)
+	fmt.Fprintf(p.text, "deadlock oracle: %d rests with waiters, %d cycles, %d victims\n", n.Recoveries.Oracle.Rests, n.Recoveries.Oracle.Cycles, n.Recoveries.Oracle.Victims)
 }
 
 // list is a count of each kind.
