@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"slices"
 	"testing"
 	"time"
 
@@ -49,7 +50,7 @@ func unopened(t testing.TB) *Engine {
 // forget drops what rows brought back.
 func (e *Engine) forget() {
 	for _, w := range e.workers {
-		w.sent, w.timers = queue[message]{}, timerHeap{}
+		w.arrivals, w.sent, w.timers = queue[message]{}, queue[message]{}, timerHeap{}
 		clear(w.coords)
 		clear(w.requests)
 	}
@@ -88,6 +89,7 @@ func FuzzUnfinished(f *testing.F) {
 	}
 	f.Add(uint8(4), uint8(6), append([]byte{store.KindMessage}, number...), encoded(f, storedStart{3}))
 	f.Add(uint8(3), uint8(5), number, head)
+	f.Add(uint8(0), uint8(1), number, encoded(f, storedCarried{call, true}))
 	f.Add(uint8(3), uint8(5), append(bytes.Clone(number), 0, 0, 0, 0), entry)
 	f.Fuzz(func(t *testing.T, kind, shard uint8, rest, value []byte) {
 		defer e.forget()
@@ -192,7 +194,7 @@ func checkRefusal(t *testing.T, err error) {
 // checkTaken checks what a row brought to a worker.
 func checkTaken(t *testing.T, w *worker, shard uint16, key, value []byte) (found int) {
 	t.Helper()
-	for _, m := range w.sent.all() {
+	for _, m := range slices.Concat(w.arrivals.all(), w.sent.all()) {
 		found++
 		if m.kind == msgStart && m.coord.hasRow {
 			checkRun(t, m.coord, key, value)

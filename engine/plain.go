@@ -27,6 +27,7 @@ type call struct {
 	step  int  // in the coordinator function: the step, or -1 for a lock
 	undo  bool // the step's compensation
 
+	line   line        // of a message: where it waits, or waited
 	number uint64      // of a message: its row, once it was carried from one epoch to the next
 	left   *unfinished // of a message that an earlier process left
 
@@ -287,7 +288,7 @@ func (w *worker) sendMessage(env *functions.Envelope, where line) {
 		w.startMessage(env, where)
 		return
 	}
-	c := new(call)
+	c := &call{line: where}
 	w.engine.initCall(c, env)
 	w.send(c.worker, message{kind: msgCall, line: where, call: c})
 }

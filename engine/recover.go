@@ -208,9 +208,15 @@ func numberIn(key []byte, shard uint16, kind byte) (uint64, error) {
 	return number, err
 }
 
+// storedCarried is the row of a carried message.
+type storedCarried struct {
+	functions.StoredMessage
+	Arrived bool `cbor:"16,keyasint,omitempty"` // it came from outside, and goes on waiting before what comes from there
+}
+
 func (e *Engine) recoverMessage(shard uint16, key, value []byte) error {
 	number, err := numberIn(key, shard, store.KindMessage)
-	var stored functions.StoredMessage
+	var stored storedCarried
 	if err == nil {
 		err = functions.Decode(value, &stored)
 	}
@@ -224,10 +230,13 @@ func (e *Engine) recoverMessage(shard uint16, key, value []byte) error {
 	if err := e.registry.check(&env, anyBytes); err != nil {
 		return fmt.Errorf("engine: a message to %s/%s waits for what this program does not have: %w", stored.Type, stored.ID, err)
 	}
-	c := &call{number: number}
+	c := &call{number: number, line: lineSent}
+	if stored.Arrived && !plant.OvertakeCarried {
+		c.line = lineArrivals
+	}
 	e.initCall(c, &env)
 	e.queued.Add(weight(c.arg))
-	c.worker.sent.push(message{kind: msgCall, line: lineSent, call: c})
+	c.worker.receive(message{kind: msgCall, line: c.line, call: c})
 	return nil
 }
 

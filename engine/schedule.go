@@ -30,7 +30,7 @@ type line uint8
 const (
 	lineBegun    line = iota // it has
 	lineArrivals             // messages of timers and ingresses
-	lineSent                 // messages that functions sent, and what a restart brought back
+	lineSent                 // messages that functions sent, and runs that a restart brought back
 	lineRequests             // of clients; these are no messages
 	numLines
 )

@@ -120,19 +120,8 @@ func (e *Engine) recoverStart(_ uint16, key, value []byte) error {
 func (e *Engine) sortUnfinished() error {
 	t := &e.trials
 	for _, w := range e.workers {
-		sent := slices.Clone(w.sent.all())
-		w.sent = queue[message]{}
-		for _, m := range sent {
-			u := &unfinished{worker: w, call: m.call, coord: m.coord}
-			if u.call != nil {
-				u.number, u.row = m.call.number, store.NumberedKey(nil, m.call.shard, store.KindMessage, m.call.number)
-			} else {
-				u.number, u.row = m.coord.id, m.coord.key()
-			}
-			if e.isFree(u) {
-				w.sent.push(m)
-			}
-		}
+		e.sortLine(w, &w.arrivals)
+		e.sortLine(w, &w.sent)
 		e.sortTimers(w)
 	}
 	for key := range t.starts {
@@ -141,6 +130,23 @@ func (e *Engine) sortUnfinished() error {
 	t.starts = nil
 	slices.SortFunc(t.suspects, func(a, b *unfinished) int { return cmp.Compare(a.number, b.number) })
 	return nil
+}
+
+// sortLine leaves in a line what may run as it comes.
+func (e *Engine) sortLine(w *worker, line *queue[message]) {
+	all := slices.Clone(line.all())
+	*line = queue[message]{}
+	for _, m := range all {
+		u := &unfinished{worker: w, call: m.call, coord: m.coord}
+		if u.call != nil {
+			u.number, u.row = m.call.number, store.NumberedKey(nil, m.call.shard, store.KindMessage, m.call.number)
+		} else {
+			u.number, u.row = m.coord.id, m.coord.key()
+		}
+		if e.isFree(u) {
+			line.push(m)
+		}
+	}
 }
 
 // isFree notes something that was left, and reports whether it may run as it comes.
@@ -279,7 +285,7 @@ func (w *worker) fireSuspect(u *unfinished) {
 		u.call = &call{number: u.number}
 		e.initCall(u.call, env)
 		u.worker, u.row = u.call.worker, store.NumberedKey(nil, u.call.shard, store.KindMessage, u.number)
-		w.addRow(u.row, encodeRow(env.Stored()))
+		w.addRow(u.row, encodeRow(storedCarried{env.Stored(), true}))
 	} else {
 		u.coord = &coord{id: u.number, function: e.registry.coordinators[env.Coordinator], input: env.Arg, value: env.Value, hasRow: true}
 		u.coord.shard = e.registry.numberShard(u.number)

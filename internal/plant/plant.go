@@ -84,6 +84,8 @@ const (
 	CarriedTwice = active == "carried-twice"
 	// CarryDisordered: carried messages that are still under way are numbered before those that wait for a lock.
 	CarryDisordered = active == "carry-disordered"
+	// OvertakeCarried: after a restart, carried messages that came from outside do not wait before those that come from there later.
+	OvertakeCarried = active == "overtake-carried"
 	// BelieveManifest: a manifest is read up to its first damaged record, and what comes after it is forgotten.
 	BelieveManifest = active == "believe-manifest"
 	// LazyCommit: a commit is no urgent message: a forced cut may part a decision from its application.

@@ -25,7 +25,7 @@ var table = []check{
 	{"few-last-cuts", "engine", "TestLastCuts", "", `2 steps: .* the engine was closed, want <nil>`},
 	{"charge-evicted", "internal/sim", "TestCountsAtRest", "", `the count of bytes in the caches is`},
 	{"ingress-unsealed", "engine", "TestIngressGoesOnWhereItWas", "", `the ingress went on after 0`},
-	{"ingress-early", "engine", "TestCrashBetweenRecords", "", `the ingress goes on after \d+, and \d+ records were handled`},
+	{"ingress-early", "engine", "TestCrashBetweenRecords", "", `the ingress goes on after \d+, and \d+ records were taken`},
 	{"refused-slots", "engine", "TestRefusedRecordsTakeNoRoom", "", `overloaded: 4096 records of ingress`},
 	{"reuse-record-numbers", "engine", "TestCrash", "", `has record \d+, but only 0 were ever emitted`},
 
@@ -47,6 +47,7 @@ var table = []check{
 	{"forget-waiting", "engine", "TestCrash", "", `notice \d+ of \S+ after|no note of its end|fired 0 times`},
 	{"carried-twice", "engine", "TestCrash", "", `notice \d+ of \S+ after|ended more than once`},
 	{"carry-disordered", "engine", "TestCrash", "-crash.runs=60", `notice \d+ of \S+ after`},
+	{"overtake-carried", "engine", "TestCrashBetweenRecords", "", `note \d has position \d+ where \d+ is due`},
 	{"believe-manifest", "internal/store", "TestDamagedManifest", "", `and these rows are served`},
 	{"lazy-commit", "engine", "TestCrash", "", `\(outcome "ok \d+"\): \S+ .* is missing|the vault holds \d+, not 2000`},
 

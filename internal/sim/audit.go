@@ -43,11 +43,15 @@ func (a *Audit) Check(orders []Order) []string {
 	for _, o := range orders {
 		out := a.Outcomes[o.ID]
 		a.checkReason(o, out)
+		ok, open := isOK(out), out == ""
+		if o.Fed { // nobody is told, and it has happened, unless it could fail
+			ok, open = o.Kind != "withdraw", o.Kind == "withdraw"
+		}
 		switch {
 		case strings.HasPrefix(o.Kind, "start-"):
-			a.checkOrder(o.inner(), "", isOK(out), out == "")
+			a.checkOrder(o.inner(), "", ok, open)
 		default:
-			a.checkOrder(o, out, isOK(out), out == "")
+			a.checkOrder(o, out, ok, open)
 		}
 		delete(a.lines, o.ID)
 		delete(a.lines, o.ID+"/in")
@@ -63,6 +67,7 @@ func (a *Audit) Check(orders []Order) []string {
 		}
 	}
 	a.checkTills()
+	a.checkTape(orders)
 	a.checkRecords()
 	for slip, exists := range a.Slips {
 		if exists != (a.toggles[slip]%2 == 1) {
@@ -318,6 +323,27 @@ func (a *Audit) checkTills() {
 	}
 	if want := int64(FirstBalance * len(a.World.Vault())); vault != want {
 		a.fail("the vault holds %d, not %d", vault, want)
+	}
+}
+
+// checkTape checks the order of the ingress's records, where one is a call that leaves a line by itself.
+func (a *Audit) checkTape(orders []Order) {
+	positions := map[string]int{}
+	for i, o := range orders {
+		if o.Fed && (o.Kind == "deposit" || o.Kind == "withdraw") {
+			positions[o.ID] = i + 1
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(a.Tills)) {
+		last := 0
+		for _, l := range a.Tills[name].Lines {
+			if at := positions[l.ID]; at > 0 {
+				if at < last {
+					a.fail("%s: the record %s was handled after %s, which came later", name, l.ID, orders[last-1].ID)
+				}
+				last = at
+			}
+		}
 	}
 }
 

@@ -48,12 +48,14 @@ func TestAuditorFindsWhatIsWrong(t *testing.T) {
 		noted = id
 	}
 	for what, change := range map[string]func(b *Books){
-		"money appears":                   edit(func(s *TillState) { s.Balance++ }),
-		"a movement is lost":              edit(func(s *TillState) { s.Lines = s.Lines[1:] }),
-		"a movement happens twice":        edit(func(s *TillState) { s.Lines = append(s.Lines, s.Lines[0]) }),
-		"a movement that nobody ordered":  edit(func(s *TillState) { s.Lines = append(s.Lines, TillLine{ID: "w:?", Amount: 0}) }),
-		"a message is lost":               func(b *Books) { b.Sinks[0].Last = map[string]uint64{} },
-		"messages are in the wrong order": func(b *Books) { b.Sinks[0].Disorder = []string{"1 after 2"} },
+		"money appears":                                edit(func(s *TillState) { s.Balance++ }),
+		"a movement is lost":                           edit(func(s *TillState) { s.Lines = s.Lines[1:] }),
+		"a movement happens twice":                     edit(func(s *TillState) { s.Lines = append(s.Lines, s.Lines[0]) }),
+		"a movement that nobody ordered":               edit(func(s *TillState) { s.Lines = append(s.Lines, TillLine{ID: "w:?", Amount: 0}) }),
+		"a record of the ingress is lost":              func(b *Books) { dropLine(t, b, fedDeposit(t, d)) },
+		"a record of the ingress is handled too early": func(b *Books) { putFirst(t, b, fedDeposit(t, d)) },
+		"a message is lost":                            func(b *Books) { b.Sinks[0].Last = map[string]uint64{} },
+		"messages are in the wrong order":              func(b *Books) { b.Sinks[0].Disorder = []string{"1 after 2"} },
 		"a timer fires twice": func(b *Books) {
 			for _, s := range b.Sinks {
 				for key := range s.Fired {
@@ -95,6 +97,39 @@ func TestAuditorFindsWhatIsWrong(t *testing.T) {
 			break
 		}
 	}
+}
+
+// fedDeposit is the last deposit that came through the ingress.
+func fedDeposit(t *testing.T, d *Driver) (last Order) {
+	for _, o := range d.Tape {
+		if o.Kind == "deposit" {
+			last = o
+		}
+	}
+	if last.ID == "" {
+		t.Fatal("the ingress had no deposit")
+	}
+	return last
+}
+
+// dropLine takes away what a deposit left, with the money.
+func dropLine(t *testing.T, b *Books, o Order) {
+	t.Helper()
+	s := b.Tills[o.To]
+	i := slices.Index(s.Lines, TillLine{ID: o.ID, Amount: o.Amount})
+	s.Balance -= o.Amount
+	s.Lines = slices.Delete(slices.Clone(s.Lines), i, i+1)
+	b.Tills[o.To] = s
+}
+
+// putFirst makes a deposit the first thing that happened to its till.
+func putFirst(t *testing.T, b *Books, o Order) {
+	t.Helper()
+	dropLine(t, b, o)
+	s := b.Tills[o.To]
+	s.Balance += o.Amount
+	s.Lines = slices.Insert(s.Lines, 0, TillLine{ID: o.ID, Amount: o.Amount})
+	b.Tills[o.To] = s
 }
 
 // dropHop takes away a relay's last hop.

@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/concordat-dev/concordat/engine"
+	"github.com/concordat-dev/concordat/functions"
 	"github.com/concordat-dev/concordat/saga"
 )
 
@@ -18,6 +19,7 @@ type Clients struct {
 	Decided   map[string]map[saga.Decision]bool // by order: what a person may have decided about its saga; "*" for those without request id
 	Cancelled map[string]bool                   // by order: its saga may have been cancelled
 	Records   []engine.Record                   // that left through the egress
+	Tape      []Order                           // the records of the ingress: the first has position 1
 
 	ClockWentBack bool // so that a timer that was cancelled before it was due may have fired before that
 }
@@ -31,7 +33,7 @@ func NewClients() *Clients {
 func (c *Clients) Clone() *Clients {
 	return &Clients{
 		Orders: slices.Clip(c.Orders), Outcomes: maps.Clone(c.Outcomes), Decided: maps.Clone(c.Decided),
-		Cancelled: maps.Clone(c.Cancelled), Records: slices.Clip(c.Records), ClockWentBack: c.ClockWentBack,
+		Cancelled: maps.Clone(c.Cancelled), Records: slices.Clip(c.Records), Tape: slices.Clip(c.Tape), ClockWentBack: c.ClockWentBack,
 	}
 }
 
@@ -103,3 +105,34 @@ func (r *receiver) Write(_ context.Context, records []engine.Record) error {
 }
 
 func (r *receiver) Close() error { return nil }
+
+// feeder is the clients' end of the ingress: the driver delivers the records of their tape, one at a time.
+type feeder struct {
+	driver  *Driver
+	next    int // index on the tape
+	deliver func(position uint64, m functions.Message) error
+}
+
+// Run implements engine.Ingress, of a stepped engine.
+func (f *feeder) Run(_ context.Context, after uint64, deliver func(uint64, functions.Message) error) error {
+	f.next, f.deliver = int(after), deliver
+	return nil
+}
+
+// feed delivers the next record, and reports whether there was one that the engine takes.
+func (f *feeder) feed() bool {
+	d := f.driver
+	if f.deliver == nil || f.next >= len(d.Tape) {
+		return false
+	}
+	switch err := f.deliver(uint64(f.next+1), d.Tape[f.next].message()); {
+	case errors.Is(err, engine.ErrNoSpace):
+		return false
+	case err != nil:
+		d.report(fmt.Errorf("record %d of the ingress: %w", f.next+1, err))
+		return false
+	}
+	f.next++
+	d.Fed++
+	return true
+}

@@ -47,12 +47,14 @@ type Driver struct {
 
 	Steps   int
 	Refused int // orders that Submit refused
+	Fed     int // records that the ingress has delivered
 	Stocks  int // times that the engine was at rest and stock was taken
 
 	rng     *rand.Rand
 	mu      sync.Mutex  // for snapshots, which the file system takes from any goroutine
 	stands  atomic.Bool // no time passes, whatever happens
 	waiting []waiting
+	feeder  *feeder
 	// forgotten are the requests whose clients have given up.
 	forgotten []engine.Pending
 	ledger    *ledger
@@ -78,6 +80,7 @@ func NewDriver(seed uint64) *Driver {
 	d.InFlight = 1 + d.rng.IntN(40)
 	d.MessageCost, d.FunctionCost = time.Microsecond, 5*time.Microsecond
 	d.ledger = newLedger(d.World)
+	d.feeder = &feeder{driver: d}
 	d.Options = engine.Options{
 		Dir:           "deep/er/data", // none of it exists
 		Workers:       1 + d.rng.IntN(3),
@@ -90,6 +93,7 @@ func NewDriver(seed uint64) *Driver {
 		ReserveBytes:  -1,
 		MaxDrain:      []time.Duration{time.Millisecond, 5 * time.Millisecond, 50 * time.Millisecond, time.Second}[d.rng.IntN(4)],
 		Egresses:      map[string]engine.Egress{"audit-out": &receiver{driver: d}},
+		Ingresses:     map[string]engine.Ingress{"tape": d.feeder},
 		Logger:        slog.New(slog.NewTextHandler(io.Discard, nil)),
 	}
 	d.Options.Seams = engine.Seams{Clock: d.Clock, Stepped: true, Spent: d.spent, Seal: d.seal, Recovered: d.recovered, Tangled: d.tangled}
@@ -189,12 +193,15 @@ func (d *Driver) submit(o Order) error {
 // Ask submits an order that was given before. That it is refused is counted.
 func (d *Driver) Ask(o Order) { _ = d.submit(o) }
 
-// Give submits an order for the first time. One that is refused was never given.
+// Give submits an order for the first time, or puts it on the tape of the ingress. One that is refused was never given.
 func (d *Driver) Give(o Order) {
 	d.mu.Lock()
 	d.Orders = append(d.Orders, o)
+	if o.Fed {
+		d.Tape = append(d.Tape, o)
+	}
 	d.mu.Unlock()
-	if d.submit(o) != nil {
+	if !o.Fed && d.submit(o) != nil {
 		d.mu.Lock()
 		d.Orders = d.Orders[:len(d.Orders)-1]
 		d.mu.Unlock()
@@ -214,7 +221,11 @@ func (d *Driver) GiveUp() (Order, bool) {
 
 // Step lets one thing happen and some time pass. It reports false if the engine had nothing to do, or is dead.
 func (d *Driver) Step() bool {
-	if d.dead() || !d.Engine.Step(d.rng.IntN) || d.dead() {
+	if d.dead() {
+		return false
+	}
+	fed := d.rng.IntN(4) == 0 && d.feeder.feed()
+	if happened := d.Engine.Step(d.rng.IntN) || fed || d.feeder.feed(); !happened || d.dead() {
 		return false
 	}
 	d.Steps++
@@ -329,7 +340,7 @@ func (d *Driver) Load(first, n int) error {
 			d.Ask(again) // whether it has its outcome or not
 		}
 		if len(d.waiting) < d.InFlight && d.rng.IntN(3) == 0 {
-			d.Give(d.World.Next(d.rng, i))
+			d.Give(d.World.NextOrRecord(d.rng, i))
 			i++
 			continue
 		}
@@ -343,7 +354,7 @@ func (d *Driver) Load(first, n int) error {
 		case full || (ok && d.rng.IntN(4) == 0):
 			d.Clock.Advance(wait)
 		default:
-			d.Give(d.World.Next(d.rng, i))
+			d.Give(d.World.NextOrRecord(d.rng, i))
 			i++
 		}
 	}

@@ -8,11 +8,13 @@ import (
 	"github.com/concordat-dev/concordat/functions"
 )
 
-// Order is a request to a world. Its ID is in every trace that it leaves; Asked orders also have it as their request id.
+// Order is a request to a world. Its ID is in every trace that it leaves; Asked orders also have it as their request id. Fed orders are
+// records of the ingress: nobody waits for them.
 type Order struct {
 	Kind     string
 	ID       string
 	Asked    bool
+	Fed      bool
 	From, To string
 	Amount   int64
 	Group    []string // tills to add up; gates to pass
@@ -52,35 +54,7 @@ func (o Order) start() coordinator.Start {
 
 // Request makes the order's request; its result, if it has one, goes to value.
 func (o Order) Request(value *int64) functions.Request {
-	var call functions.Call
-	switch o.Kind {
-	case "open-till":
-		call = OpenTill.On(o.To, FirstBalance)
-	case "open-sink":
-		call = openSink.On(o.To, 0)
-	case "open-gate":
-		call = openGate.On(o.To, o.Amount > 0)
-	case "open-relay":
-		call = openRelay.On(o.To, 0)
-	case "set-gate":
-		call = SetGate.On(o.To, o.Amount > 0)
-	case "deposit":
-		call = o.credit()
-	case "withdraw":
-		call = o.debit()
-	case "boom":
-		call = boomTill.On(o.To, o.ID)
-	case "disarm":
-		call = disarmTill.On(o.To, 0)
-	case "knock":
-		call = knockTill.On(o.To, o.ID)
-	case "peek":
-		call = sentTill.On(o.To).Into(value)
-	case "relay":
-		call = hopRelay.On(o.To, relayHop{o.ID, relayHops})
-	case "start-tx", "start-saga":
-		call = startTill.On(o.To, o.inner())
-	default:
+	if o.isTx() || o.isSaga() {
 		start := o.start()
 		if o.isTx() {
 			start = auditTx.With(o).Into(value)
@@ -90,15 +64,60 @@ func (o Order) Request(value *int64) functions.Request {
 		}
 		return start
 	}
+	var call functions.Call
+	if o.Kind == "peek" {
+		call = sentTill.On(o.To).Into(value)
+	} else {
+		call = o.call()
+	}
 	if o.Asked {
 		return call.As(o.ID)
 	}
 	return call
 }
 
+// message makes the order a record of the ingress.
+func (o Order) message() functions.Message {
+	if o.isTx() || o.isSaga() {
+		return o.start()
+	}
+	return o.call()
+}
+
+// call is the call of an order that starts no coordinator function.
+func (o Order) call() functions.Call {
+	switch o.Kind {
+	case "open-till":
+		return OpenTill.On(o.To, FirstBalance)
+	case "open-sink":
+		return openSink.On(o.To, 0)
+	case "open-gate":
+		return openGate.On(o.To, o.Amount > 0)
+	case "open-relay":
+		return openRelay.On(o.To, 0)
+	case "set-gate":
+		return SetGate.On(o.To, o.Amount > 0)
+	case "deposit":
+		return o.credit()
+	case "withdraw":
+		return o.debit()
+	case "boom":
+		return boomTill.On(o.To, o.ID)
+	case "disarm":
+		return disarmTill.On(o.To, 0)
+	case "knock":
+		return knockTill.On(o.To, o.ID)
+	case "relay":
+		return hopRelay.On(o.To, relayHop{o.ID, relayHops})
+	case "start-tx", "start-saga":
+		return startTill.On(o.To, o.inner())
+	}
+	panic("sim: an order has a kind, not " + o.Kind)
+}
+
 // inner is the order that a start-tx or start-saga starts by message.
 func (o Order) inner() Order {
 	in := o
-	in.ID, in.Kind, in.Asked = o.ID+"/in", strings.TrimPrefix(o.Kind, "start-"), false
+	in.ID, in.Kind, in.Asked, in.Fed = o.ID+"/in", strings.TrimPrefix(o.Kind, "start-"), false, false
 	return in
 }

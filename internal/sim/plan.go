@@ -93,7 +93,7 @@ const (
 func (e Event) String() string {
 	switch e.Kind {
 	case EvGive:
-		return fmt.Sprintf("give %s %s from %s to %s amount %d asked %v", e.Order.Kind, e.Order.ID, e.Order.From, e.Order.To, e.Order.Amount, e.Order.Asked)
+		return fmt.Sprintf("give %s %s from %s to %s amount %d asked %v fed %v", e.Order.Kind, e.Order.ID, e.Order.From, e.Order.To, e.Order.Amount, e.Order.Asked, e.Order.Fed)
 	case EvSteps:
 		return fmt.Sprintf("steps %d (seed %d)", e.N, e.Seed)
 	case EvPass, EvJump, EvSlow:
@@ -165,7 +165,7 @@ func (p *Plan) Has(f Fault) bool { return slices.Contains(p.Faults, f) }
 // order makes up an order, one that panics only if that fault is on.
 func (p *Plan) order(w World, rng *rand.Rand, n int) Order {
 	for {
-		if o := w.Next(rng, n); p.Has(FaultPanic) || !slices.Contains(panicking, o.Kind) {
+		if o := w.NextOrRecord(rng, n); p.Has(FaultPanic) || !slices.Contains(panicking, o.Kind) {
 			return o
 		}
 	}

@@ -31,6 +31,7 @@ type Counts struct {
 	Retries   int
 	Passed    time.Duration // simulated
 	DiskOps   int
+	Fed       int // records that ingresses delivered
 	Stocks    int // times that the engine was at rest and its counts were compared with what there is
 	Oracle    OracleCounts
 }
@@ -55,6 +56,7 @@ func (c *Counts) Add(o Counts) {
 	c.Passed += o.Passed
 	c.DiskOps += o.DiskOps
 	c.Stocks += o.Stocks
+	c.Fed += o.Fed
 	c.Oracle.add(o.Oracle)
 }
 
@@ -205,6 +207,7 @@ func (l *life) tally() {
 	l.counts.Refused += l.d.Refused
 	l.counts.Passed += l.d.Clock.Elapsed()
 	l.counts.Stocks += l.d.Stocks
+	l.counts.Fed += l.d.Fed
 	if e := l.d.Engine; e != nil {
 		stats := e.Stats()
 		l.counts.Carried += int(stats.Carried)

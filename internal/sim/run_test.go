@@ -47,7 +47,7 @@ func TestSeeds(t *testing.T) {
 	if err := b.Check(sum); err != nil {
 		t.Error(err)
 	}
-	if c := sum.Counts; c.FailStops < 25 || c.Deadlocks < 10 || c.Carried < 1000 || c.Refused < 50 || c.Starts < 500 || c.Oracle.Cycles < 10 {
+	if c := sum.Counts; c.FailStops < 25 || c.Deadlocks < 10 || c.Carried < 1000 || c.Refused < 50 || c.Starts < 500 || c.Oracle.Cycles < 10 || c.Fed < 1000 {
 		t.Error("too little happened")
 	}
 }

@@ -3,6 +3,7 @@ package sim
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 )
 
 // A World is a bank in which everything leaves a trace: whoever moves money, sends, emits, sets a timer or ends a coordinator
@@ -90,6 +91,19 @@ func (w *World) Next(rng *rand.Rand, n int) Order {
 		o.To = w.slip(rng.IntN(slips))
 	case "set-gate":
 		o.To, o.Amount = w.Gate(rng.IntN(Gates)), rng.Int64N(2)
+	}
+	return o
+}
+
+// NextOrRecord makes up the n-th order of a world that has an ingress: one of five is a record of that.
+func (w *World) NextOrRecord(rng *rand.Rand, n int) Order {
+	o := w.Next(rng, n)
+	if rng.IntN(5) > 0 || o.Kind == "peek" {
+		return o
+	}
+	o.Fed, o.Asked = true, false
+	if !slices.Contains(w.Vault(), o.From) && rng.IntN(2) == 0 {
+		o.Kind, o.To = "deposit", o.From // the order of these can be told
 	}
 	return o
 }

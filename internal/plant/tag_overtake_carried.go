@@ -1,0 +1,5 @@
+//go:build plant_overtake_carried
+
+package plant
+
+const active = "overtake-carried"
