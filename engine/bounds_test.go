@@ -99,6 +99,33 @@ func TestEpochsAreBounded(t *testing.T) {
 	}
 }
 
+// TestResultsCountWhereTheyAreMade: a result counts when its operation has run, not only when it has come to the worker that keeps the
+// outcome: many can be on their way there.
+func TestResultsCountWhereTheyAreMade(t *testing.T) {
+	const most = 1 << 20
+	largest := 0
+	o := engine.Options{Workers: 2, MaxBytes: 32 << 10, MaxEpochBytes: most}
+	o.Seams.Seal = func(_ uint64, b store.Batch, write func() error) error {
+		largest = max(largest, b.Len())
+		time.Sleep(20 * time.Millisecond) // requests gather meanwhile
+		return write()
+	}
+	e := open(t, o, crates)
+	must(t, e.Do(ctx, pack.On("c", 30_000)))
+	var pending []engine.Pending
+	for i := range 600 {
+		p, err := e.Submit(unload.On("c").Into(new([]byte)).As(fmt.Sprint("ask-", i)))
+		must(t, err)
+		pending = append(pending, p)
+	}
+	for _, p := range pending {
+		must(t, p.Wait(ctx))
+	}
+	if largest > most {
+		t.Errorf("the largest batch had %d bytes, the bound is %d", largest, most)
+	}
+}
+
 // identified is a question with a request id.
 type identified[R any] struct {
 	q  functions.Question[R]

@@ -216,10 +216,12 @@ func (w *worker) logPanic(what string, err error) {
 	}
 }
 
-// done tells whoever waits for a call that its outcome is known.
+// done tells whoever waits for a call that its outcome is known. What will be written of the outcome counts for the epoch here, before
+// the worker goes on: many outcomes can be on their way to those who write them.
 func (w *worker) done(c *call) {
 	switch {
 	case c.coord != nil:
+		w.charge(len(c.outcome.result) + len(c.outcome.failure))
 		w.send(c.coord.worker, message{kind: msgDone, call: c})
 	case c.req == nil:
 		if c.number != 0 && !plant.CarriedTwice {
@@ -231,6 +233,7 @@ func (w *worker) done(c *call) {
 			}
 		}
 	case c.req.env.RequestID != "":
+		w.charge(len(c.req.env.RequestID) + len(c.outcome.result) + len(c.outcome.failure))
 		w.send(w.engine.workerOf(c.req.shard), message{kind: msgDone, call: c})
 	case c.op.Kind.Reads() && w.effects.Empty() && (!c.inst.dirty || plant.ReadUnsealed) && (c.inst.epoch <= w.engine.sealed.Load() || plant.ReadUnsealed):
 		c.req.outcome = c.outcome // what was read is durable: no need to wait
@@ -252,7 +255,9 @@ func (w *worker) onDone(c *call) {
 // settle ends a request with an outcome, to be released when the running epoch is sealed.
 func (w *worker) settle(q *request, o outcome) {
 	q.outcome, q.settled, q.epoch = o, true, w.engine.epoch
-	w.charge(len(q.env.RequestID) + len(o.result) + len(o.failure))
+	if q.call == nil && q.env.RequestID != "" { // a call's counts where it was made: see done
+		w.charge(len(q.env.RequestID) + len(o.result) + len(o.failure))
+	}
 	if q.env.RequestID != "" && !(plant.LoseRefusal && o.failure != nil) {
 		w.epoch.outcomes = append(w.epoch.outcomes, q)
 	}

@@ -137,7 +137,6 @@ func (w *worker) sendStep(c *coord, entry int, undo bool) {
 func (w *worker) sagaReply(out *call) {
 	c, step, undo, result, err := out.coord, out.step, out.undo, out.outcome.result, out.outcome.err()
 	w.recycleCall(out) // its worker has let go of it
-	w.charge(len(result))
 	if undo {
 		w.actSaga(c, c.saga.UndoReply(step, err, time.Unix(0, w.engine.clocks.now()), w.sgActs[:0]))
 		return
