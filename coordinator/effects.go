@@ -34,12 +34,9 @@ func (r *Routine) AddFailure(effects ...functions.Effect) {
 }
 
 func (r *Routine) attachAll(to *functions.Effects, bytes *int, effects []functions.Effect) {
-	if r.isForeign() {
-		return
-	}
 	for _, e := range effects {
 		if err := r.attach(to, bytes, e); err != nil && r.badEffect == nil {
-			r.badEffect = fmt.Errorf("an effect of the outcome of %s: %w", r.function.Name, err)
+			r.badEffect = fmt.Errorf("an effect of the outcome of %s: %w", r.function.Name, functions.Plain(err))
 		}
 	}
 }

@@ -12,7 +12,8 @@ import (
 // What bodies do that they should not, and how a routine outlives it.
 //
 //   - They make calls on another goroutine than their own, which waits for it or has gone on. Such a call fails, and so does the run:
-//     it may have meant the call to be part of it. To switch to the worker from there would tear both apart.
+//     it may have meant the call to be part of it. To switch to the worker from there would tear both apart. If the run is over the
+//     call fails and nothing else: the routine may be at somebody else's run.
 //   - They catch the panic that unwinds them, and try again, for ever. After maxUnwinds times the routine is lost: control goes back to
 //     the worker, and the body stands where it is until Close ends its goroutine.
 //   - They end their goroutine (runtime.Goexit, which testing.T.Fatal calls). Nothing can stop that, but a deferred function can hand
@@ -21,18 +22,32 @@ import (
 // maxUnwinds bounds how often a body is unwound that catches what unwinds it.
 const maxUnwinds = 100
 
-// isForeign reports whether it is called on another goroutine than the body's, and notes that.
-func (r *Routine) isForeign() bool {
-	if goid.Get() == r.goroutine {
-		return false
+// Number tells the routine's runs apart. It is for [Routine.Enter].
+func (r *Routine) Number() uint64 { return r.number }
+
+// Enter reports why a body may not make a call now, or nil: it is called before all else that a body does with its run, with the number
+// of that run. A body may have given away what it makes calls with. So a call can come from another goroutine, and then nothing may be
+// touched here; the run fails if it is not over yet. Or from a later body on this one, to which the run does not belong: that one fails.
+func (r *Routine) Enter(number uint64) error {
+	if goid.Get() != r.goroutine {
+		for {
+			last := r.misused.Load()
+			if last >= number || r.misused.CompareAndSwap(last, number) {
+				return errForeign
+			}
+		}
 	}
-	r.misused.Store(true)
-	return true
+	if number != r.number {
+		r.stepErr = errOver // of the body that makes the call
+		return errOver
+	}
+	return nil
 }
 
-func (r *Routine) errMisused() error {
-	return fmt.Errorf("%w: it was made on another goroutine than the coordinator function's", functions.ErrBadCall)
-}
+var (
+	errForeign = fmt.Errorf("%w: it was made on another goroutine than the coordinator function's", functions.ErrBadCall)
+	errOver    = fmt.Errorf("%w: it was made for a coordinator function that is over", functions.ErrBadCall)
+)
 
 // unwind unwinds the body, or gives it up if it has caught that too often.
 func (r *Routine) unwind() {

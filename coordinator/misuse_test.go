@@ -18,17 +18,19 @@ func misusing(body func(r *Routine)) *Function {
 
 func step() Step { return Step{Sleep: 1} }
 
-// TestCallsOnOtherGoroutinesFail: a call on a goroutine that the body started fails, and with it the run; the routine goes on.
+// TestCallsOnOtherGoroutinesFail: what a body does on a goroutine that it started is refused, and the run fails; the routine goes on, and
+// no later run fails for it.
 func TestCallsOnOtherGoroutinesFail(t *testing.T) {
 	r := NewRoutine()
 	defer r.Close()
 	errs := make([]error, 10)
+	var first uint64
 	r.Begin(misusing(func(r *Routine) {
+		first = r.Number()
 		var group sync.WaitGroup
 		for i := range errs {
-			group.Go(func() { errs[i] = r.IssueOne(step()) })
+			group.Go(func() { errs[i] = r.Enter(first) })
 		}
-		group.Go(func() { r.AddSuccess() })
 		group.Wait()
 	}), nil, 1)
 	if !r.Resume() {
@@ -39,7 +41,22 @@ func TestCallsOnOtherGoroutinesFail(t *testing.T) {
 			t.Errorf("got %v", err)
 		}
 	}
-	r.Begin(misusing(func(r *Routine) {}), nil, 1)
+	r.Begin(misusing(func(r *Routine) { // a body that makes a call for the run before
+		if err := r.Enter(first); !errors.Is(err, functions.ErrBadCall) {
+			t.Errorf("got %v", err)
+		}
+	}), nil, 1)
+	if !r.Resume() || !errors.Is(r.Err, functions.ErrBadCall) {
+		t.Errorf("got %v", r.Err)
+	}
+	r.Begin(misusing(func(r *Routine) {
+		var group sync.WaitGroup
+		group.Go(func() { _ = r.Enter(first) })
+		group.Wait()
+		if err := r.Enter(r.Number()); err != nil {
+			t.Error(err)
+		}
+	}), nil, 1)
 	if !r.Resume() || r.Err != nil {
 		t.Errorf("the next run: %v", r.Err)
 	}
@@ -72,6 +89,39 @@ func TestBodyThatCatchesEverything(t *testing.T) {
 	<-deferred
 	for runtime.NumGoroutine() > before {
 		runtime.Gosched()
+	}
+}
+
+// TestLoopsInDefers: steps and endless retries in deferred functions are given up like others, whether the body is stopped, has returned,
+// has panicked or has ended its goroutine.
+func TestLoopsInDefers(t *testing.T) {
+	for name, end := range map[string]func(r *Routine){
+		"stopped":   func(r *Routine) { _ = r.IssueOne(step()) },
+		"returned":  func(*Routine) {},
+		"panicked":  func(*Routine) { panic("test") },
+		"goroutine": func(*Routine) { runtime.Goexit() },
+	} {
+		r := NewRoutine()
+		r.Begin(misusing(func(r *Routine) {
+			for range 3 {
+				defer func() {
+					for {
+						func() {
+							defer func() { _ = recover() }()
+							_ = r.IssueOne(step())
+						}()
+					}
+				}()
+			}
+			end(r)
+		}), nil, 1)
+		if r.Resume() {
+			t.Fatalf("%s: the body came to its end", name)
+		}
+		if r.Stop(); !r.IsLost() || r.Err == nil {
+			t.Errorf("%s: lost %v, error %v", name, r.IsLost(), r.Err)
+		}
+		go r.Close()
 	}
 }
 

@@ -34,8 +34,9 @@ type Routine struct {
 	steps    int
 	unwinds  int // times that the body was unwound
 
-	goroutine int64       // on which bodies run
-	misused   atomic.Bool // a call came from another one
+	number    uint64        // of the run
+	goroutine int64         // on which bodies run
+	misused   atomic.Uint64 // the last run for which a call came from another one
 
 	// Result and Err are what the body returned; Err may be a *functions.PanicError.
 	Result []byte
@@ -80,7 +81,7 @@ func (r *Routine) Begin(f *Function, input []byte, attempt int) {
 	}
 	r.function, r.input, r.attempt = f, input, attempt
 	r.issued, r.returned, r.stopping, r.steps, r.unwinds = nil, false, false, 0, 0
-	r.misused.Store(false)
+	r.number++
 	r.Result, r.Err, r.stepErr, r.badEffect = nil, nil, nil, nil
 	r.OnSuccess, r.OnFailure = functions.Effects{}, functions.Effects{}
 	r.successBytes, r.failureBytes = 0, 0
@@ -126,9 +127,17 @@ func (r *Routine) run() {
 			r.leaveGoroutine()
 			return
 		}
+		ended = false
+		defer func() {
+			if !ended {
+				r.leaveGoroutine() // the text of what it panicked with did that
+			}
+		}()
 		r.end(p)
+		ended = true
 	}()
 	r.Result, r.Err = r.function.Body(r, r.input)
+	r.Err = functions.Plain(r.reason(r.Err))
 	ended = true
 }
 
@@ -141,29 +150,29 @@ func (r *Routine) end(panicked any) {
 		if r.stopping {
 			r.Err = fmt.Errorf("coordinator: %s was stopped", r.function.Name)
 		}
+		r.Err = r.reason(r.Err)
 	default:
-		r.Err = functions.NewPanicError(p)
+		r.Err = r.reason(functions.NewPanicError(p))
 	}
-	switch {
-	case r.Err == nil:
-		r.Err = cmp.Or(r.stepErr, r.badEffect)
-	case r.badEffect != nil && !r.stopping && !functions.Wraps(r.Err, r.badEffect):
-		r.Err = &doomed{r.Err, r.badEffect}
-	}
-	if r.misused.Load() {
-		r.Err = r.errMisused()
+	if r.misused.Load() == r.number {
+		r.Err = errForeign
 	}
 }
 
-// Issue hands steps to the protocol and waits until each has its result or error. For the packages of the protocols; it is
-// called by the body.
-func (r *Routine) Issue(steps []Step) {
-	if r.isForeign() {
-		for i := range steps {
-			steps[i].Err = r.errMisused()
-		}
-		return
+// reason is why a run fails whose body ended with err, or nil.
+func (r *Routine) reason(err error) error {
+	switch {
+	case err == nil:
+		return cmp.Or(r.stepErr, r.badEffect)
+	case r.badEffect != nil && !r.stopping && !functions.Wraps(err, r.badEffect):
+		return &doomed{err, r.badEffect}
 	}
+	return err
+}
+
+// Issue hands steps to the protocol and waits until each has its result or error. For the packages of the protocols; it is
+// called by the body, after [Routine.Enter].
+func (r *Routine) Issue(steps []Step) {
 	if r.stopping {
 		r.unwind()
 	}
@@ -199,9 +208,6 @@ func (r *Routine) Refuse(steps []Step, err error) {
 
 // Steps returns n zero steps to fill in and issue. They are valid until the next call of Steps.
 func (r *Routine) Steps(n int) []Step {
-	if goid.Get() != r.goroutine {
-		return make([]Step, n) // Issue refuses them
-	}
 	clear(r.buffer)
 	if cap(r.buffer) < n {
 		r.buffer = make([]Step, n)

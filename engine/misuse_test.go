@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -165,6 +166,79 @@ func TestCallsOfOtherGoroutines(t *testing.T) {
 	must(t, e.Do(ctx, take.On("a", 1)))
 	if a, b := ask(t, e, taken.On("a")), ask(t, e, taken.On("b")); a != 1 || b != 0 {
 		t.Errorf("the desks have taken %d and %d, want 1 and 0", a, b)
+	}
+}
+
+// TestWhatBodiesGiveAway: what a body or an operation makes calls with does nothing once that is over, and says so: neither on a goroutine
+// that was left behind, nor in another body; and nobody else fails or gets what is not his.
+func TestWhatBodiesGiveAway(t *testing.T) {
+	var log logLines
+	var given atomic.Pointer[twopc.Tx]
+	var givenRun atomic.Pointer[saga.Run]
+	var givenCtx atomic.Pointer[functions.Ctx]
+	give := functions.Update(desks, "give-ctx", func(ctx *functions.Ctx, _ *desk, _ int) error { givenCtx.Store(ctx); return nil })
+	useCtx := functions.Update(desks, "use-ctx", func(_ *functions.Ctx, _ *desk, _ int) error {
+		givenCtx.Load().Send(take.On("b", 1))
+		return nil
+	})
+	giveTx := twopc.New("test/give-tx", func(tx *twopc.Tx, _ int) error { given.Store(tx); return tx.Do(give.On("c", 0)) })
+	giveSaga := saga.New("test/give-saga", func(s *saga.Run, _ int) error { givenRun.Store(s); return s.Do(give.On("c", 0), saga.NoUndo) })
+	useTx := twopc.New("test/use-tx", func(tx *twopc.Tx, _ int) error {
+		_ = given.Load().Do(take.On("b", 1))
+		given.Load().OnCommit(take.On("b", 1))
+		return nil
+	})
+	honestTx := twopc.New("test/honest", func(tx *twopc.Tx, _ int) error { return tx.All(take.On("a", 1), give.On("c", 0)) })
+	e := open(t, engine.Options{Workers: 1, Logger: log.logger()}, desks, giveTx, giveSaga, useTx, honestTx)
+	for _, id := range []string{"a", "b", "c"} {
+		must(t, e.Do(ctx, newDesk.On(id, false)))
+	}
+	must(t, e.Do(ctx, giveTx.With(0)))
+	must(t, e.Do(ctx, giveSaga.With(0)))
+	must(t, e.Do(ctx, give.On("c", 0)))
+
+	stop := make(chan struct{})
+	var strays, group sync.WaitGroup
+	for range 4 { // all the while others work
+		strays.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				if err := given.Load().Do(take.On("b", 1)); !errors.Is(err, functions.ErrBadCall) {
+					t.Errorf("a transaction that is over makes a call: %v", err)
+				}
+				given.Load().OnCommit(take.On("b", 1))
+				if err := givenRun.Load().Sleep(1); !errors.Is(err, functions.ErrBadCall) {
+					t.Errorf("a saga that is over makes a step: %v", err)
+				}
+				givenRun.Load().OnSuccess(take.On("b", 1))
+				givenCtx.Load().Send(take.On("b", 1))
+				runtime.Gosched()
+			}
+		})
+	}
+	for range 8 {
+		group.Go(func() {
+			for range 100 {
+				if err := errors.Join(e.Do(ctx, honestTx.With(0)), e.Do(ctx, take.On("a", 1))); err != nil {
+					t.Errorf("others fail: %v", err)
+				}
+			}
+		})
+	}
+	group.Wait()
+	close(stop)
+	strays.Wait()
+	for range 20 {
+		_ = e.Do(ctx, useTx.With(0)) // it fails if it has the goroutine of the other, and else is told only
+		_ = e.Do(ctx, useCtx.On("a", 0))
+	}
+	eventually(t, "messages are handled", func() bool { return e.Queued() == 0 })
+	if a, b := ask(t, e, taken.On("a")), ask(t, e, taken.On("b")); a != 1600 || b != 0 {
+		t.Errorf("the desks have taken %d and %d, want 1600 and 0", a, b)
 	}
 }
 

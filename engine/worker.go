@@ -108,7 +108,8 @@ type worker struct {
 	epoch    *portion   // what this worker adds to the running epoch
 	portions []*portion // of earlier epochs, empty, to be used again
 
-	ctx     functions.Ctx // of the operation that runs
+	ctx     *functions.Ctx  // of the operation that runs
+	ctxs    []functions.Ctx // for the next ones
 	effects functions.Effects
 	granted []*locks.Claim[*visit]
 	wounded []*locks.Claim[*visit]
@@ -286,9 +287,16 @@ func (w *worker) enter(c *call) *functions.Ctx {
 	w.runs += countRun
 	w.running.Store(w.runs | runsOperation)
 	w.effects.Reset()
-	w.ctx = functions.NewCtx(c.address(), w.now, &w.engine.timerSeq[w.id].n, &w.effects).WithArg(c.value)
-	return &w.ctx
+	if len(w.ctxs) == 0 {
+		w.ctxs = make([]functions.Ctx, ctxsAtOnce)
+	}
+	w.ctx, w.ctxs = &w.ctxs[0], w.ctxs[1:]
+	w.ctx.Begin(c.address(), w.now, &w.engine.timerSeq[w.id].n, &w.effects, c.value)
+	return w.ctx
 }
+
+// ctxsAtOnce is the number of Ctxs that a worker makes at once. None is used again: an operation may have kept it.
+const ctxsAtOnce = 32
 
 // enterBody frames the code of a coordinator function.
 func (w *worker) enterBody(f *coordinator.Function) {

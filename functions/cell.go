@@ -82,6 +82,7 @@ func (c *Cell) Run(op *Operation, ctx *Ctx, arg []byte, maxBytes int) (result []
 		}
 	}()
 	result, err = c.run(op, ctx, arg, maxBytes, before)
+	err = Plain(err)
 	ended = true
 	return result, err
 }
@@ -184,5 +185,8 @@ func (t *TypeInfo) Handle(ctx *Ctx, failed Failed) (err error) {
 			err = NewPanicError(r)
 		}
 	}()
-	return errors.Join(t.onFailure(ctx, failed), ctx.Err())
+	if p, ok := failed.Err.(*plain); ok {
+		failed.Err = p.cause
+	}
+	return Plain(errors.Join(t.onFailure(ctx, failed), ctx.Err()))
 }

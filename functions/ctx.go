@@ -14,8 +14,8 @@ const MaxEffects = 10_000
 
 // Ctx is what an operation may do besides changing its state. Its effects are part of the operation: dropped if it fails,
 // and inside a transaction held back until the transaction is decided. A Ctx is valid during the operation only, and on its
-// goroutine: used on another one it drops the effect, and the operation that runs fails with [ErrBadCall]. It is
-// deliberately no context.Context: operations do no I/O.
+// goroutine: used on another one it drops the effect, and the operation fails with [ErrBadCall] if it is not over. Used when it is over
+// it does nothing. It is deliberately no context.Context: operations do no I/O.
 type Ctx struct {
 	self    Address
 	now     time.Time
@@ -27,6 +27,7 @@ type Ctx struct {
 	bad     error
 	err     error
 
+	over      bool   // as is the operation
 	goroutine int64  // on which the operation runs; 0 if it is not told
 	misused   uint32 // set, atomically, by a call on another one
 }
@@ -35,6 +36,11 @@ type Ctx struct {
 func (c Ctx) WithArg(value any) Ctx {
 	c.arg = value
 	return c
+}
+
+// Begin makes the zero Ctx that of one operation, like [NewCtx] and [Ctx.WithArg], in its place.
+func (c *Ctx) Begin(self Address, now time.Time, timers *uint64, effects *Effects, arg any) {
+	c.self, c.now, c.timers, c.effects, c.arg, c.goroutine = self, now, timers, effects, arg, goid.Get()
 }
 
 // Effects are what an operation or a coordinator function asked for besides state changes. Programs have no use for it.
@@ -90,10 +96,14 @@ type Emitted struct {
 	Value  []byte `cbor:"3,keyasint"`
 }
 
-// NewCtx makes the Ctx of one operation, for the engine: timers counts the timers ever set, effects collects.
+// NewCtx makes the Ctx of one operation, for the engine: timers counts the timers ever set, effects collects. No other operation may
+// have it after that: user code may have kept it.
 func NewCtx(self Address, now time.Time, timers *uint64, effects *Effects) Ctx {
 	return Ctx{self: self, now: now, timers: timers, effects: effects, goroutine: goid.Get()}
 }
+
+// End is called when the operation is over, for the engine.
+func (c *Ctx) End() { c.over = true }
 
 // Self is the instance that the operation runs on.
 func (c *Ctx) Self() Address { return c.self }
@@ -201,11 +211,11 @@ func (c *Ctx) fail(err error) {
 	}
 }
 
-// isForeign reports whether it is called on another goroutine than the operation's, which may be over. The effect is dropped, and the
-// operation that runs fails: it may have meant the effect to be its own.
+// isForeign reports whether it is called when the operation is over, or on another goroutine than the operation's. The effect is
+// dropped. In the second case the operation fails, if it still can: it may have meant the effect to be its own.
 func (c *Ctx) isForeign() bool {
 	if c.goroutine == 0 || goid.Get() == c.goroutine {
-		return false
+		return c.over
 	}
 	atomic.StoreUint32(&c.misused, 1)
 	return true

@@ -84,6 +84,49 @@ func EncodeFailure(err error) []byte {
 	return data
 }
 
+// farFrom is err as it is on the far side of an encoding.
+func farFrom(err error) *farFailure {
+	switch e := err.(type) {
+	case *farFailure:
+		return e
+	case *plain:
+		return &e.farFailure
+	}
+	return &farFailure{Text: cutText(textOf(err)), Codes: failuresIn(err, nil)}
+}
+
+// plain is an error that code of users returned, without their code; see [Plain].
+type plain struct {
+	farFailure
+	cause    error       // the error itself
+	panicked *PanicError // in it, for the log
+}
+
+// Unwrap returns the panic in it, if there is one.
+func (p *plain) Unwrap() error {
+	if p.panicked == nil {
+		return nil
+	}
+	return p.panicked
+}
+
+// Plain is an error with the text of err and the failures in it, whose methods are not those of users: these may do anything. It calls
+// them, so it is called where code of users may run, and what it returns can be handled anywhere.
+func Plain(err error) error {
+	switch err.(type) {
+	case nil, Failure, *farFailure, *plain, *PanicError:
+		return err
+	}
+	p := &plain{farFailure: *farFrom(err), cause: err}
+	for inner := range errorsIn(err) {
+		if panicked, ok := inner.(*PanicError); ok {
+			p.panicked = panicked
+			break
+		}
+	}
+	return p
+}
+
 // textOf is the error's text. User code makes errors that panic, for example a nil pointer in an error; they must not end the
 // process.
 func textOf(err error) (text string) {
@@ -123,6 +166,8 @@ func failuresIn(err error, codes []Failure) []Failure {
 		case Failure:
 			codes = append(codes, e)
 		case *farFailure:
+			codes = append(codes, e.Codes...)
+		case *plain:
 			codes = append(codes, e.Codes...)
 		}
 		if len(codes) >= maxFailureCodes {

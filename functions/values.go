@@ -99,7 +99,7 @@ func (s *Values) Encode(v any) ([]byte, error) {
 	}
 	data, err := encode(v)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrBadValue, err)
+		return nil, fmt.Errorf("%w: %w", ErrBadValue, Plain(err)) // it may be of a codec method
 	}
 	if err := s.prove(data); err != nil {
 		return nil, err
@@ -116,7 +116,7 @@ func (s *Values) prove(data []byte) (err error) {
 		err = decMode.Wellformed(data)
 	}
 	if err != nil {
-		return fmt.Errorf("%w: what it is encoded as does not decode: %w", ErrBadValue, err)
+		return fmt.Errorf("%w: what it is encoded as does not decode: %w", ErrBadValue, Plain(err))
 	}
 	return nil
 }

@@ -121,14 +121,18 @@ func newFunction[A any](name string, body func(s *Run, input A) ([]byte, error))
 			if err != nil {
 				return nil, err
 			}
-			return body(&Run{r}, input)
+			return body(&Run{r, r.Number()}, input)
 		}
 	}
 	return f
 }
 
-// Run is a running saga, for its body only.
-type Run struct{ routine *coordinator.Routine }
+// Run is a running saga, for its body only and on its goroutine: a step that is made elsewhere, or later, fails with
+// functions.ErrBadCall, and so does the saga if it is not over.
+type Run struct {
+	routine *coordinator.Routine
+	run     uint64
+}
 
 // Do makes a step and waits for it. If the saga fails later, undo compensates it; a step without compensation says so with
 // [NoUndo]. A step that fails has no effect and is not compensated; the body may go on and try something else.
@@ -137,12 +141,18 @@ type Run struct{ routine *coordinator.Routine }
 // delivered (an unknown type, an argument that is too large) fails the step and, whatever the body does about it, the saga.
 // Questions need no compensation, and may leave it out.
 func (s *Run) Do(step, undo functions.Call) error {
+	if err := s.routine.Enter(s.run); err != nil {
+		return err
+	}
 	return s.routine.IssueOne(newStep(step, undo))
 }
 
 // All makes several steps at once and waits for all of them; their compensations run at once too. It returns the first
 // failure; steps that succeeded beside it are compensated if the saga fails.
 func (s *Run) All(steps ...Step) error {
+	if err := s.routine.Enter(s.run); err != nil {
+		return err
+	}
 	issued := s.routine.Steps(len(steps))
 	for i, step := range steps {
 		issued[i] = newStep(step.Do, step.Undo)
@@ -158,6 +168,9 @@ func Ask[R any](s *Run, q functions.Query[R]) (answer R, err error) {
 
 // Sleep waits until d has passed on the wall clock, also over restarts. It returns an error only if the saga is over its limits.
 func (s *Run) Sleep(d time.Duration) error {
+	if err := s.routine.Enter(s.run); err != nil {
+		return err
+	}
 	steps := s.routine.Steps(1)
 	steps[0].Sleep = max(d, 1)
 	s.routine.Issue(steps)
@@ -167,11 +180,19 @@ func (s *Run) Sleep(d time.Duration) error {
 // OnSuccess attaches effects (calls and starts to send, records to emit) that happen if and only if the saga succeeds. One that
 // can not be carried out (malformed, unknown to the engine, too large, over functions.MaxEffects) dooms the saga at once: further steps
 // fail, and so does the saga, whatever the body returns.
-func (s *Run) OnSuccess(effects ...functions.Effect) { s.routine.AddSuccess(effects...) }
+func (s *Run) OnSuccess(effects ...functions.Effect) {
+	if s.routine.Enter(s.run) == nil {
+		s.routine.AddSuccess(effects...)
+	}
+}
 
 // OnFailure attaches effects that happen if and only if the saga fails, once its steps are compensated. They are checked
 // like those of [Run.OnSuccess]; those that can be carried out happen then.
-func (s *Run) OnFailure(effects ...functions.Effect) { s.routine.AddFailure(effects...) }
+func (s *Run) OnFailure(effects ...functions.Effect) {
+	if s.routine.Enter(s.run) == nil {
+		s.routine.AddFailure(effects...)
+	}
+}
 
 func newStep(step, undo functions.Call) coordinator.Step {
 	issued := coordinator.Step{Call: step.Envelope()}

@@ -105,24 +105,38 @@ func newFunction[A any](name string, body func(tx *Tx, input A) ([]byte, error))
 			if err != nil {
 				return nil, err
 			}
-			return body(&Tx{r}, input)
+			return body(&Tx{r, r.Number()}, input)
 		}
 	}
 	return f
 }
 
-// Tx is a running transaction, for its body only.
-type Tx struct{ routine *coordinator.Routine }
+// Tx is a running transaction, for its body only and on its goroutine: a call that is made elsewhere, or later, fails with
+// functions.ErrBadCall, and so does the transaction if it is not over.
+type Tx struct {
+	routine *coordinator.Routine
+	run     uint64
+}
 
 // Do makes a call and waits for it. A failed call dooms the transaction: each further call returns the same error, and it can
 // not commit even if the body returns nil. See [Tx.Try] for a call that may fail.
 func (tx *Tx) Do(call functions.Call) error {
-	return tx.routine.IssueOne(coordinator.Step{Call: call.Envelope()})
+	return tx.issue(coordinator.Step{Call: call.Envelope()})
+}
+
+func (tx *Tx) issue(step coordinator.Step) error {
+	if err := tx.routine.Enter(tx.run); err != nil {
+		return err
+	}
+	return tx.routine.IssueOne(step)
 }
 
 // All makes several calls at once and waits for all of them. Calls of the same instance happen in the order given. It returns
 // the first failure.
 func (tx *Tx) All(calls ...functions.Call) error {
+	if err := tx.routine.Enter(tx.run); err != nil {
+		return err
+	}
 	steps := tx.routine.Steps(len(calls))
 	for i, call := range calls {
 		steps[i].Call = call.Envelope()
@@ -144,7 +158,7 @@ func (tx *Tx) All(calls ...functions.Call) error {
 //   - The call itself is wrong, or the program: it can not be delivered (functions.ErrBadCall, ErrUnknownOperation, an argument over
 //     Options.MaxBytes), its result does not fit into the variable, or it changes more than a transaction may.
 func (tx *Tx) Try(call functions.Call) error {
-	return tx.routine.IssueOne(coordinator.Step{Call: call.Envelope(), MayFail: true})
+	return tx.issue(coordinator.Step{Call: call.Envelope(), MayFail: true})
 }
 
 // Answering is a call that has an answer: a functions.Query or a functions.Returning.
@@ -167,11 +181,19 @@ func Ask[R any](tx *Tx, q functions.Query[R]) (answer R, err error) {
 // OnCommit attaches effects (calls and starts to send, records to emit) that happen if and only if the transaction commits.
 // One that can not be carried out (malformed, unknown to the engine, too large, over functions.MaxEffects) dooms the transaction at
 // once: further calls fail, and so does the transaction, whatever the body returns.
-func (tx *Tx) OnCommit(effects ...functions.Effect) { tx.routine.AddSuccess(effects...) }
+func (tx *Tx) OnCommit(effects ...functions.Effect) {
+	if tx.routine.Enter(tx.run) == nil {
+		tx.routine.AddSuccess(effects...)
+	}
+}
 
 // OnAbort attaches effects that happen if and only if the transaction aborts for good: not when it is retried.
 // They are checked like those of [Tx.OnCommit]; those that can be carried out happen then.
-func (tx *Tx) OnAbort(effects ...functions.Effect) { tx.routine.AddFailure(effects...) }
+func (tx *Tx) OnAbort(effects ...functions.Effect) {
+	if tx.routine.Enter(tx.run) == nil {
+		tx.routine.AddFailure(effects...)
+	}
+}
 
 // Attempt counts the runs of this transaction, from 1.
 func (tx *Tx) Attempt() int { return tx.routine.Attempt() }
