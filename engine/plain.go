@@ -224,9 +224,11 @@ func (w *worker) done(c *call) {
 		w.charge(len(c.outcome.result) + len(c.outcome.failure))
 		w.send(c.coord.worker, message{kind: msgDone, call: c})
 	case c.req == nil:
-		if c.number != 0 && !plant.CarriedTwice {
+		if c.number != 0 {
 			w.charge(0)
-			w.addRow(store.NumberedKey(nil, c.shard, store.KindMessage, c.number), nil)
+			if !plant.CarriedTwice {
+				w.addRow(store.NumberedKey(nil, c.shard, store.KindMessage, c.number), nil)
+			}
 			if c.left != nil {
 				w.survived(c.left)
 				c.left = nil
