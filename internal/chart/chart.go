@@ -9,6 +9,7 @@ import (
 	"image/color"
 	"io"
 	"math"
+	"slices"
 
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/plotter"
@@ -30,7 +31,8 @@ type Chart struct {
 type Axis struct {
 	Label string // with its unit
 	Log   bool
-	// Names are shown at 0, 1, 2 and so on instead of numbers.
+	// Names are shown at 0, 1, 2 and so on instead of numbers. There is nothing between names, so points are not joined; those of
+	// different lines stand side by side.
 	Names []string
 	// Ticks are the only places that are marked, if there are any.
 	Ticks []float64
@@ -156,7 +158,9 @@ func (c Chart) drawHead(dc draw.Canvas, style text.Style, rows [][]Line) {
 	for _, row := range rows {
 		x := dc.Min.X + margin
 		for _, l := range row {
-			dc.StrokeLine2(l.Look.line(), x, y, x+sampleLine, y)
+			if len(c.X.Names) == 0 {
+				dc.StrokeLine2(l.Look.line(), x, y, x+sampleLine, y)
+			}
 			dc.DrawGlyph(l.Look.glyph(), vg.Point{X: x + sampleLine/2, Y: y})
 			dc.FillText(style, vg.Point{X: x + sampleLine + 2*vg.Millimeter, Y: y}, l.Name)
 			x += entryWidth(style, l)
@@ -198,12 +202,15 @@ func (c Chart) plot() (*plot.Plot, error) {
 	grid.Horizontal.Color, grid.Vertical.Color = color.Gray{225}, color.Gray{240}
 	p.Add(grid)
 	var xs, ys extent
-	for _, l := range c.Lines {
+	for i, l := range c.Lines {
 		points := c.shown(l.Points)
 		if len(points) == 0 {
 			continue
 		}
-		if err := addLine(p, l.Look, points); err != nil {
+		if len(c.X.Names) > 0 {
+			points = beside(points, float64(i)-float64(len(c.Lines)-1)/2)
+		}
+		if err := addLine(p, l.Look, points, len(c.X.Names) == 0); err != nil {
 			return nil, err
 		}
 		for _, pt := range points {
@@ -236,8 +243,18 @@ func (c Chart) shown(points []Point) (shown []Point) {
 	return shown
 }
 
-// addLine draws a line with its markers and ranges.
-func addLine(p *plot.Plot, look Look, points []Point) error {
+// beside moves points by so many places of those that lines have beside each other at a name.
+func beside(points []Point, places float64) []Point {
+	const place = 0.12 // of the way to the next name
+	moved := slices.Clone(points)
+	for i := range moved {
+		moved[i].X += places * place
+	}
+	return moved
+}
+
+// addLine draws a line with its markers and ranges, or only those.
+func addLine(p *plot.Plot, look Look, points []Point, joined bool) error {
 	xys := make(plotter.XYs, len(points))
 	ranges := struct {
 		plotter.XYs
@@ -258,7 +275,10 @@ func addLine(p *plot.Plot, look Look, points []Point) error {
 	}
 	bars.LineStyle = draw.LineStyle{Color: look.color(), Width: vg.Points(1)}
 	bars.CapWidth = 2 * vg.Millimeter
-	p.Add(line, bars, dots)
+	if joined {
+		p.Add(line)
+	}
+	p.Add(bars, dots)
 	return nil
 }
 

@@ -131,3 +131,26 @@ func TestNice(t *testing.T) {
 		}
 	}
 }
+
+// TestNamesAreNotJoined: between names there is nothing, so there is no line; what two lines have at one name stands side by side.
+func TestNamesAreNotJoined(t *testing.T) {
+	points := []Point{{X: 0, Y: 1, Low: 1, High: 1}, {X: 1, Y: 2, Low: 2, High: 2}, {X: 2, Y: 3, Low: 3, High: 3}}
+	joined := make(map[bool]int)
+	for _, named := range []bool{true, false} {
+		c := Chart{Title: "t", X: Axis{Label: "x"}, Lines: []Line{{Name: "a", Points: points}}}
+		if named {
+			c.X.Names = []string{"one", "two", "three"}
+		}
+		var out bytes.Buffer
+		if err := c.WriteTo(&out, "svg"); err != nil {
+			t.Fatal(err)
+		}
+		joined[named] = strings.Count(out.String(), fmt.Sprintf("stroke:#%02X%02X%02X", hues[0].R, hues[0].G, hues[0].B))
+	}
+	if joined[true] != joined[false]-2 { // the line, and its sample in the legend
+		t.Errorf("strokes %v", joined)
+	}
+	if a, b := beside(points, -0.5), beside(points, 0.5); a[1].X >= 1 || b[1].X <= 1 || b[1].X-a[1].X > 0.2 || points[1].X != 1 {
+		t.Errorf("%v and %v of %v", a, b, points)
+	}
+}

@@ -12,6 +12,7 @@ import (
 	"github.com/concordat-dev/concordat/locks"
 	"github.com/concordat-dev/concordat/ycsb"
 	"github.com/concordat-dev/concordat/ycsb/accounts"
+	"github.com/concordat-dev/concordat/ycsb/mill"
 )
 
 // Protocols of a cell besides those of package accounts.
@@ -22,6 +23,7 @@ const (
 	rowsWorkload  = ""
 	tpccWorkload  = "tpcc"
 	hotelWorkload = "hotel"
+	millWorkload  = "mill"
 )
 
 // noTransactions is the Build of a program without support for transactions.
@@ -39,7 +41,7 @@ type Cell struct {
 	// X is where on the line it is.
 	X float64 `json:"x"`
 
-	// Workload is "" for rows, "tpcc" or "hotel".
+	// Workload is "" for rows, "tpcc", "hotel" or "mill".
 	Workload string `json:"workload,omitempty"`
 	// Scale is the number of warehouses of tpcc; of hotel 0 is the mix of its origin and 1 reservations only.
 	Scale int `json:"scale,omitempty"`
@@ -62,6 +64,9 @@ type Cell struct {
 	HotOperations float64  `json:"hot_operations,omitempty"` // share of the draws that are of one hot key
 	Rollbacks     float64  `json:"rollbacks,omitempty"`
 	Parties       int      `json:"parties,omitempty"`
+
+	// Beside is what goes on beside the requests of mill.
+	Beside mill.Work `json:"beside,omitzero"`
 
 	// Clients of the closed loop, or outstanding operations of an open one. Default: 512.
 	Clients int `json:"clients,omitempty"`
@@ -89,7 +94,7 @@ func (c Cell) Validate() error {
 	}
 	check(c.Name != "" && !strings.ContainsAny(c.Name, " \t\n<>"), "the name %q is empty or has spaces or angle brackets", c.Name)
 	check(c.Line != "", "it is on no line")
-	check(slices.Contains([]string{rowsWorkload, tpccWorkload, hotelWorkload}, c.Workload), "there is no workload %q", c.Workload)
+	check(slices.Contains([]string{rowsWorkload, tpccWorkload, hotelWorkload, millWorkload}, c.Workload), "there is no workload %q", c.Workload)
 	check(c.Rounds >= 1 && c.Rounds <= maxRounds, "%d rounds are not between 1 and %d", c.Rounds, maxRounds)
 	check(c.Build == "" || c.Build == noTransactions, "there is no build tag %q", c.Build)
 	check(c.Procs >= 0 && c.Procs <= 1024, "GOMAXPROCS: %d is not between 0 and 1024", c.Procs)
@@ -102,10 +107,13 @@ func (c Cell) Validate() error {
 	if c.Protocol != floorProtocol {
 		_, err := accounts.ParseProtocol(c.Protocol)
 		check(err == nil, "%v", err)
-		check(err != nil || c.Workload == rowsWorkload || c.Protocol != string(accounts.Plain), "%s has no plain protocol", c.Workload)
+		hasPlain := c.Workload == rowsWorkload || c.Workload == millWorkload
+		check(err != nil || hasPlain || c.Protocol != string(accounts.Plain), "%s has no plain protocol", c.Workload)
 	} else {
 		check(c.Workload == rowsWorkload, "%s has no floor", c.Workload)
 	}
+	check(c.Workload == millWorkload || c.Beside == mill.Work{}, "nothing goes on beside %q", c.Workload)
+	errs = append(errs, c.Beside.Validate())
 	if c.Workload == rowsWorkload {
 		errs = append(errs, c.config(0, 0).Validate())
 	}
@@ -145,8 +153,11 @@ func (c Cell) expected() time.Duration {
 		one *= searchProbes
 	}
 	load := time.Duration(c.Keys) * perKey
-	if c.Workload != rowsWorkload {
+	switch c.Workload {
+	case tpccWorkload, hotelWorkload:
 		load = 3 * time.Second
+	case millWorkload:
+		load = 500 * time.Millisecond
 	}
 	return processAndLoad + load + one
 }

@@ -10,10 +10,16 @@ import (
 )
 
 // csvFields are the columns of numbers, each with its range.
-var csvFields = slices.Sorted(maps.Keys(fields))
+func (e Experiment) csvFields() []Field {
+	return slices.DeleteFunc(slices.Sorted(maps.Keys(fields)), func(f Field) bool {
+		shown := slices.ContainsFunc(e.Shows, func(s Show) bool { return s.Field == f })
+		return slices.Contains(ownFields, f) && !shown
+	})
+}
 
 // csv writes a row for each cell, below comments that say where it comes from.
-func (s *Sheet) csv() ([]byte, error) {
+func (x exhibit) csv() ([]byte, error) {
+	s, csvFields := x.Sheet, x.Experiment.csvFields()
 	var out bytes.Buffer
 	fmt.Fprintf(&out, "# %s: %s\n", s.Experiment, s.origin())
 	w := csv.NewWriter(&out)

@@ -208,6 +208,9 @@ func (v view) chart(paper []PaperRow) chart.Chart {
 			c.Lines = append(c.Lines, line)
 		}
 	}
+	if v.show.Bound != "" {
+		c.Lines = append(c.Lines, v.bound())
+	}
 	for _, row := range paper {
 		line := chart.Line{Name: "paper: " + row.Line, Look: lookOf(row.Line, 0)}
 		line.Look.Pale = true
@@ -217,6 +220,23 @@ func (v view) chart(paper []PaperRow) chart.Chart {
 		c.Lines = append(c.Lines, line)
 	}
 	return c
+}
+
+// bound is the line of what bounds the number: of all lines that are at a place, the one with the largest bound.
+func (v view) bound() chart.Line {
+	line := chart.Line{Name: fields[v.show.Bound].words, Look: chart.Look{Hue: 4, Mark: 4}}
+	for _, x := range distinct(v.cells, func(m Measured) float64 { return m.Cell.X }) {
+		most := math.Inf(-1)
+		for _, m := range v.cells {
+			if value, ok := m.Value(v.show.Bound); ok && m.Cell.X == x {
+				most = max(most, value.Median)
+			}
+		}
+		if !math.IsInf(most, -1) {
+			line.Points = append(line.Points, chart.Point{X: x, Y: most, Low: most, High: most})
+		}
+	}
+	return line
 }
 
 func sign(v float64) float64 {

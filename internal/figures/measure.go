@@ -17,6 +17,7 @@ import (
 	"github.com/concordat-dev/concordat/ycsb/accounts"
 	"github.com/concordat-dev/concordat/ycsb/floor"
 	"github.com/concordat-dev/concordat/ycsb/hotel"
+	"github.com/concordat-dev/concordat/ycsb/mill"
 	"github.com/concordat-dev/concordat/ycsb/tpcc"
 )
 
@@ -36,6 +37,15 @@ type Measurement struct {
 	// were broken; nil if there were none or the workload does not tell.
 	Waits     *ycsb.Latency `json:"wait_ms,omitempty"`
 	Detection *ycsb.Latency `json:"detection_ms,omitempty"`
+	// Beside is what went on beside the requests; nil if the workload has nothing such.
+	Beside *Beside `json:"beside,omitempty"`
+}
+
+// Beside is what went on beside the requests of a workload, and what they were promised.
+type Beside struct {
+	TurnsPerS  float64 `json:"turns_per_s"`
+	SealMS     float64 `json:"longest_seal_ms"`
+	PromisedMS float64 `json:"promised_ms"` // how long a request may take at most
 }
 
 // Wrong is what the audit found; empty if all was right.
@@ -182,7 +192,15 @@ func openWorkload(o Order, logger *slog.Logger) (closingWorkload, error) {
 	if c.Protocol == string(accounts.Saga) {
 		protocol = coordinator.Saga
 	}
-	if c.Workload == tpccWorkload {
+	switch c.Workload {
+	case millWorkload:
+		if c.Protocol == string(accounts.Plain) {
+			protocol = 0
+		}
+		return mill.Open(mill.Options{
+			Dir: o.Dir, Protocol: protocol, Clients: c.Clients, Beside: c.Beside, Workers: c.Workers, Logger: logger,
+		})
+	case tpccWorkload:
 		return tpcc.Open(tpcc.Options{
 			Dir: o.Dir, Scale: tpcc.Full(max(c.Scale, 1)), Protocol: protocol, Seed: o.Seed, Policy: policy, Workers: c.Workers,
 			CacheBytes: c.CacheBytes, Logger: logger,
@@ -207,7 +225,19 @@ func measureWorkload(ctx context.Context, o Order, logger *slog.Logger) (m Measu
 	result, err := ycsb.Drive(ctx, driving, workload)
 	m.Report = ycsb.DriveReport(o.Cell.setup(), driving, result, ycsb.ThisEnvironment())
 	m.locksOf(workload)
+	m.besideOf(workload)
 	return m, err
+}
+
+// besideOf notes what went on beside the requests, if the workload has that.
+func (m *Measurement) besideOf(workload ycsb.Workload) {
+	w, ok := workload.(*mill.Workload)
+	if !ok {
+		return
+	}
+	ms := func(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
+	g := w.Ground()
+	m.Beside = &Beside{TurnsPerS: float64(g.Turns) / max(g.For.Seconds(), 1e-9), SealMS: ms(g.Seal), PromisedMS: ms(w.Promised())}
 }
 
 // slowest is how long a measurement may take beyond what is expected before it is given up.

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/concordat-dev/concordat/engine"
+	"github.com/concordat-dev/concordat/ycsb/mill"
 )
 
 // TestMeasure: each kind of cell can be measured, balances, and gives the numbers that it is shown by.
@@ -24,7 +25,10 @@ func TestMeasure(t *testing.T) {
 	noWait.Protocol, noWait.Policy = "serializable", "no-wait"
 	travel := simple("travel")
 	travel.Workload, travel.Keys, travel.Mix = hotelWorkload, 0, mix(0)
-	for _, c := range []Cell{simple("saga"), hot, skewed, many, refused, fewer, floor, plain, noWait, travel} {
+	ground := simple("ground")
+	ground.Workload, ground.Protocol, ground.Keys, ground.Mix, ground.DurationSeconds = millWorkload, "plain", 0, mix(0), 1
+	ground.Beside = mill.Work{Chains: 1, Cost: time.Millisecond, By: mill.Send}
+	for _, c := range []Cell{simple("saga"), hot, skewed, many, refused, fewer, floor, plain, noWait, travel, ground} {
 		t.Run(c.Name, func(t *testing.T) {
 			procs := runtime.GOMAXPROCS(0)
 			m, err := Measure(t.Context(), Order{Cell: c, Seed: 1, Dir: filepath.Join(t.TempDir(), "data")}, slog.Default())
@@ -33,6 +37,9 @@ func TestMeasure(t *testing.T) {
 			}
 			if c.Rollbacks == 1 != (m.Report.Committed == 0) {
 				t.Errorf("%d committed and %d failed", m.Report.Committed, m.Report.Failed)
+			}
+			if b := m.Beside; (b != nil) != (c.Workload == millWorkload) || b != nil && (b.TurnsPerS <= 0 || b.SealMS <= 0 || b.PromisedMS <= 51) {
+				t.Errorf("beside the requests: %+v", b)
 			}
 			if c.Procs > 0 && m.Report.CPU[:2] != "1 " {
 				t.Errorf("measured on %q", m.Report.CPU)

@@ -1,6 +1,7 @@
 package figures
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -43,6 +44,8 @@ type Show struct {
 	Chart bool
 	// Log has the chart's axis logarithmic.
 	Log bool
+	// Bound is a field that bounds this one; it is drawn beside it. Default: none.
+	Bound Field
 }
 
 // Plan is what is measured.
@@ -57,7 +60,7 @@ func NewPlan(quick bool) Plan {
 	p := planner{quick: quick}
 	return Plan{Quick: quick, Experiments: []Experiment{
 		p.transfers(), p.latency(), p.floor(), p.overhead(), p.deadlocks(), p.rollbacks(), p.scaling(),
-		p.policies(), p.hotKey(), p.zipf(), p.parties(), p.memory(), p.locks(), p.applications(),
+		p.policies(), p.hotKey(), p.zipf(), p.parties(), p.memory(), p.locks(), p.progress(), p.applications(),
 	}}
 }
 
@@ -130,8 +133,10 @@ func (e Experiment) Validate() error {
 		places[place] = c.Name
 	}
 	for _, s := range e.Shows {
-		if _, known := fields[s.Field]; !known {
-			errs = append(errs, fmt.Errorf("there is no field %s", s.Field))
+		for _, f := range []Field{s.Field, cmp.Or(s.Bound, s.Field)} {
+			if _, known := fields[f]; !known {
+				errs = append(errs, fmt.Errorf("there is no field %s", f))
+			}
 		}
 	}
 	return errors.Join(errs...)

@@ -4,6 +4,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/concordat-dev/concordat/ycsb/mill"
 )
 
 func TestPlans(t *testing.T) {
@@ -105,6 +107,8 @@ func TestBadCells(t *testing.T) {
 		"no floor":          func(c *Cell) { c.Workload, c.Protocol = hotelWorkload, floorProtocol },
 		"2pc":               func(c *Cell) { c.Protocol = "2pc" },
 		"maybe":             func(c *Cell) { c.Policy = "maybe" },
+		"nothing goes on":   func(c *Cell) { c.Beside = mill.Work{Chains: 1, By: mill.Send} },
+		"0 chains":          func(c *Cell) { c.Workload, c.Beside = millWorkload, mill.Work{Cost: 1} },
 		"parties":           func(c *Cell) { c.Parties = 17 },
 	} {
 		c := simple("cell")
@@ -126,6 +130,7 @@ func TestBadExperiments(t *testing.T) {
 		"same place":       {Cells: []Cell{simple("a"), simple("b")}},
 		"not come before":  {Cells: []Cell{late, simple("base")}},
 		"no field bananas": {Shows: []Show{{Field: "bananas"}}},
+		"no field apples":  {Shows: []Show{{Field: Rate, Bound: "apples"}}},
 	} {
 		if err := e.Validate(); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("error %v does not contain %q", err, want)

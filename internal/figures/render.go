@@ -75,7 +75,7 @@ func Render(sheets map[string]*Sheet) (map[string][]byte, error) {
 	files := make(map[string][]byte)
 	vectors := make(map[string]template.HTML)
 	for _, x := range exhibits {
-		data, err := x.Sheet.csv()
+		data, err := x.csv()
 		if err != nil {
 			return nil, err
 		}

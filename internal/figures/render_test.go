@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -142,5 +143,34 @@ func TestPlaces(t *testing.T) {
 	}
 	if got := (Axis{Names: []string{"a", "b"}}).place(1); got != "b" {
 		t.Errorf("the second name is %q", got)
+	}
+}
+
+// TestBound: a number that something bounds is drawn beside its bound, the largest at each place; and what only such experiments
+// show is a column of no other's CSV.
+func TestBound(t *testing.T) {
+	e, _ := NewPlan(false).Find("progress")
+	s := sheetOf(e.Name)
+	for i, c := range e.Cells {
+		m := made(100)
+		m.Beside = &Beside{TurnsPerS: 7, SealMS: 1, PromisedMS: float64(50 + i)}
+		s.Cells = append(s.Cells, Measured{Cell: c, Rounds: []Measurement{m}})
+	}
+	x := newExhibit(e, s, readPaper())
+	i := slices.IndexFunc(x.Charts, func(p picture) bool { return p.Name == "progress-longest" })
+	if i < 0 {
+		t.Fatalf("charts %v", x.Charts)
+	}
+	lines := x.Charts[i].chart.Lines
+	bound := lines[len(lines)-1]
+	if len(lines) != 4 || bound.Name != "promised at most, ms" || len(bound.Points) != len(besides) || bound.Points[1].Y != 55 {
+		t.Errorf("lines %+v", lines)
+	}
+	other := newExhibit(Experiment{Name: "zipf"}, sheetOf("zipf", measuredAs("a", 1)), readPaper())
+	for want, x := range map[bool]exhibit{true: x, false: other} {
+		data, err := x.csv()
+		if err != nil || strings.Contains(string(data), "longest,longest_low") != want || !strings.Contains(string(data), ",p99,") {
+			t.Errorf("%s: %s, %v", x.Sheet.Experiment, data, err)
+		}
 	}
 }

@@ -4,12 +4,16 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
 
 // repository is where the results and the texts are.
 const repository = "../.."
+
+// notMeasured are the experiments that came after the last run of make results. The next one measures them: take them out here then.
+var notMeasured = []string{"progress"}
 
 // TestResultsAreOfTheirRawData: what is in results/ is what its raw JSON says, in every number, and no audit was wrong. If it fails,
 // go run ./cmd/results --render.
@@ -39,8 +43,10 @@ func TestResultsAreOfTheirRawData(t *testing.T) {
 			t.Errorf("%s is not complete", s.Experiment)
 		}
 	}
-	if len(sheets) != len(NewPlan(false).Experiments) {
-		t.Errorf("there are results of %d experiments, and %d experiments", len(sheets), len(NewPlan(false).Experiments))
+	for _, e := range NewPlan(false).Experiments {
+		if measured := sheets[e.Name] != nil; measured == slices.Contains(notMeasured, e.Name) {
+			t.Errorf("%s is measured: %v; notMeasured says otherwise", e.Name, measured)
+		}
 	}
 }
 

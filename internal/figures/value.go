@@ -33,6 +33,10 @@ const (
 	WaitP99     Field = "wait_p99"
 	DetectP50   Field = "detect_p50" // from when a cycle closed to its victim, in milliseconds
 	DetectP99   Field = "detect_p99"
+	Longest     Field = "longest"  // latency of all operations, in milliseconds
+	Promised    Field = "promised" // how long a request may take at most, in milliseconds
+	Turns       Field = "turns"    // of what went on beside the requests, a second
+	Sealed      Field = "sealed"   // the longest seal, in milliseconds
 )
 
 // field is how a number is read from a measurement and written.
@@ -72,7 +76,14 @@ var fields = map[Field]field{
 	WaitP99:   {"wait for a lock p99, ms", 3, ofLatency(func(m Measurement) *ycsb.Latency { return m.Waits }, func(l ycsb.Latency) float64 { return l.P99 })},
 	DetectP50: {"deadlock found after p50, ms", 3, ofLatency(func(m Measurement) *ycsb.Latency { return m.Detection }, func(l ycsb.Latency) float64 { return l.P50 })},
 	DetectP99: {"deadlock found after p99, ms", 3, ofLatency(func(m Measurement) *ycsb.Latency { return m.Detection }, func(l ycsb.Latency) float64 { return l.P99 })},
+	Longest:   {"latency max, ms", 2, latency("all", func(l ycsb.Latency) float64 { return l.Max })},
+	Promised:  {"promised at most, ms", 2, ofBeside(func(b Beside) float64 { return b.PromisedMS })},
+	Turns:     {"turns beside them a second", 0, ofBeside(func(b Beside) float64 { return b.TurnsPerS })},
+	Sealed:    {"longest seal, ms", 2, ofBeside(func(b Beside) float64 { return b.SealMS })},
 }
+
+// ownFields are columns of CSV only where the experiment shows them.
+var ownFields = []Field{Longest, Promised, Turns, Sealed}
 
 // transferKind is the kind of operations that transfers are.
 var transferKind = ycsb.Move.String()
@@ -101,6 +112,15 @@ func ofLatency(which func(Measurement) *ycsb.Latency, of func(ycsb.Latency) floa
 			return 0, false
 		}
 		return of(*l), true
+	}
+}
+
+func ofBeside(of func(Beside) float64) func(Measurement) (float64, bool) {
+	return func(m Measurement) (float64, bool) {
+		if m.Beside == nil {
+			return 0, false
+		}
+		return of(*m.Beside), true
 	}
 }
 
