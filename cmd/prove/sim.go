@@ -97,6 +97,7 @@ func printSim(p *program, sum sim.Summary, spent time.Duration) {
 	fmt.Fprintf(p.text, "%d seeds in %v on %d processors, trace hash %016x\n", sum.Seeds, spent.Round(time.Millisecond), runtime.GOMAXPROCS(0), sum.Hash)
 	fmt.Fprintf(p.text, "requests %d, answered %d, refused for want of space %d\n", n.Requests, n.Answers, n.Refused)
 	fmt.Fprintf(p.text, "engine opened %d times, ended by failing disks %d times, %d operations of the disk\n", n.Starts, n.FailStops, n.DiskOps)
+	fmt.Fprintf(p.text, "outcomes expired %d, ids used again %d\n", n.Expired, n.Reused)
 	fmt.Fprintf(p.text, "records of ingresses delivered %d, stock taken %d times\n", n.Fed, n.Stocks)
 	fmt.Fprintf(p.text, "messages carried %d, deadlocks broken %d, attempts repeated %d\n", n.Carried, n.Deadlocks, n.Retries)
 	fmt.Fprintf(p.text, "deadlock oracle: %d rests with waiters, %d cycles, the longest of %d, %d victims\n", n.Oracle.Rests, n.Oracle.Cycles, n.Oracle.Longest, n.Oracle.Victims)

@@ -99,6 +99,7 @@ func (c *sweepCommand) Run(p *program) error {
 func printSweep(p *program, swept int, n *sim.SweepCounts, spent time.Duration) {
 	fmt.Fprintf(p.text, "%d seeds, %d points in %v: %.1f points a second\n", swept, n.Points, spent.Round(time.Millisecond), float64(n.Points)/spent.Seconds())
 	fmt.Fprintf(p.text, "crashes %d, of them %d in a recovery; outcomes known at a crash %d, not known %d\n", n.Crashes, n.Nested, n.Recoveries.Answered, n.Recoveries.Open)
+	fmt.Fprintf(p.text, "outcomes expired %d, ids used again %d\n", n.Recoveries.Expired, n.Recoveries.Reused)
 	fmt.Fprintf(p.text, "crashes at operations of the disk: %s\n", list(n.Ops))
 	fmt.Fprintf(p.text, "stops at steps of the protocols, not yet durable: %s\n", list(n.Steps))
 	fmt.Fprintf(p.text, "stops at steps of the protocols, just durable: %s\n", list(n.Durable))

@@ -22,6 +22,7 @@ type Audit struct {
 	lines   map[string][]movedLine // by order
 	notes   map[string][]string    // by order
 	toggles map[string]int         // by slip
+	runs    map[string]int64       // by request and tally, see counted
 	wrong   []string
 }
 
@@ -38,7 +39,7 @@ func (a *Audit) fail(format string, args ...any) {
 
 // Check says what is wrong with the books; nothing if they are in order.
 func (a *Audit) Check(orders []Order) []string {
-	a.lines, a.notes, a.toggles = map[string][]movedLine{}, map[string][]string{}, map[string]int{}
+	a.lines, a.notes, a.toggles, a.runs = map[string][]movedLine{}, map[string][]string{}, map[string]int{}, map[string]int64{}
 	a.gather()
 	for _, o := range orders {
 		out := a.Outcomes[o.ID]
@@ -67,6 +68,7 @@ func (a *Audit) Check(orders []Order) []string {
 		}
 	}
 	a.checkTills()
+	a.checkTallies(orders)
 	a.checkTape(orders)
 	a.checkRecords()
 	for slip, exists := range a.Slips {
@@ -89,6 +91,11 @@ func (a *Audit) gather() {
 	for _, name := range slices.Sorted(maps.Keys(a.Gates)) {
 		for _, l := range a.Gates[name].Lines {
 			a.lines[l.ID] = append(a.lines[l.ID], movedLine{name, l})
+		}
+	}
+	for name, s := range a.Tallies {
+		for id, n := range s.Runs {
+			a.runs[counted(id, name)] = n
 		}
 	}
 	for _, s := range a.Sinks {
@@ -114,7 +121,7 @@ func (a *Audit) checkReason(o Order, out string) {
 		return
 	}
 	switch o.Kind {
-	case "tx-boom", "tx-bad", "saga-boom", "tx", "chain", "doomed", "swallow", "saga", "sleepy", "sorry", "gates", "withdraw":
+	case "tx-boom", "tx-bad", "saga-boom", "tx", "chain", "else", "count", "doomed", "swallow", "saga", "sleepy", "sorry", "gates", "withdraw":
 		if !chosen {
 			a.fail("%s %s %s", o.Kind, o.ID, out)
 		}
@@ -137,8 +144,8 @@ func (a *Audit) checkOrder(o Order, out string, ok, open bool) {
 		}
 	}
 	switch o.Kind {
-	case "tx", "chain", "saga", "sleepy", "half", "doomed", "swallow", "total", "census", "toggle", "sorry", "gates",
-		"tx-boom", "tx-bad", "saga-boom":
+	case "tx", "chain", "saga", "sleepy", "half", "doomed", "swallow", "total", "census", "toggle", "flip", "else", "count", "sorry",
+		"gates", "tx-boom", "tx-bad", "saga-boom":
 		a.checkMoves(o, out, ok)
 	case "deposit":
 		a.checkPlain(o, movedLine{o.To, TillLine{o.ID, o.Amount, false}}, ok, open)
@@ -177,15 +184,24 @@ func (a *Audit) checkNote(o Order, out string, started, open bool) (ok, ended bo
 // checkMoves checks the lines of a coordinator function that has ended.
 func (a *Audit) checkMoves(o Order, out string, ok bool) {
 	switch {
-	case o.Kind == "toggle" && ok:
+	case (o.Kind == "toggle" || o.Kind == "flip") && ok:
 		a.toggles[o.To]++
 	case o.Kind == "total" && out != "" && out != fmt.Sprintf("ok %d", len(o.Group)*FirstBalance):
 		a.fail("total %s: %s", o.ID, out)
 	}
+	if o.Kind == "count" {
+		at := counted(o.countedAs(), o.Group[0])
+		if n := a.runs[at]; n != map[bool]int64{true: 1}[ok] {
+			a.fail("count %s (outcome %q): it is counted %d times", o.ID, out, n)
+		}
+		delete(a.runs, at)
+	}
 	debit, credit := movedLine{o.From, TillLine{o.ID, -o.Amount, false}}, movedLine{o.To, TillLine{o.ID, o.Amount, false}}
 	switch {
-	case slices.Contains([]string{"total", "census", "toggle"}, o.Kind):
+	case slices.Contains([]string{"total", "census", "toggle", "flip"}, o.Kind):
 		a.expect(o)
+	case ok && o.Kind == "else" && !slices.Contains(a.lines[o.ID], debit):
+		a.expect(o, movedLine{o.Group[0], debit.TillLine}, credit)
 	case ok && o.Kind == "half":
 		a.checkHalf(o, out)
 	case ok:

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/concordat-dev/concordat/functions"
 )
@@ -68,13 +69,16 @@ func TestAuditorFindsWhatIsWrong(t *testing.T) {
 				b.Sinks[i].Fired = nil
 			}
 		},
-		"an end is lost":                  func(b *Books) { delete(b.Sinks[0].Notes, noted) },
-		"something ends twice":            func(b *Books) { b.Sinks[0].Notes[noted] = []string{"ok", "ok"} },
-		"a record is lost":                func(b *Books) { b.Records = b.Records[:len(b.Records)-1] },
-		"a record comes twice":            func(b *Books) { b.Records = append(slices.Clone(b.Records), b.Records[0]) },
-		"a slip exists that was torn":     func(b *Books) { b.Slips["w:slip-0"] = !b.Slips["w:slip-0"] },
-		"a message makes one hop too few": func(b *Books) { dropHop(b) },
-		"a step of a saga is not undone":  func(b *Books) { dropUndo(t, b) },
+		"an end is lost":                    func(b *Books) { delete(b.Sinks[0].Notes, noted) },
+		"something ends twice":              func(b *Books) { b.Sinks[0].Notes[noted] = []string{"ok", "ok"} },
+		"a record is lost":                  func(b *Books) { b.Records = b.Records[:len(b.Records)-1] },
+		"a record comes twice":              func(b *Books) { b.Records = append(slices.Clone(b.Records), b.Records[0]) },
+		"a slip exists that was torn":       func(b *Books) { b.Slips["w:slip-0"] = !b.Slips["w:slip-0"] },
+		"a request runs twice under its id": func(b *Books) { countOnce(t, b, d, 1) },
+		"a request did not run":             func(b *Books) { countOnce(t, b, d, -1) },
+		"a request ran that nobody made":    func(b *Books) { b.Tallies["w:tally-0"].Runs["w:?"]++ },
+		"a message makes one hop too few":   func(b *Books) { dropHop(b) },
+		"a step of a saga is not undone":    func(b *Books) { dropUndo(t, b) },
 		"a gate that nobody has gone through": func(b *Books) {
 			g := b.Gates["w:gate-0"]
 			g.Lines = append(slices.Clone(g.Lines), TillLine{ID: "w:?"})
@@ -87,16 +91,23 @@ func TestAuditorFindsWhatIsWrong(t *testing.T) {
 			t.Errorf("%s, and the auditor does not notice", what)
 		}
 	}
-	for id, out := range d.Outcomes {
-		if o := d.Orders[slices.IndexFunc(d.Orders, func(o Order) bool { return o.ID == id })]; o.Kind == "tx" && isOK(out) {
-			told := maps.Clone(d.Outcomes)
-			told[id] = "failed: " + string(errShort)
-			if len(check(read(), told)) == 0 {
-				t.Error("a client was told that it failed, and the auditor does not notice")
-			}
-			break
+	told := maps.Clone(d.Outcomes)
+	told[committed(t, d)] = "failed: " + string(errShort)
+	if len(check(read(), told)) == 0 {
+		t.Error("a client was told that it failed, and the auditor does not notice")
+	}
+}
+
+// committed is a transaction that has moved money.
+func committed(t *testing.T, d *Driver) string {
+	t.Helper()
+	for _, o := range d.Orders {
+		if o.Kind == "tx" && isOK(d.Outcomes[o.ID]) {
+			return o.ID
 		}
 	}
+	t.Fatal("no transaction was committed")
+	return ""
 }
 
 // fedDeposit is the last deposit that came through the ingress.
@@ -130,6 +141,18 @@ func putFirst(t *testing.T, b *Books, o Order) {
 	s.Balance += o.Amount
 	s.Lines = slices.Insert(s.Lines, 0, TillLine{ID: o.ID, Amount: o.Amount})
 	b.Tills[o.To] = s
+}
+
+// countOnce changes how often a request has run that was told it.
+func countOnce(t *testing.T, b *Books, d *Driver, by int64) {
+	t.Helper()
+	for _, o := range d.Orders {
+		if o.Kind == "tally" && isOK(d.Outcomes[o.ID]) {
+			b.Tallies[o.To].Runs[o.RequestID()] += by
+			return
+		}
+	}
+	t.Error("no tally was told")
 }
 
 // dropHop takes away a relay's last hop.
@@ -193,7 +216,7 @@ func TestLedger(t *testing.T) {
 				}
 			}
 			return nil
-		}, 0)
+		}, 0, NewClock(time.Time{}))
 		switch {
 		case c.want == "" && err != nil:
 			t.Errorf("%s: %v", c.name, err)
@@ -213,11 +236,11 @@ func TestLedgerCountsMoney(t *testing.T) {
 		return rowChange{key: "\x00\x00i" + tillType.Definition().DefinedName() + "\x00" + name, value: string(value)}
 	}
 	l.pending = []rowChange{row(w.Till(0), FirstBalance), row(w.Till(1), FirstBalance)}
-	must(t, l.done())
+	must(t, l.done(0))
 	l.pending = []rowChange{row(w.Till(0), FirstBalance-10), row(w.Till(1), FirstBalance+10)}
-	must(t, l.done())
+	must(t, l.done(0))
 	l.pending = []rowChange{row(w.Till(0), FirstBalance)}
-	if err := l.done(); err == nil {
+	if err := l.done(0); err == nil {
 		t.Error("10 have appeared and nobody noticed")
 	}
 }

@@ -15,7 +15,8 @@ type Books struct {
 	Gates   map[string]GateState
 	Relays  []RelayState
 	Slips   map[string]bool
-	Records []engine.Record // that left through the egress
+	Tallies map[string]TallyState // those that exist
+	Records []engine.Record       // that left through the egress
 }
 
 // Asker runs requests and waits for them.
@@ -37,7 +38,7 @@ func lookAt[R any](a Asker, q functions.Question[R], what string, errs *[]error)
 
 // ReadBooks reads the states of a world that has settled. It also updates every till, so that a lock that was left is found.
 func ReadBooks(w World, a Asker, records []engine.Record) (*Books, error) {
-	b := &Books{Tills: map[string]TillState{}, Gates: map[string]GateState{}, Slips: map[string]bool{}, Records: records}
+	b := &Books{Tills: map[string]TillState{}, Gates: map[string]GateState{}, Slips: map[string]bool{}, Tallies: map[string]TallyState{}, Records: records}
 	var errs []error
 	for i := range w.Tills {
 		if err := a.Do(TouchTill.On(w.Till(i), 0)); err != nil {
@@ -56,6 +57,11 @@ func ReadBooks(w World, a Asker, records []engine.Record) (*Books, error) {
 	}
 	for i := range relays {
 		b.Relays = append(b.Relays, lookAt(a, lookRelay.On(w.relay(i)), w.relay(i), &errs))
+	}
+	for i := range tallies {
+		if name := w.tally(i); lookAt(a, tallyType.Exists(name), name, &errs) {
+			b.Tallies[name] = lookAt(a, lookTally.On(name), name, &errs)
+		}
 	}
 	for i := range slips {
 		b.Slips[w.slip(i)] = lookAt(a, slipType.Exists(w.slip(i)), w.slip(i), &errs)

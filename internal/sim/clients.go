@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -20,22 +21,26 @@ type Clients struct {
 	Cancelled map[string]bool                   // by order: its saga may have been cancelled
 	Records   []engine.Record                   // that left through the egress
 	Tape      []Order                           // the records of the ingress: the first has position 1
+	Users     map[string]string                 // by request id that was used again: the order that used it last
 
 	ClockWentBack bool // so that a timer that was cancelled before it was due may have fired before that
 }
 
 // NewClients makes clients who have asked for nothing yet.
 func NewClients() *Clients {
-	return &Clients{Outcomes: map[string]string{}, Decided: map[string]map[saga.Decision]bool{}, Cancelled: map[string]bool{}}
+	return &Clients{Outcomes: map[string]string{}, Decided: map[string]map[saga.Decision]bool{}, Cancelled: map[string]bool{}, Users: map[string]string{}}
 }
 
 // Clone returns what they know now.
 func (c *Clients) Clone() *Clients {
 	return &Clients{
-		Orders: slices.Clip(c.Orders), Outcomes: maps.Clone(c.Outcomes), Decided: maps.Clone(c.Decided),
+		Users: maps.Clone(c.Users), Orders: slices.Clip(c.Orders), Outcomes: maps.Clone(c.Outcomes), Decided: maps.Clone(c.Decided),
 		Cancelled: maps.Clone(c.Cancelled), Records: slices.Clip(c.Records), Tape: slices.Clip(c.Tape), ClockWentBack: c.ClockWentBack,
 	}
 }
+
+// userOf is the order that has used a request id last.
+func (c *Clients) userOf(requestID string) string { return cmp.Or(c.Users[requestID], requestID) }
 
 // Learn notes an outcome. A second one for the same order must be the same.
 func (c *Clients) Learn(id, out string) {
@@ -49,20 +54,21 @@ func (c *Clients) Learn(id, out string) {
 
 // NoteDecision notes what a person is about to decide about a saga.
 func (c *Clients) NoteDecision(info engine.SagaInfo, d saga.Decision) {
-	decided := maps.Clone(c.Decided[sagaOrder(info)])
+	order := c.sagaOrder(info)
+	decided := maps.Clone(c.Decided[order])
 	if decided == nil {
 		decided = map[saga.Decision]bool{}
 	}
 	decided[d] = true
-	c.Decided[sagaOrder(info)] = decided
+	c.Decided[order] = decided
 }
 
 // sagaOrder is the order that a saga belongs to; "*" if that can not be known.
-func sagaOrder(info engine.SagaInfo) string {
+func (c *Clients) sagaOrder(info engine.SagaInfo) string {
 	if info.RequestID == "" {
 		return "*"
 	}
-	return info.RequestID
+	return c.userOf(info.RequestID)
 }
 
 // OutcomeText is what became of an order, as text: "ok 5", or "failed: ...", or "" if it is not known.

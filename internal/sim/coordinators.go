@@ -18,7 +18,7 @@ var (
 
 // Parts are what a program registers to run a [World].
 func Parts() []functions.Part {
-	return []functions.Part{tillType, sinkType, gateType, relayType, slipType, auditTx, auditSaga}
+	return []functions.Part{tillType, sinkType, gateType, relayType, tallyType, slipType, auditTx, auditSaga}
 }
 
 func (o Order) noteTx(tx *twopc.Tx) {
@@ -65,6 +65,10 @@ func runAuditTx(tx *twopc.Tx, o Order) (int64, error) {
 		panic("boom in a transaction")
 	case "tx-bad":
 		return 0, errors.Join(tx.Do(o.credit()), tx.Do(boomTill.On(o.From, o.ID)))
+	case "else":
+		return 0, payElse(tx, o)
+	case "count": // makes the tally if there is none, and leaves none if it fails
+		return 0, errors.Join(tx.Do(countTally.On(o.Group[0], o.countedAs()).Drop()), tx.Do(o.debit()), tx.Do(o.credit()))
 	case "total":
 		return sumTills(tx, o.Group)
 	case "census": // holds sinks locked while it goes on
@@ -77,16 +81,47 @@ func runAuditTx(tx *twopc.Tx, o Order) (int64, error) {
 		}
 		return int64(min(n, 0)), err
 	case "toggle":
-		exists, err := twopc.Ask(tx, slipType.Exists(o.To))
-		if err != nil {
-			return 0, err
-		}
-		if exists {
-			return 0, tx.Do(tearSlip.On(o.To))
-		}
-		return 0, tx.Do(makeSlip.On(o.To, o.ID))
+		return 0, toggle(tx, o)
+	case "flip":
+		return 0, flip(tx, o)
 	}
 	return 0, fmt.Errorf("audit: no transaction of kind %s", o.Kind)
+}
+
+// payElse takes the money from one till, or else from another.
+func payElse(tx *twopc.Tx, o Order) error {
+	switch err := tx.Try(o.debit()); {
+	case errors.Is(err, errShort):
+		other := o
+		other.From = o.Group[0]
+		return tx.All(other.debit(), o.credit())
+	case err != nil:
+		return err
+	}
+	return tx.Do(o.credit())
+}
+
+// toggle makes a slip that does not exist, or tears it.
+func toggle(tx *twopc.Tx, o Order) error {
+	exists, err := twopc.Ask(tx, slipType.Exists(o.To))
+	if err != nil {
+		return err
+	}
+	if exists {
+		return tx.Do(tearSlip.On(o.To))
+	}
+	return tx.Do(makeSlip.On(o.To, o.ID))
+}
+
+// flip is toggle that asks by trying. What it was told stays true, so it never fails.
+func flip(tx *twopc.Tx, o Order) error {
+	switch err := tx.Try(makeSlip.On(o.To, o.ID)); {
+	case errors.Is(err, functions.ErrExists):
+		return tx.Do(tearSlip.On(o.To))
+	case err != nil:
+		return err
+	}
+	return nil
 }
 
 func sumTills(tx *twopc.Tx, names []string) (total int64, err error) {

@@ -50,6 +50,7 @@ type Driver struct {
 	Fed     int // records that the ingress has delivered
 	Stocks  int // times that the engine was at rest and stock was taken
 
+	expires bool // under Load outcomes expire
 	rng     *rand.Rand
 	mu      sync.Mutex  // for snapshots, which the file system takes from any goroutine
 	stands  atomic.Bool // no time passes, whatever happens
@@ -89,14 +90,18 @@ func NewDriver(seed uint64) *Driver {
 		MaxUndoTries:  2,
 		CacheBytes:    []int64{1 << 14, 1 << 20}[d.rng.IntN(2)],
 		MemTableBytes: 1 << 16,
-		KeepOutcomes:  -1,
+		KeepOutcomes:  keepOutcomes,
 		ReserveBytes:  -1,
 		MaxDrain:      []time.Duration{time.Millisecond, 5 * time.Millisecond, 50 * time.Millisecond, time.Second}[d.rng.IntN(4)],
 		Egresses:      map[string]engine.Egress{"audit-out": &receiver{driver: d}},
 		Ingresses:     map[string]engine.Ingress{"tape": d.feeder},
 		Logger:        slog.New(slog.NewTextHandler(io.Discard, nil)),
 	}
-	d.Options.Seams = engine.Seams{Clock: d.Clock, Stepped: true, Spent: d.spent, Seal: d.seal, Recovered: d.recovered, Tangled: d.tangled}
+	d.Options.Seams = engine.Seams{
+		Clock: d.Clock, Stepped: true, SweepEvery: []int{3, 10, 40}[d.rng.IntN(3)],
+		Spent: d.spent, Seal: d.seal, Recovered: d.recovered, Tangled: d.tangled,
+	}
+	d.expires = d.rng.IntN(2) == 0
 	return d
 }
 
@@ -106,9 +111,12 @@ func (d *Driver) Open() (err error) {
 		d.Options.Seams.FS = d.Disk
 	}
 	d.oracle = newOracle(d.Options.Policy)
+	o := d.ledger.outcomes
+	o.keep, o.judged = d.Options.KeepOutcomes, d.Options.Seams.Recovered != nil
 	if d.Engine, err = engine.Open(d.Options, Parts()...); err != nil {
 		return err
 	}
+	o.opening = d.Clock.Elapsed()
 	if parked, err := d.Engine.Parked(context.Background()); err != nil || len(parked) > 0 {
 		return fmt.Errorf("innocent, and parked: %+v, %w", parked, err) // however often the process died
 	}
@@ -141,7 +149,7 @@ func (d *Driver) recovered(scan engine.RowScan) error {
 	if d.dead() {
 		return nil
 	}
-	return d.ledger.recovered(scan, len(d.Records))
+	return d.ledger.recovered(scan, len(d.Records), d.Clock)
 }
 
 func (d *Driver) seal(epoch uint64, batch store.Batch, write func() error) error {
@@ -163,7 +171,7 @@ func (d *Driver) seal(epoch uint64, batch store.Batch, write func() error) error
 	if err == nil && !d.dead() {
 		d.mu.Lock()
 		rows := d.ledger.pending
-		d.report(d.ledger.done())
+		d.report(d.ledger.done(d.Clock.Elapsed()))
 		d.mu.Unlock()
 		if d.AfterSealed != nil {
 			d.AfterSealed(epoch, rows)
@@ -190,22 +198,29 @@ func (d *Driver) submit(o Order) error {
 	return nil
 }
 
-// Ask submits an order that was given before. That it is refused is counted.
-func (d *Driver) Ask(o Order) { _ = d.submit(o) }
-
-// Give submits an order for the first time, or puts it on the tape of the ingress. One that is refused was never given.
-func (d *Driver) Give(o Order) {
+// Give submits an order for the first time, or puts it on the tape of the ingress. One that is refused was never given: then it returns
+// false.
+func (d *Driver) Give(o Order) bool {
 	d.mu.Lock()
+	user := d.userOf(o.RequestID())
 	d.Orders = append(d.Orders, o)
 	if o.Fed {
 		d.Tape = append(d.Tape, o)
 	}
-	d.mu.Unlock()
-	if !o.Fed && d.submit(o) != nil {
-		d.mu.Lock()
-		d.Orders = d.Orders[:len(d.Orders)-1]
-		d.mu.Unlock()
+	if o.Reuses != "" {
+		d.Users[o.Reuses] = o.ID
 	}
+	d.mu.Unlock()
+	if o.Fed || d.submit(o) == nil {
+		return true
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.Orders = d.Orders[:len(d.Orders)-1]
+	if o.Reuses != "" {
+		d.Users[o.Reuses] = user
+	}
+	return false
 }
 
 // GiveUp makes a client forget the request that waits for the longest: its context has ended.
@@ -338,6 +353,16 @@ func (d *Driver) Load(first, n int) error {
 	for i := first; i < first+n && !d.dead(); {
 		if again := d.Orders[d.rng.IntN(len(d.Orders))]; again.Asked && d.rng.IntN(20) == 0 {
 			d.Ask(again) // whether it has its outcome or not
+		}
+		if d.expires && d.rng.IntN(40) == 0 {
+			if err := d.Age(untilExpired); err != nil {
+				return err
+			}
+		}
+		if d.expires && d.rng.IntN(10) == 0 {
+			next := d.World.Next(d.rng, i)
+			next.ID = fmt.Sprintf("%s:again-%d", d.World.Prefix, len(d.Orders))
+			d.Reuse(next)
 		}
 		if len(d.waiting) < d.InFlight && d.rng.IntN(3) == 0 {
 			d.Give(d.World.NextOrRecord(d.rng, i))

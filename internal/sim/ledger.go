@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/concordat-dev/concordat/functions"
 	"github.com/concordat-dev/concordat/internal/store"
@@ -20,6 +21,7 @@ type ledger struct {
 	sealed  [][]rowChange     // one for each epoch
 	pending []rowChange       // of the epoch that is being sealed
 
+	outcomes *outcomes
 	balances map[string]int64             // of the vault's tills
 	alive    map[byte]map[string]struct{} // the keys of rows that go when what they are of is over, by kind
 
@@ -36,12 +38,12 @@ type rowChange struct {
 	upper      string // not "": all rows from key up to it are deleted
 }
 
-func newLedger(w World) *ledger { return (&ledger{world: w}).clone() }
+func newLedger(w World) *ledger { return (&ledger{world: w, outcomes: new(outcomes)}).clone() }
 
 // clone returns the ledger as it is now, for a recovery.
 func (l *ledger) clone() *ledger {
 	return &ledger{
-		world: l.world, base: l.base, sealed: slices.Clip(l.sealed), pending: l.pending, balances: map[string]int64{},
+		world: l.world, base: l.base, sealed: slices.Clip(l.sealed), pending: l.pending, outcomes: l.outcomes.clone(), balances: map[string]int64{},
 		alive: map[byte]map[string]struct{}{store.KindTimer: {}, store.KindCoordinator: {}, store.KindMessage: {}},
 	}
 }
@@ -56,14 +58,16 @@ func (l *ledger) begin(batch store.Batch) error {
 	})
 }
 
-// done notes that the epoch is sealed, and checks that no money came or went in it.
-func (l *ledger) done() error {
+// done notes that the epoch is sealed, when so much has elapsed of its process, and checks that no money came or went in it and that
+// no outcome went before its time.
+func (l *ledger) done(elapsed time.Duration) error {
+	err := l.outcomes.take(l.pending, l.outcomes.opened+int64(elapsed))
 	for _, c := range l.pending {
 		l.follow(c)
 	}
 	l.sealed = append(l.sealed, l.pending)
 	l.pending = nil
-	return l.conserved()
+	return errors.Join(err, l.conserved())
 }
 
 // follow keeps the balances of the vault's tills, and which timers, runs and carried messages there are.
@@ -124,7 +128,7 @@ func (l *ledger) conserved() error {
 
 // recovered compares the rows that a crash left with those that it may leave, and goes on from them. delivered is the number of
 // records that have left: their rows may be gone.
-func (l *ledger) recovered(scan func(visit func(key, value []byte) error) error, delivered int) error {
+func (l *ledger) recovered(scan func(visit func(key, value []byte) error) error, delivered int, clock *Clock) error {
 	found := map[string]string{}
 	err := scan(func(key, value []byte) error {
 		found[string(key)] = string(value)
@@ -140,16 +144,20 @@ func (l *ledger) recovered(scan func(visit func(key, value []byte) error) error,
 	for _, epoch := range l.sealed {
 		applyRows(want, epoch)
 	}
-	diff := diffRows(want, found, delivered)
+	mayBeGone := func(key, value string) bool {
+		return isDelivered(key, delivered) || (outcomeID(key) != "" && l.outcomes.mayBeGone(value, clock.Elapsed()))
+	}
+	diff := diffRows(want, found, mayBeGone)
 	if diff != "" && l.pending != nil {
 		applyRows(want, l.pending)
-		if pendingDiff := diffRows(want, found, delivered); pendingDiff == "" {
+		if pendingDiff := diffRows(want, found, mayBeGone); pendingDiff == "" {
 			diff = ""
+			err = l.outcomes.take(l.pending, l.outcomes.ran)
 		} else {
 			diff += "; and with the epoch that was being sealed: " + pendingDiff
 		}
 	}
-	if diff != "" && l.mayLoseTail && l.lostTail(found, delivered) {
+	if diff != "" && l.mayLoseTail && l.lostTail(found, mayBeGone) {
 		diff = ""
 	}
 	if diff != "" {
@@ -159,17 +167,17 @@ func (l *ledger) recovered(scan func(visit func(key, value []byte) error) error,
 	for key, value := range found {
 		l.follow(rowChange{key: key, value: value})
 	}
-	return l.conserved()
+	return errors.Join(err, l.outcomes.recovered(found, clock.Now(), clock.Elapsed()), l.conserved())
 }
 
 // lostTail finds out how many of the last epochs are missing, if that is all that is.
-func (l *ledger) lostTail(found map[string]string, delivered int) bool {
+func (l *ledger) lostTail(found map[string]string, mayBeGone func(key, value string) bool) bool {
 	want := maps.Clone(l.base)
 	if want == nil {
 		want = map[string]string{}
 	}
 	for i := 0; ; i++ {
-		if diffRows(want, found, delivered) == "" {
+		if diffRows(want, found, mayBeGone) == "" {
 			l.epochsLost = len(l.sealed) - i
 			return true
 		}
@@ -194,11 +202,11 @@ func applyRows(rows map[string]string, changes []rowChange) {
 }
 
 // diffRows names a row that differs, or returns "".
-func diffRows(want, found map[string]string, delivered int) string {
+func diffRows(want, found map[string]string, mayBeGone func(key, value string) bool) string {
 	for key, value := range want {
 		got, ok := found[key]
 		switch {
-		case !ok && !mayBeGone(key, delivered):
+		case !ok && !mayBeGone(key, value):
 			return fmt.Sprintf("the row %q is missing", key)
 		case ok && got != value:
 			return fmt.Sprintf("the row %q is %.80q, it was sealed as %.80q", key, got, value)
@@ -214,8 +222,8 @@ func diffRows(want, found map[string]string, delivered int) string {
 
 var formatKey = store.Prefix(nil, store.NodeShard, store.KindFormat)
 
-// mayBeGone reports whether a row is of a record that has been delivered: a closing engine deletes those without an epoch.
-func mayBeGone(key string, delivered int) bool {
+// isDelivered reports whether a row is of a record that has been delivered: a closing engine deletes those without an epoch.
+func isDelivered(key string, delivered int) bool {
 	if !bytes.HasPrefix([]byte(key), store.Prefix(nil, store.NodeShard, store.KindEgress)) {
 		return false
 	}

@@ -55,6 +55,19 @@ var (
 	openRelay = functions.Create(relayType, "open", func(_ *functions.Ctx, s *RelayState, _ int) error { s.Hops = map[string][]int{}; return nil })
 	lookRelay = functions.View(relayType, "look", func(_ *functions.Ctx, s RelayState) (RelayState, error) { return s, nil })
 
+	tallyType  = functions.NewType[TallyState]("audit/tally")
+	countTally = functions.UpsertReturning(tallyType, "count", func(ctx *functions.Ctx, s *TallyState, id string) (int64, error) {
+		if ctx.Exists() != (s.Runs != nil) {
+			return 0, fmt.Errorf("audit: the tally exists: %v, and has %d counts", ctx.Exists(), len(s.Runs))
+		}
+		if s.Runs == nil {
+			s.Runs = map[string]int64{}
+		}
+		s.Runs[id]++
+		return s.Runs[id], nil
+	})
+	lookTally = functions.View(tallyType, "look", func(_ *functions.Ctx, s TallyState) (TallyState, error) { return s, nil })
+
 	slipType = functions.NewType[slipState]("audit/slip")
 	makeSlip = functions.Create(slipType, "make", func(_ *functions.Ctx, s *slipState, text string) error { s.Text = text; return nil })
 	tearSlip = functions.Delete(slipType, "tear", func(*functions.Ctx, *slipState) error { return nil })

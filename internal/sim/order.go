@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -8,8 +9,8 @@ import (
 	"github.com/concordat-dev/concordat/functions"
 )
 
-// Order is a request to a world. Its ID is in every trace that it leaves; Asked orders also have it as their request id. Fed orders are
-// records of the ingress: nobody waits for them.
+// Order is a request to a world. Its ID is in every trace that it leaves; Asked orders also have it as their request id, or that of an
+// earlier order whose outcome has expired. Fed orders are records of the ingress: nobody waits for them.
 type Order struct {
 	Kind     string
 	ID       string
@@ -17,8 +18,13 @@ type Order struct {
 	Fed      bool
 	From, To string
 	Amount   int64
-	Group    []string // tills to add up; gates to pass
+	Group    []string // tills to add up; gates to pass; the till to take the money from else
+	Reuses   string   // the request id, if others had it before
+	After    int64    // when the last of them was settled, in engine time
 }
+
+// RequestID is the order's request id, if it is Asked.
+func (o Order) RequestID() string { return cmp.Or(o.Reuses, o.ID) }
 
 func (o Order) debit() functions.Call {
 	return moveTill.On(o.From, TillLine{ID: o.ID, Amount: -o.Amount})
@@ -32,6 +38,13 @@ func (o Order) undebit() functions.Call {
 func (o Order) uncredit() functions.Call {
 	return moveTill.On(o.To, TillLine{ID: o.ID, Amount: -o.Amount, Undo: true})
 }
+
+// tally counts how often its request has run. It is the same request whoever asks it under the id.
+func (o Order) tally() functions.Returning[int64] { return countTally.On(o.To, o.RequestID()) }
+
+// countedAs is what a count order is counted as.
+func (o Order) countedAs() string { return "count " + o.ID }
+
 func (o Order) note(word string) functions.Call { return noteOp.On(sinkFor(o.ID), endNote{o.ID, word}) }
 
 func (o Order) isSaga() bool { return slices.Contains(sagaKinds, o.Kind) }
@@ -40,7 +53,9 @@ func (o Order) isTx() bool { return slices.Contains(txKinds, o.Kind) }
 
 var (
 	sagaKinds = []string{"saga", "sleepy", "sorry", "gates", "saga-boom"}
-	txKinds   = []string{"tx", "chain", "half", "doomed", "swallow", "total", "census", "toggle", "tx-boom", "tx-bad", "touch"}
+	txKinds   = []string{
+		"tx", "chain", "half", "doomed", "swallow", "total", "census", "toggle", "flip", "else", "count", "tx-boom", "tx-bad", "touch",
+	}
 	panicking = []string{"boom", "saga-boom", "tx-boom", "tx-bad"}
 )
 
@@ -60,18 +75,21 @@ func (o Order) Request(value *int64) functions.Request {
 			start = auditTx.With(o).Into(value)
 		}
 		if o.Asked {
-			return start.As(o.ID)
+			return start.As(o.RequestID())
 		}
 		return start
 	}
 	var call functions.Call
-	if o.Kind == "peek" {
+	switch o.Kind {
+	case "peek":
 		call = sentTill.On(o.To).Into(value)
-	} else {
+	case "tally":
+		call = o.tally().Into(value)
+	default:
 		call = o.call()
 	}
 	if o.Asked {
-		return call.As(o.ID)
+		return call.As(o.RequestID())
 	}
 	return call
 }
@@ -107,6 +125,8 @@ func (o Order) call() functions.Call {
 		return disarmTill.On(o.To, 0)
 	case "knock":
 		return knockTill.On(o.To, o.ID)
+	case "tally":
+		return o.tally().Drop()
 	case "relay":
 		return hopRelay.On(o.To, relayHop{o.ID, relayHops})
 	case "start-tx", "start-saga":
@@ -118,6 +138,6 @@ func (o Order) call() functions.Call {
 // inner is the order that a start-tx or start-saga starts by message.
 func (o Order) inner() Order {
 	in := o
-	in.ID, in.Kind, in.Asked, in.Fed = o.ID+"/in", strings.TrimPrefix(o.Kind, "start-"), false, false
+	in.ID, in.Kind, in.Asked, in.Fed, in.Reuses, in.After = o.ID+"/in", strings.TrimPrefix(o.Kind, "start-"), false, false, "", 0
 	return in
 }

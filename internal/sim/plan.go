@@ -28,13 +28,14 @@ const (
 	FaultDrain  Fault = "drain"  // epochs are cut by force
 	FaultCache  Fault = "cache"  // caches are tiny
 	FaultBusy   Fault = "busy"   // user functions take long
+	FaultExpire Fault = "expire" // outcomes expire, and their ids are used again
 )
 
 // AllFaults lists the faults.
 func AllFaults() []Fault {
 	return []Fault{
 		FaultKill, FaultPower, FaultDisk, FaultFull, FaultSlow, FaultClock, FaultPanic, FaultGiveUp, FaultAgain, FaultCancel,
-		FaultDecide, FaultClose, FaultDrain, FaultCache, FaultBusy,
+		FaultDecide, FaultClose, FaultDrain, FaultCache, FaultBusy, FaultExpire,
 	}
 }
 
@@ -88,15 +89,17 @@ const (
 	EvCancel  EventKind = "cancel"   // a saga is cancelled
 	EvDecide  EventKind = "decide"   // a person decides about stuck sagas
 	EvClose   EventKind = "close"    // the engine is closed and opened again
+	EvAge     EventKind = "age"      // For passes while the engine has nothing to do
+	EvReuse   EventKind = "reuse"    // a client gives Order under the id of an earlier one whose outcome has expired
 )
 
 func (e Event) String() string {
 	switch e.Kind {
-	case EvGive:
-		return fmt.Sprintf("give %s %s from %s to %s amount %d asked %v fed %v", e.Order.Kind, e.Order.ID, e.Order.From, e.Order.To, e.Order.Amount, e.Order.Asked, e.Order.Fed)
+	case EvGive, EvReuse:
+		return fmt.Sprintf(string(e.Kind)+" %s %s from %s to %s amount %d asked %v fed %v", e.Order.Kind, e.Order.ID, e.Order.From, e.Order.To, e.Order.Amount, e.Order.Asked, e.Order.Fed)
 	case EvSteps:
 		return fmt.Sprintf("steps %d (seed %d)", e.N, e.Seed)
-	case EvPass, EvJump, EvSlow:
+	case EvPass, EvJump, EvSlow, EvAge:
 		return fmt.Sprintf("%s %v", e.Kind, e.For)
 	case EvCrash:
 		return fmt.Sprintf("crash, %d%% of what is not synced (seed %d)", e.Keep, e.Seed)
@@ -139,8 +142,9 @@ func NewPlan(seed uint64, orders int, allowed []Fault) (Plan, error) {
 	world := World{Prefix: "w", Tills: 8}
 	crowd := 1 + rng.IntN(20) // orders that are given at a time, about
 	for n := range orders {
-		p.planFaults(rng, orders)
-		p.add(rng, Event{Kind: EvGive, Order: p.order(world, rng, n)})
+		p.planFaults(rng, world, orders)
+		next := func(rng *rand.Rand) Order { return world.NextOrRecord(rng, n) }
+		p.add(rng, Event{Kind: EvGive, Order: p.order(rng, next)})
 		if rng.IntN(crowd) == 0 {
 			p.add(rng, Event{Kind: EvSteps, N: 1 + rng.IntN(40*crowd)})
 		}
@@ -163,16 +167,16 @@ func (p *Plan) add(rng *rand.Rand, e Event) {
 func (p *Plan) Has(f Fault) bool { return slices.Contains(p.Faults, f) }
 
 // order makes up an order, one that panics only if that fault is on.
-func (p *Plan) order(w World, rng *rand.Rand, n int) Order {
+func (p *Plan) order(rng *rand.Rand, next func(rng *rand.Rand) Order) Order {
 	for {
-		if o := w.NextOrRecord(rng, n); p.Has(FaultPanic) || !slices.Contains(panicking, o.Kind) {
+		if o := next(rng); p.Has(FaultPanic) || !slices.Contains(panicking, o.Kind) {
 			return o
 		}
 	}
 }
 
 // planFaults plans, between two orders, what goes wrong. The rarer ones come a few times in a run of whatever length.
-func (p *Plan) planFaults(rng *rand.Rand, orders int) {
+func (p *Plan) planFaults(rng *rand.Rand, world World, orders int) {
 	rare := max(8, orders/4)
 	keep := Keeps[rng.IntN(len(Keeps))]
 	for _, f := range p.Faults {
@@ -202,6 +206,11 @@ func (p *Plan) planFaults(rng *rand.Rand, orders int) {
 			p.maybe(rng, 10, Event{Kind: EvDecide})
 		case FaultClose:
 			p.maybe(rng, rare, Event{Kind: EvClose})
+		case FaultExpire:
+			p.maybe(rng, 10, Event{Kind: EvAge, For: []time.Duration{keepOutcomes / 2, untilExpired, 2 * untilExpired}[rng.IntN(3)]})
+			again := p.order(rng, func(rng *rand.Rand) Order { return world.Next(rng, len(p.Events)) })
+			again.ID += " again"
+			p.maybe(rng, 3, Event{Kind: EvReuse, Order: again})
 		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
+	"runtime"
 	"slices"
 	"time"
 
@@ -31,7 +32,9 @@ func (d *Driver) Snapshot(when string, keep int, seed uint64) Snapshot {
 func (d *Driver) snapshotOf(disk *Disk, when string) Snapshot {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return Snapshot{When: when, Disk: disk, Now: d.Clock.Now(), Clients: d.Clients.Clone(), ledger: d.ledger.clone()}
+	ledger := d.ledger.clone()
+	ledger.outcomes.ran += int64(d.Clock.Elapsed())
+	return Snapshot{When: when, Disk: disk, Now: d.Clock.Now(), Clients: d.Clients.Clone(), ledger: ledger}
 }
 
 // WithoutLedger is the snapshot of an engine whose rows were not followed.
@@ -50,7 +53,7 @@ func (s Snapshot) Resume(seed uint64, later time.Duration) *Driver {
 	if s.ledger != nil {
 		d.ledger = s.ledger.clone()
 	} else {
-		d.Options.Seams.Recovered = nil
+		d.Options.Seams.Recovered, d.Options.KeepOutcomes = nil, -1
 	}
 	return d
 }
@@ -72,6 +75,8 @@ type RecoveryCounts struct {
 	Records  int
 	Fired    int // timers
 	Requests int // orders given
+	Expired  int // outcomes that went after their time
+	Reused   int // request ids that got another outcome then
 	Oracle   OracleCounts
 }
 
@@ -86,6 +91,8 @@ func (c *RecoveryCounts) Add(o RecoveryCounts) {
 	c.Records += o.Records
 	c.Fired += o.Fired
 	c.Requests += o.Requests
+	c.Expired += o.Expired
+	c.Reused += o.Reused
 	c.Oracle.add(o.Oracle)
 }
 
@@ -126,7 +133,28 @@ func (r *Recovery) Run(shot Snapshot, depth int) error {
 	if depth < MaxDepth {
 		moments = watch(d, r.rng.Uint64())
 	}
-	return r.wrap(r.recover(d, moments, depth))
+	return r.wrap(survive(d, func() error { return r.recover(d, moments, depth) }))
+}
+
+// survive runs something of an engine that has no reason to end the process, and returns the reason if it does.
+func survive(d *Driver, f func() error) error {
+	ended, fatal := make(chan error, 1), make(chan error, 1)
+	if d.Options.Fatal == nil {
+		d.Options.Fatal = func(err error) {
+			select {
+			case fatal <- fmt.Errorf("the engine ended the process though nothing had failed: %w", err):
+			default: // it has ended already
+			}
+			runtime.Goexit()
+		}
+	}
+	go func() { ended <- f() }()
+	select {
+	case err := <-ended:
+		return err
+	case err := <-fatal:
+		return err
+	}
 }
 
 func (r *Recovery) wrap(err error) error {
@@ -207,6 +235,8 @@ func (r *Recovery) done(d *Driver) {
 	r.Counts.Records += len(d.Records)
 	r.Counts.Fired += d.Clock.Fired()
 	r.Counts.Requests += len(d.Orders)
+	r.Counts.Expired += d.ledger.outcomes.expired
+	r.Counts.Reused += d.ledger.outcomes.reused
 	r.Counts.Oracle.add(d.oracle.counted)
 }
 
@@ -291,6 +321,7 @@ func (d *Driver) Finish(known map[string]string) error {
 		{"decide", d.Decide},
 		{"ask again", func() error { return d.AskAgain(known) }},
 		{"ask the last", d.askUnanswered},
+		{"use ids again", d.useAgain},
 		{"audit", d.Audit},
 	} {
 		if err := stage.do(); err != nil {
@@ -303,8 +334,8 @@ func (d *Driver) Finish(known map[string]string) error {
 	return d.Wrong()
 }
 
-// AskAgain asks all requests with ids again, twice, in any order. What is in known must be the same; the others must get an outcome
-// now, and the same one the second time.
+// AskAgain asks all requests with ids again, twice, in any order, but for those whose outcome may have expired. What is in known must be
+// the same; the others must get an outcome now, and the same one the second time.
 func (d *Driver) AskAgain(known map[string]string) error {
 	setUp := len(d.World.SetUp())
 	for round := range 2 {
@@ -343,22 +374,28 @@ func (d *Driver) AskAgain(known map[string]string) error {
 	return nil
 }
 
-// askUnanswered asks for what got stuck when it was asked again: it has its outcome by now.
+// askUnanswered asks for what got stuck when it was asked again: it has its outcome by now, unless that may have expired before anybody
+// was told.
 func (d *Driver) askUnanswered() error {
+	d.askOpen()
+	if err := d.Settle(); err != nil || d.dead() {
+		return err
+	}
+	for _, o := range d.Orders {
+		if o.Asked && d.Outcomes[o.ID] == "" && d.userOf(o.RequestID()) == o.ID && d.standing(o) == mayBeAsked {
+			return fmt.Errorf("%s %s has no outcome", o.Kind, o.ID)
+		}
+	}
+	return nil
+}
+
+// askOpen asks for all outcomes that nobody knows.
+func (d *Driver) askOpen() {
 	for _, o := range d.Orders {
 		if o.Asked && d.Outcomes[o.ID] == "" {
 			d.Ask(o)
 		}
 	}
-	if err := d.Settle(); err != nil || d.dead() {
-		return err
-	}
-	for _, o := range d.Orders {
-		if o.Asked && d.Outcomes[o.ID] == "" {
-			return fmt.Errorf("%s %s has no outcome", o.Kind, o.ID)
-		}
-	}
-	return nil
 }
 
 // Audit reads the books of an engine that has settled and checks them.

@@ -32,6 +32,8 @@ type Counts struct {
 	Passed    time.Duration // simulated
 	DiskOps   int
 	Fed       int // records that ingresses delivered
+	Expired   int // outcomes that went after their time
+	Reused    int // request ids that got another outcome then
 	Stocks    int // times that the engine was at rest and its counts were compared with what there is
 	Oracle    OracleCounts
 }
@@ -57,6 +59,8 @@ func (c *Counts) Add(o Counts) {
 	c.DiskOps += o.DiskOps
 	c.Stocks += o.Stocks
 	c.Fed += o.Fed
+	c.Expired += o.Expired
+	c.Reused += o.Reused
 	c.Oracle.add(o.Oracle)
 }
 
@@ -208,6 +212,8 @@ func (l *life) tally() {
 	l.counts.Passed += l.d.Clock.Elapsed()
 	l.counts.Stocks += l.d.Stocks
 	l.counts.Fed += l.d.Fed
+	l.counts.Expired += l.d.ledger.outcomes.expired
+	l.counts.Reused += l.d.ledger.outcomes.reused
 	if e := l.d.Engine; e != nil {
 		stats := e.Stats()
 		l.counts.Carried += int(stats.Carried)
@@ -292,6 +298,14 @@ func (l *life) happen(e Event) error {
 		return d.Rest()
 	case EvPass:
 		d.Clock.Advance(e.For)
+	case EvAge:
+		l.did(e, "")
+		return d.Age(e.For)
+	case EvReuse:
+		if o, ok := d.Reuse(e.Order); ok {
+			l.did(e, "%s %s uses the id %s again", o.Kind, o.ID, o.Reuses)
+		}
+		return nil
 	case EvJump:
 		d.Clock.Jump(e.For)
 		d.ClockWentBack = d.ClockWentBack || e.For < 0
@@ -339,9 +353,8 @@ func (l *life) did(e Event, format string, args ...any) {
 func (l *life) again() error {
 	d := l.d
 	o := d.Orders[d.rng.IntN(len(d.Orders))]
-	if o.Asked {
+	if o.Asked && d.Ask(o) {
 		l.did(Event{Kind: EvAgain}, "%s is asked again", o.ID)
-		d.Ask(o)
 	}
 	return nil
 }
@@ -366,13 +379,13 @@ func (l *life) cancel(e Event) error {
 	info := all[l.d.rng.IntN(len(all))]
 	l.d.mu.Lock()
 	l.d.Cancelled = maps.Clone(l.d.Cancelled)
-	l.d.Cancelled[sagaOrder(info)] = true
+	l.d.Cancelled[l.d.sagaOrder(info)] = true
 	l.d.mu.Unlock()
 	err = l.d.Blocking(func() error { return l.d.Engine.CancelSaga(context.Background(), info.ID) })
 	if l.p.dead() || errors.Is(err, engine.ErrNoSpace) || errors.Is(err, engine.ErrNoSaga) { // it is being undone already, or has just ended
 		return nil
 	}
-	l.did(e, "saga %d of %s is cancelled: %v", info.ID, sagaOrder(info), err)
+	l.did(e, "saga %d of %s is cancelled: %v", info.ID, l.d.sagaOrder(info), err)
 	return err
 }
 

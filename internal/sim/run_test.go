@@ -47,7 +47,7 @@ func TestSeeds(t *testing.T) {
 	if err := b.Check(sum); err != nil {
 		t.Error(err)
 	}
-	if c := sum.Counts; c.FailStops < 25 || c.Deadlocks < 10 || c.Carried < 1000 || c.Refused < 50 || c.Starts < 500 || c.Oracle.Cycles < 10 || c.Fed < 1000 {
+	if c := sum.Counts; c.FailStops < 25 || c.Deadlocks < 10 || c.Carried < 1000 || c.Refused < 50 || c.Starts < 500 || c.Oracle.Cycles < 10 || c.Fed < 1000 || c.Expired < 3000 || c.Reused < 1000 {
 		t.Error("too little happened")
 	}
 }
@@ -214,7 +214,8 @@ func TestSweep(t *testing.T) {
 	if err := c.Check(); err != nil {
 		t.Error(err)
 	}
-	if c.Points < 2000 || c.Nested < 1000 || c.Failures < 20 || c.Refused < 50 || c.Ops[OpSync] < 100 || c.Ops[OpWrite] < 100 {
+	if c.Points < 2000 || c.Nested < 1000 || c.Failures < 20 || c.Refused < 50 || c.Ops[OpSync] < 100 || c.Ops[OpWrite] < 100 ||
+		c.Recoveries.Expired < 1000 || c.Recoveries.Reused < 1000 {
 		t.Error("too few points")
 	}
 }

@@ -199,6 +199,8 @@ func shows(f Fault) []EventKind {
 		return []EventKind{EvDecide}
 	case FaultClose:
 		return []EventKind{EvClose}
+	case FaultExpire:
+		return []EventKind{EvAge, EvReuse}
 	}
 	return nil
 }

@@ -49,6 +49,9 @@ type relayHop struct {
 
 type RelayState struct{ Hops map[string][]int }
 
+// TallyState counts how often each request has run.
+type TallyState struct{ Runs map[string]int64 }
+
 type slipState struct{ Text string }
 
 const (

@@ -81,6 +81,7 @@ func (c *SweepCounts) Check() error {
 	for what, n := range map[string]int{
 		"crash": c.Crashes, "nested crash": c.Nested, "failed write or sync": c.Failures, "fail-stop": c.FailStops,
 		"refused damage": c.Refused, "harmless damage": c.Served,
+		"expired outcome": c.Recoveries.Expired, "id that is used again": c.Recoveries.Reused,
 	} {
 		if n == 0 {
 			return fmt.Errorf("sim: the sweep met no %s: nothing is proved of it", what)
@@ -154,6 +155,10 @@ func (s *Sweep) driver() *Driver {
 func (s *Sweep) crashes() error {
 	d := s.driver()
 	s.watch(d)
+	return survive(d, func() error { return s.crashEverywhere(d) })
+}
+
+func (s *Sweep) crashEverywhere(d *Driver) error {
 	if err := d.Open(); err != nil {
 		return fmt.Errorf("open: %w", err)
 	}
@@ -278,6 +283,10 @@ const places = 6
 // damages flips a bit, and cuts, at several places in every file of a directory that was closed, and of one that a crash left.
 func (s *Sweep) damages() error {
 	d := s.driver()
+	return survive(d, func() error { return s.damageEverywhere(d) })
+}
+
+func (s *Sweep) damageEverywhere(d *Driver) error {
 	if err := errors.Join(d.Open(), d.Run(s.Orders)); err != nil {
 		return errors.Join(err, d.Engine.Abandon())
 	}

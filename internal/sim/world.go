@@ -16,6 +16,7 @@ import (
 //	gate    something that sagas pass; while it is shut they can not go back through it, so they get stuck
 //	relay   passes a message on to the other relay until it has made its hops
 //	slip    exists or not; a transaction toggles it
+//	tally   counts how often each request has run; it comes into being with the first
 type World struct {
 	Prefix string // of all ids
 	Tills  int    // the first half is moved by transactions only, so that its sum never changes
@@ -25,13 +26,15 @@ func (w *World) Till(i int) string  { return fmt.Sprintf("%s:till-%d", w.Prefix,
 func (w *World) Gate(i int) string  { return fmt.Sprintf("%s:gate-%d", w.Prefix, i) }
 func (w *World) relay(i int) string { return fmt.Sprintf("%s:relay-%d", w.Prefix, i) }
 func (w *World) slip(i int) string  { return fmt.Sprintf("%s:slip-%d", w.Prefix, i) }
+func (w *World) tally(i int) string { return fmt.Sprintf("%s:tally-%d", w.Prefix, i) }
 func (w *World) sink(i int) string  { return fmt.Sprintf("%s:sink-%d", w.Prefix, i) }
 
 const (
-	Gates  = 2
-	relays = 2
-	slips  = 2
-	sinks  = 4
+	Gates   = 2
+	relays  = 2
+	slips   = 2
+	tallies = 2
+	sinks   = 4
 )
 
 // Vault is the tills that only transactions move.
@@ -64,10 +67,11 @@ func (w *World) SetUp() (orders []Order) {
 }
 
 // The orders of a running world, by weight: those for the tills in the vault, and those for the others.
-var vaultKinds = []string{"tx", "tx", "chain", "chain", "half", "half", "doomed", "swallow", "total", "census", "start-tx", "peek", "tx-boom", "tx-bad"}
+var vaultKinds = []string{"tx", "tx", "chain", "chain", "half", "half", "doomed", "swallow", "total", "census", "start-tx", "peek", "tx-boom", "tx-bad", "else"}
 var otherKinds = []string{
 	"saga", "saga", "sleepy", "sorry", "gates", "deposit", "withdraw", "disarm", "knock", "relay", "toggle", "start-saga",
 	"set-gate", "tx", "chain", "peek", "boom", "saga-boom",
+	"tally", "tally", "flip", "else", "count",
 }
 
 // Next makes up the n-th order.
@@ -87,12 +91,28 @@ func (w *World) Next(rng *rand.Rand, n int) Order {
 		o.Group = []string{w.Gate(0), w.Gate(1)}
 	case "relay":
 		o.To = w.relay(rng.IntN(relays))
-	case "toggle":
+	case "toggle", "flip":
 		o.To = w.slip(rng.IntN(slips))
+	case "tally":
+		o.To = w.tally(rng.IntN(tallies))
+	case "count":
+		o.Group = []string{w.tally(rng.IntN(tallies))}
+	case "else":
+		o.Amount *= 4
+		o.Group = []string{w.Till(low + rng.IntN(high-low))}
 	case "set-gate":
 		o.To, o.Amount = w.Gate(rng.IntN(Gates)), rng.Int64N(2)
 	}
 	return o
+}
+
+// calm makes up the n-th order, one that does not panic.
+func (w *World) calm(rng *rand.Rand, n int) Order {
+	for {
+		if o := w.Next(rng, n); !slices.Contains(panicking, o.Kind) {
+			return o
+		}
+	}
 }
 
 // NextOrRecord makes up the n-th order of a world that has an ingress: one of five is a record of that.

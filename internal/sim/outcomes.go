@@ -1,0 +1,205 @@
+package sim
+
+import (
+	"encoding/binary"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/store"
+)
+
+const (
+	// keepOutcomes is how long engines keep outcomes here.
+	keepOutcomes = 10 * time.Minute
+	// doubt is more than what may pass between the asking of a request and its acceptance, or while an engine reads its directory.
+	doubt = time.Minute
+	// untilExpired is how long it takes until every outcome that there is has expired for certain.
+	untilExpired = keepOutcomes + 3*doubt
+)
+
+// outcomes follows, from the outside, the outcomes that are kept and the time by which they age. It is the part of the ledger that
+// says whether a request may run again under its id.
+//
+// Engine time goes on from the last epoch that was sealed before. So a process that dies loses what had passed since: outcomes get
+// younger by it. That is why there are three times here, which differ by what was lost and by how long it took to open.
+type outcomes struct {
+	keep   time.Duration // negative: for ever
+	judged bool          // all rows are followed
+	rows   map[string]outcomeRow
+
+	sealed  int64         // engine time of the last epoch that was sealed
+	opened  int64         // engine time at which the process began: at each moment the engine's is not later than this and what elapsed
+	opening time.Duration // how long it took to open: by so much it may be earlier
+	ran     int64         // the latest moment that there has been on any engine, lost ones included, when this process began
+
+	expired int // rows that went, or were replaced, after their time
+	reused  int // ids that got another outcome then
+}
+
+// outcomeRow is the last outcome that an id had.
+type outcomeRow struct {
+	settled int64
+	gone    bool
+}
+
+func (o *outcomes) clone() *outcomes {
+	c := *o
+	c.rows = maps.Clone(o.rows)
+	if c.rows == nil {
+		c.rows = map[string]outcomeRow{}
+	}
+	c.expired, c.reused = 0, 0
+	return &c
+}
+
+// outcomeID is the request id of an outcome's row, or "".
+func outcomeID(key string) string {
+	if kindOf(key) != store.KindOutcome || key[:2] == nodePrefix {
+		return ""
+	}
+	return key[len(store.Prefix(nil, 0, 0)):]
+}
+
+var nodePrefix = string(store.Prefix(nil, store.NodeShard, 0)[:2])
+
+// settledAt is the engine time in an outcome's row.
+func settledAt(value string) int64 { return int64(binary.BigEndian.Uint64([]byte(value[8:16]))) }
+
+func (o *outcomes) isExpired(settled, at int64) bool {
+	return o.keep >= 0 && at-settled > int64(o.keep)
+}
+
+var watermarkKey = string(store.Prefix(nil, store.NodeShard, store.KindWatermark))
+
+// timeOf is the engine time in a watermark.
+func timeOf(value string) (int64, error) {
+	var mark struct {
+		Time int64 `cbor:"6,keyasint,omitempty"`
+	}
+	err := functions.Decode([]byte(value), &mark)
+	return mark.Time, err
+}
+
+// take takes the rows of an epoch, which was cut at latest or before that. An id gets a second outcome, and the row of its first goes,
+// only if that has expired; and the time by which it has is the time that has passed.
+func (o *outcomes) take(changes []rowChange, latest int64) error {
+	if !o.judged {
+		return nil
+	}
+	at := int64(0)
+	if i := slices.IndexFunc(changes, func(c rowChange) bool { return c.key == watermarkKey }); i >= 0 {
+		var err error
+		if at, err = timeOf(changes[i].value); err != nil {
+			return err
+		}
+	}
+	if at < o.sealed || at > latest {
+		return fmt.Errorf("an epoch is sealed at %v of the engine's time, which was %v with the last one and is at most %v", at, o.sealed, latest)
+	}
+	o.sealed = at
+	for _, c := range changes {
+		id := outcomeID(c.key)
+		if id == "" {
+			continue
+		}
+		first, had := o.rows[id]
+		had = had && !first.gone
+		age := time.Duration(at - first.settled)
+		switch {
+		case had && c.deleted && !o.isExpired(first.settled, at):
+			return fmt.Errorf("the outcome of %s is deleted after %v, it is to be kept for %v", id, age, o.keep)
+		case had && !c.deleted && !o.isExpired(first.settled, at):
+			return fmt.Errorf("%s has run again after %v, its outcome is kept for %v", id, age, o.keep)
+		case !c.deleted && settledAt(c.value) != at:
+			return fmt.Errorf("%s was settled at %v, says its row, and is sealed at %v", id, settledAt(c.value), at)
+		}
+		o.follow(id, c)
+	}
+	return nil
+}
+
+func (o *outcomes) follow(id string, c rowChange) {
+	first, had := o.rows[id]
+	if had && !first.gone {
+		o.expired++
+	}
+	if c.deleted {
+		o.rows[id] = outcomeRow{first.settled, true}
+		return
+	}
+	if had {
+		o.reused++
+	}
+	o.rows[id] = outcomeRow{settled: settledAt(c.value)}
+}
+
+// recovered goes on from the rows that a process finds, when so much has elapsed of it. Rows that are not there any more have expired:
+// see mayBeGone.
+func (o *outcomes) recovered(found map[string]string, wall time.Time, elapsed time.Duration) error {
+	o.opened = wall.UnixNano() - int64(elapsed)
+	if mark, ok := found[watermarkKey]; ok {
+		at, err := timeOf(mark)
+		if err != nil {
+			return err
+		}
+		o.opened = at
+		o.ran = max(o.ran, at)
+	} else {
+		o.ran = o.opened // nothing was ever sealed
+	}
+	o.sealed = o.opened
+	kept := map[string]bool{}
+	for key, value := range found {
+		if id := outcomeID(key); id != "" {
+			kept[id] = true
+			o.rows[id] = outcomeRow{settled: settledAt(value)}
+		}
+	}
+	for id, row := range o.rows {
+		if !kept[id] && !row.gone {
+			o.rows[id] = outcomeRow{row.settled, true}
+			o.expired++
+		}
+	}
+	return nil
+}
+
+// mayBeGone reports whether the row of an outcome may be missing after a crash: an engine that opens sweeps away what has expired,
+// without an epoch. It may have died then, and its time been lost, so this goes by the time that engines ran.
+func (o *outcomes) mayBeGone(value string, elapsed time.Duration) bool {
+	return o.isExpired(settledAt(value), o.ran+int64(elapsed))
+}
+
+// standing says whether an order may be asked again.
+type standing uint8
+
+const (
+	mayBeAsked standing = iota // it has an outcome, which is to be told, or none yet
+	mustWait                   // its id had an outcome before that may not have expired: then the order would be refused
+	fades                      // its outcome may have expired by the time it is asked
+	hasExpired                 // its outcome has: its id may be used for something else
+)
+
+// standing is how the order stands that has used its id last. elapsed is of the process.
+func (o *outcomes) standing(order Order, elapsed time.Duration) standing {
+	row, had := o.rows[order.RequestID()]
+	if !o.judged || !had {
+		return mayBeAsked
+	}
+	earliest := o.opened + int64(elapsed-o.opening-doubt)
+	expired := row.gone || o.isExpired(row.settled, earliest)
+	switch own := row.settled > order.After; {
+	case !own && expired:
+		return mayBeAsked
+	case !own:
+		return mustWait
+	case expired:
+		return hasExpired
+	case o.isExpired(row.settled, o.ran+int64(elapsed+doubt)):
+		return fades
+	}
+	return mayBeAsked
+}
