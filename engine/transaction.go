@@ -217,6 +217,9 @@ func (w *worker) runPrepare(c *call) {
 	if plant.EarlyUnlock && c.stay.visit.Claim.Held() == locks.Shared {
 		w.grant(c.inst.seat.Lock.Release(&c.stay.visit.Claim, w.granted[:0]))
 	}
+	if plant.FailedTryUnlocks && err != nil && c.stay == c {
+		w.grant(c.inst.seat.Lock.Release(&c.stay.visit.Claim, w.granted[:0]))
+	}
 	w.vote(c)
 }
 

@@ -120,6 +120,8 @@ const (
 	DoomedCommits = active == "doomed-commits"
 	// StaleConflict: a conflict of an earlier attempt is believed of the present one.
 	StaleConflict = active == "stale-conflict"
+	// FailedTryUnlocks: a call of a transaction that fails gives up the lock that it took.
+	FailedTryUnlocks = active == "failed-try-unlocks"
 	// VictimKeepsLocks: a transaction that gives way does not tell its participants.
 	VictimKeepsLocks = active == "victim-keeps-locks"
 )

@@ -65,6 +65,7 @@ var table = []check{
 	{"no-absent-lock", "engine", "TestAbsentInstancesMeet", "", `transaction \d: concordat: instance exists already`},
 	{"doomed-commits", "engine", "TestSwallowedErrorDoesNotCommit", "", `got error <nil>, want concordat: instance not found`},
 	{"stale-conflict", "twopc", "TestTraces", "", `known_faults.txt`},
+	{"failed-try-unlocks", "engine", "TestTriedAbsenceStaysTrue", "", `the first exists: true, the second: true`},
 	{"victim-keeps-locks", "twopc", "TestSerializable", rapidSeed, `is still locked`},
 
 	// Locks and deadlocks.
