@@ -10,8 +10,12 @@ import (
 	"time"
 )
 
-// closeGrace is how long Close waits beyond its deadline for what it has told to stop.
-const closeGrace = 2 * time.Second
+const (
+	// closeGrace is how long Close waits beyond its deadline for what it has told to stop.
+	closeGrace = 2 * time.Second
+	// diskGrace is how long it waits for the disk at least, even if that is over.
+	diskGrace = 500 * time.Millisecond
+)
 
 // closing is the end of an engine, which happens once.
 type closing struct {
@@ -25,7 +29,7 @@ type closing struct {
 // sealed is delivered to the egresses, and walks come to their end. Close returns when all is durable and the directory is free.
 //
 // It takes one context at most, whose end is its deadline. Without one, or if that has no deadline, it is over after
-// Options.CloseTimeout. Then Close returns within two seconds, and its error says what it left:
+// Options.CloseTimeout. Then Close returns within three seconds, and its error says what it left:
 //
 //   - Records that an egress has not taken, by their number. They come again after the next Open.
 //   - Code of an egress or an ingress that does not return although its context is over. It is left to itself.
@@ -112,15 +116,10 @@ func (e *Engine) shutDown(ctx context.Context) error {
 	errs = append(errs, e.drainEgresses(ctx, hard), e.walks.end(ctx), e.awaitIngresses(hard))
 	select {
 	case <-stopped:
-		return errors.Join(append(errs, e.unwind(hard), e.closeStore())...)
+		errs = append(errs, e.unwind(hard), e.closeInTime(hard))
 	default:
+		go func() { <-stopped; e.closedLate(e.closeStore()) }()
 	}
-	go func() {
-		<-stopped
-		if err := e.closeStore(); err != nil {
-			e.options.Logger.Error("an engine was closed late, with an error", "error", err)
-		}
-	}()
 	return errors.Join(errs...)
 }
 
@@ -208,6 +207,32 @@ func (w *worker) closeRoutines(now *atomic.Pointer[string]) {
 // closeStore deletes the rows of what the egresses have, and closes the directory. Nothing else uses the store any more.
 func (e *Engine) closeStore() error {
 	return errors.Join(e.forgetDelivered(), e.store.Flush(), e.store.Close())
+}
+
+// closeInTime closes the directory. If the disk takes longer than until hard is over, and than diskGrace, it becomes free later.
+func (e *Engine) closeInTime(hard context.Context) error {
+	closed := make(chan error, 1)
+	go func() { closed <- e.closeStore() }()
+	least := time.After(diskGrace)
+	select {
+	case err := <-closed:
+		return err
+	case <-hard.Done():
+	}
+	select {
+	case err := <-closed:
+		return err
+	case <-least:
+	}
+	go func() { e.closedLate(<-closed) }()
+	return errors.New("engine: the disk has not written its tables yet, without which nothing is lost; the directory stays locked until it has")
+}
+
+// closedLate logs how the closing of a directory ended for which nobody waits any more.
+func (e *Engine) closedLate(err error) {
+	if err != nil {
+		e.options.Logger.Error("an engine was closed late, with an error", "error", err)
+	}
 }
 
 // stepToEnd lets the workers and the sealer of a stepped engine do what is left.

@@ -10,6 +10,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
+
 	"github.com/concordat-dev/concordat/engine"
 	"github.com/concordat-dev/concordat/functions"
 	"github.com/concordat-dev/concordat/saga"
@@ -205,6 +208,44 @@ func TestCloseNamesWhatHoldsAWorker(t *testing.T) {
 	if n := ask(t, e, taken.On("a")); n != 2 {
 		t.Errorf("the desk has %d, want 2", n)
 	}
+	must(t, e.Close())
+}
+
+// TestCloseOnAStuckDisk: a disk that does not write its tables does not hold up Close for longer than it says. The directory is free
+// once it has.
+func TestCloseOnAStuckDisk(t *testing.T) {
+	t.Parallel()
+	hold, release := make(chan struct{}), make(chan struct{})
+	fs := errorfs.Wrap(vfs.NewMem(), errorfs.InjectorFunc(func(op errorfs.Op) error {
+		if op.Kind == errorfs.OpCreate && strings.HasSuffix(op.Path, ".sst") {
+			hold <- struct{}{}
+			<-release
+		}
+		return nil
+	}))
+	e, err := engine.Open(engine.Options{Dir: "data", Seams: engine.Seams{FS: fs}}, notes)
+	must(t, err)
+	must(t, e.Do(ctx, newNote.On("n", 3)))
+	soon, cancel := context.WithTimeout(ctx, time.Millisecond)
+	defer cancel()
+	closed := make(chan error, 1)
+	go func() { closed <- e.Close(soon) }()
+	<-hold
+	select {
+	case err := <-closed:
+		wantErr(t, err, err, "the disk has not written", "locked")
+	case <-time.After(5 * time.Second):
+		t.Fatal("Close waits for the disk")
+	}
+	go func() {
+		for range hold { // of the next Open too
+		}
+	}()
+	close(release)
+	eventually(t, "the directory is free", func() bool {
+		e, err = engine.Open(engine.Options{Dir: "data", Seams: engine.Seams{FS: fs}}, notes)
+		return err == nil
+	})
 	must(t, e.Close())
 }
 

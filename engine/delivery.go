@@ -43,7 +43,7 @@ func (g *egress) loop() {
 	for g.goesOn() {
 		before := g.delivered.Load()
 		err := g.deliver()
-		if errors.Is(err, errAbandoned) {
+		if err == errAbandoned {
 			return // whoever wrote closes the receiver once that has returned
 		}
 		if err == nil {
@@ -177,9 +177,12 @@ func (g *egress) read(from, to uint64) (records []Record, err error) {
 // refuse takes an error of a Write: what came before the record at fault counts as taken, if the error tells, and a record that the
 // receiver can not take is parked.
 func (g *egress) refuse(records []Record, err error) error {
+	told, ok := err.(*guardedError)
+	if !ok {
+		return err
+	}
 	first, last := records[0].Seq, records[len(records)-1].Seq
-	var bad *Unacceptable
-	if errors.As(err, &bad) && bad.Seq >= first && bad.Seq <= last {
+	if bad := told.bad; bad != nil && bad.Seq >= first && bad.Seq <= last {
 		g.delivered.Store(bad.Seq - 1)
 		at := slices.IndexFunc(records, func(r Record) bool { return r.Seq == bad.Seq })
 		if at < 0 || records[at].parked != "" {
@@ -187,8 +190,7 @@ func (g *egress) refuse(records []Record, err error) error {
 		}
 		return g.park(records[at], bad)
 	}
-	var part *partlyTaken
-	if errors.As(err, &part) && part.last+1 >= first && part.last < last {
+	if part := told.part; part != nil && part.last+1 >= first && part.last < last {
 		g.delivered.Store(part.last)
 	}
 	return err

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"errors"
+	"fmt"
 	"reflect"
 
 	"github.com/concordat-dev/concordat/functions"
@@ -10,28 +11,55 @@ import (
 // errGoexit: code of an egress or an ingress ended its goroutine.
 var errGoexit = errors.New("engine: runtime.Goexit was called")
 
-// guarded begins code of an egress or an ingress on a goroutine of its own. A panic of it is an error with the stack
-// (functions.PanicError), and so is the end of its goroutine. The channel gets the one result, so whoever begins it can give it up.
+// guarded begins code of an egress or an ingress on a goroutine of its own. What it returns as an error is a [*guardedError], and so is
+// a panic of it, and the end of its goroutine. The channel gets the one result, so whoever begins it can give it up.
 func guarded(f func() error) <-chan error {
 	done := make(chan error, 1)
 	go func() {
-		err := errGoexit
+		var err error = &guardedError{text: errGoexit.Error(), cause: errGoexit}
 		defer func() {
 			if p := recover(); p != nil {
-				err = functions.NewPanicError(p)
+				panicked := functions.NewPanicError(p)
+				err = &guardedError{text: panicked.Error(), cause: panicked, panicked: panicked}
 			}
 			done <- err
 		}()
-		err = f()
+		err = lookAt(f())
 	}()
 	return done
 }
 
+// guardedError is an error of an egress or an ingress. Its methods are those of users, who may do anything in them: so all that the
+// engine wants to know of it was found out where their code may run. Who gets it from Close or Open can look into it as always.
+type guardedError struct {
+	text     string
+	cause    error
+	panicked *functions.PanicError // in it, for the log
+	bad      *Unacceptable         // in it, with a reason that is plain
+	part     *partlyTaken          // in it
+}
+
+func (g *guardedError) Error() string { return g.text }
+func (g *guardedError) Unwrap() error { return g.cause }
+
+// lookAt finds out what an error says. Panics of its methods are for guarded.
+func lookAt(err error) error {
+	if err == nil {
+		return nil
+	}
+	g := &guardedError{text: err.Error(), cause: err}
+	errors.As(err, &g.panicked)
+	errors.As(err, &g.part)
+	if errors.As(err, &g.bad) {
+		g.bad = &Unacceptable{g.bad.Seq, errors.New(fmt.Sprint(g.bad.Reason))}
+	}
+	return g
+}
+
 // stackOf is the stack of a panic that guarded caught, for the log, or nothing.
 func stackOf(err error) []any {
-	var p *functions.PanicError
-	if errors.As(err, &p) {
-		return []any{"stack", string(p.Stack)}
+	if g, ok := err.(*guardedError); ok && g.panicked != nil {
+		return []any{"stack", string(g.panicked.Stack)}
 	}
 	return nil
 }

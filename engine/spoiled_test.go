@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/concordat-dev/concordat/engine"
@@ -116,4 +118,40 @@ func TestErrorsThatDoNotBehave(t *testing.T) {
 		t.Errorf("what failed has changed something: %d", n)
 	}
 	wantErr(t, e.Do(ctx, spoil.On("a", how{"wrapped", false})), errRude)
+}
+
+// TestErrorsOfEndsThatDoNotBehave: whatever the methods of an error do that an egress or an ingress returns, the error is one like others:
+// it is tried again, and Close says it.
+func TestErrorsOfEndsThatDoNotBehave(t *testing.T) {
+	t.Parallel()
+	for name, spoiled := range spoiledErrors {
+		for what, err := range map[string]error{"plain": spoiled, "refusal": engine.Refuse(1, spoiled), "joined": errors.Join(errRude, spoiled)} {
+			t.Run(what+" "+name, func(t *testing.T) {
+				t.Parallel()
+				var writes, runs atomic.Int64
+				end := &headstrong{close: func() error { return err }}
+				end.write = func() error {
+					if writes.Add(1) < 3 {
+						return err
+					}
+					return nil
+				}
+				end.run = func() error {
+					if runs.Add(1) < 3 {
+						return err
+					}
+					return nil
+				}
+				o := engine.Options{Egresses: map[string]engine.Egress{"wire": end}, Ingresses: map[string]engine.Ingress{"in": end}}
+				e := open(t, o, tellers)
+				must(t, e.Do(ctx, newTeller.On("a", 0)))
+				must(t, e.Do(ctx, tell.On("a", 1)))
+				must(t, e.Do(ctx, tell.On("a", 1)))
+				eventually(t, "both go on", func() bool { return writes.Load() >= 3 && runs.Load() >= 3 })
+				if err := e.Close(); err == nil || !strings.Contains(err.Error(), `close egress "wire"`) {
+					t.Errorf("Close says %v", err)
+				}
+			})
+		}
+	}
 }
