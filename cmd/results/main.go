@@ -1,20 +1,21 @@
 // Command results measures what the project's tables and pictures show, and renders them: results/README.md, report.html, charts,
 // CSV and raw JSON.
 //
-//	results                        measure everything, about half an hour
-//	results --quick                the same questions in under five minutes
+//	results                        measure everything, about 40 minutes
+//	results --quick                the same questions in under five minutes, into results-quick
 //	results --only NAME            one experiment; repeatable
 //	results --render               only render again what was measured
 //
-// It measures into a directory of its own, named for the commit, and moves what it has to --out at the end, when all is measured
+// It measures into a directory of its own, named for the commit, and copies what it has to --out at the end, when all is measured
 // and every audit was right. So it names the commit that it was started on, and a run that was ended early is gone on with by the
-// same command. The exit status is 0 if all went well, 1 if an audit was wrong or a measurement failed, 2 if the command line was
-// wrong, and 130 after an interrupt.
+// same command. What the command line names is looked at before anything is measured.
+//
+// The exit status is 0 if all went well, 1 if an audit was wrong, a measurement failed or something could not be written, 2 if the
+// command line was wrong, 130 after an interrupt (SIGINT, SIGTERM or SIGHUP), and 141 if nobody reads the standard output any more.
 package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -22,20 +23,19 @@ import (
 	"runtime/debug"
 	"strings"
 
-	"golang.org/x/term"
+	"github.com/alecthomas/kong"
 
 	"github.com/concordat-dev/concordat/internal/cli"
 	"github.com/concordat-dev/concordat/internal/figures"
-	"github.com/concordat-dev/concordat/internal/scratch"
 	"github.com/concordat-dev/concordat/ycsb"
 )
 
 // Exit statuses.
 const (
-	exitOK          = 0
-	exitFailed      = 1
-	exitUsage       = 2
-	exitInterrupted = 130
+	exitOK          = cli.OK
+	exitFailed      = cli.Failed
+	exitUsage       = cli.BadUsage
+	exitInterrupted = cli.Interrupted
 )
 
 // childArg makes the program measure one cell, which it reads from its standard input.
@@ -54,44 +54,71 @@ func main() {
 }
 
 type flags struct {
-	Out    string   `default:"results" placeholder:"DIR" help:"Where the results go (default: results)."`
+	Out    string   `placeholder:"DIR" help:"Where the results go. Default: results, or results-quick."`
 	Work   string   `placeholder:"DIR" help:"Where they are made, and gone on with after an interrupt. Default: one in the temporary directory, named for the commit."`
 	Only   []string `placeholder:"NAME" help:"Only this experiment. Repeatable."`
 	Quick  bool     `help:"Fewer cells, for a second each."`
 	Fresh  bool     `help:"Measure again what an earlier run on this commit has measured."`
-	Render bool     `help:"Measure nothing; render the results that are there."`
-	List   bool     `help:"Only tell the experiments and how long they take."`
+	Render bool     `xor:"mode" help:"Measure nothing; render the results that are there."`
+	List   bool     `xor:"mode" help:"Only tell the experiments and how long they take."`
 	Seed   uint64   `default:"1" help:"Seed of the random choices."`
-	Quote  []string `default:"README.md,docs/performance.md" placeholder:"FILE" help:"Files whose quoted numbers are brought up to date."`
+	Quote  []string `placeholder:"FILE" help:"Files whose quoted numbers are brought up to date. Default: README.md and docs/performance.md; none of a quick run."`
 }
 
-// errUsage marks errors of the command line.
-var errUsage = errors.New("usage")
+// quoting are the texts that quote numbers.
+var quoting = []string{"README.md", "docs/performance.md"}
 
+// run is the whole program: it parses the arguments, does what they say, and returns the exit status. Results are files, so they are
+// measured and written even if nobody reads the standard output.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	out := cli.NewStdout(stdout)
+	ctx, done := out.Reader(ctx, func() bool { return true })
+	defer done()
+	ending := cli.Ending{
+		Name: "results", Help: "results --help", Stdout: out, Stderr: stderr, Interrupted: []error{figures.ErrInterrupted, ycsb.ErrInterrupted},
+	}
 	if len(args) == 1 && args[0] == childArg {
-		return finish(figures.Serve(ctx, os.Stdin, stdout, stderr), stderr)
+		return ending.Finish(ctx, figures.Serve(ctx, os.Stdin, out, stderr))
 	}
 	var f flags
-	chosen, err := cli.Parse(&f, "results", "Measure and render the project's tables and pictures.", args, stdout, stderr)
-	if err != nil {
-		return finish(fmt.Errorf("%w: %w", errUsage, err), stderr)
+	chosen, err := cli.Parse(&f, "results", "Measure and render the project's tables and pictures.", args, out, stderr)
+	switch {
+	case err != nil:
+		err = cli.Usage(err)
+	case chosen != nil:
+		err = f.do(ctx, given(chosen), out, stderr)
 	}
-	if chosen == nil {
-		return exitOK
+	return ending.Finish(ctx, err)
+}
+
+// given are the flags that the command line has.
+func given(chosen *kong.Context) map[string]bool {
+	flags := make(map[string]bool)
+	for _, step := range chosen.Path {
+		if step.Flag != nil {
+			flags[step.Flag.Name] = true
+		}
+	}
+	return flags
+}
+
+// do does what the flags say.
+func (f flags) do(ctx context.Context, given map[string]bool, stdout, stderr io.Writer) error {
+	if err := f.settle(given); err != nil {
+		return err
 	}
 	plan, err := figures.NewPlan(f.Quick).Only(f.Only)
 	if err != nil {
-		return finish(fmt.Errorf("%w: only: %w", errUsage, err), stderr)
+		return cli.Usage(fmt.Errorf("only: %w", err))
 	}
 	switch {
 	case f.List:
 		list(stdout, plan)
-		return exitOK
+		return nil
 	case f.Render:
-		return finish(f.render(stdout), stderr)
+		return f.render(stdout)
 	}
-	return finish(f.measure(ctx, plan, stdout, stderr), stderr)
+	return f.measure(ctx, plan, stdout, stderr)
 }
 
 // list tells what there is to measure.
@@ -103,83 +130,30 @@ func list(w io.Writer, plan figures.Plan) {
 	fmt.Fprintf(w, "%-14s %3d measurements, about %v\n", "all", plan.Rounds(), plan.Expected().Round(1e9))
 }
 
-// finish says what went wrong and returns the exit status for it.
-func finish(err error, stderr io.Writer) int {
-	switch {
-	case err == nil:
-		return exitOK
-	case errors.Is(err, errUsage):
-		fmt.Fprintf(stderr, "results: %s\nTry: results --help\n", strings.TrimPrefix(err.Error(), errUsage.Error()+": "))
-		return exitUsage
-	case errors.Is(err, figures.ErrInterrupted) && !errors.Is(err, ycsb.ErrAudit):
-		fmt.Fprintf(stderr, "results: %v\n", err)
-		return exitInterrupted
-	}
-	fmt.Fprintln(stderr, red(stderr, "results: "+err.Error()))
-	return exitFailed
-}
-
-// red makes text red on a terminal.
-func red(w io.Writer, text string) string {
-	if f, ok := w.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
-		return "\x1b[31;1m" + text + "\x1b[0m"
-	}
-	return text
-}
-
-// measure measures the plan in the working directory, and publishes the results if nothing was wrong.
-func (f flags) measure(ctx context.Context, plan figures.Plan, stdout, stderr io.Writer) (err error) {
-	environment := ycsb.ThisEnvironment()
-	data, err := scratch.Dir("concordat-results-data-")
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, os.RemoveAll(data)) }()
-	work := f.workDir(environment)
-	if err := os.MkdirAll(work, 0o755); err != nil {
-		return fmt.Errorf("%w: work: %w", errUsage, err)
-	}
-	self, err := os.Executable()
-	if err != nil {
-		return err
-	}
-	tagged, err := figures.BuildTagged(ctx, plan, program, data)
-	if err != nil {
-		return err
-	}
-	fmt.Fprintf(stderr, "%d measurements, about %v, in %s\n", plan.Rounds(), plan.Expected().Round(1e9), work)
-	runner := figures.Runner{
-		Dir: work, Data: data, Seed: f.Seed, Command: f.command(), Environment: environment, Fresh: f.Fresh, Progress: stderr,
-		Measure: figures.Children{Program: self, Args: []string{childArg}, Tagged: tagged}.Measure,
-	}
-	sheets, err := runner.Run(ctx, plan)
-	err = errors.Join(err, figures.Wrong(sheets))
-	if err != nil {
-		if len(sheets) > 0 {
-			err = errors.Join(err, figures.RenderDir(work))
-			fmt.Fprintf(stderr, "what was measured is in %s; %s is as it was\n", work, f.Out)
-		}
-		return err
-	}
-	if err := figures.Publish(sheets, f.Out); err != nil {
-		return err
-	}
-	return f.render(stdout)
-}
-
 // command is the command that measures the same again; where it goes is of no interest.
-func (f flags) command() string {
+func (f flags) command(plan figures.Plan) string {
 	words := []string{"results"}
 	if f.Quick {
 		words = append(words, "--quick")
 	}
-	for _, name := range f.Only {
-		words = append(words, "--only="+name)
+	if len(f.Only) > 0 {
+		for _, e := range plan.Experiments {
+			words = append(words, "--only="+e.Name)
+		}
 	}
 	if f.Seed != 1 {
 		words = append(words, fmt.Sprintf("--seed=%d", f.Seed))
 	}
-	return strings.Join(words, " ")
+	return cli.Command(words...)
+}
+
+// again is the command that goes on with a run that was ended early.
+func (f flags) again(plan figures.Plan) string {
+	words := []string{"--out=" + f.Out, "--quote=" + strings.Join(f.Quote, ",")}
+	if f.Work != "" {
+		words = append(words, "--work="+f.Work)
+	}
+	return f.command(plan) + " " + cli.Command(words...)
 }
 
 // workDir is where results are made.

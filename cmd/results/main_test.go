@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -13,9 +14,12 @@ import (
 	"github.com/concordat-dev/concordat/ycsb"
 )
 
-// TestMain makes this program the child that measures, when it is asked to.
+// asProgram, in the environment, makes the test's binary be the program.
+const asProgram = "CONCORDAT_TEST_AS_PROGRAM"
+
+// TestMain makes this program the child that measures, when it is asked to, or the whole program.
 func TestMain(m *testing.M) {
-	if len(os.Args) == 2 && os.Args[1] == childArg {
+	if os.Getenv(asProgram) != "" || len(os.Args) == 2 && os.Args[1] == childArg {
 		main()
 	}
 	os.Exit(m.Run())
@@ -28,25 +32,76 @@ func try(t *testing.T, args ...string) (status int, stdout, stderr string) {
 	return status, out.String(), errOut.String()
 }
 
-// TestUsage: a wrong command line is status 2 and says what is wrong, before anything is measured.
+// TestUsage: a wrong command line is status 2 and says what is wrong, before anything is measured. Nothing is written.
 func TestUsage(t *testing.T) {
-	for want, args := range map[string][]string{
-		"unknown flag --bananas":        {"--bananas"},
-		`there is no experiment "zipp"`: {"--only", "zipp"},
-		"expected":                      {"--seed", "minus one"},
-	} {
-		status, _, stderr := try(t, args...)
-		if status != exitUsage || !strings.Contains(stderr, want) || !strings.Contains(stderr, "--help") {
-			t.Errorf("%v: status %d, %q", args, status, stderr)
+	dir := t.TempDir()
+	t.Chdir(dir)
+	for path, text := range map[string]string{"file": "", "text.md": "", "README.md": "", "docs/performance.md": "", "mine/README.md": "# Mine\n", "old/raw": ""} {
+		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), os.WriteFile(path, []byte(text), 0o600)); err != nil {
+			t.Fatal(err)
 		}
 	}
-	if status, stdout, _ := try(t, "--help"); status != exitOK || !strings.Contains(stdout, "--quick") {
+	before := tree(t, dir)
+	for args, want := range map[string]string{
+		"--bananas":                              "unknown flag --bananas",
+		"results":                                "unexpected argument",
+		"--only zipp":                            `there is no experiment "zipp"`,
+		"--only=":                                "only: it names no experiment",
+		"--seed minus-one":                       "expected",
+		"--render --list":                        "can't be used together",
+		"--render --fresh":                       "render: nothing is measured, so --fresh",
+		"--render --only zipf":                   "render: nothing is measured, so --only",
+		"--render --quick":                       "render: nothing is measured, so --quick",
+		"--list --out x":                         "list: nothing is measured, so --out",
+		"--list --seed 1":                        "list: nothing is measured, so --seed",
+		"--quick --quote text.md":                "quick: numbers of a quick run are not quoted",
+		"--out=":                                 "out: the name of the directory is empty",
+		"--work=":                                "work: the name of the directory is empty",
+		"--out file":                             "out: file can not be written into: file is no directory",
+		"--out file/below":                       "out: file/below can not be written into",
+		"--work file":                            "work: file can not be written into",
+		"--out mine":                             "out: mine/README.md is not of results",
+		"--work mine":                            "work: mine/README.md is not of results",
+		"--out old":                              "out: old/raw can not be written into",
+		"--out new --work ./new":                 "work: ./new is the directory of --out, too",
+		"--quote none.md":                        "quote: stat none.md: no such file",
+		"--quote docs":                           "quote: docs is no regular file",
+		"--quote text.md,./text.md":              "quote: ./text.md is given twice",
+		"--out docs --quote docs/performance.md": "quote: docs/performance.md is in the directory of --out",
+	} {
+		status, stdout, stderr := try(t, strings.Fields(args)...)
+		if status != exitUsage || stdout != "" || !strings.Contains(stderr, want) || !strings.Contains(stderr, "results --help") {
+			t.Errorf("%s: status %d, %q, want %q", args, status, stderr, want)
+		}
+	}
+	if after := tree(t, dir); after != before {
+		t.Errorf("it left\n%s\nof\n%s", after, before)
+	}
+	if status, stdout, _ := try(t, "--help"); status != exitOK || !strings.Contains(stdout, "--quick") || !strings.Contains(stdout, "130  interrupted") {
 		t.Errorf("status %d, %q", status, stdout)
 	}
 }
 
+// tree are the paths in a directory, and how long the files are.
+func tree(t *testing.T, dir string) string {
+	t.Helper()
+	var paths []string
+	err := filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		info, err := entry.Info()
+		paths = append(paths, fmt.Sprint(path, " ", entry.IsDir() || info.Size() == 0))
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.Join(paths, "\n")
+}
+
 func TestList(t *testing.T) {
-	status, stdout, _ := try(t, "--list", "--only", "zipf")
+	status, stdout, _ := try(t, "--list", "--only", "ZIPF") // upper and lower case are the same
 	if status != exitOK || !strings.Contains(stdout, "zipf") || strings.Contains(stdout, "hot-key") || !strings.Contains(stdout, "14 measurements") {
 		t.Errorf("status %d, %q", status, stdout)
 	}
@@ -55,12 +110,8 @@ func TestList(t *testing.T) {
 // TestMeasureAndRender: an experiment in short, from the processes that measure to the page, and rendered again to the same.
 func TestMeasureAndRender(t *testing.T) {
 	t.Setenv("TMPDIR", t.TempDir())
-	out := filepath.Join(t.TempDir(), "out")
-	text := filepath.Join(t.TempDir(), "text.md")
-	if err := os.WriteFile(text, []byte("0<!-- figure deadlocks/10/1 rate -->"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	status, stdout, stderr := try(t, "--quick", "--only", "deadlocks", "--out", out, "--quote", text)
+	out := filepath.Join(t.TempDir(), "my results")
+	status, stdout, stderr := try(t, "--quick", "--only", "Deadlocks", "--out", out)
 	if status != exitOK || !strings.Contains(stderr, "[  6/6] deadlocks") || !strings.Contains(stdout, "report.html") {
 		t.Fatalf("status %d, %q, %q", status, stdout, stderr)
 	}
@@ -68,15 +119,42 @@ func TestMeasureAndRender(t *testing.T) {
 	if err != nil || !strings.Contains(string(first), "`results --quick --only=deadlocks; commit ") {
 		t.Errorf("%s, %v", first, err)
 	}
-	if quoted, err := os.ReadFile(text); err != nil || strings.HasPrefix(string(quoted), "0<") {
-		t.Errorf("quoted: %s, %v", quoted, err)
-	}
 	if status, _, stderr := try(t, "--render", "--out", out, "--quote="); status != exitOK {
 		t.Errorf("status %d, %q", status, stderr)
 	}
 	second, err := os.ReadFile(filepath.Join(out, "README.md"))
 	if err != nil || !bytes.Equal(first, second) {
 		t.Errorf("rendered again: %s, %v", second, err)
+	}
+	testQuotes(t, out)
+}
+
+// testQuotes: numbers of a quick run do not get into a text, those of a full one do, and the text stays what it was otherwise: a link
+// with its mode.
+func testQuotes(t *testing.T, out string) {
+	t.Helper()
+	text, link := filepath.Join(t.TempDir(), "text.md"), filepath.Join(t.TempDir(), "link.md")
+	if err := errors.Join(os.WriteFile(text, []byte("0<!-- figure deadlocks/10/1 rate -->"), 0o640), os.Symlink(text, link)); err != nil {
+		t.Fatal(err)
+	}
+	if status, _, stderr := try(t, "--render", "--out", out, "--quote", link); status != exitFailed || !strings.Contains(stderr, "quick run, whose numbers are not quoted") {
+		t.Errorf("status %d, %q", status, stderr)
+	}
+	s, err := figures.ReadSheet(figures.SheetPath(out, "deadlocks"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Quick = false
+	if err := s.Write(figures.SheetPath(out, "deadlocks")); err != nil {
+		t.Fatal(err)
+	}
+	if status, _, stderr := try(t, "--render", "--out", out, "--quote", link); status != exitOK {
+		t.Errorf("status %d, %q", status, stderr)
+	}
+	quoted, err := os.ReadFile(text)
+	info, statErr := os.Lstat(text)
+	if err := errors.Join(err, statErr); err != nil || strings.HasPrefix(string(quoted), "0<") || info.Mode() != 0o640 {
+		t.Errorf("quoted: %s, %v", quoted, err)
 	}
 }
 
@@ -95,19 +173,18 @@ func TestRenderNothing(t *testing.T) {
 	}
 }
 
-// TestStatus: a wrong audit is status 1 even after an interrupt.
-func TestStatus(t *testing.T) {
-	audit := fmt.Errorf("zipf: %w: money is missing", ycsb.ErrAudit)
-	for _, c := range []struct {
-		err  error
-		want int
-	}{
-		{nil, exitOK}, {audit, exitFailed}, {errors.Join(figures.ErrInterrupted, audit), exitFailed},
-		{fmt.Errorf("zipf: %w", figures.ErrInterrupted), exitInterrupted}, {errors.New("disk full"), exitFailed},
-	} {
-		if got := finish(c.err, new(bytes.Buffer)); got != c.want {
-			t.Errorf("%v is status %d, want %d", c.err, got, c.want)
-		}
+// TestCommands: what is quoted in pages, and what goes on with a run, are what a shell takes for the same words.
+func TestCommands(t *testing.T) {
+	plan, err := figures.NewPlan(true).Only([]string{"ZIPF"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := flags{Quick: true, Only: []string{"ZIPF"}, Seed: 7, Out: "my results", Work: "it's", Quote: []string{"a b.md", "c.md"}}
+	if got, want := f.command(plan), "results --quick --only=zipf --seed=7"; got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+	if got, want := f.again(plan), `results --quick --only=zipf --seed=7 '--out=my results' '--quote=a b.md,c.md' '--work=it'"'"'s'`; got != want {
+		t.Errorf("%s, want %s", got, want)
 	}
 }
 

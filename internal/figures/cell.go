@@ -128,9 +128,12 @@ func (c Cell) policy() (locks.Policy, error) {
 func (c Cell) driving(seed uint64, rate float64) ycsb.Driving {
 	return ycsb.Driving{
 		Clients: c.Clients, Rate: rate, Seed: seed,
-		Warmup: seconds(c.WarmupSeconds), Duration: seconds(c.DurationSeconds),
+		Warmup: seconds(c.WarmupSeconds), Duration: seconds(c.DurationSeconds), Patience: patience,
 	}
 }
+
+// patience is how long a measurement waits for any answer at all; on a full disk there may be none.
+const patience = 30 * time.Second
 
 // config is the configuration of a cell of rows.
 func (c Cell) config(seed uint64, rate float64) ycsb.Config {

@@ -13,8 +13,9 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
+	"time"
 
+	"github.com/concordat-dev/concordat/internal/cli"
 	"github.com/concordat-dev/concordat/ycsb"
 )
 
@@ -35,7 +36,8 @@ type answer struct {
 	Audit       bool        `json:"audit,omitempty"` // the error is a wrong audit
 }
 
-// Measure has a child measure. A cancelled context interrupts the child, which then ends early.
+// Measure has a child measure. When the context ends the child is killed: what it has measured until then is of no use, and all its
+// files are below the order's directory, which whoever gave the order removes.
 func (c Children) Measure(ctx context.Context, o Order) (Measurement, error) {
 	program := c.Program
 	if o.Cell.Build != "" {
@@ -50,8 +52,7 @@ func (c Children) Measure(ctx context.Context, o Order) (Measurement, error) {
 	limited, cancel := context.WithTimeout(ctx, o.Cell.expected()+slowest)
 	defer cancel()
 	child := exec.CommandContext(limited, program, c.Args...)
-	child.Cancel = func() error { return child.Process.Signal(syscall.SIGTERM) }
-	child.WaitDelay = slowest
+	child.WaitDelay = time.Second
 	child.Env = os.Environ()
 	if o.Cell.Procs > 0 {
 		child.Env = append(child.Env, "GOMAXPROCS="+strconv.Itoa(o.Cell.Procs))
@@ -59,6 +60,12 @@ func (c Children) Measure(ctx context.Context, o Order) (Measurement, error) {
 	var out, complaints bytes.Buffer
 	child.Stdin, child.Stdout, child.Stderr = bytes.NewReader(order), &out, &complaints
 	runErr := child.Run()
+	switch {
+	case ctx.Err() != nil:
+		return Measurement{}, ctx.Err()
+	case limited.Err() != nil:
+		return Measurement{}, fmt.Errorf("figures: it took longer than %v and was given up; %s", o.Cell.expected()+slowest, tail(complaints.String()))
+	}
 	var a answer
 	if err := json.Unmarshal(out.Bytes(), &a); err != nil {
 		return a.Measurement, fmt.Errorf("figures: the process that measured gave no answer: %w; %s", errors.Join(runErr, err), tail(complaints.String()))
@@ -105,7 +112,8 @@ func Serve(ctx context.Context, in io.Reader, out, log io.Writer) error {
 	return nil
 }
 
-// BuildTagged builds the package of a program once more for each build tag that the plan has, into the directory.
+// BuildTagged builds the package of a program once more for each build tag that the plan has, into the directory, where the Go command
+// also has its temporary files. When the context ends so does the build, and the error is [ErrInterrupted].
 func BuildTagged(ctx context.Context, p Plan, pkg, dir string) (map[string]string, error) {
 	tagged := make(map[string]string)
 	for _, e := range p.Experiments {
@@ -115,7 +123,14 @@ func BuildTagged(ctx context.Context, p Plan, pkg, dir string) (map[string]strin
 			}
 			path := filepath.Join(dir, "results-"+c.Build)
 			build := exec.CommandContext(ctx, "go", "build", "-tags", c.Build, "-o", path, pkg)
-			if out, err := build.CombinedOutput(); err != nil {
+			build.Env = append(os.Environ(), "GOTMPDIR="+dir)
+			cli.Group(build)
+			out, err := build.CombinedOutput()
+			cli.EndGroup(build)
+			if ctx.Err() != nil {
+				return nil, ErrInterrupted
+			}
+			if err != nil {
 				return nil, fmt.Errorf("figures: build with the tag %s: %w; %s", c.Build, err, tail(string(out)))
 			}
 			tagged[c.Build] = path

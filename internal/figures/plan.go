@@ -64,7 +64,8 @@ func NewPlan(quick bool) Plan {
 	}}
 }
 
-// Only returns the plan of the experiments with these names, all if there are none. A name that there is not is an error.
+// Only returns the plan of the experiments with these names, all if there are none. Upper and lower case are the same. A name that
+// there is not is an error.
 func (p Plan) Only(names []string) (Plan, error) {
 	if len(names) == 0 {
 		return p, nil
@@ -74,13 +75,13 @@ func (p Plan) Only(names []string) (Plan, error) {
 	kept.Experiments = nil
 	for _, e := range p.Experiments {
 		known = append(known, e.Name)
-		if slices.Contains(names, e.Name) {
+		if slices.ContainsFunc(names, func(name string) bool { return strings.EqualFold(name, e.Name) }) {
 			kept.Experiments = append(kept.Experiments, e)
 			chosen = append(chosen, e.Name)
 		}
 	}
 	for _, name := range names {
-		if !slices.Contains(chosen, name) {
+		if !slices.ContainsFunc(chosen, func(one string) bool { return strings.EqualFold(name, one) }) {
 			return p, fmt.Errorf("there is no experiment %q; there are %s", name, strings.Join(known, ", "))
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"os"
+	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
@@ -77,8 +78,11 @@ func quoted(marker string, sheets map[string]*Sheet) (string, error) {
 func look(path, name string, sheets map[string]*Sheet) (v float64, digits int, err error) {
 	experiment, cell, _ := strings.Cut(path, "/")
 	s := sheets[experiment]
-	if s == nil {
+	switch {
+	case s == nil:
 		return 0, 0, fmt.Errorf("there is no sheet of %s", experiment)
+	case s.Quick:
+		return 0, 0, fmt.Errorf("what there is of %s is of a quick run, whose numbers are not quoted", experiment)
 	}
 	m := s.find(cell)
 	if m == nil {
@@ -132,8 +136,21 @@ func Requote(dir string, files []string) error {
 		if err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w", path, err))
 		} else if updated != string(text) {
-			errs = append(errs, writeFile(path, []byte(updated)))
+			errs = append(errs, rewrite(path, []byte(updated)))
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// rewrite replaces what a file holds. Its mode stays, and a link to it stays a link.
+func rewrite(path string, data []byte) error {
+	path, err := filepath.EvalSymlinks(path)
+	if err != nil {
+		return err
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		return err
+	}
+	return replace(path, data, info.Mode().Perm())
 }

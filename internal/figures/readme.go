@@ -9,7 +9,7 @@ import (
 // readme makes results/README.md.
 func readme(exhibits []exhibit) []byte {
 	var w bytes.Buffer
-	fmt.Fprint(&w, "# Results\n\nThis folder is written by `make results`; do not edit it. The same as one page: [report.html](report.html).\n\n")
+	fmt.Fprint(&w, readmeHead+"This folder is written by `make results`; do not edit it. The same as one page: [report.html](report.html).\n\n")
 	for _, origin := range origins(exhibits) {
 		fmt.Fprintf(&w, "- `%s`\n", origin)
 	}
@@ -26,6 +26,9 @@ func readme(exhibits []exhibit) []byte {
 	}
 	return w.Bytes()
 }
+
+// readmeHead begins the README of a directory of results.
+const readmeHead = "# Results\n\n"
 
 // What holds for all experiments.
 const (

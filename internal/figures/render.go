@@ -40,6 +40,25 @@ func RenderDir(dir string) error {
 	return err
 }
 
+// CheckPlace reports why a directory is no place for results: one whose README is of something else, which rendering would replace.
+func CheckPlace(dir string) error {
+	text, err := os.ReadFile(filepath.Join(dir, readmeFile))
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return err
+	case !bytes.HasPrefix(text, []byte(readmeHead)):
+		return fmt.Errorf("%s is not of results, and would be replaced", filepath.Join(dir, readmeFile))
+	}
+	return nil
+}
+
+// Folders are those of a directory of results.
+func Folders(dir string) []string {
+	return []string{filepath.Join(dir, rawDir), filepath.Join(dir, csvDir), filepath.Join(dir, chartsDir)}
+}
+
 // removeOthers removes the files of a folder that are not among these.
 func removeOthers(dir, folder string, files map[string][]byte) error {
 	entries, err := os.ReadDir(filepath.Join(dir, folder))

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/concordat-dev/concordat/ycsb"
@@ -219,5 +220,25 @@ func TestSchema(t *testing.T) {
 		if _, err := fresh.Run(t.Context(), testPlan()); err != nil {
 			t.Errorf("%s: afresh: %v", name, err)
 		}
+	}
+}
+
+// TestFullDisk: a sheet that can not be written ends the run, says so, and leaves no half of a file.
+func TestFullDisk(t *testing.T) {
+	if _, err := os.Stat("/dev/full"); err != nil {
+		t.Skip(err)
+	}
+	dir := t.TempDir()
+	path := SheetPath(dir, "test")
+	if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), os.Symlink("/dev/full", path+".new")); err != nil {
+		t.Fatal(err)
+	}
+	r := &recorder{}
+	sheets, err := testRunner(t, dir, r).Run(t.Context(), testPlan())
+	if !errors.Is(err, syscall.ENOSPC) || len(r.orders) != 1 || len(sheets) != 1 {
+		t.Errorf("%d measurements, %v", len(r.orders), err)
+	}
+	if left, err := os.ReadDir(filepath.Dir(path)); err != nil || len(left) > 0 {
+		t.Errorf("left behind %v, %v", left, err)
 	}
 }

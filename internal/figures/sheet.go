@@ -94,16 +94,25 @@ func (s *Sheet) Write(path string) error {
 	return writeFile(path, append(data, '\n'))
 }
 
-// writeFile puts a file in its place in one go.
+// writeFile puts a file in its place in one go. What could not be written as a whole, on a full disk, leaves nothing.
 func writeFile(path string, data []byte) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return err
 	}
+	return replace(path, data, 0o644)
+}
+
+// replace is writeFile of a file whose directory is there.
+func replace(path string, data []byte, mode fs.FileMode) error {
 	temporary := path + ".new"
-	if err := os.WriteFile(temporary, data, 0o644); err != nil {
-		return err
+	err := os.WriteFile(temporary, data, mode)
+	if err == nil {
+		err = os.Rename(temporary, path)
 	}
-	return os.Rename(temporary, path)
+	if err != nil {
+		_ = os.Remove(temporary)
+	}
+	return err
 }
 
 // rawDir is where sheets are in the directory of results.
