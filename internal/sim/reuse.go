@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/concordat-dev/concordat/engine"
 )
 
 // standing says whether an order may be asked again now.
@@ -80,5 +82,21 @@ func (d *Driver) useAgain() error {
 			d.Ask(o)
 		}
 	}
-	return d.askUnanswered()
+	if err := d.askUnanswered(); err != nil || d.dead() || len(late) == 0 {
+		return err
+	}
+	return d.intrude(late[0])
+}
+
+// intrude makes another request under the id of an order that has its outcome, within its time. It must be refused, and leave nothing:
+// the auditor knows nothing of it.
+func (d *Driver) intrude(o Order) error {
+	if d.Outcomes[o.ID] == "" || d.standing(o) != mayBeAsked {
+		return nil
+	}
+	other := Order{Kind: "deposit", ID: o.ID + " intrudes", Asked: true, To: d.World.Till(d.World.Tills - 1), Amount: 1, Reuses: o.RequestID()}
+	if err := (settledAsker{d}).Do(other.Request(new(int64))); !errors.Is(err, engine.ErrReusedID) && !d.dead() {
+		return fmt.Errorf("%s has its outcome, and another request under its id is answered with %v", o.ID, err)
+	}
+	return nil
 }
