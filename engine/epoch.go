@@ -383,7 +383,7 @@ func (w *worker) carryCall(c *call) {
 	}
 	c.number = w.engine.nextID.Add(1)
 	env := functions.Envelope{Op: c.op, ID: c.id, Arg: c.arg, Value: c.value}
-	value, err := functions.EncodeRow(storedCarried{env.Stored(), c.line == lineArrivals})
+	value, err := functions.EncodeRow(storedCarried{env.Stored(), c.line == lineArrivals, c.fired != nil})
 	if err != nil {
 		panic("engine: a message's row always encodes: " + err.Error())
 	}

@@ -89,7 +89,7 @@ func FuzzUnfinished(f *testing.F) {
 	}
 	f.Add(uint8(4), uint8(6), append([]byte{store.KindMessage}, number...), encoded(f, storedStart{3}))
 	f.Add(uint8(3), uint8(5), number, head)
-	f.Add(uint8(0), uint8(1), number, encoded(f, storedCarried{call, true}))
+	f.Add(uint8(0), uint8(1), number, encoded(f, storedCarried{call, true, false}))
 	f.Add(uint8(3), uint8(5), append(bytes.Clone(number), 0, 0, 0, 0), entry)
 	f.Fuzz(func(t *testing.T, kind, shard uint8, rest, value []byte) {
 		defer e.forget()

@@ -29,6 +29,7 @@ type call struct {
 
 	line   line        // of a message: where it waits, or waited
 	number uint64      // of a message: its row, once it was carried from one epoch to the next
+	fired  *timer      // of a message: that its instance had set for itself
 	left   *unfinished // of a message that an earlier process left
 
 	// At the instance.
@@ -123,6 +124,10 @@ func (w *worker) execute(c *call) {
 	inst := c.inst
 	if c.isMessage() {
 		w.queued -= weight(c.arg)
+		if c.fired != nil && !w.isStillWanted(c.fired) {
+			w.done(c)
+			return
+		}
 	}
 	result, err := w.runOperation(c)
 	if err != nil {
@@ -287,15 +292,16 @@ func (w *worker) apply(from functions.Address, shard uint16, e *functions.Effect
 	w.epoch.emits = append(w.epoch.emits, e.Emits...)
 }
 
-// sendMessage sends a message that nobody waits for.
-func (w *worker) sendMessage(env *functions.Envelope, where line) {
+// sendMessage sends a message that nobody waits for, and returns it if it is for an instance.
+func (w *worker) sendMessage(env *functions.Envelope, where line) *call {
 	w.queued += weight(env.Arg)
 	w.charge(len(env.ID) + len(env.Arg)) // it may have to be carried
 	if env.Op == nil {
 		w.startMessage(env, where)
-		return
+		return nil
 	}
 	c := &call{line: where}
 	w.engine.initCall(c, env)
 	w.send(c.worker, message{kind: msgCall, line: where, call: c})
+	return c
 }

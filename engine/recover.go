@@ -212,6 +212,7 @@ func numberIn(key []byte, shard uint16, kind byte) (uint64, error) {
 type storedCarried struct {
 	functions.StoredMessage
 	Arrived bool `cbor:"16,keyasint,omitempty"` // it came from outside, and goes on waiting before what comes from there
+	Own     bool `cbor:"17,keyasint,omitempty"` // its instance had set it for itself
 }
 
 func (e *Engine) recoverMessage(shard uint16, key, value []byte) error {
@@ -235,6 +236,9 @@ func (e *Engine) recoverMessage(shard uint16, key, value []byte) error {
 		c.line = lineArrivals
 	}
 	e.initCall(c, &env)
+	if stored.Own {
+		c.worker.keepFired(&timer{from: c.address()}, c)
+	}
 	e.queued.Add(weight(c.arg))
 	c.worker.receive(message{kind: msgCall, line: c.line, call: c})
 	return nil

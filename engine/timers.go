@@ -26,6 +26,7 @@ type timer struct {
 	entry int
 
 	prev, next *timer // others that the instance has set for itself
+	call       *call  // that is such a one which has fired, and is not handled
 }
 
 // isOwn reports whether an instance has set the timer for itself.
@@ -37,7 +38,7 @@ func (t *timer) isOwn() bool {
 type timerHeap struct {
 	heap  []*timer
 	bySeq map[uint64]*timer
-	own   map[functions.Address]*timer // the first of a list of those that an instance has set for itself
+	own   map[functions.Address]*timer // the first of a list of those that an instance has set for itself, and that are not handled
 }
 
 // link adds a timer to those of its instance's own.
@@ -151,8 +152,29 @@ func (w *worker) dropTimer(t *timer) {
 // for others has been sent, as far as they are concerned, and what others set for it is for whoever has the id then.
 func (w *worker) dropOwnTimers(of functions.Address) {
 	for t := w.timers.own[of]; t != nil; t = w.timers.own[of] {
-		w.dropTimer(t)
+		if t.call == nil {
+			w.dropTimer(t)
+		} else {
+			w.timers.unlink(t)
+			t.call = nil
+		}
 	}
+}
+
+// keepFired keeps a timer of an instance's own that has fired among those that end with the instance, until it is handled.
+func (w *worker) keepFired(t *timer, c *call) {
+	t.call, c.fired = c, t
+	w.timers.link(t)
+}
+
+// isStillWanted reports, when such a timer is to be handled, whether the instance that had set it is still there.
+func (w *worker) isStillWanted(t *timer) bool {
+	if t.call == nil {
+		return false
+	}
+	w.timers.unlink(t)
+	t.call = nil
+	return true
 }
 
 // sleep wakes a saga at a time, which is a wall time for a step of it and an engine time for a back-off. The saga's journal is its row.
@@ -217,7 +239,9 @@ func (w *worker) fire(h *timerHeap, now int64, atMost int) (fired int) {
 		if !plant.TimerTwice {
 			w.addRow(store.TimerKey(nil, t.shard, t.due, t.seq), nil)
 		}
-		w.sendMessage(&t.env, lineArrivals)
+		if c := w.sendMessage(&t.env, lineArrivals); t.isOwn() {
+			w.keepFired(t, c)
+		}
 	}
 	return fired
 }

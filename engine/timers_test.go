@@ -3,6 +3,7 @@ package engine_test
 import (
 	"fmt"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -210,8 +211,21 @@ var (
 		ctx.SendAfter(time.Hour, woken.On(ctx.Self().ID, 100))
 		return nil
 	})
-	wokenBy = functions.View(wakers, "woken-by", func(_ *functions.Ctx, w int) (int, error) { return w, nil })
-	endTx   = twopc.New("test/end-waker", func(tx *twopc.Tx, commit bool) error {
+	wokenBy   = functions.View(wakers, "woken-by", func(_ *functions.Ctx, w int) (int, error) { return w, nil })
+	wakeOften = functions.Update(wakers, "wake-often", func(ctx *functions.Ctx, _ *int, n int) error {
+		for range n {
+			ctx.SendAfter(time.Hour, wokenSlowly.On(ctx.Self().ID, 1))
+		}
+		return nil
+	})
+	wokenSlowly = functions.Update(wakers, "woken-slowly", func(_ *functions.Ctx, w *int, n int) error {
+		*w += n
+		timesWoken.Add(1)
+		time.Sleep(200 * time.Microsecond)
+		return nil
+	})
+	timesWoken atomic.Int64
+	endTx      = twopc.New("test/end-waker", func(tx *twopc.Tx, commit bool) error {
 		if err := tx.Do(endWaker.On("a")); err != nil {
 			return err
 		}
@@ -261,6 +275,36 @@ func TestTimersEndWithTheirInstance(t *testing.T) {
 			e = reopen(t, e, o, wakers, endTx)
 			if a, b := ask(t, e, wokenBy.On("a")), ask(t, e, wokenBy.On("b")); a != c.a || b != c.b {
 				t.Errorf("what arrived is %d and %d, want %d and %d", a, b, c.a, c.b)
+			}
+		})
+	}
+}
+
+// TestFiredTimersEndWithTheirInstance: what an instance has set for itself, and what is due and waits to be handled, does not reach the
+// next one either, also if it was carried over a restart.
+func TestFiredTimersEndWithTheirInstance(t *testing.T) {
+	const many = 1000
+	for _, restart := range []bool{false, true} {
+		t.Run(fmt.Sprintf("restart %v", restart), func(t *testing.T) {
+			timesWoken.Store(0)
+			clock := newHandClock()
+			o := engine.Options{Dir: t.TempDir(), Workers: 1, Seams: engine.Seams{Clock: clock}}
+			e := open(t, o, wakers, endTx)
+			must(t, e.Do(ctx, newWaker.On("a", 0)))
+			must(t, e.Do(ctx, wakeOften.On("a", many)))
+			clock.move(2 * time.Hour)
+			eventually(t, "some are handled", func() bool { return ask(t, e, wokenBy.On("a")) > 0 })
+			if restart {
+				e = reopen(t, e, o, wakers, endTx)
+			}
+			must(t, e.Do(ctx, endTx.With(true)))
+			clock.move(2 * time.Hour)
+			eventually(t, "nothing is left", func() bool { return engine.TimersSet(e) == 0 && e.Queued() == 0 })
+			if n := timesWoken.Load(); n > many*3/4 {
+				t.Fatalf("%d were handled: the test tests too little", n)
+			}
+			if n := ask(t, e, wokenBy.On("a")); n != 1 {
+				t.Errorf("the next instance was woken %d times, not once, by itself", n)
 			}
 		})
 	}

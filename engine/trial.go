@@ -284,8 +284,11 @@ func (w *worker) fireSuspect(u *unfinished) {
 	if env.Op != nil {
 		u.call = &call{number: u.number}
 		e.initCall(u.call, env)
+		if t.isOwn() {
+			u.call.worker.keepFired(t, u.call) // nobody else uses the engine yet
+		}
 		u.worker, u.row = u.call.worker, store.NumberedKey(nil, u.call.shard, store.KindMessage, u.number)
-		w.addRow(u.row, encodeRow(storedCarried{env.Stored(), true}))
+		w.addRow(u.row, encodeRow(storedCarried{env.Stored(), true, t.isOwn()}))
 	} else {
 		u.coord = &coord{id: u.number, function: e.registry.coordinators[env.Coordinator], input: env.Arg, value: env.Value, hasRow: true}
 		u.coord.shard = e.registry.numberShard(u.number)
