@@ -47,7 +47,7 @@ type coord struct {
 // startFor starts the coordinator function that a client asked for.
 func (w *worker) startFor(q *request) {
 	c := w.newCoord()
-	c.id, c.function = w.engine.nextID.Add(1), w.engine.registry.coordinators[q.env.Coordinator]
+	c.id, c.function = w.engine.nextID.Add(1), w.engine.registry.coordinators[q.env.Coordinator].Function
 	c.input, c.value, c.shard, c.worker = q.env.Arg, q.env.Value, q.shard, w
 	c.req, q.coord = q, c
 	w.charge(len(c.input))
@@ -57,7 +57,7 @@ func (w *worker) startFor(q *request) {
 // startMessage starts a coordinator function that a message asks for, on some worker.
 func (w *worker) startMessage(env *functions.Envelope, where line) {
 	id := w.engine.nextID.Add(1)
-	c := &coord{id: id, function: w.engine.registry.coordinators[env.Coordinator], input: env.Arg, value: env.Value}
+	c := &coord{id: id, function: w.engine.registry.coordinators[env.Coordinator].Function, input: env.Arg, value: env.Value}
 	c.shard = w.engine.registry.numberShard(id)
 	c.worker = w.engine.workerOf(c.shard)
 	w.send(c.worker, message{kind: msgStart, line: where, coord: c})

@@ -205,7 +205,7 @@ func (e *Engine) findLeaving() {
 	for _, w := range e.workers {
 		for _, m := range w.begun.all() {
 			if m.kind == msgConflict && m.coord.tx != nil {
-				e.leave(locks.Owner{ID: m.coord.id, Attempt: m.attempt})
+				e.leave(locks.Owner{ID: m.coord.id, Attempt: m.which})
 			}
 		}
 	}
@@ -225,7 +225,7 @@ func (e *Engine) breakCycles(cycles []deadlock.Cycle) {
 		if c == nil {
 			panic("engine: a victim waits for a lock")
 		}
-		c.worker.begun.push(message{kind: msgConflict, coord: c, attempt: cycles[i].Victim.Attempt})
+		c.worker.begun.push(message{kind: msgConflict, coord: c, which: cycles[i].Victim.Attempt})
 		e.deadlocks.add(e.describeCycle(&cycles[i], runs, now))
 	}
 	e.stats.deadlocks.Add(uint64(len(cycles)))

@@ -33,27 +33,28 @@ const (
 
 // identify makes the identity of a request. It depends on names and bytes only, so that it can be stored.
 func (r *registry) identify(env *functions.Envelope) identity {
-	var d xxhash.Digest
-	d.Reset()
-	var shape uint64
 	if env.Op != nil {
-		addPart(&d, env.Op.Type.Name)
-		addPart(&d, env.Op.Name)
-		addPart(&d, env.ID)
-		shape = env.Op.Shape
-	} else {
-		addPart(&d, env.Coordinator)
-		shape = r.coordinators[env.Coordinator].Shape
+		return newIdentity(targetOf(env.Op.Type.Name, env.Op.Name, env.ID), env, env.Op.Shape)
 	}
-	return identity{target: d.Sum64(), arg: xxhash.Sum64(env.Encoded()), shape: max(uint32(shape), 1)}
+	f := r.coordinators[env.Coordinator]
+	return newIdentity(f.target, env, f.Shape)
 }
 
-// addPart adds a part with its length, so that no two lists of parts run together to the same.
-func addPart(d *xxhash.Digest, part string) {
-	var length [4]byte
-	binary.BigEndian.PutUint32(length[:], uint32(len(part)))
-	_, _ = d.Write(length[:]) // a hash never fails
-	_, _ = d.WriteString(part)
+func newIdentity(target uint64, env *functions.Envelope, shape uint64) identity {
+	return identity{target, xxhash.Sum64(env.Encoded()), max(uint32(shape), 1)}
+}
+
+// targetOf is the hash of what names a target. Each part goes in with its length, so that no two lists of parts run together to the same.
+func targetOf(parts ...string) uint64 {
+	var d xxhash.Digest
+	d.Reset()
+	for _, part := range parts {
+		var length [4]byte
+		binary.BigEndian.PutUint32(length[:], uint32(len(part)))
+		_, _ = d.Write(length[:]) // a hash never fails
+		_, _ = d.WriteString(part)
+	}
+	return d.Sum64()
 }
 
 // like compares a request with the first one that had its id. If the shape of that one's argument is not known (the row is of an older

@@ -88,7 +88,7 @@ func (w *worker) acquire(c *call, v *visit) locks.Result {
 	result := c.inst.seat.Lock.Acquire(&v.Claim, c.mode, w.engine.options.Policy, c.mayWait, &w.wounded)
 	for _, claim := range w.wounded {
 		if victim := claim.Ref.Ref.coord; victim != nil {
-			w.send(victim.worker, message{kind: msgConflict, coord: victim, attempt: claim.Owner.Attempt})
+			w.send(victim.worker, message{kind: msgConflict, coord: victim, which: claim.Owner.Attempt})
 		}
 	}
 	if result == locks.Waits {

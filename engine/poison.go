@@ -9,7 +9,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/concordat-dev/concordat/coordinator"
 	"github.com/concordat-dev/concordat/functions"
 	"github.com/concordat-dev/concordat/internal/store"
 )
@@ -264,8 +263,7 @@ func (o *offline) endRun(batch store.Batch, row, value []byte) error {
 	}
 	q := &request{shard: shard}
 	q.env.RequestID, q.env.Coordinator, q.env.Arg = r.RequestID, r.Function, r.Input
-	names := registry{coordinators: map[string]*coordinator.Function{r.Function: {}}}
-	q.identity = names.identify(&q.env)
+	q.identity = newIdentity(targetOf(r.Function), &q.env, 0)
 	q.identity.shape = r.Shape
 	q.outcome.failure = functions.EncodeFailure(fmt.Errorf("%w: %s", ErrDropped, r.Function))
 	at := m.Time

@@ -280,7 +280,7 @@ func (e *Engine) recoverRun(shard uint16, key, value []byte) error {
 	if err != nil {
 		return fmt.Errorf("%w: coordinator function: %w", ErrDamaged, err)
 	}
-	f := e.registry.coordinators[s.Function]
+	f := e.registry.coordinators[s.Function].Function
 	if f == nil {
 		return fmt.Errorf("%w: %q has unfinished runs in %s", ErrUnknownCoordinator, s.Function, e.options.Dir)
 	}

@@ -14,7 +14,7 @@ type registry struct {
 	types        map[*functions.TypeInfo]*typeEntry
 	typesByName  map[string]*functions.TypeInfo
 	operations   map[*functions.Operation]*typeEntry
-	coordinators map[string]*coordinator.Function
+	coordinators map[string]coordEntry
 	egresses     map[string]int // index into Engine.egresses
 	shards       uint64
 }
@@ -27,12 +27,18 @@ type typeEntry struct {
 	ops   map[string]*functions.Operation
 }
 
+// coordEntry is a coordinator function in an engine; there is none in the zero one.
+type coordEntry struct {
+	*coordinator.Function
+	target uint64 // of its requests; see identity
+}
+
 func newRegistry(parts []functions.Part) (*registry, error) {
 	r := &registry{
 		types:        map[*functions.TypeInfo]*typeEntry{},
 		typesByName:  map[string]*functions.TypeInfo{},
 		operations:   map[*functions.Operation]*typeEntry{},
-		coordinators: map[string]*coordinator.Function{},
+		coordinators: map[string]coordEntry{},
 		egresses:     map[string]int{},
 	}
 	var errs []error
@@ -81,10 +87,10 @@ func (r *registry) add(d functions.Definition) error {
 			entry.ops[op.Name], r.operations[op] = op, entry
 		}
 	case *coordinator.Function:
-		if r.coordinators[d.Name] != nil {
+		if r.coordinators[d.Name].Function != nil {
 			return fmt.Errorf("two coordinator functions are named %q", d.Name)
 		}
-		r.coordinators[d.Name] = d
+		r.coordinators[d.Name] = coordEntry{d, targetOf(d.Name)}
 	default:
 		return fmt.Errorf("%q is neither a function type nor a coordinator function", d.DefinedName())
 	}
@@ -110,7 +116,7 @@ func (r *registry) check(e *functions.Envelope, maxBytes int) error {
 		return fmt.Errorf("%w: the argument of %s has %d bytes, at most %d", functions.ErrTooLarge, e.Target(), len(e.Arg), maxBytes)
 	}
 	if e.Op == nil {
-		if r.coordinators[e.Coordinator] == nil {
+		if r.coordinators[e.Coordinator].Function == nil {
 			return fmt.Errorf("%w: %q", ErrUnknownCoordinator, e.Coordinator)
 		}
 		return nil

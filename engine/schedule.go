@@ -190,10 +190,7 @@ func (w *worker) acceptNext() bool {
 // operations.
 func (w *worker) leave() {
 	w.running.Store(w.runs)
-	if w.ctx != nil {
-		w.ctx.End()
-		w.ctx = nil
-	}
+	w.frame.End()
 	if spent := w.engine.options.Seams.Spent; spent != nil {
 		spent(SpentOnFunction)
 	}

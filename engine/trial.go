@@ -290,7 +290,7 @@ func (w *worker) fireSuspect(u *unfinished) {
 		u.worker, u.row = u.call.worker, store.NumberedKey(nil, u.call.shard, store.KindMessage, u.number)
 		w.addRow(u.row, encodeRow(storedCarried{env.Stored(), true, t.isOwn()}))
 	} else {
-		u.coord = &coord{id: u.number, function: e.registry.coordinators[env.Coordinator], input: env.Arg, value: env.Value, hasRow: true}
+		u.coord = &coord{id: u.number, function: e.registry.coordinators[env.Coordinator].Function, input: env.Arg, value: env.Value, hasRow: true}
 		u.coord.shard = e.registry.numberShard(u.number)
 		u.coord.worker = e.workerOf(u.coord.shard)
 		u.worker, u.row = u.coord.worker, u.coord.key()

@@ -40,12 +40,11 @@ func (k kind) urgent() bool {
 
 // message is what workers send each other and themselves. Whoever has a message owns what it points to.
 type message struct {
-	kind    kind
-	line    line // where it waits, unless it is urgent
-	attempt uint32
-	entry   int32 // of a msgWake
-	call    *call
-	coord   *coord
+	kind  kind
+	line  line   // where it waits, unless it is urgent
+	which uint32 // the attempt of a msgConflict, the entry of a msgWake
+	call  *call
+	coord *coord
 }
 
 // worker owns the instances and coordinator functions of some shards.
@@ -108,8 +107,7 @@ type worker struct {
 	epoch    *portion   // what this worker adds to the running epoch
 	portions []*portion // of earlier epochs, empty, to be used again
 
-	ctx     *functions.Ctx  // of the operation that runs
-	ctxs    []functions.Ctx // for the next ones
+	frame   *functions.Frame // of the operation that runs, or ran last
 	effects functions.Effects
 	granted []*locks.Claim[*visit]
 	wounded []*locks.Claim[*visit]
@@ -136,6 +134,7 @@ func newWorker(e *Engine, id int) *worker {
 		seen:     seen.New(int(e.options.FilterBytes) / e.options.Workers),
 		coords:   map[uint64]*coord{},
 		epoch:    &portion{},
+		frame:    &functions.Frame{},
 	}
 	w.checker = w.checkEffects
 	w.cache.init(len(e.registry.types), e.options.CacheBytes/int64(e.options.Workers))
@@ -203,7 +202,7 @@ func (w *worker) handle(m message) {
 	case msgVote:
 		w.onVote(m.call)
 	case msgConflict:
-		w.onConflict(m.coord, m.attempt)
+		w.onConflict(m.coord, m.which)
 	case msgStart:
 		if !plant.CountStarted {
 			w.queued -= weight(m.coord.input)
@@ -212,7 +211,7 @@ func (w *worker) handle(m message) {
 	case msgGoOn:
 		w.goOn(m.coord)
 	case msgWake:
-		w.wakeSaga(m.coord, int(m.entry))
+		w.wakeSaga(m.coord, int(int32(m.which)))
 	default:
 		panic("engine: a message has a kind")
 	}
@@ -287,16 +286,11 @@ func (w *worker) enter(c *call) *functions.Ctx {
 	w.runs += countRun
 	w.running.Store(w.runs | runsOperation)
 	w.effects.Reset()
-	if len(w.ctxs) == 0 {
-		w.ctxs = make([]functions.Ctx, ctxsAtOnce)
+	if !w.frame.IsHere() { // another goroutine has taken the worker over, or makes its steps
+		w.frame = functions.NewFrame()
 	}
-	w.ctx, w.ctxs = &w.ctxs[0], w.ctxs[1:]
-	w.ctx.Begin(c.address(), w.now, &w.engine.timerSeq[w.id].n, &w.effects, c.value)
-	return w.ctx
+	return w.frame.Begin(c.address(), w.now, &w.engine.timerSeq[w.id].n, &w.effects, c.value)
 }
-
-// ctxsAtOnce is the number of Ctxs that a worker makes at once. None is used again: an operation may have kept it.
-const ctxsAtOnce = 32
 
 // enterBody frames the code of a coordinator function.
 func (w *worker) enterBody(f *coordinator.Function) {

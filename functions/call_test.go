@@ -128,12 +128,13 @@ func TestArgumentsByValue(t *testing.T) {
 				must(t, run(cell, make_.On("p", 100), roomy).err)
 			}
 			var effects functions.Effects
-			ctx := functions.NewCtx(functions.Address{}, noon, new(uint64), &effects)
+			var value any
 			arg := env.Encoded()
 			if i == 1 {
-				ctx, arg = ctx.WithArg(env.Value), env.Arg
+				value, arg = env.Value, env.Arg
 			}
-			_, err := cell.Run(env.Op, &ctx, arg, roomy)
+			ctx := functions.NewFrame().Begin(functions.Address{}, noon, new(uint64), &effects, value)
+			_, err := cell.Run(env.Op, ctx, arg, roomy)
 			must(t, err)
 			images[i] = cell.Image()
 		}

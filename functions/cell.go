@@ -89,13 +89,14 @@ func (c *Cell) Run(op *Operation, ctx *Ctx, arg []byte, maxBytes int) (result []
 
 // run is Run without what catches panics.
 func (c *Cell) run(op *Operation, ctx *Ctx, arg []byte, maxBytes int, before Image) (result []byte, err error) {
-	ctx.kind, ctx.exists = op.Kind, c.Exists
+	f := ctx.frame
+	f.kind, f.exists = op.Kind, c.Exists
 	err = c.ready(op.Kind)
 	if op.Kind == KindDelete && errors.Is(err, ErrBadState) {
-		c.value, ctx.bad, err = c.Type.newState(), err, nil
+		c.value, f.bad, err = c.Type.newState(), err, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%w: %s on %q", err, op.FullName(), ctx.self.ID)
+		return nil, fmt.Errorf("%w: %s on %q", err, op.FullName(), f.self.ID)
 	}
 	result, err = op.body(ctx, c, arg)
 	if err == nil {

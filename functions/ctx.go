@@ -15,8 +15,15 @@ const MaxEffects = 10_000
 // Ctx is what an operation may do besides changing its state. Its effects are part of the operation: dropped if it fails,
 // and inside a transaction held back until the transaction is decided. A Ctx is valid during the operation only, and on its
 // goroutine: used on another one it drops the effect, and the operation fails with [ErrBadCall] if it is not over. Used when it is over
-// it does nothing. It is deliberately no context.Context: operations do no I/O.
+// it does nothing, and tells zeros. It is deliberately no context.Context: operations do no I/O.
 type Ctx struct {
+	frame *Frame
+	run   uint64 // of the frame, which is the operation's
+}
+
+// Frame is what the operations have that run on one goroutine, one after the other; each has a [Ctx] of its own, which user code may keep.
+// For the engine.
+type Frame struct {
 	self    Address
 	now     time.Time
 	timers  *uint64
@@ -27,21 +34,37 @@ type Ctx struct {
 	bad     error
 	err     error
 
-	over      bool   // as is the operation
-	goroutine int64  // on which the operation runs; 0 if it is not told
-	misused   uint32 // set, atomically, by a call on another one
+	run       uint64 // which operation runs; no Ctx has the number while none does
+	goroutine int64  // on which they run; 0 if any may
+	misused   uint64 // the last run, atomically, whose Ctx was used on another one
+	free      []Ctx
 }
 
-// WithArg lets the operation have its argument as it is, in the place of an encoded one. For the engine.
-func (c Ctx) WithArg(value any) Ctx {
-	c.arg = value
+// ctxsAtOnce is the number of Ctxs that a Frame makes at once. None is used again: an operation may have kept it.
+const ctxsAtOnce = 64
+
+// NewFrame makes the Frame of the goroutine that calls it.
+func NewFrame() *Frame { return &Frame{goroutine: goid.Get()} }
+
+// IsHere reports whether it is the Frame of the goroutine that calls it.
+func (f *Frame) IsHere() bool { return f != nil && f.goroutine == goid.Get() }
+
+// Begin begins an operation: timers counts the timers ever set, effects collects, arg is the argument itself if that is at hand.
+func (f *Frame) Begin(self Address, now time.Time, timers *uint64, effects *Effects, arg any) *Ctx {
+	f.run++
+	f.self, f.now, f.timers, f.effects, f.arg = self, now, timers, effects, arg
+	f.exists, f.bad, f.err = false, nil, nil
+	if len(f.free) == 0 {
+		f.free = make([]Ctx, ctxsAtOnce)
+	}
+	c := &f.free[0]
+	f.free = f.free[1:]
+	c.frame, c.run = f, f.run
 	return c
 }
 
-// Begin makes the zero Ctx that of one operation, like [NewCtx] and [Ctx.WithArg], in its place.
-func (c *Ctx) Begin(self Address, now time.Time, timers *uint64, effects *Effects, arg any) {
-	c.self, c.now, c.timers, c.effects, c.arg, c.goroutine = self, now, timers, effects, arg, goid.Get()
-}
+// End is called when the operation is over, if one runs.
+func (f *Frame) End() { f.run++ }
 
 // Effects are what an operation or a coordinator function asked for besides state changes. Programs have no use for it.
 type Effects struct {
@@ -96,35 +119,66 @@ type Emitted struct {
 	Value  []byte `cbor:"3,keyasint"`
 }
 
-// NewCtx makes the Ctx of one operation, for the engine: timers counts the timers ever set, effects collects. No other operation may
-// have it after that: user code may have kept it.
+// NewCtx makes the Ctx of an operation on the goroutine that calls it, in a [Frame] of its own.
 func NewCtx(self Address, now time.Time, timers *uint64, effects *Effects) Ctx {
-	return Ctx{self: self, now: now, timers: timers, effects: effects, goroutine: goid.Get()}
+	return *NewFrame().Begin(self, now, timers, effects, nil)
 }
 
-// End is called when the operation is over, for the engine.
-func (c *Ctx) End() { c.over = true }
+// running is the operation's frame, or nil if the operation is over, or runs on another goroutine. In that case the operation fails, if
+// it still can: what was asked of the Ctx may have been meant to be part of it.
+func (c *Ctx) running() *Frame {
+	f := c.frame
+	if f.goroutine == 0 || f.goroutine == goid.Get() {
+		if f.run != c.run {
+			return nil
+		}
+		return f
+	}
+	for last := atomic.LoadUint64(&f.misused); last < c.run && !atomic.CompareAndSwapUint64(&f.misused, last, c.run); {
+		last = atomic.LoadUint64(&f.misused)
+	}
+	return nil
+}
 
 // Self is the instance that the operation runs on.
-func (c *Ctx) Self() Address { return c.self }
+func (c *Ctx) Self() (self Address) {
+	if f := c.running(); f != nil {
+		self = f.self
+	}
+	return self
+}
 
 // Exists reports whether the instance existed when the operation began: always in an [Update], [View] or [Delete], never in a
 // [Create], and in an [Upsert] it says which of the two this one is.
-func (c *Ctx) Exists() bool { return c.exists }
+func (c *Ctx) Exists() bool {
+	f := c.running()
+	return f != nil && f.exists
+}
 
 // BadState says, in a [Delete], why the state of the instance does not decode; see [Migrate]. It is nil if the state does, and in all
 // other operations: they fail instead.
-func (c *Ctx) BadState() error { return c.bad }
+func (c *Ctx) BadState() (why error) {
+	if f := c.running(); f != nil {
+		why = f.bad
+	}
+	return why
+}
 
 // Now is the engine's wall clock when the operation started. It does not advance during an operation.
-func (c *Ctx) Now() time.Time { return c.now }
+func (c *Ctx) Now() (now time.Time) {
+	if f := c.running(); f != nil {
+		now = f.now
+	}
+	return now
+}
 
 // Send sends a message to another instance, to this one, or starts a coordinator function. It arrives exactly once, after
 // this operation; messages from one instance to another keep their order. Nobody waits for it: see [OnFailure]. A message
 // that can not be sent (empty id, argument that does not encode) fails this operation.
 func (c *Ctx) Send(m Message) {
-	if e, ok := c.accept(m); ok {
-		c.effects.Sends = append(c.effects.Sends, e)
+	f := c.running()
+	if e, ok := f.accept(m); ok {
+		f.effects.Sends = append(f.effects.Sends, e)
 	}
 }
 
@@ -132,13 +186,14 @@ func (c *Ctx) Send(m Message) {
 // returned id cancels it, from an operation of this instance only. What an instance sends to itself this way is taken back when the
 // instance is deleted, unless the deleting operation sends it; what it sends to others is not.
 func (c *Ctx) SendAfter(d time.Duration, m Message) TimerID {
-	e, ok := c.accept(m)
+	f := c.running()
+	e, ok := f.accept(m)
 	if !ok {
 		return TimerID{}
 	}
-	*c.timers++
-	id := TimerID{Due: DueAfter(c.now, d), Seq: *c.timers}
-	c.effects.Timers = append(c.effects.Timers, Timer{ID: id, Message: e})
+	*f.timers++
+	id := TimerID{Due: DueAfter(f.now, d), Seq: *f.timers}
+	f.effects.Timers = append(f.effects.Timers, Timer{ID: id, Message: e})
 	return id
 }
 
@@ -154,79 +209,76 @@ func DueAfter(now time.Time, d time.Duration) int64 {
 
 // Cancel cancels a timer that this instance set. One that has fired or was cancelled before is left alone.
 func (c *Ctx) Cancel(id TimerID) {
-	if !c.isForeign() && c.room() {
-		c.effects.Cancels = append(c.effects.Cancels, id)
+	if f := c.running(); f != nil && f.room() {
+		f.effects.Cancels = append(f.effects.Cancels, id)
 	}
 }
 
 // Emit hands a record to its egress. Records of one egress are numbered without gaps and delivered in order.
 func (c *Ctx) Emit(r Record) {
+	f := c.running()
 	switch {
-	case c.isForeign():
+	case f == nil:
 	case r.err != nil:
-		c.fail(r.err)
-	case c.room():
-		c.effects.Emits = append(c.effects.Emits, r.emitted)
+		f.fail(r.err)
+	case f.room():
+		f.effects.Emits = append(f.effects.Emits, r.emitted)
 	}
 }
 
-func (c *Ctx) accept(m Message) (Envelope, bool) {
-	if m == nil {
-		c.fail(fmt.Errorf("%w: the message is nil", ErrBadCall))
-		return Envelope{}, false
+// Err is the first effect that could not be accepted, or nil. The engine asks it at the end of the operation.
+func (c *Ctx) Err() error {
+	f := c.running()
+	if f == nil {
+		return nil
 	}
-	e := m.Envelope()
-	switch {
-	case c.isForeign():
+	if f.err == nil && atomic.LoadUint64(&f.misused) == c.run {
+		return fmt.Errorf("%w: a Ctx was used on another goroutine than the operation's", ErrBadCall)
+	}
+	return f.err
+}
+
+// accept takes a message, unless it can not be sent. A nil Frame takes none.
+func (f *Frame) accept(m Message) (e Envelope, ok bool) {
+	if f == nil {
 		return e, false
+	}
+	if m == nil {
+		f.fail(fmt.Errorf("%w: the message is nil", ErrBadCall))
+		return e, false
+	}
+	e = m.Envelope()
+	switch {
 	case e.Err != nil:
-		c.fail(e.Err)
+		f.fail(e.Err)
 	case e.Into != nil:
-		c.fail(fmt.Errorf("%w: a message that is sent has nobody to take its result", ErrBadCall))
+		f.fail(fmt.Errorf("%w: a message that is sent has nobody to take its result", ErrBadCall))
 	case e.Op != nil && CheckID("instance", e.ID) != nil:
-		c.fail(CheckID("instance", e.ID))
+		f.fail(CheckID("instance", e.ID))
 	default:
-		return e, c.room()
+		return e, f.room()
 	}
 	return e, false
 }
 
 // room reports whether the operation may have one more effect.
-func (c *Ctx) room() bool {
-	if c.kind.Reads() {
-		c.fail(fmt.Errorf("%w: a view has no effects: it can not send, emit, set or cancel timers", ErrBadCall))
+func (f *Frame) room() bool {
+	if f.kind.Reads() {
+		f.fail(fmt.Errorf("%w: a view has no effects: it can not send, emit, set or cancel timers", ErrBadCall))
 		return false
 	}
-	if c.effects.Len() >= MaxEffects {
-		c.fail(fmt.Errorf("%w: more than %d sends, timers and records in one operation", ErrTooLarge, MaxEffects))
+	if f.effects.Len() >= MaxEffects {
+		f.fail(fmt.Errorf("%w: more than %d sends, timers and records in one operation", ErrTooLarge, MaxEffects))
 		return false
 	}
 	return true
 }
 
 // fail remembers the first effect that could not be accepted; the operation then fails with it.
-func (c *Ctx) fail(err error) {
-	if c.err == nil {
-		c.err = err
+func (f *Frame) fail(err error) {
+	if f.err == nil {
+		f.err = err
 	}
-}
-
-// isForeign reports whether it is called when the operation is over, or on another goroutine than the operation's. The effect is
-// dropped. In the second case the operation fails, if it still can: it may have meant the effect to be its own.
-func (c *Ctx) isForeign() bool {
-	if c.goroutine == 0 || goid.Get() == c.goroutine {
-		return c.over
-	}
-	atomic.StoreUint32(&c.misused, 1)
-	return true
-}
-
-// Err is the first effect that could not be accepted, or nil.
-func (c *Ctx) Err() error {
-	if c.err == nil && atomic.LoadUint32(&c.misused) != 0 {
-		return fmt.Errorf("%w: a Ctx was used on another goroutine than the operation's", ErrBadCall)
-	}
-	return c.err
 }
 
 // Egress is a named way out for records of type T, see [NewEgress].
@@ -268,16 +320,16 @@ func (c Call) AddTo(effects *Effects) error { return AddMessage(effects, c) }
 
 // AddTo implements [Effect].
 func (r Record) AddTo(effects *Effects) error {
-	ctx := Ctx{effects: effects}
-	ctx.Emit(r)
-	return ctx.err
+	f := Frame{effects: effects}
+	(&Ctx{frame: &f}).Emit(r)
+	return f.err
 }
 
 // AddMessage adds the sending of m to effects, for packages that define messages of their own.
 func AddMessage(effects *Effects, m Message) error {
-	ctx := Ctx{effects: effects}
-	ctx.Send(m)
-	return ctx.err
+	f := Frame{effects: effects}
+	(&Ctx{frame: &f}).Send(m)
+	return f.err
 }
 
 // Emitted returns the record in the form in which the engine takes it, or why it can not be emitted.

@@ -151,6 +151,50 @@ func TestRecordsWithInterfaces(t *testing.T) {
 	}
 }
 
+// TestKeptCtx: what is kept of an operation does nothing when that is over, and nothing to the next one on the same goroutine; used on
+// another one it fails the operation that it belongs to, and no other.
+func TestKeptCtx(t *testing.T) {
+	var effects functions.Effects
+	var timers uint64
+	frame := functions.NewFrame()
+	begin := func() *functions.Ctx {
+		return frame.Begin(functions.Address{Type: "test/purse", ID: "p"}, noon, &timers, &effects, nil)
+	}
+	use := func(ctx *functions.Ctx) {
+		ctx.Send(take.On("a", 1))
+		ctx.SendAfter(1, take.On("a", 1))
+		ctx.Cancel(functions.TimerID{Seq: 1})
+		ctx.Emit(receipts.Record("", ""))
+		ctx.Send(nil)
+		if ctx.Self().ID != "" || !ctx.Now().IsZero() || ctx.Exists() || ctx.BadState() != nil {
+			t.Errorf("it tells %v, %v", ctx.Self(), ctx.Now())
+		}
+	}
+	kept := begin()
+	frame.End()
+	use(kept)
+	ctx := begin()
+	use(kept)
+	elsewhere := func(ctx *functions.Ctx) {
+		done := make(chan struct{})
+		go func() { defer close(done); use(ctx) }()
+		<-done
+	}
+	elsewhere(kept)
+	must(t, ctx.Err())
+	if ctx.Self().ID != "p" || ctx.Now() != noon {
+		t.Errorf("the operation that runs is told %v, %v", ctx.Self(), ctx.Now())
+	}
+	elsewhere(ctx)
+	elsewhere(kept)
+	wantErr(t, ctx.Err(), functions.ErrBadCall)
+	frame.End()
+	must(t, begin().Err())
+	if !effects.Empty() || timers != 0 {
+		t.Errorf("there are effects: %+v, %d timers", effects, timers)
+	}
+}
+
 func TestOutcomeEffects(t *testing.T) {
 	var effects functions.Effects
 	for _, e := range []functions.Effect{take.On("a", 1), receipts.Record("k", "v")} {

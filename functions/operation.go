@@ -138,7 +138,7 @@ func exchange[S, A, R any](f func(*Ctx, *S, A) (R, error), results *Values) body
 }
 
 func decodeArg[A any](ctx *Ctx, data []byte) (arg A, err error) {
-	if value, ok := ctx.arg.(A); ok {
+	if value, ok := ctx.frame.arg.(A); ok {
 		return value, nil
 	}
 	return decodeBytes[A](data)
