@@ -49,7 +49,7 @@ func TestCrash(t *testing.T) {
 	})
 	t.Logf("%d seeds: %+v; %d file system operations, %d tables, %d logs recycled", len(seeds), count.RecoveryCounts, count.ops, count.tables, count.reused)
 	if len(seeds) >= 20 && (count.Points < 5*len(seeds) || count.Nested < len(seeds) || count.Open < 10*len(seeds) ||
-		count.Carried < 100 || count.Decided < 40 || count.Fired < 100) {
+		count.Carried < 100 || count.Decided < 40 || count.Fired < 100 || count.Expired < 1000 || count.Reused < 200) {
 		t.Error("the test tests too little")
 	}
 }

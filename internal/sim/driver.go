@@ -54,6 +54,7 @@ type Driver struct {
 	rng     *rand.Rand
 	mu      sync.Mutex  // for snapshots, which the file system takes from any goroutine
 	stands  atomic.Bool // no time passes, whatever happens
+	written atomic.Bool // the last epoch is: if the log has more to write, it is being closed
 	waiting []waiting
 	feeder  *feeder
 	// forgotten are the requests whose clients have given up.
@@ -163,11 +164,13 @@ func (d *Driver) seal(epoch uint64, batch store.Batch, write func() error) error
 	if err != nil {
 		return err
 	}
+	d.written.Store(false)
 	if d.SealBy != nil {
 		err = d.SealBy(epoch, batch, write)
 	} else {
 		err = write()
 	}
+	d.written.Store(err == nil)
 	if err == nil && !d.dead() {
 		d.mu.Lock()
 		rows := d.ledger.pending

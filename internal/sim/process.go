@@ -105,11 +105,12 @@ func (p *process) onOp(op Op) error {
 	return nil
 }
 
-// mayFail reports whether an operation may fail. Of directories and markers it may not, nor of a log that is being closed: Pebble
-// panics then, on a goroutine of its own or with a lock held, which ends a process too, but also the one that simulates it.
+// mayFail reports whether an operation may fail. Of directories and markers it may not, nor of a log that is being closed, which is
+// when it is written to though no epoch is, or another one is there: Pebble panics then, on a goroutine of its own or with a lock
+// held, which ends a process too, but also the one that simulates it.
 func (p *process) mayFail(op Op) bool {
 	kind := op.File()
-	if kind == "log" && op.Path != p.log {
+	if kind == "log" && (op.Path != p.log || p.life.d.written.Load()) {
 		return false
 	}
 	return (op.Kind == OpWrite || op.Kind == OpSync) && (kind == "log" || kind == "table" || kind == "manifest")

@@ -181,8 +181,8 @@ func (r *run) newDriver(shot Snapshot, life uint64) *Driver {
 	if r.plan.Has(FaultFull) {
 		d.Options.ReserveBytes = reserveBytes
 	}
-	if r.plan.Has(FaultDisk) { // no second log: if the first can not be closed, Pebble ends the process by itself
-		d.Options.MemTableBytes = 2 << 20
+	if r.plan.Has(FaultDisk) { // no seal fills it, so that no log is closed in the midst of one: see mayFail. Pebble begins with no more
+		d.Options.MemTableBytes = 256 << 10
 	}
 	if r.options.Prepare != nil {
 		r.options.Prepare(d)

@@ -84,6 +84,19 @@ func TestEachFaultAlone(t *testing.T) {
 	}
 }
 
+// TestLongRun: runs may be long, in which logs are closed, also on a disk that fails.
+func TestLongRun(t *testing.T) {
+	for _, seed := range []uint64{2, 13} {
+		result := mustPlan(t, seed, short(1200), FaultDisk).Run(RunOptions{})
+		if result.Err != nil {
+			t.Errorf("seed %d: %v", seed, result.Err)
+		}
+		if result.Counts.Failures == 0 && !raceEnabled {
+			t.Errorf("seed %d: the disk did not fail", seed)
+		}
+	}
+}
+
 // TestSameSeedSameTrace: line for line, also of the operations of the disk; and another seed has another trace.
 func TestSameSeedSameTrace(t *testing.T) {
 	hashes := map[uint64]uint64{}
