@@ -11,7 +11,6 @@ import (
 
 // TestGuaranteesNameTests: every test that docs/GUARANTEES.md names exists.
 func TestGuaranteesNameTests(t *testing.T) {
-	const root = "../.."
 	page, err := os.ReadFile(filepath.Join(root, "docs", "GUARANTEES.md"))
 	if err != nil {
 		t.Fatal(err)

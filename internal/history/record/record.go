@@ -7,7 +7,7 @@
 // Everything goes to a history.Writer, for history.Check.
 //
 // Start reading here; lists.go, bank.go and sagas.go have the functions and what a client asks of them, run.go a loop for one
-// engine, wire.go the way to an engine in another process.
+// engine. The way to an engine in another process is in internal/chaos.
 package record
 
 import (
