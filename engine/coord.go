@@ -30,6 +30,7 @@ type coord struct {
 	// Steps of a saga that an earlier opening has accepted, perhaps under a larger Options.MaxBytes.
 	accepted int
 
+	line   line   // where it waits before it begins, if a message began it
 	resume bool   // the body is to be resumed later: msgGoOn is on its way
 	alarm  *timer // of a saga: the end of its sleep or back-off
 
@@ -57,10 +58,10 @@ func (w *worker) startFor(q *request) {
 // startMessage starts a coordinator function that a message asks for, on some worker.
 func (w *worker) startMessage(env *functions.Envelope, where line) {
 	id := w.engine.nextID.Add(1)
-	c := &coord{id: id, function: w.engine.registry.coordinators[env.Coordinator].Function, input: env.Arg, value: env.Value}
+	c := &coord{id: id, function: w.engine.registry.coordinators[env.Coordinator].Function, input: env.Arg, value: env.Value, line: where}
 	c.shard = w.engine.registry.numberShard(id)
 	c.worker = w.engine.workerOf(c.shard)
-	w.send(c.worker, message{kind: msgStart, line: where, coord: c})
+	w.send(c.worker, message{kind: msgStart, coord: c})
 }
 
 // start begins a run, or goes on with a saga that a row brought back.

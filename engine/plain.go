@@ -302,6 +302,6 @@ func (w *worker) sendMessage(env *functions.Envelope, where line) *call {
 	}
 	c := &call{line: where}
 	w.engine.initCall(c, env)
-	w.send(c.worker, message{kind: msgCall, line: where, call: c})
+	w.send(c.worker, message{kind: msgCall, call: c})
 	return c
 }

@@ -240,7 +240,7 @@ func (e *Engine) recoverMessage(shard uint16, key, value []byte) error {
 		c.worker.keepFired(&timer{from: c.address()}, c)
 	}
 	e.queued.Add(weight(c.arg))
-	c.worker.receive(message{kind: msgCall, line: c.line, call: c})
+	c.worker.receive(message{kind: msgCall, call: c})
 	return nil
 }
 
@@ -305,7 +305,7 @@ func (e *Engine) recoverRun(shard uint16, key, value []byte) error {
 	}
 	c.worker.coords[id] = c
 	e.queued.Add(weight(c.input))
-	c.worker.sent.push(message{kind: msgStart, line: lineSent, coord: c})
+	c.worker.sent.push(message{kind: msgStart, coord: c})
 	return nil
 }
 

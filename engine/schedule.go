@@ -146,8 +146,8 @@ func (w *worker) handleNext() bool {
 
 // handleNew handles something that has not begun, from the line whose turn it is.
 func (w *worker) handleNew() bool {
-	if w.engine.trials.frozen.Load() {
-		return w.acceptNext() // messages wait
+	if !w.hasBacklog() || w.engine.trials.frozen.Load() {
+		return w.acceptNext() // there are no messages, or they wait
 	}
 	if plant.BacklogFirst && w.sent.len() > 0 {
 		w.pace.turn = lineSent - 1

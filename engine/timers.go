@@ -229,7 +229,7 @@ func (w *worker) fire(h *timerHeap, now int64, atMost int) (fired int) {
 		fired++
 		if t.coord != nil {
 			t.coord.alarm = nil
-			w.arrivals.push(message{kind: msgWake, line: lineArrivals, coord: t.coord, which: uint32(t.entry)})
+			w.arrivals.push(message{kind: msgWake, coord: t.coord, which: uint32(t.entry)})
 			continue
 		}
 		w.engine.timers.Add(-1)

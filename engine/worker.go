@@ -38,10 +38,10 @@ func (k kind) urgent() bool {
 	return (k == msgCommit && !plant.LazyCommit) || k == msgAbort || k == msgDone
 }
 
-// message is what workers send each other and themselves. Whoever has a message owns what it points to.
+// message is what workers send each other and themselves. Whoever has a message owns what it points to. It has four fields: the
+// compiler keeps no more in registers.
 type message struct {
 	kind  kind
-	line  line   // where it waits, unless it is urgent
 	which uint32 // the attempt of a msgConflict, the entry of a msgWake
 	call  *call
 	coord *coord
@@ -233,12 +233,21 @@ func (w *worker) receive(m message) {
 	switch {
 	case m.kind.urgent():
 		w.urgent.push(m)
-	case m.line == lineArrivals:
-		w.arrivals.push(m)
-	case m.line == lineSent:
-		w.sent.push(m)
+	case m.kind == msgCall && m.call.line != lineBegun:
+		w.lineUp(m.call.line, m)
+	case m.kind == msgStart:
+		w.lineUp(m.coord.line, m)
 	default:
 		w.begun.push(m)
+	}
+}
+
+// lineUp lets a message that has not begun wait.
+func (w *worker) lineUp(in line, m message) {
+	if in == lineArrivals {
+		w.arrivals.push(m)
+	} else {
+		w.sent.push(m)
 	}
 }
 
