@@ -274,7 +274,7 @@ func FuzzOutcome(f *testing.F) {
 	e := unopened(f)
 	f.Fuzz(func(t *testing.T, target uint64, value []byte) {
 		const arg = 0
-		q := &request{identity: identity{target, arg, 7}}
+		q := &request{identity: newIdentity(target, arg, 7)}
 		q.env.RequestID, q.env.Coordinator = "id", "fuzz/tx"
 		row := outcomeRow(value)
 		if row.isDamaged() {
@@ -285,7 +285,7 @@ func FuzzOutcome(f *testing.F) {
 		switch refused := errors.Is(q.err, ErrReusedID); {
 		case refused != (like == isOther || like == isOtherArg):
 			t.Fatalf("%x answers %+v with error %v", value, q.identity, q.err)
-		case !row.isOld() && like == isSame && (binary.BigEndian.Uint64(value) != target || binary.BigEndian.Uint64(value[outcomeArgAt:]) != arg):
+		case !row.isOld() && like == isSame && binary.BigEndian.Uint64(value) != q.identity.fingerprint:
 			t.Fatalf("%x is taken for %+v", value, q.identity)
 		case refused:
 		case (q.outcome.failure != nil) != (value[outcomeStatusAt]%2 == 1):

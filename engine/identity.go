@@ -8,6 +8,7 @@ import (
 
 	"github.com/concordat-dev/concordat/functions"
 	"github.com/concordat-dev/concordat/internal/plant"
+	"github.com/concordat-dev/concordat/internal/store"
 )
 
 // identity tells requests with one id apart. It is kept with the outcome of the first.
@@ -15,10 +16,31 @@ import (
 // A request is the one that its id was first used for if function and instance are the same. If its argument differs it is another
 // one, unless the type of the argument has another shape: then the program has changed between the two (an argument has gained a
 // field, say), and a client that asks again for what it asked before can not help it.
+//
+// It is small, because each outcome's row has it: a hash of target (the function, and the instance of a call) and encoded argument
+// together; and a tag, which has the upper bits of the target's hash and the shape of the argument's type in its own lower ones.
 type identity struct {
-	target uint64 // the function, and the instance of a call
-	arg    uint64 // the encoded argument
-	shape  uint32 // of the argument's type, see functions.ShapeOf; 1 if there is none, 0 if it is not known
+	fingerprint uint64
+	tag         uint64
+}
+
+const (
+	shapeBits = 24
+	noShape   = 1 // there is no argument; 0: the shape is not known
+	shapeMask = 1<<shapeBits - 1
+)
+
+// newIdentity makes an identity of hashes and the shape of the argument's type, see functions.ShapeOf.
+func newIdentity(target, arg, shape uint64) identity {
+	return identity{store.Mix(target) ^ arg, target&^shapeMask | shape&shapeMask}
+}
+
+func (i identity) shape() uint32 { return uint32(i.tag & shapeMask) }
+
+// withShape is the identity of a request from another opening, whose argument may have had another shape.
+func (i identity) withShape(shape uint32) identity {
+	i.tag = i.tag&^shapeMask | uint64(shape)&shapeMask
+	return i
 }
 
 // likeness is what a request is to the first one with its id.
@@ -33,15 +55,14 @@ const (
 
 // identify makes the identity of a request. It depends on names and bytes only, so that it can be stored.
 func (r *registry) identify(env *functions.Envelope) identity {
+	var target, shape uint64
 	if env.Op != nil {
-		return newIdentity(targetOf(env.Op.Type.Name, env.Op.Name, env.ID), env, env.Op.Shape)
+		target, shape = targetOf(env.Op.Type.Name, env.Op.Name, env.ID), env.Op.Shape
+	} else {
+		f := r.coordinators[env.Coordinator]
+		target, shape = f.target, f.Shape
 	}
-	f := r.coordinators[env.Coordinator]
-	return newIdentity(f.target, env, f.Shape)
-}
-
-func newIdentity(target uint64, env *functions.Envelope, shape uint64) identity {
-	return identity{target, xxhash.Sum64(env.Encoded()), max(uint32(shape), 1)}
+	return newIdentity(target, xxhash.Sum64(env.Encoded()), max(shape&shapeMask, noShape))
 }
 
 // targetOf is the hash of what names a target. Each part goes in with its length, so that no two lists of parts run together to the same.
@@ -61,11 +82,11 @@ func targetOf(parts ...string) uint64 {
 // program), another argument makes it another request: to answer with the outcome of one that it is not would lose it.
 func (i identity) like(first identity) likeness {
 	switch {
-	case i.target != first.target:
-		return isOther
-	case i.arg == first.arg:
+	case i.fingerprint == first.fingerprint:
 		return isSame
-	case i.shape != first.shape && first.shape != 0 && !plant.ArgumentOnly:
+	case i.tag&^shapeMask != first.tag&^shapeMask:
+		return isOther
+	case i.shape() != first.shape() && first.shape() != 0 && !plant.ArgumentOnly:
 		return isChanged
 	}
 	return isOtherArg

@@ -11,15 +11,13 @@ import (
 	"github.com/concordat-dev/concordat/internal/store"
 )
 
-// An outcome's row: the hash of the request's target, when it was settled (engine time, see clocks), its status, the hash of the
-// argument and the shape of its type, and its result or failure. In rows of older programs the first is a fingerprint of target and
-// argument together, and the argument's are missing.
+// An outcome's row: the fingerprint of the request's identity, when it was settled (engine time, see clocks), its status, the
+// identity's tag, and its result or failure. In rows of older programs the fingerprint is another one, and there is no tag.
 const (
 	outcomeSettledAt = 8
 	outcomeStatusAt  = 16
-	outcomeArgAt     = 17
-	outcomeShapeAt   = 25
-	outcomeHeader    = 29
+	outcomeTagAt     = 17
+	outcomeHeader    = 25
 	oldOutcomeHeader = 17
 )
 
@@ -56,13 +54,13 @@ func (r outcomeRow) outcome() outcome {
 
 // like compares a request with the one that the row is of.
 func (r outcomeRow) like(q *request) likeness {
-	target := binary.BigEndian.Uint64(r)
+	fingerprint := binary.BigEndian.Uint64(r)
 	switch {
 	case plant.AnyFingerprint:
 		return isSame
 	case !r.isOld():
-		return q.identity.like(identity{target, binary.BigEndian.Uint64(r[outcomeArgAt:]), binary.BigEndian.Uint32(r[outcomeShapeAt:])})
-	case target == oldFingerprint(&q.env):
+		return q.identity.like(identity{fingerprint, binary.BigEndian.Uint64(r[outcomeTagAt:])})
+	case fingerprint == oldFingerprint(&q.env):
 		return isSame
 	}
 	return isOther
@@ -77,11 +75,10 @@ func writeOutcome(batch store.Batch, q *request, now int64) {
 	}
 	batch.SetDeferred(len(key), outcomeHeader+len(payload), func(k, v []byte) {
 		copy(k, key)
-		binary.BigEndian.PutUint64(v, q.identity.target)
+		binary.BigEndian.PutUint64(v, q.identity.fingerprint)
 		binary.BigEndian.PutUint64(v[outcomeSettledAt:], uint64(now))
 		v[outcomeStatusAt] = status
-		binary.BigEndian.PutUint64(v[outcomeArgAt:], q.identity.arg)
-		binary.BigEndian.PutUint32(v[outcomeShapeAt:], q.identity.shape)
+		binary.BigEndian.PutUint64(v[outcomeTagAt:], q.identity.tag)
 		copy(v[outcomeHeader:], payload)
 	})
 }

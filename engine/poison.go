@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/cespare/xxhash/v2"
+
 	"github.com/concordat-dev/concordat/functions"
 	"github.com/concordat-dev/concordat/internal/store"
 )
@@ -263,8 +265,7 @@ func (o *offline) endRun(batch store.Batch, row, value []byte) error {
 	}
 	q := &request{shard: shard}
 	q.env.RequestID, q.env.Coordinator, q.env.Arg = r.RequestID, r.Function, r.Input
-	q.identity = newIdentity(targetOf(r.Function), &q.env, 0)
-	q.identity.shape = r.Shape
+	q.identity = newIdentity(targetOf(r.Function), xxhash.Sum64(r.Input), uint64(r.Shape))
 	q.outcome.failure = functions.EncodeFailure(fmt.Errorf("%w: %s", ErrDropped, r.Function))
 	at := m.Time
 	if at == 0 {

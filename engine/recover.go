@@ -262,7 +262,7 @@ func (c *coord) key() []byte {
 func (c *coord) row() []byte {
 	s := storedRun{Function: c.function.Name, Input: c.input}
 	if c.req != nil {
-		s.RequestID, s.Shape = c.req.env.RequestID, c.req.identity.shape
+		s.RequestID, s.Shape = c.req.env.RequestID, c.req.identity.shape()
 	}
 	value, err := functions.EncodeRow(&s)
 	if err != nil {
@@ -299,8 +299,7 @@ func (e *Engine) recoverRun(shard uint16, key, value []byte) error {
 	if s.RequestID != "" {
 		c.req = &request{shard: shard, coord: c}
 		c.req.env.RequestID, c.req.env.Coordinator, c.req.env.Arg = s.RequestID, s.Function, s.Input
-		c.req.identity = e.registry.identify(&c.req.env)
-		c.req.identity.shape = s.Shape
+		c.req.identity = e.registry.identify(&c.req.env).withShape(s.Shape)
 		c.worker.requests[s.RequestID] = c.req
 	}
 	c.worker.coords[id] = c

@@ -18,11 +18,12 @@ type request struct {
 	env      functions.Envelope
 	identity identity // tells requests with one id apart; zero without id
 	shard    uint16   // keeps the outcome, if there is an id
-	call     *call    // the call, if it is one
-	coord    *coord   // the coordinator function, if it is one
-	control  control  // a question to a worker instead of either
+	settled  bool
+	closes   bool    // done is closed when the outcome is there; otherwise it gets one token and is used again
+	call     *call   // the call, if it is one
+	coord    *coord  // the coordinator function, if it is one
+	control  control // a question to a worker instead of either
 
-	settled bool
 	epoch   uint64 // the epoch that settled it
 	outcome outcome
 	err     error    // instead of an outcome: the engine's own error
@@ -33,7 +34,6 @@ type request struct {
 
 	engine *Engine
 	done   chan struct{}
-	closes bool // done is closed when the outcome is there; otherwise it gets one token and is used again
 }
 
 // control is run on a worker, between two messages.

@@ -81,14 +81,14 @@ func (c *Cell) Run(op *Operation, ctx *Ctx, arg []byte, maxBytes int) (result []
 			result, err = nil, NewPanicError(r)
 		}
 	}()
-	result, err = c.run(op, ctx, arg, maxBytes, before)
+	result, err = c.run(op, ctx, arg, maxBytes, &before)
 	err = Plain(err)
 	ended = true
 	return result, err
 }
 
 // run is Run without what catches panics.
-func (c *Cell) run(op *Operation, ctx *Ctx, arg []byte, maxBytes int, before Image) (result []byte, err error) {
+func (c *Cell) run(op *Operation, ctx *Ctx, arg []byte, maxBytes int, before *Image) (result []byte, err error) {
 	f := ctx.frame
 	f.kind, f.exists = op.Kind, c.Exists
 	err = c.ready(op.Kind)
@@ -109,7 +109,7 @@ func (c *Cell) run(op *Operation, ctx *Ctx, arg []byte, maxBytes int, before Ima
 		err = c.keep(op.Kind, maxBytes)
 	}
 	if !c.Type.flat && op.Kind.Reads() || !op.Kind.Reads() && err != nil {
-		c.Restore(before) // the operation may have changed the value
+		c.Restore(*before) // the operation may have changed the value
 	}
 	if err != nil {
 		return nil, err
