@@ -130,6 +130,7 @@ func (e *Engine) stopWorkers() {
 		e.watch.stop()
 	}
 	e.options.Seams.Clock.Wake(e.options.Seams.Clock.Now(), func() {}) // forget the timer that was next, and with it this engine
+	e.lookout.stop()
 	close(e.toSeal)
 	for _, w := range e.workers {
 		close(w.signal)

@@ -38,13 +38,14 @@ type Engine struct {
 	stats       counters      //
 	toldChanged sync.Map      // the functions of which it was reported that an argument has changed its shape
 	budget      budget
-	queued      atomic.Int64   // messages that nobody waits for and that were not run yet, by weight
-	timers      atomic.Int64   // that instances have set
-	sealed      atomic.Uint64  // the last epoch that is durable
-	sealing     atomic.Bool    // an epoch is with the sealer
-	cutting     atomic.Bool    // the epoch has gone on for too long: urgent messages only
-	behind      atomic.Bool    // the last cut left a backlog
-	closedAt    atomic.Int64   // when the gate was closed, in engine time
+	queued      atomic.Int64  // messages that nobody waits for and that were not run yet, by weight
+	timers      atomic.Int64  // that instances have set
+	sealed      atomic.Uint64 // the last epoch that is durable
+	sealing     atomic.Bool   // an epoch is with the sealer
+	cutting     atomic.Bool   // the epoch has gone on for too long: urgent messages only
+	behind      atomic.Bool   // the last cut left a backlog
+	closedAt    atomic.Int64  // when the gate was closed, in engine time
+	lookout     lookout
 	armed       atomic.Int64   // when the clock will wake the workers, Unix nanoseconds
 	stopping    atomic.Bool    // Close was called
 	ended       chan struct{}  // closed when nothing runs any more
@@ -213,6 +214,8 @@ func (e *Engine) firstSweep() error {
 // run starts the engine's goroutines and lets the workers go on with what was recovered.
 func (e *Engine) run() {
 	e.trials.frozen.Store(e.trials.left.Load() > 0)
+	_, real := e.clocks.wall.(*realClock)
+	e.lookout.start(real && !e.options.Seams.Stepped)
 	if !e.options.Seams.Stepped {
 		e.running.Add(len(e.workers) + 2)
 		for _, w := range e.workers {

@@ -113,6 +113,7 @@ func (e *Engine) conduct() {
 	if e.stopping.Load() && e.lastCuts >= maxLastCuts {
 		return // sealed once more, then nothing runs again
 	}
+	e.lookout.opened(e.options.MaxDrain / 2)
 	e.gate.open.Store(true)
 	e.wakeBusy()
 	e.armClock()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -86,6 +87,111 @@ func TestRequestsAreAnsweredInTime(t *testing.T) {
 			})
 		}
 	}
+}
+
+// work is what a toil passes the time of, in a test with a clock of its own.
+var work atomic.Pointer[passingClock]
+
+// toil is a grind in simulated time, which no other function takes any of.
+var toil = makeToil()
+
+func makeToil() (op functions.Command[grist]) {
+	op = functions.Update(mills, "toil", func(ctx *functions.Ctx, m *mill, g grist) error {
+		if m.Stop {
+			return nil
+		}
+		work.Load().pass(g.Takes)
+		ctx.Send(op.On(ctx.Self().ID, g))
+		return nil
+	})
+	return op
+}
+
+// TestCrowdsAreAnsweredInTime: the bound holds for each of many requests that come at once, plain ones and transactions: they do not
+// wait for a costly message each. Time is simulated, and requests take none of it themselves.
+func TestCrowdsAreAnsweredInTime(t *testing.T) {
+	const maxDrain, sealTakes, crowd = 20 * time.Millisecond, 3 * time.Millisecond, 64
+	payTx := twopc.New("test/two-notes", func(tx *twopc.Tx, n int) error {
+		return tx.All(jot.On(fmt.Sprint("n", n), n), jot.On(fmt.Sprint("o", n), n))
+	})
+	for _, takes := range []time.Duration{100 * time.Microsecond, time.Millisecond, 10 * time.Millisecond, 100 * time.Millisecond} {
+		for _, transactions := range []bool{false, true} {
+			clock := newPassingClock()
+			work.Store(clock)
+			o := engine.Options{Dir: "data", Workers: 1, MaxDrain: maxDrain}
+			o.Seams = engine.Seams{FS: vfs.NewMem(), Clock: clock, Stepped: true}
+			o.Seams.Seal = func(_ uint64, _ store.Batch, write func() error) error {
+				clock.pass(sealTakes)
+				return write()
+			}
+			e, err := engine.Open(o, notes, mills, payTx)
+			must(t, err)
+			submit := func(r functions.Request) engine.Pending {
+				p, err := e.Submit(r)
+				must(t, err)
+				return p
+			}
+			wait := func(ps ...engine.Pending) {
+				for n := 0; slices.ContainsFunc(ps, func(p engine.Pending) bool { return !p.Done() }); n++ {
+					if !e.Step(func(n int) int { return (n - 1) % 4 % 3 }) || n == 200_000 {
+						t.Fatalf("after %d steps there are outcomes missing", n)
+					}
+				}
+				for _, p := range ps {
+					must(t, p.Wait(ctx))
+				}
+			}
+			for i := range crowd {
+				wait(submit(newNote.On(fmt.Sprint("n", i), 0)), submit(newNote.On(fmt.Sprint("o", i), 0)))
+			}
+			wait(submit(newMill.On("m", 0)), submit(toil.On("m", grist{Takes: takes})))
+			for round := range 20 {
+				for range 7 * round {
+					e.Step(func(n int) int { return (n - 1) % 4 % 3 })
+				}
+				began := clock.Elapsed()
+				var all []engine.Pending
+				for i := range crowd {
+					if transactions {
+						all = append(all, submit(payTx.With(i)))
+					} else {
+						all = append(all, submit(jot.On(fmt.Sprint("n", i), round)))
+					}
+				}
+				wait(all...)
+				if took, bound := clock.Elapsed()-began, maxDrain+2*sealTakes+2*takes; took > bound { // one may run when they come, and one when they are done
+					t.Errorf("%v, transactions %v: the last of %d was answered after %v, the bound is %v", takes, transactions, crowd, took, bound)
+				}
+			}
+			wait(submit(halt.On("m", 0)))
+			must(t, e.Close())
+		}
+	}
+}
+
+// TestCostlyAllAtOnce: messages that become costly all at once, behind many that were cheap, keep nobody out until a round is over, which
+// would be two hundred of them.
+func TestCostlyAllAtOnce(t *testing.T) {
+	t.Parallel()
+	const takes, bound = 100 * time.Millisecond, 1500 * time.Millisecond // 160 ms are promised; a round would take up to 25 s
+	e := open(t, engine.Options{Workers: 1}, notes, mills)
+	must(t, e.Do(ctx, newNote.On("n", 0)))
+	must(t, e.Do(ctx, newMill.On("m", 0)))
+	work := make([]grist, 3000)
+	for i := range work[2000:] {
+		work[2000+i].Takes = takes
+	}
+	for i := range 8 {
+		began := time.Now()
+		if i == 0 {
+			must(t, e.Do(ctx, fill.On("m", work)))
+		}
+		must(t, e.Do(ctx, jot.On("n", 1)))
+		if took := time.Since(began); took > bound {
+			t.Fatalf("a request took %v", took)
+		}
+	}
+	must(t, e.Do(ctx, halt.On("m", 0)))
 }
 
 // longestAnswer makes requests, one after the other, beside a mill that goes on for ever and a backlog.

@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"math"
+	"slices"
 	"time"
 
 	"github.com/concordat-dev/concordat/internal/plant"
@@ -13,8 +15,11 @@ import (
 // meet at a lock. What has not begun waits in three lines, which take turns: requests; messages that come from outside, which are
 // those of timers and ingresses; and messages that functions sent. So no line keeps another waiting, however long it is.
 //
-// The rule would let costly work that has begun keep out the rest. So it holds while messages are cheap. When a round has taken
-// longer than a slice, the worker makes its rounds smaller, and then what has begun takes turns too.
+// The rule would let costly work that has begun keep out the rest, and turns by number would give costly messages nearly all of the
+// time: of eight requests that wait beside a function that takes 100 ms, the last would wait for eight of those. So both hold while
+// messages are cheap. When a round has taken longer than a slice, the worker makes its rounds smaller, and what has begun takes turns
+// too. If there is a backlog besides, it looks at the time after each message, and what has begun and the three lines share the time:
+// the next turn is that of whoever has used least. A line that was empty begins with what the one has that is least, so nobody saves up.
 //
 // A backlog of messages that nobody waits for would make every epoch as long as MaxDrain lets it. So once an epoch had to be cut by
 // force and left some, the engine is behind: from then on an epoch also comes to rest when only such messages are left. They are
@@ -22,7 +27,7 @@ import (
 // next epoch. So a request beside a backlog waits for two seals.
 //
 // A round ends early when its epoch has gone on for too long: leave looks at the time after each run of user code once admission
-// has closed. So a worker is never away for much longer than a slice, or than the one operation that runs.
+// has closed (see lookout). So a worker is never away for much longer than a slice, or than the one operation that runs.
 
 // line is what a message belongs to that has not begun; see message.
 type line uint8
@@ -49,12 +54,65 @@ type pacer struct {
 	size  int // of the next round
 	inRow int // messages that had begun, since one that had not
 	turn  line
+
+	sharing bool                    // messages have lately taken so long that the lines share the time
+	last    line                    // of the message that was handled last
+	used    [numLines]time.Duration // while they share it
+}
+
+// charge is told how long the last message has taken. What has begun is charged little: it holds locks that others wait for.
+func (p *pacer) charge(d time.Duration) {
+	if p.last == lineBegun {
+		d = min(d, 2*slice)
+	}
+	p.used[p.last] += max(d, time.Microsecond)
+}
+
+// settled reports whether the lines where something waits have used about the same, and what has begun not much more.
+func (p *pacer) settled(waits [numLines]bool) bool {
+	least, most := time.Duration(math.MaxInt64), time.Duration(math.MinInt64)
+	for l := range numLines {
+		switch {
+		case !waits[l]:
+		case l == lineBegun:
+			most = max(most, p.used[l]-2*slice)
+		default:
+			least, most = min(least, p.used[l]), max(most, p.used[l])
+		}
+	}
+	return least == math.MaxInt64 || most-least <= slice/2
+}
+
+// pick returns the line that has used the least time of those where something waits; false if nothing does. What has begun comes before
+// what has not for a slice more.
+func (p *pacer) pick(waits [numLines]bool) (least line, ok bool) {
+	for l := range numLines {
+		ahead := time.Duration(0)
+		if ok && least == lineBegun {
+			ahead = slice
+		}
+		if waits[l] && (!ok || p.used[l]+ahead < p.used[least]) {
+			least, ok = l, true
+		}
+	}
+	for l := range numLines {
+		if ok && !waits[l] {
+			p.used[l] = max(p.used[l], p.used[least])
+		}
+	}
+	return least, ok
+}
+
+// prefer has something of the line come next that has not begun, or of the one after it; while messages are costly, of the line.
+func (p *pacer) prefer(l line) {
+	p.inRow, p.turn = maxInRow, l
+	p.used[l] = min(p.used[l], slices.Min(p.used[:])-2*slice)
 }
 
 // took is told how long a round has taken.
 func (p *pacer) took(handled int, d time.Duration) {
 	switch {
-	case d > slice && handled > 0:
+	case d >= slice && handled > 0:
 		p.size = max(1, min(p.size, int(int64(handled)*int64(slice)/int64(d))))
 	case d < slice/2:
 		p.size = min(2*p.size, roundSize)
@@ -76,11 +134,21 @@ func (w *worker) round(n int) bool {
 	start := e.clocks.elapsed()
 	w.now = e.clocks.wall.Now()
 	w.admitFirst()
-	handled := 0
+	handled, since := 0, start
 	for handled < n && w.handleNext() {
 		handled++
 		if spent := e.options.Seams.Spent; spent != nil {
 			spent(SpentOnMessage)
+		}
+		if w.pace.sharing || e.lookout.due.Load() {
+			now := e.clocks.elapsed()
+			if w.pace.sharing {
+				w.pace.charge(now - since)
+				since = now
+			}
+			if now-start >= slice {
+				break // however large the round was to be: nobody is admitted in it, and while the gate is open nothing else ends it
+			}
 		}
 	}
 	w.cache.tidy(e.sealed.Load())
@@ -94,6 +162,12 @@ func (w *worker) round(n int) bool {
 		w.countDrained(handled)
 	}
 	w.pace.took(handled, e.clocks.elapsed()-start)
+	switch {
+	case w.pace.size < roundSize && w.hasBacklog():
+		w.pace.sharing = true
+	case w.pace.sharing && w.pace.size == roundSize && w.pace.settled(w.waiting()):
+		w.pace.sharing = false
+	}
 	return took || w.urgent.len() > 0 || (w.mustWork() && !e.cutting.Load())
 }
 
@@ -119,29 +193,31 @@ func (w *worker) hasNew() bool {
 // handleNext handles the next message, or accepts a request. It reports whether there was anything to do.
 func (w *worker) handleNext() bool {
 	if m, ok := w.urgent.pop(); ok {
+		w.pace.last = lineBegun
 		w.handle(m)
 		return true
 	}
 	if w.engine.cutting.Load() || !w.mustWork() {
 		return false
 	}
-	if w.pace.mayGoOn() {
-		if m, ok := w.begun.pop(); ok {
-			w.pace.inRow++
-			w.handle(m)
-			return true
-		}
+	if w.pace.sharing && w.hasBacklog() && !plant.BacklogFirst {
+		l, ok := w.pace.pick(w.waiting())
+		return ok && w.handleOf(l)
 	}
-	w.pace.inRow = 0
-	if w.handleNew() {
+	if w.pace.mayGoOn() && w.handleOf(lineBegun) {
 		return true
 	}
-	m, ok := w.begun.pop()
-	if ok {
-		w.pace.inRow++
-		w.handle(m)
+	w.pace.inRow = 0
+	return w.handleNew() || w.handleOf(lineBegun)
+}
+
+// waiting tells where something waits that may be handled.
+func (w *worker) waiting() [numLines]bool {
+	free := !w.engine.trials.frozen.Load()
+	return [numLines]bool{
+		lineBegun: w.begun.len() > 0, lineRequests: w.taken.len() > 0,
+		lineArrivals: free && w.arrivals.len() > 0, lineSent: free && w.sent.len() > 0,
 	}
-	return ok
 }
 
 // handleNew handles something that has not begun, from the line whose turn it is.
@@ -156,23 +232,36 @@ func (w *worker) handleNew() bool {
 		if w.pace.turn++; w.pace.turn == numLines {
 			w.pace.turn = lineArrivals
 		}
-		switch w.pace.turn {
-		case lineRequests:
-			if w.acceptNext() {
-				return true
-			}
-		case lineArrivals:
-			if m, ok := w.arrivals.pop(); ok {
-				w.carried[lineArrivals] = max(0, w.carried[lineArrivals]-1)
-				w.handle(m)
-				return true
-			}
-		case lineSent:
-			if m, ok := w.sent.pop(); ok {
-				w.carried[lineSent] = max(0, w.carried[lineSent]-1)
-				w.handle(m)
-				return true
-			}
+		if w.handleOf(w.pace.turn) {
+			return true
+		}
+	}
+	return false
+}
+
+// handleOf handles the next of a line, or accepts a request. It reports whether there was one.
+func (w *worker) handleOf(l line) bool {
+	w.pace.last = l
+	switch l {
+	case lineRequests:
+		return w.acceptNext()
+	case lineBegun:
+		if m, ok := w.begun.pop(); ok {
+			w.pace.inRow++
+			w.handle(m)
+			return true
+		}
+	case lineArrivals:
+		if m, ok := w.arrivals.pop(); ok {
+			w.carried[lineArrivals] = max(0, w.carried[lineArrivals]-1)
+			w.handle(m)
+			return true
+		}
+	case lineSent:
+		if m, ok := w.sent.pop(); ok {
+			w.carried[lineSent] = max(0, w.carried[lineSent]-1)
+			w.handle(m)
+			return true
 		}
 	}
 	return false
@@ -194,7 +283,7 @@ func (w *worker) leave() {
 	if spent := w.engine.options.Seams.Spent; spent != nil {
 		spent(SpentOnFunction)
 	}
-	if !w.engine.gate.open.Load() {
+	if (w.pace.size < roundSize || w.engine.lookout.due.Load()) && !w.engine.gate.open.Load() {
 		w.engine.cutIfLate()
 	}
 }
@@ -214,10 +303,4 @@ func (e *Engine) cutIfLate() {
 	if e.clocks.now()-e.closedAt.Load() > int64(e.options.MaxDrain)/2 {
 		e.cutting.Store(true)
 	}
-}
-
-// mustYield reports whether a run that goes on and on without waiting for anybody (a saga that is replayed) has to let others have
-// their turn: it has run for a slice, or its epoch is to be cut.
-func (w *worker) mustYield(since time.Duration) bool {
-	return w.engine.cutting.Load() || w.engine.clocks.elapsed()-since > slice
 }
