@@ -26,8 +26,9 @@ import (
 // handled while the one before is sealed, and beside what else there is; those that are left get rows, each once, and go on in the
 // next epoch. So a request beside a backlog waits for two seals.
 //
-// A round ends early when its epoch has gone on for too long: leave looks at the time after each run of user code once admission
-// has closed (see lookout). So a worker is never away for much longer than a slice, or than the one operation that runs.
+// A round ends early when it, or its epoch after admission has closed, has gone on for too long: the worker looks at the time after each
+// message while messages are costly, and once an epoch has been open for long (see lookout), in case they have just become so. So a
+// worker is never away for much longer than that and the one operation that runs.
 
 // line is what a message belongs to that has not begun; see message.
 type line uint8
