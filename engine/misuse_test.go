@@ -188,7 +188,7 @@ func TestWhatBodiesGiveAway(t *testing.T) {
 		given.Load().OnCommit(take.On("b", 1))
 		return nil
 	})
-	honestTx := twopc.New("test/honest", func(tx *twopc.Tx, _ int) error { return tx.All(take.On("a", 1), give.On("c", 0)) })
+	honestTx := twopc.New("test/honest", func(tx *twopc.Tx, _ int) error { return tx.All(take.On("a", 1), take.On("c", 0)) })
 	e := open(t, engine.Options{Workers: 1, Logger: log.logger()}, desks, giveTx, giveSaga, useTx, honestTx)
 	for _, id := range []string{"a", "b", "c"} {
 		must(t, e.Do(ctx, newDesk.On(id, false)))
