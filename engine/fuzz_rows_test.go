@@ -261,6 +261,42 @@ func FuzzNodeRows(f *testing.F) {
 	})
 }
 
+// TestWideOutcomes: an outcome that an earlier program has kept, with the parts of the identity apart, answers its request after another
+// program has come, and refuses others.
+func TestWideOutcomes(t *testing.T) {
+	const target, arg, shape = 0x1122334455667788, 0x99aabbccddeeff00, 0xab123456
+	row := make(outcomeRow, wideOutcomeHeader, wideOutcomeHeader+2)
+	binary.BigEndian.PutUint64(row, target)
+	binary.BigEndian.PutUint64(row[outcomeSettledAt:], 5)
+	row[outcomeStatusAt] = wideOutcomeOK
+	binary.BigEndian.PutUint64(row[wideOutcomeArgAt:], arg)
+	binary.BigEndian.PutUint32(row[wideOutcomeShapeAt:], shape)
+	row = append(row, 1, 2)
+	if got := row.outcome(); row.isDamaged() || row.settled() != 5 || got.failure != nil || !bytes.Equal(got.result, []byte{1, 2}) {
+		t.Errorf("it has the outcome %+v", got)
+	}
+	if !row[:wideOutcomeHeader-1].isDamaged() {
+		t.Error("a row without all of its header is not damaged")
+	}
+	for _, c := range []struct {
+		identity identity
+		want     likeness
+	}{
+		{newIdentity(target, arg, shape), isSame},
+		{newIdentity(target, arg+1, shape), isOtherArg},
+		{newIdentity(target, arg+1, shape+1), isChanged},
+		{newIdentity(^uint64(target), arg, shape), isOther},
+	} {
+		if got := row.like(&request{identity: c.identity}); got != c.want {
+			t.Errorf("%+v is %d to it, want %d", c.identity, got, c.want)
+		}
+	}
+	row[outcomeStatusAt] = wideOutcomeFailed
+	if got := row.outcome(); !bytes.Equal(got.failure, []byte{1, 2}) {
+		t.Errorf("it has failed with %+v", got)
+	}
+}
+
 // FuzzOutcome: an outcome's row answers the request that it belongs to, and refuses any other that has its id.
 func FuzzOutcome(f *testing.F) {
 	row := make([]byte, outcomeHeader)
@@ -285,7 +321,7 @@ func FuzzOutcome(f *testing.F) {
 		switch refused := errors.Is(q.err, ErrReusedID); {
 		case refused != (like == isOther || like == isOtherArg):
 			t.Fatalf("%x answers %+v with error %v", value, q.identity, q.err)
-		case !row.isOld() && like == isSame && binary.BigEndian.Uint64(value) != q.identity.fingerprint:
+		case !row.isOld() && !row.isWide() && like == isSame && binary.BigEndian.Uint64(value) != q.identity.fingerprint:
 			t.Fatalf("%x is taken for %+v", value, q.identity)
 		case refused:
 		case (q.outcome.failure != nil) != (value[outcomeStatusAt]%2 == 1):

@@ -12,19 +12,26 @@ import (
 )
 
 // An outcome's row: the fingerprint of the request's identity, when it was settled (engine time, see clocks), its status, the
-// identity's tag, and its result or failure. In rows of older programs the fingerprint is another one, and there is no tag.
+// identity's tag, and its result or failure. The status also tells rows of older programs: in the oldest the fingerprint is another one,
+// and there is no tag; later ones have the hashes of target and argument and the shape apart.
 const (
 	outcomeSettledAt = 8
 	outcomeStatusAt  = 16
 	outcomeTagAt     = 17
 	outcomeHeader    = 25
 	oldOutcomeHeader = 17
+
+	wideOutcomeArgAt   = 17
+	wideOutcomeShapeAt = 25
+	wideOutcomeHeader  = 29
 )
 
 // The statuses of outcomes.
 const (
 	oldOutcomeOK byte = iota
 	oldOutcomeFailed
+	wideOutcomeOK
+	wideOutcomeFailed
 	outcomeOK
 	outcomeFailed
 )
@@ -35,21 +42,31 @@ type outcomeRow []byte
 func (r outcomeRow) isOld() bool { return r[outcomeStatusAt] <= oldOutcomeFailed }
 
 func (r outcomeRow) isDamaged() bool {
-	return len(r) < oldOutcomeHeader || r[outcomeStatusAt] > outcomeFailed || (!r.isOld() && len(r) < outcomeHeader)
+	return len(r) < oldOutcomeHeader || r[outcomeStatusAt] > outcomeFailed || len(r) < r.header()
+}
+
+func (r outcomeRow) isWide() bool { return !r.isOld() && r[outcomeStatusAt] <= wideOutcomeFailed }
+
+// header is how many bytes come before the result or failure.
+func (r outcomeRow) header() int {
+	switch {
+	case r.isOld():
+		return oldOutcomeHeader
+	case r.isWide():
+		return wideOutcomeHeader
+	}
+	return outcomeHeader
 }
 
 func (r outcomeRow) settled() int64 { return int64(binary.BigEndian.Uint64(r[outcomeSettledAt:])) }
 
 func (r outcomeRow) outcome() outcome {
-	switch r[outcomeStatusAt] {
-	case oldOutcomeOK:
-		return outcome{result: r[oldOutcomeHeader:]}
-	case oldOutcomeFailed:
-		return outcome{failure: r[oldOutcomeHeader:]}
-	case outcomeOK:
-		return outcome{result: r[outcomeHeader:]}
+	switch payload := r[r.header():]; r[outcomeStatusAt] {
+	case oldOutcomeOK, wideOutcomeOK, outcomeOK:
+		return outcome{result: payload}
+	default:
+		return outcome{failure: payload}
 	}
-	return outcome{failure: r[outcomeHeader:]}
 }
 
 // like compares a request with the one that the row is of.
@@ -58,6 +75,9 @@ func (r outcomeRow) like(q *request) likeness {
 	switch {
 	case plant.AnyFingerprint:
 		return isSame
+	case r.isWide():
+		arg, shape := binary.BigEndian.Uint64(r[wideOutcomeArgAt:]), binary.BigEndian.Uint32(r[wideOutcomeShapeAt:])
+		return q.identity.like(newIdentity(fingerprint, arg, uint64(shape)))
 	case !r.isOld():
 		return q.identity.like(identity{fingerprint, binary.BigEndian.Uint64(r[outcomeTagAt:])})
 	case fingerprint == oldFingerprint(&q.env):
