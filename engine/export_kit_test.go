@@ -1,6 +1,10 @@
 package engine
 
-import "os"
+import (
+	"os"
+
+	"github.com/concordat-dev/concordat/internal/store"
+)
 
 // CacheBytes adds up what the workers' caches hold, and the most that they may. Only while nothing runs.
 func (e *Engine) CacheBytes() (bytes, budget int64, instances int) {
@@ -42,6 +46,14 @@ func JSONLinesOn(path string, wrap func(LinesFile) LinesFile) Egress {
 
 // WalksWaiting is how many walks wait for what they saw to be sealed.
 func WalksWaiting(e *Engine) int { return int(e.walks.waiting.Load()) }
+
+// Readable reports whether the store shows an instance's row to who reads it now, sealed or not.
+func Readable(e *Engine, typeName, id string) bool {
+	snapshot := e.store.Snapshot()
+	defer snapshot.Close()
+	_, found, err := snapshot.Get(store.InstanceKey(nil, store.InstanceShard(store.TypeHash(typeName), id, uint64(e.options.Shards)), typeName, id))
+	return err == nil && found
+}
 
 // The room that others than clients have.
 const (

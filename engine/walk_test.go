@@ -154,6 +154,7 @@ func TestWalkWaitsForSync(t *testing.T) {
 	pending, err := e.Submit(newJar.On("new", 2))
 	must(t, err)
 	<-fs.held // its row is in the log, and the sync is under way
+	eventually(t, "the row can be read", func() bool { return engine.Readable(e, "test/jar", "new") })
 	walked := make(chan bool, 1)
 	go func() {
 		ids, _ := walkJars(t, e, "")
@@ -185,6 +186,7 @@ func TestWalkShowsWhatItWaitedFor(t *testing.T) {
 		pending, err = e.Submit(newJar.On("new", 2))
 		must(t, err)
 		<-fs.held // its row is in the log, and the sync is under way
+		eventually(t, "the row can be read", func() bool { return engine.Readable(e, "test/jar", "new") })
 	}
 	e = open(t, o, jars)
 	must(t, e.Do(ctx, newJar.On("old", 1)))
