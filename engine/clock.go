@@ -33,7 +33,8 @@ type ElapsedClock interface {
 type clocks struct {
 	wall    Clock
 	elapsed func() time.Duration
-	base    int64 // the engine time at which elapsed was zero
+	opened  time.Time // elapsed counts from here, on the clock that wall is; zero if that is somebody else's
+	base    int64     // the engine time at which elapsed was zero
 }
 
 func newClocks(c Clock) clocks {
@@ -41,7 +42,20 @@ func newClocks(c Clock) clocks {
 		return clocks{wall: c, elapsed: e.Elapsed}
 	}
 	opened := time.Now()
-	return clocks{wall: c, elapsed: func() time.Duration { return time.Since(opened) }}
+	made := clocks{wall: c, elapsed: func() time.Duration { return time.Since(opened) }}
+	if _, ok := c.(*realClock); ok {
+		made.opened = opened
+	}
+	return made
+}
+
+// both is wall.Now and elapsed, at the cost of one of them where it can be.
+func (c *clocks) both() (wall time.Time, elapsed time.Duration) {
+	if c.opened.IsZero() {
+		return c.wall.Now(), c.elapsed()
+	}
+	now := time.Now()
+	return now, now.Sub(c.opened)
 }
 
 // goOnFrom sets the engine time.

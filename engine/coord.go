@@ -17,6 +17,12 @@ type coord struct {
 	input    []byte
 	value    any // the input itself, if it is at hand
 	shard    uint16
+	line     line // where it waits before it begins, if a message began it
+	resume   bool // the body is to be resumed later: msgGoOn is on its way
+	touched  bool // in the running epoch's list
+	over     bool
+	hasRow   bool
+	parked   bool // see left: no process has survived it
 	worker   *worker
 	req      *request // whose outcome it settles; nil if a message started it
 
@@ -30,24 +36,14 @@ type coord struct {
 	// Steps of a saga that an earlier opening has accepted, perhaps under a larger Options.MaxBytes.
 	accepted int
 
-	line   line   // where it waits before it begins, if a message began it
-	resume bool   // the body is to be resumed later: msgGoOn is on its way
-	alarm  *timer // of a saga: the end of its sleep or back-off
-
-	touched bool // in the running epoch's list
-	over    bool
-	hasRow  bool
-	rows    journalRows // of a saga
-	left    *unfinished // an earlier process left it, and it is not known yet whether this one survives it
-	parked  bool        // none did
-
-	usedTx   *twopc.Coordinator // memory for tx and saga, from an earlier run
-	usedSaga *saga.Coordinator
+	alarm *timer      // of a saga: the end of its sleep or back-off
+	rows  journalRows // of a saga
+	left  *unfinished // an earlier process left it, and it is not known yet whether this one survives it
 }
 
 // startFor starts the coordinator function that a client asked for.
 func (w *worker) startFor(q *request) {
-	c := w.newCoord()
+	c := w.idle.take()
 	c.id, c.function = w.engine.nextID.Add(1), w.engine.registry.coordinators[q.env.Coordinator].Function
 	c.input, c.value, c.shard, c.worker = q.env.Arg, q.env.Value, q.shard, w
 	c.req, q.coord = q, c
@@ -74,39 +70,20 @@ func (w *worker) start(c *coord) {
 		w.actSaga(c, c.saga.Begin(w.sgActs[:0]))
 		return
 	}
-	if c.usedTx == nil {
-		c.usedTx = new(twopc.Coordinator)
-	}
-	c.tx = c.usedTx
+	c.tx = w.idleTxs.take()
 	c.tx.Init(c.id, w.engine.options.Policy, w.engine.options.MaxAttempts)
 	w.actTx(c, c.tx.Begin(w.txActs[:0]))
 }
 
-// newCoord makes an empty run, in used memory if there is any.
-func (w *worker) newCoord() *coord {
-	n := len(w.idle)
-	if n == 0 {
-		return new(coord)
-	}
-	c := w.idle[n-1]
-	w.idle = w.idle[:n-1]
-	return c
-}
-
-// newCall makes a call of a run, in used memory if there is any.
+// newCall makes a call of a run.
 func (w *worker) newCall(c *coord, step int) *call {
-	n := len(w.idleCalls)
-	if n == 0 {
-		return &call{coord: c, step: step}
-	}
-	out := w.idleCalls[n-1]
-	w.idleCalls = w.idleCalls[:n-1]
+	out := w.idleCalls.take()
 	*out = call{coord: c, step: step}
 	return out
 }
 
 const (
-	// maxIdle bounds the runs, calls and routines that a worker keeps, each, to use them again.
+	// maxIdle bounds the runs, calls, routines and so on that a worker keeps, each, to use them again.
 	maxIdle = 4096
 	// maxIdleParts bounds the participants, calls and steps that a run has memory for that is kept.
 	maxIdleParts = 256
@@ -115,30 +92,36 @@ const (
 // recycle keeps the memory of a run that was over at a cut that was not forced: then no message was under way, no lock was held for
 // the run and nothing else referred to it or to its calls.
 func (w *worker) recycle(c *coord) {
-	if len(w.idle) >= maxIdle {
-		return
-	}
 	if c.req != nil {
 		c.req.coord = nil
 	}
 	for _, stay := range c.stays {
 		if stay != nil {
-			w.recycleCall(stay)
+			w.idleCalls.put(stay)
 		}
 	}
 	clear(c.stays)
 	clear(c.calls)
-	if max(cap(c.stays), cap(c.calls)) > maxIdleParts || (c.saga != nil && cap(c.saga.Entries) > maxIdleParts) {
-		return // its memory is dropped, and with it that of the protocol's machine
+	if max(cap(c.stays), cap(c.calls)) <= maxIdleParts {
+		*c = coord{stays: c.stays[:0], calls: c.calls[:0]}
+		w.idle.put(c)
 	}
-	*c = coord{usedTx: c.usedTx, usedSaga: c.usedSaga, stays: c.stays[:0], calls: c.calls[:0]}
-	w.idle = append(w.idle, c)
 }
 
-// recycleCall keeps the memory of a call that nothing refers to.
-func (w *worker) recycleCall(c *call) {
-	if len(w.idleCalls) < maxIdle {
-		w.idleCalls = append(w.idleCalls, c)
+// recycleMachine keeps the memory of the protocol's machine of a run that is over, and that no row tells of.
+func (w *worker) recycleMachine(c *coord) {
+	switch {
+	case c.hasRow:
+	case c.saga == nil:
+		if max(c.tx.Parts(), cap(c.calls)) <= maxIdleParts {
+			w.idleTxs.put(c.tx)
+		}
+		c.tx = nil
+	default:
+		if cap(c.saga.Entries) <= maxIdleParts {
+			w.idleSagas.put(c.saga)
+		}
+		c.saga = nil
 	}
 }
 

@@ -214,8 +214,7 @@ func (e *Engine) firstSweep() error {
 // run starts the engine's goroutines and lets the workers go on with what was recovered.
 func (e *Engine) run() {
 	e.trials.frozen.Store(e.trials.left.Load() > 0)
-	_, real := e.clocks.wall.(*realClock)
-	e.lookout.start(real && !e.options.Seams.Stepped)
+	e.lookout.start(!e.clocks.opened.IsZero() && !e.options.Seams.Stepped)
 	if !e.options.Seams.Stepped {
 		e.running.Add(len(e.workers) + 2)
 		for _, w := range e.workers {

@@ -80,10 +80,7 @@ func (w *worker) dropRun(c *coord) {
 
 // setSaga gives a run its journal.
 func (e *Engine) setSaga(c *coord, j saga.Journal) {
-	if c.usedSaga == nil {
-		c.usedSaga = new(saga.Coordinator)
-	}
-	c.saga = c.usedSaga
+	c.saga = c.worker.idleSagas.take()
 	c.saga.Init(j, e.options.MaxUndoTries)
 	c.saga.Bound(e.options.MaxJournalBytes)
 	c.accepted = len(j.Entries)

@@ -14,38 +14,39 @@ import (
 // call is one call of an operation, on its way to the instance and back. Exactly one of req and coord is set for a call that
 // somebody waits for; neither for a message.
 type call struct {
-	op     *functions.Operation
-	id     string
-	arg    []byte
-	value  any // the argument itself, if it is at hand
-	entry  *typeEntry
-	shard  uint16
+	op    *functions.Operation
+	id    string
+	arg   []byte
+	value any // the argument itself, if it is at hand
+	entry *typeEntry
+	shard uint16
+
+	undo     bool       // the step's compensation
+	line     line       // of a message: where it waits, or waited
+	mode     locks.Mode // at the instance
+	mayWait  bool       // at the instance
+	conflict bool       // the outcome is a failure for the sake of other transactions
+
 	worker *worker // of the instance
+	req    *request
+	coord  *coord
+	step   int // in the coordinator function: the step, or -1 for a lock
 
-	req   *request
-	coord *coord
-	step  int  // in the coordinator function: the step, or -1 for a lock
-	undo  bool // the step's compensation
-
-	line   line        // of a message: where it waits, or waited
 	number uint64      // of a message: its row, once it was carried from one epoch to the next
 	fired  *timer      // of a message: that its instance had set for itself
 	left   *unfinished // of a message that an earlier process left
 
 	// At the instance.
-	inst    *instance
-	visit   visit // a plain call's while it waits; a transaction's from its first call there
-	stay    *call // the call whose visit is the transaction's
-	owner   locks.Owner
-	mode    locks.Mode
-	mayWait bool
-	part    int
-	waits   time.Duration // since when it has waited for its lock, if it does: see clocks.elapsed
+	inst  *instance
+	visit visit // a plain call's while it waits; a transaction's from its first call there
+	stay  *call // the call whose visit is the transaction's
+	owner locks.Owner
+	part  int
+	waits time.Duration // since when it has waited for its lock, if it does: see clocks.elapsed
 
 	outcome   outcome
-	conflict  bool // the outcome is a failure for the sake of other transactions
-	changed   int  // with the outcome: bytes more that the transaction will write
-	tentative int  // at the instance: the largest state that the transaction's visit has made there
+	changed   int // with the outcome: bytes more that the transaction will write
+	tentative int // at the instance: the largest state that the transaction's visit has made there
 }
 
 // initCall sets up a call of an envelope that the registry has checked.

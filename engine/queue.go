@@ -29,3 +29,24 @@ func (q *queue[T]) len() int { return len(q.items) - q.head }
 
 // all lists what is in the queue, the first first. It is valid until the queue changes.
 func (q *queue[T]) all() []T { return q.items[q.head:] }
+
+// spares keeps memory to use it again, the last first: it may still be in the processor's cache.
+type spares[T any] struct{ items []*T }
+
+// take returns memory that was put, as it was then, or new.
+func (s *spares[T]) take() *T {
+	n := len(s.items)
+	if n == 0 {
+		return new(T)
+	}
+	item := s.items[n-1]
+	s.items = s.items[:n-1]
+	return item
+}
+
+// put keeps memory that nothing refers to; at most maxIdle.
+func (s *spares[T]) put(item *T) {
+	if len(s.items) < maxIdle {
+		s.items = append(s.items, item)
+	}
+}

@@ -139,7 +139,7 @@ func (w *worker) sendStep(c *coord, entry int, undo bool) {
 // sagaReply takes the outcome of a step or a compensation.
 func (w *worker) sagaReply(out *call) {
 	c, step, undo, result, err := out.coord, out.step, out.undo, out.outcome.result, out.outcome.err()
-	w.recycleCall(out) // its worker has let go of it
+	w.idleCalls.put(out) // its worker has let go of it
 	if undo {
 		w.actSaga(c, c.saga.UndoReply(step, err, time.Unix(0, w.engine.clocks.now()), w.sgActs[:0]))
 		return
@@ -168,6 +168,7 @@ func (w *worker) finishSaga(c *coord) {
 		o = outcome{failure: functions.EncodeFailure(err)}
 	}
 	w.conclude(c, o, &c.saga.Effects)
+	w.recycleMachine(c)
 }
 
 // reportStuck tells those who wait for a saga that a person has to decide. The saga may still end, so another request takes the

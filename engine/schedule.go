@@ -132,8 +132,8 @@ func (p *pacer) mayGoOn() bool {
 // to do.
 func (w *worker) round(n int) bool {
 	e := w.engine
-	start := e.clocks.elapsed()
-	w.now = e.clocks.wall.Now()
+	var start time.Duration
+	w.now, start = e.clocks.both()
 	w.admitFirst()
 	handled, since := 0, start
 	for handled < n && w.handleNext() {
@@ -205,11 +205,22 @@ func (w *worker) handleNext() bool {
 		l, ok := w.pace.pick(w.waiting())
 		return ok && w.handleOf(l)
 	}
-	if w.pace.mayGoOn() && w.handleOf(lineBegun) {
+	if w.pace.mayGoOn() && w.handleBegun() {
 		return true
 	}
 	w.pace.inRow = 0
-	return w.handleNew() || w.handleOf(lineBegun)
+	return w.handleNew() || w.handleBegun()
+}
+
+// handleBegun handles the next message of what has begun. It reports whether there was one.
+func (w *worker) handleBegun() bool {
+	m, ok := w.begun.pop()
+	if ok {
+		w.pace.last = lineBegun
+		w.pace.inRow++
+		w.handle(m)
+	}
+	return ok
 }
 
 // waiting tells where something waits that may be handled.
@@ -247,11 +258,7 @@ func (w *worker) handleOf(l line) bool {
 	case lineRequests:
 		return w.acceptNext()
 	case lineBegun:
-		if m, ok := w.begun.pop(); ok {
-			w.pace.inRow++
-			w.handle(m)
-			return true
-		}
+		return w.handleBegun()
 	case lineArrivals:
 		if m, ok := w.arrivals.pop(); ok {
 			w.carried[lineArrivals] = max(0, w.carried[lineArrivals]-1)

@@ -157,11 +157,12 @@ func (w *worker) onConflict(c *coord, attempt uint32) {
 }
 
 func (w *worker) finishTx(c *coord) {
-	if c.tx.Decision() == twopc.Committed {
-		w.conclude(c, outcome{result: c.routine.Result}, &c.routine.OnSuccess)
-		return
+	o, effects := outcome{result: c.routine.Result}, &c.routine.OnSuccess
+	if c.tx.Decision() != twopc.Committed {
+		o, effects = outcome{failure: functions.EncodeFailure(c.tx.Err())}, &c.routine.OnFailure
 	}
-	w.conclude(c, outcome{failure: functions.EncodeFailure(c.tx.Err())}, &c.routine.OnFailure)
+	w.conclude(c, o, effects)
+	w.recycleMachine(c)
 }
 
 // The participant's side.

@@ -97,8 +97,10 @@ type worker struct {
 	seen      *seen.Filter        // of the ids whose outcomes have rows
 	coords    map[uint64]*coord   // with rows
 	spent     []*coord            // over when the last epoch was cut
-	idle      []*coord            // over, to be used again
-	idleCalls []*call
+	idle      spares[coord]       // over, to be used again
+	idleTxs   spares[twopc.Coordinator]
+	idleSagas spares[saga.Coordinator]
+	idleCalls spares[call]
 	contended []*instance // have had waiters since the last look
 	timers    timerHeap   // due in wall time
 	backOffs  timerHeap   // due in engine time

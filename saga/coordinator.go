@@ -95,7 +95,7 @@ func (c *Coordinator) Init(j Journal, maxTries int) {
 		c.err = functions.DecodeFailure(j.Failure)
 	}
 	for i := range c.Entries {
-		c.bytes += c.Entries[i].size()
+		c.bytes += sizeOf(&c.Entries[i].Step)
 	}
 	if c.to = len(c.Entries); j.Phase == Stuck {
 		c.findGroup()

@@ -93,11 +93,11 @@ func (e *Entry) needsUndo() bool {
 // entryBytes is about what an entry takes besides its arguments, ids and result.
 const entryBytes = 64
 
-// size is about how many bytes the entry's row has, without a failure.
-func (e *Entry) size() int {
-	size := entryBytes + envelopeSize(&e.Step.Call) + len(e.Step.Result)
-	if e.Step.HasUndo {
-		size += envelopeSize(&e.Step.Undo)
+// sizeOf is about how many bytes a step's row has, without a failure.
+func sizeOf(s *coordinator.Step) int {
+	size := entryBytes + envelopeSize(&s.Call) + len(s.Result)
+	if s.HasUndo {
+		size += envelopeSize(&s.Undo)
 	}
 	return size
 }

@@ -30,9 +30,14 @@ func (c *Coordinator) recordAll(steps []coordinator.Step, now time.Time) error {
 	if c.Replaying() {
 		return c.replayAll(steps, group)
 	}
-	if err := c.checkRoom(sizeOf(steps)); err != nil {
+	bytes := 0
+	for i := range steps {
+		bytes += sizeOf(&steps[i])
+	}
+	if err := c.checkRoom(bytes); err != nil {
 		return err
 	}
+	c.bytes += bytes
 	for i := range steps {
 		c.add(&steps[i], group, now)
 		c.cursor++
@@ -75,10 +80,10 @@ func (c *Coordinator) replay(i int, step *coordinator.Step) bool {
 		c.difference = fmt.Sprintf("step %d was %s, is now %s", i+1, describe(&e.Step), describe(step))
 	}
 	if e.State == Issued && step.Sleep == 0 {
-		c.bytes -= e.size()
+		c.bytes -= sizeOf(&e.Step)
 		e.Step.Call, e.Step.Undo, e.shapes = step.Call, step.Undo, now
 		e.Step.Call.Into = nil
-		c.bytes += e.size()
+		c.bytes += sizeOf(&e.Step)
 		c.change(i)
 	}
 	return true
@@ -116,22 +121,15 @@ func (c *Coordinator) TakeDifference() string {
 }
 
 func (c *Coordinator) add(step *coordinator.Step, group int, now time.Time) {
-	e := Entry{Group: group, Step: *step, shapes: shapesOf(step)}
+	i := len(c.Entries)
+	c.Entries = append(c.Entries, Entry{Group: group, shapes: shapesOf(step)})
+	e := &c.Entries[i]
+	e.Step = *step
 	e.Step.Call.Into = nil
 	if step.Sleep > 0 {
 		e.Due = functions.DueAfter(now, step.Sleep)
 	}
-	c.Entries = append(c.Entries, e)
-	c.bytes += e.size()
-	c.change(len(c.Entries) - 1)
-}
-
-// sizeOf is about how many bytes steps take in the journal before they are answered.
-func sizeOf(steps []coordinator.Step) (bytes int) {
-	for i := range steps {
-		bytes += (&Entry{Step: steps[i]}).size()
-	}
-	return bytes
+	c.change(i)
 }
 
 // recorded describes the step at the cursor, for an error; group is where it is expected.
