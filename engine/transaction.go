@@ -282,6 +282,10 @@ func (w *worker) commit(stay *call) {
 	if v.Effects != nil {
 		w.apply(stay.address(), stay.shard, v.Effects)
 	}
+	if c := stay.coord; c.worker == w { // an attempt that commits has heard from all its calls: nothing else refers to this one
+		c.stays[stay.part] = nil
+		w.idleCalls.put(stay)
+	}
 }
 
 // abort undoes a transaction's changes to an instance.
