@@ -23,6 +23,7 @@ type coord struct {
 	over     bool
 	hasRow   bool
 	parked   bool // see left: no process has survived it
+	at       int  // in that list
 	worker   *worker
 	req      *request // whose outcome it settles; nil if a message started it
 
@@ -89,8 +90,8 @@ const (
 	maxIdleParts = 256
 )
 
-// recycle keeps the memory of a run that was over at a cut that was not forced: then no message was under way, no lock was held for
-// the run and nothing else referred to it or to its calls.
+// recycle keeps the memory of a run that is over, and that no row tells of. No message for it is under way, no lock is held for it and
+// nothing else refers to it or to its calls: of a transaction that is known at a cut that was not forced.
 func (w *worker) recycle(c *coord) {
 	if c.req != nil {
 		c.req.coord = nil
@@ -128,9 +129,19 @@ func (w *worker) recycleMachine(c *coord) {
 // touch notes that the running epoch changes a run, so that the cut looks at it.
 func (w *worker) touch(c *coord) {
 	if !c.touched {
-		c.touched = true
+		c.touched, c.at = true, len(w.epoch.touched)
 		w.epoch.touched = append(w.epoch.touched, c)
 	}
+}
+
+// untouch takes a run out of the running epoch's list.
+func (w *worker) untouch(c *coord) {
+	list := w.epoch.touched
+	last := len(list) - 1
+	list[c.at], list[last].at = list[last], c.at
+	list[last] = nil
+	w.epoch.touched = list[:last]
+	c.touched = false
 }
 
 // begin makes the function's body the routine's next run.

@@ -169,6 +169,10 @@ func (w *worker) finishSaga(c *coord) {
 	}
 	w.conclude(c, o, &c.saga.Effects)
 	w.recycleMachine(c)
+	if !c.hasRow && !c.resume { // no row tells of it, and no message is under way: the cut need not see it
+		w.untouch(c)
+		w.recycle(c)
+	}
 }
 
 // reportStuck tells those who wait for a saga that a person has to decide. The saga may still end, so another request takes the
