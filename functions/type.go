@@ -115,6 +115,8 @@ type Operation struct {
 	Kind Kind
 	// Shape is that of the argument's type, see [ShapeOf]; 0 without an argument.
 	Shape uint64
+	// ArgSize is how many bytes a value of the argument's type takes in memory, without what it points to; 0 without an argument.
+	ArgSize int
 
 	arg, result *Values // nil if it has none
 	body        body
@@ -124,7 +126,7 @@ type Operation struct {
 type body func(ctx *Ctx, cell *Cell, arg []byte) (result []byte, err error)
 
 func (o *Operation) takes(arg *Values) *Operation {
-	o.arg, o.Shape = arg, ShapeOf(arg.typ)
+	o.arg, o.Shape, o.ArgSize = arg, ShapeOf(arg.typ), int(arg.typ.Size())
 	return o
 }
 

@@ -1,8 +1,6 @@
 package saga
 
 import (
-	"reflect"
-
 	"github.com/concordat-dev/concordat/coordinator"
 	"github.com/concordat-dev/concordat/functions"
 )
@@ -104,8 +102,8 @@ func sizeOf(s *coordinator.Step) int {
 
 func envelopeSize(e *functions.Envelope) int {
 	size := len(e.ID) + len(e.Arg)
-	if e.Value != nil {
-		size += int(reflect.TypeOf(e.Value).Size())
+	if e.Value != nil && e.Op != nil {
+		size += e.Op.ArgSize
 	}
 	return size
 }
