@@ -3,6 +3,7 @@ package saga
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/concordat-dev/concordat/coordinator"
@@ -38,6 +39,7 @@ func (c *Coordinator) recordAll(steps []coordinator.Step, now time.Time) error {
 		return err
 	}
 	c.bytes += bytes
+	c.Entries = slices.Grow(c.Entries, len(steps))
 	for i := range steps {
 		c.add(&steps[i], group, now)
 		c.cursor++
