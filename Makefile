@@ -31,8 +31,9 @@ FUZZTIME ?= 10s
 fuzz: ## every fuzz target in turn, FUZZTIME each (make fuzz FUZZTIME=30s; default 10s)
 	$(GO) run ./cmd/prove fuzz --go $(GO) --each $(FUZZTIME)
 
-# What a soak tries, and where it is noted.
-SEEDS ?= 1-20000
+# What a soak tries, and where it is noted. Seeds are run a portion at a time: see Known limits in docs/GUARANTEES.md.
+SEEDS ?= 20000
+PORTION = 4000
 POINTS ?= 300000
 KILLS ?= 500
 LEDGER ?= results/ledger.jsonl
@@ -40,7 +41,7 @@ prove = bin/prove
 
 soak: ## the long proofs, some hours: each adds a line to results/ledger.jsonl
 	$(GO) build $(STAMP) -o $(prove) ./cmd/prove
-	$(prove) sim --seeds $(SEEDS) --ledger $(LEDGER)
+	for from in $$(seq 1 $(PORTION) $(SEEDS)); do $(prove) sim --seeds $$from-$$((from + $(PORTION) - 1)) --ledger $(LEDGER) || exit 1; done
 	$(prove) sweep --seeds 1-100000 --points $(POINTS) --ledger $(LEDGER)
 	$(prove) chaos --kills $(KILLS) --ledger $(LEDGER)
 	$(prove) chaos --kills 10 --fills 20 --ledger $(LEDGER)

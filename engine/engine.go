@@ -44,6 +44,8 @@ type Engine struct {
 	sealing     atomic.Bool   // an epoch is with the sealer
 	cutting     atomic.Bool   // the epoch has gone on for too long: urgent messages only
 	behind      atomic.Bool   // the last cut left a backlog
+	requestIn   atomic.Uint64 // the last epoch that took a request
+	costlyIn    atomic.Uint64 // the last epoch with a message that took longer than half of MaxDrain and nobody waited for
 	closedAt    atomic.Int64  // when the gate was closed, in engine time
 	lookout     lookout
 	armed       atomic.Int64   // when the clock will wake the workers, Unix nanoseconds

@@ -26,6 +26,11 @@ import (
 // handled while the one before is sealed, and beside what else there is; those that are left get rows, each once, and go on in the
 // next epoch. So a request beside a backlog waits for two seals.
 //
+// While an epoch is sealed the next one begins, and a backlog is worked on meanwhile. If its messages take longer than half of MaxDrain,
+// a request would often wait for two of them: for the one that ran when it came, and then for one that began, while the epoch before was
+// sealed, behind it. So once an epoch has taken a request and the one before has run such a message, none of the backlog is begun until
+// it is cut, which is a seal away. The epoch after that may run one again: so it goes on however many requests there are.
+//
 // A round ends early when it, or its epoch after admission has closed, has gone on for too long: the worker looks at the time after each
 // message while messages are costly, and once an epoch has been open for long (see lookout), in case they have just become so. So a
 // worker is never away for much longer than that and the one operation that runs.
@@ -162,7 +167,11 @@ func (w *worker) round(n int) bool {
 	if handled > 0 && !e.gate.open.Load() {
 		w.countDrained(handled)
 	}
-	w.pace.took(handled, e.clocks.elapsed()-start)
+	spent := e.clocks.elapsed() - start
+	w.pace.took(handled, spent)
+	if spent > e.options.MaxDrain/2 && w.pace.last != lineBegun && w.pace.last != lineRequests {
+		e.costlyIn.Store(e.epoch)
+	}
 	switch {
 	case w.pace.size < roundSize && w.hasBacklog():
 		w.pace.sharing = true
@@ -177,18 +186,30 @@ func (w *worker) mustWork() bool {
 	if w.begun.len()+w.taken.len() > 0 {
 		return true
 	}
-	return w.hasBacklog() && (w.engine.gate.open.Load() || !w.engine.behind.Load()) && !w.engine.trials.frozen.Load()
+	return w.hasRunnable() && (w.engine.gate.open.Load() || !w.engine.behind.Load())
 }
 
 // hasBacklog reports whether messages wait that nobody waits for.
 func (w *worker) hasBacklog() bool { return w.arrivals.len()+w.sent.len() > 0 }
+
+// hasRunnable reports whether messages wait that nobody waits for, and may be handled now.
+func (w *worker) hasRunnable() bool {
+	return w.hasBacklog() && !w.engine.trials.frozen.Load() && !w.engine.holdsBack()
+}
+
+// holdsBack reports whether a backlog has to wait until the running epoch is cut: its messages are costly, and somebody waits for the cut,
+// which comes when the epoch before is sealed and nothing else is left.
+func (e *Engine) holdsBack() bool {
+	costly := e.costlyIn.Load()
+	return costly != 0 && costly+1 >= e.epoch && e.requestIn.Load() == e.epoch && (e.sealing.Load() || !e.gate.open.Load()) && !plant.CostlyTwice
+}
 
 // hasWork reports whether anything waits that is not urgent.
 func (w *worker) hasWork() bool { return w.begun.len() > 0 || w.hasNew() }
 
 // hasNew reports whether anything waits that has not begun.
 func (w *worker) hasNew() bool {
-	return w.taken.len() > 0 || (w.hasBacklog() && !w.engine.trials.frozen.Load())
+	return w.taken.len() > 0 || w.hasRunnable()
 }
 
 // handleNext handles the next message, or accepts a request. It reports whether there was anything to do.
@@ -201,7 +222,7 @@ func (w *worker) handleNext() bool {
 	if w.engine.cutting.Load() || !w.mustWork() {
 		return false
 	}
-	if w.pace.sharing && w.hasBacklog() && !plant.BacklogFirst {
+	if w.pace.sharing && w.hasRunnable() && !plant.BacklogFirst {
 		l, ok := w.pace.pick(w.waiting())
 		return ok && w.handleOf(l)
 	}
@@ -225,7 +246,7 @@ func (w *worker) handleBegun() bool {
 
 // waiting tells where something waits that may be handled.
 func (w *worker) waiting() [numLines]bool {
-	free := !w.engine.trials.frozen.Load()
+	free := w.hasRunnable()
 	return [numLines]bool{
 		lineBegun: w.begun.len() > 0, lineRequests: w.taken.len() > 0,
 		lineArrivals: free && w.arrivals.len() > 0, lineSent: free && w.sent.len() > 0,
@@ -234,7 +255,7 @@ func (w *worker) waiting() [numLines]bool {
 
 // handleNew handles something that has not begun, from the line whose turn it is.
 func (w *worker) handleNew() bool {
-	if !w.hasBacklog() || w.engine.trials.frozen.Load() {
+	if !w.hasRunnable() {
 		return w.acceptNext() // there are no messages, or they wait
 	}
 	if plant.BacklogFirst && w.sent.len() > 0 {

@@ -274,6 +274,9 @@ func (w *worker) flush() {
 
 // accept is where a request begins.
 func (w *worker) accept(q *request) {
+	if e := w.engine; e.requestIn.Load() != e.epoch {
+		e.requestIn.Store(e.epoch)
+	}
 	switch {
 	case q.control != nil:
 		q.control(w)

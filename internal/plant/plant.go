@@ -158,6 +158,8 @@ const (
 const (
 	// BacklogFirst: messages that functions sent come before all that has not begun.
 	BacklogFirst = active == "backlog-first"
+	// CostlyTwice: a request may wait for two costly messages that nobody waits for.
+	CostlyTwice = active == "costly-twice"
 	// CyclesAtRest: no cycle is broken where an epoch is cut by force.
 	CyclesAtRest = active == "cycles-at-rest"
 	// LeavingCounts: at a forced cut, who has given way already counts as one who waits.

@@ -83,6 +83,7 @@ var table = []check{
 	{"journal-late", "engine", "TestCrash", "", `too much|is out of order or twice`},
 
 	// Progress, bounds and clocks.
+	{"costly-twice", "engine", "TestCrowdsAreAnsweredInTime", "", `the last of 64 was answered after`},
 	{"backlog-first", "engine", "TestRequestsAreAnsweredInTime", "", `a request was answered after|there is no outcome`},
 	{"cycles-at-rest", "engine", "TestDeadlockInForcedCut", "", `nothing moves any more|only \d+ deadlocks`},
 	{"leaving-counts", "engine", "TestStepped", "", `deadlock: `},
