@@ -41,7 +41,9 @@ prove = bin/prove
 
 soak: ## the long proofs, some hours: each adds a line to results/ledger.jsonl
 	$(GO) build $(STAMP) -o $(prove) ./cmd/prove
-	for from in $$(seq 1 $(PORTION) $(SEEDS)); do $(prove) sim --seeds $$from-$$((from + $(PORTION) - 1)) --ledger $(LEDGER) || exit 1; done
+	for from in $$(seq 1 $(PORTION) $(SEEDS)); do \
+		to=$$((from + $(PORTION) - 1)); $(prove) sim --seeds $$from-$$((to < $(SEEDS) ? to : $(SEEDS))) --ledger $(LEDGER) || exit 1; \
+	done
 	$(prove) sweep --seeds 1-100000 --points $(POINTS) --ledger $(LEDGER)
 	$(prove) chaos --kills $(KILLS) --ledger $(LEDGER)
 	$(prove) chaos --kills 10 --fills 20 --ledger $(LEDGER)
