@@ -17,8 +17,8 @@ import (
 //
 // The rule would let costly work that has begun keep out the rest, and turns by number would give costly messages nearly all of the
 // time: of eight requests that wait beside a function that takes 100 ms, the last would wait for eight of those. So both hold while
-// messages are cheap. When a round has taken longer than a slice, the worker makes its rounds smaller, and what has begun takes turns
-// too. If there is a backlog besides, it looks at the time after each message, and what has begun and the three lines share the time:
+// messages are cheap. When a round has taken longer than a slice, the worker makes its rounds smaller, and what has begun lets something
+// else begin once in a round. If there is a backlog besides, it looks at the time after each message, and what has begun and the three lines share the time:
 // the next turn is that of whoever has used least. A line that was empty begins with what the one has that is least, so nobody saves up.
 //
 // A backlog of messages that nobody waits for would make every epoch as long as MaxDrain lets it. So once an epoch had to be cut by
@@ -47,10 +47,9 @@ const (
 )
 
 const (
-	// roundSize is the number of messages that a worker handles at most before it looks for new ones.
+	// roundSize is the number of messages that a worker handles at most before it looks for new ones, and of those in a row that have
+	// begun, after which one gets its turn that has not.
 	roundSize = 256
-	// maxInRow is the number of messages that have begun after which one gets its turn that has not.
-	maxInRow = 256
 	// slice is how long a round should take at most.
 	slice = time.Millisecond
 )
@@ -58,7 +57,7 @@ const (
 // pacer makes the rounds of a worker smaller while messages are costly.
 type pacer struct {
 	size  int // of the next round
-	inRow int // messages that had begun, since one that had not
+	inRow int // messages that had begun, since one that had not: at most as many as a round has
 	turn  line
 
 	sharing bool                    // messages have lately taken so long that the lines share the time
@@ -111,7 +110,7 @@ func (p *pacer) pick(waits [numLines]bool) (least line, ok bool) {
 
 // prefer has something of the line come next that has not begun, or of the one after it; while messages are costly, of the line.
 func (p *pacer) prefer(l line) {
-	p.inRow, p.turn = maxInRow, l
+	p.inRow, p.turn = roundSize, l
 	p.used[l] = min(p.used[l], slices.Min(p.used[:])-2*slice)
 }
 
@@ -125,12 +124,9 @@ func (p *pacer) took(handled int, d time.Duration) {
 	}
 }
 
-// mayGoOn reports whether a message that has begun may come before those that have not.
+// mayGoOn reports whether a message that has begun may come before those that have not: for about a slice.
 func (p *pacer) mayGoOn() bool {
-	if p.size < roundSize {
-		return p.inRow == 0
-	}
-	return p.inRow < maxInRow
+	return p.inRow < p.size
 }
 
 // round handles up to n messages and requests, sends what they led to, and takes what has come in. It reports whether there is more
