@@ -2,6 +2,7 @@ package engine
 
 import (
 	"math"
+	"runtime"
 	"slices"
 	"time"
 
@@ -33,7 +34,8 @@ import (
 //
 // A round ends early when it, or its epoch after admission has closed, has gone on for too long: the worker looks at the time after each
 // message while messages are costly, and once an epoch has been open for long (see lookout), in case they have just become so. So a
-// worker is never away for much longer than that and the one operation that runs.
+// worker is never away for much longer than that and the one operation that runs. After such a round it offers its processor to the
+// sealer: with fewer processors than goroutines, Go would leave it to the worker for 10 ms each time that the sealer needs one.
 
 // line is what a message belongs to that has not begun; see message.
 type line uint8
@@ -173,6 +175,9 @@ func (w *worker) round(n int) bool {
 		w.pace.sharing = true
 	case w.pace.sharing && w.pace.size == roundSize && w.pace.settled(w.waiting()):
 		w.pace.sharing = false
+	}
+	if w.pace.size < roundSize && e.sealing.Load() && !e.options.Seams.Stepped {
+		runtime.Gosched() // the sealer may wait for a processor
 	}
 	return took || w.urgent.len() > 0 || (w.mustWork() && !e.cutting.Load())
 }
