@@ -45,7 +45,7 @@ const MaxSteps = 100_000
 type Function struct {
 	Name     string
 	Protocol Protocol
-	Body     func(r *Routine, input []byte) (result []byte, err error)
+	Body     func(r *Routine, input []byte) (result *functions.Result, err error)
 	Input    *functions.Values // of its input; nil if nothing is known of it
 	Result   *functions.Values // of its result; nil if it has none
 	// ByValue: inputs are handed on as they are within a process; see functions.Values.
@@ -121,9 +121,9 @@ func NewStartReturning[R any](s Start) StartReturning[R] { return StartReturning
 // Into makes a start that stores the result in *result when the function succeeds.
 func (s StartReturning[R]) Into(result *R) Start {
 	start := s.start
-	start.envelope.Into = func(data []byte) error {
-		var value R
-		if err := functions.Decode(data, &value); err != nil {
+	start.envelope.Into = func(returned *functions.Result) error {
+		value, err := functions.ResultAs[R](returned)
+		if err != nil {
 			return fmt.Errorf("decode the result of %s: %w", start.envelope.Coordinator, err)
 		}
 		*result = value
@@ -148,8 +148,8 @@ type Step struct {
 	MayFail bool               // in a transaction: a failure of the operation does not doom it
 	Sleep   time.Duration      // not a call: wait so long
 
-	Result []byte // the result, once the step is done
-	Err    error  // why the step failed
+	Result *functions.Result // once the step is done
+	Err    error             // why the step failed
 }
 
 // Finish stores the result where the caller wants it and returns the step's error.

@@ -32,11 +32,11 @@ func TestResultOfAStart(t *testing.T) {
 	result := "old"
 	data, _ := functions.Encode("new")
 	env := start.Into(&result).Envelope()
-	must(t, env.Into(data))
+	must(t, env.Into(functions.EncodedResult(data)))
 	if result != "new" {
 		t.Errorf("result %q", result)
 	}
-	if err := env.Into([]byte{7}); err == nil || !strings.Contains(err.Error(), "test/function") || result != "new" {
+	if err := env.Into(functions.EncodedResult([]byte{7})); err == nil || !strings.Contains(err.Error(), "test/function") || result != "new" {
 		t.Errorf("a result that does not decode: %v, result %q", err, result)
 	}
 	if start.Drop().Envelope().Into != nil {

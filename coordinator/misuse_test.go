@@ -10,7 +10,7 @@ import (
 )
 
 func misusing(body func(r *Routine)) *Function {
-	return &Function{Name: "misusing", Body: func(r *Routine, _ []byte) ([]byte, error) {
+	return &Function{Name: "misusing", Body: func(r *Routine, _ []byte) (*functions.Result, error) {
 		body(r)
 		return nil, nil
 	}}

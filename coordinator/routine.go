@@ -39,7 +39,7 @@ type Routine struct {
 	misused   atomic.Uint64 // the last run for which a call came from another one
 
 	// Result and Err are what the body returned; Err may be a *functions.PanicError.
-	Result []byte
+	Result *functions.Result
 	Err    error
 
 	// OnSuccess and OnFailure are the effects that the body attached to its outcome.

@@ -24,7 +24,10 @@ func step(id string) coordinator.Step { return coordinator.Step{Call: poke.On(id
 // function makes a function whose body has no input.
 func function(body func(r *coordinator.Routine) ([]byte, error)) *coordinator.Function {
 	return &coordinator.Function{Name: "test/function", Protocol: coordinator.Saga,
-		Body: func(r *coordinator.Routine, _ []byte) ([]byte, error) { return body(r) }}
+		Body: func(r *coordinator.Routine, _ []byte) (*functions.Result, error) {
+			data, err := body(r)
+			return functions.EncodedResult(data), err
+		}}
 }
 
 // newRoutine makes a routine that has begun.
@@ -48,7 +51,10 @@ func drive(r *coordinator.Routine, answer func(s *coordinator.Step)) (rounds int
 	return rounds
 }
 
-func succeed(s *coordinator.Step) { s.Result, _ = functions.Encode(7) }
+func succeed(s *coordinator.Step) {
+	data, _ := functions.Encode(7)
+	s.Result = functions.EncodedResult(data)
+}
 
 func TestSeveralRounds(t *testing.T) {
 	var trace []string
@@ -70,7 +76,7 @@ func TestSeveralRounds(t *testing.T) {
 	if rounds != 2 || strings.Join(trace, " ") != "a b c" {
 		t.Errorf("%d rounds: %v", rounds, trace)
 	}
-	if r.Err != nil || string(r.Result) != "result" {
+	if r.Err != nil || string(r.Result.Encoded()) != "result" {
 		t.Errorf("returned %q, %v", r.Result, r.Err)
 	}
 }
@@ -171,7 +177,7 @@ func reuse(t *testing.T, r *coordinator.Routine) {
 	r.Begin(function(func(r *coordinator.Routine) ([]byte, error) {
 		return []byte{byte(r.Attempt())}, r.IssueOne(step("z"))
 	}), nil, 3)
-	if drive(r, succeed) != 1 || r.Err != nil || len(r.Result) != 1 || r.Result[0] != 3 {
+	if drive(r, succeed) != 1 || r.Err != nil || len(r.Result.Encoded()) != 1 || r.Result.Encoded()[0] != 3 {
 		t.Errorf("used again: %v, %v", r.Result, r.Err)
 	}
 }
@@ -196,35 +202,35 @@ func TestReuseStartsAfresh(t *testing.T) {
 	}
 	r.Begin(function(func(r *coordinator.Routine) ([]byte, error) {
 		for _, s := range r.Steps(3) {
-			if s.Call.Op != nil || s.Result != nil {
+			if s.Call.Op != nil || s.Result.Encoded() != nil {
 				t.Errorf("a step of the last run: %+v", s)
 			}
 		}
 		return nil, nil
 	}), nil, 1)
-	if drive(r, succeed) != 0 || r.Err != nil || r.Result != nil || !r.OnSuccess.Empty() || !r.OnFailure.Empty() {
+	if drive(r, succeed) != 0 || r.Err != nil || r.Result.Encoded() != nil || !r.OnSuccess.Empty() || !r.OnFailure.Empty() {
 		t.Errorf("%v, %q, %v, %v", r.Err, r.Result, r.OnSuccess, r.OnFailure)
 	}
 }
 
 // The input of one run, handed on as it is, is never that of the next.
 func TestInputsByValue(t *testing.T) {
-	f := &coordinator.Function{Name: "test/input", Body: func(r *coordinator.Routine, data []byte) ([]byte, error) {
+	f := &coordinator.Function{Name: "test/input", Body: func(r *coordinator.Routine, data []byte) (*functions.Result, error) {
 		n, err := coordinator.Input[int64](r, data)
-		return []byte{byte(n)}, err
+		return functions.EncodedResult([]byte{byte(n)}), err
 	}}
 	r := coordinator.NewRoutine()
 	t.Cleanup(r.Close)
 	r.WithValue(int64(1)).Begin(f, nil, 1)
-	if drive(r, succeed); r.Err != nil || string(r.Result) != "\x01" {
+	if drive(r, succeed); r.Err != nil || string(r.Result.Encoded()) != "\x01" {
 		t.Errorf("by value: %v, %v", r.Result, r.Err)
 	}
 	r.Begin(f, []byte{2}, 1)
-	if drive(r, succeed); r.Err != nil || string(r.Result) != "\x02" {
+	if drive(r, succeed); r.Err != nil || string(r.Result.Encoded()) != "\x02" {
 		t.Errorf("encoded: %v, %v", r.Result, r.Err)
 	}
 	r.WithValue("of another type").Begin(f, []byte{3}, 1)
-	if drive(r, succeed); r.Err != nil || string(r.Result) != "\x03" {
+	if drive(r, succeed); r.Err != nil || string(r.Result.Encoded()) != "\x03" {
 		t.Errorf("of another type: %v, %v", r.Result, r.Err)
 	}
 }

@@ -173,8 +173,8 @@ func (w *worker) verdict(c *coord) error {
 	if r.Err != nil {
 		return r.Err
 	}
-	if len(r.Result) > w.engine.options.MaxBytes {
-		return fmt.Errorf("%w: the result of %s has %d bytes, at most %d", functions.ErrTooLarge, c.function.Name, len(r.Result), w.engine.options.MaxBytes)
+	if len(r.Result.Encoded()) > w.engine.options.MaxBytes {
+		return fmt.Errorf("%w: the result of %s has %d bytes, at most %d", functions.ErrTooLarge, c.function.Name, len(r.Result.Encoded()), w.engine.options.MaxBytes)
 	}
 	if r.OnSuccess.Empty() {
 		return nil

@@ -272,7 +272,7 @@ func TestWideOutcomes(t *testing.T) {
 	binary.BigEndian.PutUint64(row[wideOutcomeArgAt:], arg)
 	binary.BigEndian.PutUint32(row[wideOutcomeShapeAt:], shape)
 	row = append(row, 1, 2)
-	if got := row.outcome(); row.isDamaged() || row.settled() != 5 || got.failure != nil || !bytes.Equal(got.result, []byte{1, 2}) {
+	if got := row.outcome(); row.isDamaged() || row.settled() != 5 || got.failure != nil || !bytes.Equal(got.result.Encoded(), []byte{1, 2}) {
 		t.Errorf("it has the outcome %+v", got)
 	}
 	if !row[:wideOutcomeHeader-1].isDamaged() {
@@ -326,7 +326,7 @@ func FuzzOutcome(f *testing.F) {
 		case refused:
 		case (q.outcome.failure != nil) != (value[outcomeStatusAt]%2 == 1):
 			t.Fatalf("%x is an outcome that failed: %v", value, q.outcome.failure)
-		case q.outcome.failure == nil && !bytes.HasSuffix(value, q.outcome.result):
+		case q.outcome.failure == nil && !bytes.HasSuffix(value, q.outcome.result.Encoded()):
 			t.Fatalf("%x has the result %x", value, q.outcome.result)
 		}
 	})

@@ -63,7 +63,7 @@ func (r outcomeRow) settled() int64 { return int64(binary.BigEndian.Uint64(r[out
 func (r outcomeRow) outcome() outcome {
 	switch payload := r[r.header():]; r[outcomeStatusAt] {
 	case oldOutcomeOK, wideOutcomeOK, outcomeOK:
-		return outcome{result: payload}
+		return outcome{result: functions.EncodedResult(payload)}
 	default:
 		return outcome{failure: payload}
 	}
@@ -89,7 +89,7 @@ func (r outcomeRow) like(q *request) likeness {
 func writeOutcome(batch store.Batch, q *request, now int64) {
 	var buf [256]byte
 	key := store.OutcomeKey(buf[:0], q.shard, q.env.RequestID)
-	payload, status := q.outcome.result, outcomeOK
+	payload, status := q.outcome.result.Encoded(), outcomeOK
 	if q.outcome.failure != nil {
 		payload, status = q.outcome.failure, outcomeFailed
 	}
@@ -220,5 +220,5 @@ func known(o outcome) Outcome {
 	if o.failure != nil {
 		return Outcome{State: Failed, Err: o.err()}
 	}
-	return Outcome{State: Succeeded, result: o.result}
+	return Outcome{State: Succeeded, result: o.result.Encoded()}
 }

@@ -150,7 +150,7 @@ func (w *worker) execute(c *call) {
 
 // runOperation runs user code on the instance's cell. Effects that can not be carried out are a failure, with the state as
 // before.
-func (w *worker) runOperation(c *call) ([]byte, error) {
+func (w *worker) runOperation(c *call) (*functions.Result, error) {
 	cell := &c.inst.seat.Cell
 	before := cell.Image()
 	result, err := cell.Run(c.op, w.enter(c), c.arg, w.engine.options.MaxBytes)
@@ -227,7 +227,7 @@ func (w *worker) logPanic(what string, err error) {
 func (w *worker) done(c *call) {
 	switch {
 	case c.coord != nil:
-		w.charge(len(c.outcome.result) + len(c.outcome.failure))
+		w.charge(len(c.outcome.result.Encoded()) + len(c.outcome.failure))
 		w.send(c.coord.worker, message{kind: msgDone, call: c})
 	case c.req == nil:
 		if c.number != 0 {
@@ -241,7 +241,7 @@ func (w *worker) done(c *call) {
 			}
 		}
 	case c.req.env.RequestID != "":
-		w.charge(len(c.req.env.RequestID) + len(c.outcome.result) + len(c.outcome.failure))
+		w.charge(len(c.req.env.RequestID) + len(c.outcome.result.Encoded()) + len(c.outcome.failure))
 		w.send(w.engine.workerOf(c.req.shard), message{kind: msgDone, call: c})
 	case c.op.Kind.Reads() && w.effects.Empty() && (!c.inst.dirty || plant.ReadUnsealed) && (c.inst.epoch <= w.engine.sealed.Load() || plant.ReadUnsealed):
 		c.req.outcome = c.outcome // what was read is durable: no need to wait
@@ -264,7 +264,7 @@ func (w *worker) onDone(c *call) {
 func (w *worker) settle(q *request, o outcome) {
 	q.outcome, q.settled, q.epoch = o, true, w.engine.epoch
 	if q.call == nil && q.env.RequestID != "" { // a call's counts where it was made: see done
-		w.charge(len(q.env.RequestID) + len(o.result) + len(o.failure))
+		w.charge(len(q.env.RequestID) + len(o.result.Encoded()) + len(o.failure))
 	}
 	if q.env.RequestID != "" && !(plant.LoseRefusal && o.failure != nil) {
 		w.epoch.outcomes = append(w.epoch.outcomes, q)

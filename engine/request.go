@@ -41,7 +41,7 @@ type control func(w *worker)
 
 // outcome is what became of a call or a coordinator function: a result, or an encoded failure.
 type outcome struct {
-	result  []byte
+	result  *functions.Result
 	failure []byte
 }
 

@@ -120,7 +120,7 @@ func (w *worker) sendStep(c *coord, entry int, undo bool) {
 	if undo {
 		env = &step.Undo
 	}
-	w.charge(len(step.Call.Arg) + len(step.Undo.Arg) + len(step.Result)) // its row, if the saga outlives the epoch
+	w.charge(len(step.Call.Arg) + len(step.Undo.Arg) + len(step.Result.Encoded())) // its row, if the saga outlives the epoch
 	out := w.newCall(c, entry)
 	out.undo = undo
 	most := w.engine.options.MaxBytes

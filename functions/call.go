@@ -23,14 +23,14 @@ type Question[R any] interface{ Question(answer *R) Envelope }
 // Envelope is a message in the form in which the engine takes it: either Op and ID, or Coordinator. Programs have no use for
 // it.
 type Envelope struct {
-	Op          *Operation // the operation of a call
-	ID          string     // the instance of a call
-	Coordinator string     // the name of the coordinator function to start
-	Arg         []byte     // the encoded argument or input; see Encoded
-	Value       any        // the argument or input itself, if it can be handed on as it is
-	RequestID   string     // the id of a request; "" if it has none
-	Err         error      // why the message can not be sent, e.g. an argument that does not encode
-	Into        func(result []byte) error
+	Op          *Operation          // the operation of a call
+	ID          string              // the instance of a call
+	Coordinator string              // the name of the coordinator function to start
+	Arg         []byte              // the encoded argument or input; see Encoded
+	Value       any                 // the argument or input itself, if it can be handed on as it is
+	RequestID   string              // the id of a request; "" if it has none
+	Err         error               // why the message can not be sent, e.g. an argument that does not encode
+	Into        func(*Result) error // stores the result where the caller wants it
 }
 
 // Encoded is the encoded argument or input.
@@ -56,7 +56,7 @@ type Call struct {
 	arg  []byte
 	val  any // in the place of arg, if the argument has a fixed size: then it is encoded only when it is stored
 	err  error
-	into func(result []byte) error
+	into func(*Result) error
 }
 
 func newCall[A any](op *Operation, id string, arg A) Call {
@@ -159,9 +159,9 @@ func (r Returning[R]) Drop() Call { return r.call }
 func (r Returning[R]) Question(answer *R) Envelope { return r.Into(answer).Envelope() }
 
 func into[R any](c Call, answer *R) Call {
-	c.into = func(result []byte) error {
-		var value R // decoded apart: CBOR decodes into what is there, and a stale field must not shine through
-		if err := Decode(result, &value); err != nil {
+	c.into = func(result *Result) error {
+		value, err := ResultAs[R](result) // decoded apart: CBOR decodes into what is there, and a stale field must not shine through
+		if err != nil {
 			return fmt.Errorf("decode the result of %s: %w", c.op.FullName(), err)
 		}
 		*answer = value

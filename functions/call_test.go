@@ -167,7 +167,7 @@ func TestIntoLeavesNoStaleFields(t *testing.T) {
 func TestIntoOfWrongBytes(t *testing.T) {
 	kept := int64(7)
 	into := coins.On("p").Into(&kept).Envelope().Into
-	if err := into([]byte("\x61x")); err == nil || kept != 7 {
+	if err := into(functions.EncodedResult([]byte("\x61x"))); err == nil || kept != 7 {
 		t.Errorf("error %v, the answer is %d", err, kept)
 	}
 }

@@ -68,7 +68,7 @@ func NewGoexitError() *PanicError {
 // Run runs an operation. On success the state is encoded anew and the result, if the operation has one, returned encoded. On
 // failure the cell is exactly as before; the caller then drops what ctx collected. maxBytes bounds the encoded state and the
 // result each.
-func (c *Cell) Run(op *Operation, ctx *Ctx, arg []byte, maxBytes int) (result []byte, err error) {
+func (c *Cell) Run(op *Operation, ctx *Ctx, arg []byte, maxBytes int) (result *Result, err error) {
 	before, ended := c.Image(), false
 	defer func() {
 		if ended {
@@ -88,7 +88,7 @@ func (c *Cell) Run(op *Operation, ctx *Ctx, arg []byte, maxBytes int) (result []
 }
 
 // run is Run without what catches panics.
-func (c *Cell) run(op *Operation, ctx *Ctx, arg []byte, maxBytes int, before *Image) (result []byte, err error) {
+func (c *Cell) run(op *Operation, ctx *Ctx, arg []byte, maxBytes int, before *Image) (result *Result, err error) {
 	f := ctx.frame
 	f.kind, f.exists = op.Kind, c.Exists
 	err = c.ready(op.Kind)
@@ -102,8 +102,8 @@ func (c *Cell) run(op *Operation, ctx *Ctx, arg []byte, maxBytes int, before *Im
 	if err == nil {
 		err = ctx.Err()
 	}
-	if err == nil && len(result) > maxBytes {
-		err = fmt.Errorf("%w: the result of %s has %d bytes, at most %d", ErrTooLarge, op.FullName(), len(result), maxBytes)
+	if err == nil && len(result.Encoded()) > maxBytes {
+		err = fmt.Errorf("%w: the result of %s has %d bytes, at most %d", ErrTooLarge, op.FullName(), len(result.Encoded()), maxBytes)
 	}
 	if err == nil && !op.Kind.Reads() {
 		err = c.keep(op.Kind, maxBytes)

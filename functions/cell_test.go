@@ -137,7 +137,7 @@ func TestStateIsAsBeforeAFailure(t *testing.T) {
 				}
 				r := run(cell, tc.call, limit)
 				wantErr(t, r.err, tc.want)
-				if r.result != nil {
+				if r.result.Encoded() != nil {
 					t.Errorf("a failure with a result %x", r.result)
 				}
 				same(t, cell, before)
@@ -168,7 +168,7 @@ func TestLimitsAtTheBound(t *testing.T) {
 	must(t, run(cell, act.On("p", "name"), size).err)
 	wantErr(t, run(cell, act.On("p", "name"), size-1).err, functions.ErrTooLarge)
 
-	result := len(run(cell, swap.On("p", strings.Repeat("x", 100)).Drop(), roomy).result)
+	result := len(run(cell, swap.On("p", strings.Repeat("x", 100)).Drop(), roomy).result.Encoded())
 	if err := run(cell, coins.On("p").Into(new(int64)), 1).err; err != nil {
 		t.Errorf("a result of one byte: %v", err)
 	}

@@ -1,7 +1,5 @@
 package functions
 
-import "fmt"
-
 // Command is an operation that returns no result, made with [Create], [Update] or [Upsert].
 type Command[A any] struct{ op *Operation }
 
@@ -73,12 +71,12 @@ func View[S, R any](t *Type[S], name string, f func(ctx *Ctx, state S) (R, error
 		return Reader0[R]{t.info.add(name, KindView, nil)}
 	}
 	results := ValuesOf[R]()
-	return Reader0[R]{t.info.add(name, KindView, func(ctx *Ctx, cell *Cell, _ []byte) ([]byte, error) {
+	return Reader0[R]{t.info.add(name, KindView, func(ctx *Ctx, cell *Cell, _ []byte) (*Result, error) {
 		result, err := f(ctx, *cell.value.(*S))
 		if err != nil {
 			return nil, err
 		}
-		return encodeResult(results, result)
+		return newResult(results, result)
 	}).gives(results)}
 }
 
@@ -100,7 +98,7 @@ func Delete[S any](t *Type[S], name string, f func(ctx *Ctx, state *S) error) Co
 	if f == nil {
 		return Command0{t.info.add(name, KindDelete, nil)}
 	}
-	return Command0{t.info.add(name, KindDelete, func(ctx *Ctx, cell *Cell, _ []byte) ([]byte, error) {
+	return Command0{t.info.add(name, KindDelete, func(ctx *Ctx, cell *Cell, _ []byte) (*Result, error) {
 		return nil, f(ctx, cell.value.(*S))
 	})}
 }
@@ -110,7 +108,7 @@ func command[S, A any](f func(*Ctx, *S, A) error) body {
 	if f == nil {
 		return nil
 	}
-	return func(ctx *Ctx, cell *Cell, data []byte) ([]byte, error) {
+	return func(ctx *Ctx, cell *Cell, data []byte) (*Result, error) {
 		arg, err := decodeArg[A](ctx, data)
 		if err != nil {
 			return nil, err
@@ -124,7 +122,7 @@ func exchange[S, A, R any](f func(*Ctx, *S, A) (R, error), results *Values) body
 	if f == nil {
 		return nil
 	}
-	return func(ctx *Ctx, cell *Cell, data []byte) ([]byte, error) {
+	return func(ctx *Ctx, cell *Cell, data []byte) (*Result, error) {
 		arg, err := decodeArg[A](ctx, data)
 		if err != nil {
 			return nil, err
@@ -133,7 +131,7 @@ func exchange[S, A, R any](f func(*Ctx, *S, A) (R, error), results *Values) body
 		if err != nil {
 			return nil, err
 		}
-		return encodeResult(results, result)
+		return newResult(results, result)
 	}
 }
 
@@ -149,12 +147,4 @@ func decodeBytes[A any](data []byte) (arg A, err error) {
 		return arg, asFailure(ErrBadArgument, err)
 	}
 	return arg, nil
-}
-
-func encodeResult[R any](results *Values, result R) ([]byte, error) {
-	data, err := results.Encode(result)
-	if err != nil {
-		return nil, fmt.Errorf("encode the result: %w", err)
-	}
-	return data, nil
 }

@@ -83,7 +83,7 @@ func TestViewHasNoEffects(t *testing.T) {
 		for _, call := range []functions.Call{plain.On("m").Into(new(int64)), with.On("m", 1).Into(new(int64))} {
 			r := run(cell, call, roomy)
 			wantErr(t, r.err, functions.ErrBadCall)
-			if r.result != nil || !r.effects.Empty() {
+			if r.result.Encoded() != nil || !r.effects.Empty() {
 				t.Errorf("a view that %s: result %x, effects %+v", name, r.result, r.effects)
 			}
 			same(t, cell, before)

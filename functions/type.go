@@ -30,8 +30,9 @@ func NewType[S any](name string) *Type[S] {
 	}
 	info.late = newLate[S](info.states)
 	t := &Type[S]{info: info}
-	info.exists = info.add("concordat.exists", KindProbe, func(_ *Ctx, c *Cell, _ []byte) ([]byte, error) {
-		return Encode(c.Exists)
+	booleans := ValuesOf[bool]()
+	info.exists = info.add("concordat.exists", KindProbe, func(_ *Ctx, c *Cell, _ []byte) (*Result, error) {
+		return booleans.Result(c.Exists)
 	})
 	return t
 }
@@ -123,7 +124,7 @@ type Operation struct {
 }
 
 // body runs an operation on the state that a cell has ready.
-type body func(ctx *Ctx, cell *Cell, arg []byte) (result []byte, err error)
+type body func(ctx *Ctx, cell *Cell, arg []byte) (*Result, error)
 
 func (o *Operation) takes(arg *Values) *Operation {
 	o.arg, o.Shape, o.ArgSize = arg, ShapeOf(arg.typ), int(arg.typ.Size())

@@ -91,7 +91,7 @@ func newCell(p functions.Part) *functions.Cell { return &functions.Cell{Type: in
 
 // ran is what one operation did.
 type ran struct {
-	result  []byte
+	result  *functions.Result
 	effects functions.Effects
 	err     error
 }

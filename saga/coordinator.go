@@ -38,7 +38,7 @@ type Coordinator struct {
 	out      int // calls, sleeps and compensations that are not back
 	next     int // of the group that is being called or undone: the first entry that it has not come to
 	stop     error
-	result   []byte
+	result   *functions.Result
 	err      error
 
 	// Of a saga that is being undone: the entries of the group that it has come to. Those behind it are over.
@@ -137,7 +137,7 @@ func (c *Coordinator) change(i int) {
 func (c *Coordinator) setPhase(p Phase) { c.Phase, c.headChanged = p, true }
 
 // Outcome is the saga's result, or its failure.
-func (c *Coordinator) Outcome() ([]byte, error) { return c.result, c.err }
+func (c *Coordinator) Outcome() (*functions.Result, error) { return c.result, c.err }
 
 // Begin starts a new saga, or goes on with one from a journal.
 func (c *Coordinator) Begin(out []Action) []Action {
@@ -161,6 +161,9 @@ func (c *Coordinator) Issue(steps []coordinator.Step, now time.Time, out []Actio
 	c.mustBe(Running)
 	if c.stop != nil {
 		return c.stopBody(c.stop, out)
+	}
+	for i := c.first; i < c.cursor; i++ {
+		c.Entries[i].Step.Result.Handed()
 	}
 	c.steps, c.first, c.next = steps, c.cursor, c.cursor
 	if err := c.recordAll(steps, now); err != nil {
@@ -189,30 +192,34 @@ func (c *Coordinator) send(i int, e *Entry, out []Action) []Action {
 }
 
 // Reply takes the answer to a Call, or the end of a Sleep. An answer for an entry that has one is ignored.
-func (c *Coordinator) Reply(entry int, result []byte, err error, out []Action) []Action {
+func (c *Coordinator) Reply(entry int, result *functions.Result, err error, out []Action) []Action {
 	e := &c.Entries[entry]
 	if e.State != Issued || !e.sent {
 		return out
 	}
 	if err == nil {
-		e.State, e.Step.Result = Succeeded, c.room(result)
+		e.State = Succeeded
+		if c.hasRoom(len(result.Encoded())) {
+			e.Step.Result = result
+		}
 	} else {
 		e.State, e.Step.Err = Failed, err
-		c.room([]byte(err.Error()))
+		c.hasRoom(len(err.Error()))
 	}
 	c.change(entry)
 	c.out--
 	return c.resumeIfBack(c.sendMore(out))
 }
 
-// room returns what a step led to if the journal has room for it. If not the saga is to stop: then nobody is going to ask for it.
-func (c *Coordinator) room(result []byte) []byte {
-	if err := c.checkRoom(len(result)); err != nil {
+// hasRoom reports whether the journal has room for what a step led to, and keeps it. If not the saga is to stop: then nobody is going
+// to ask for it.
+func (c *Coordinator) hasRoom(bytes int) bool {
+	if err := c.checkRoom(bytes); err != nil {
 		c.stopFor(err)
-		return nil
+		return false
 	}
-	c.bytes += len(result)
-	return result
+	c.bytes += bytes
+	return true
 }
 
 func (c *Coordinator) checkRoom(bytes int) error {
@@ -264,7 +271,7 @@ func (c *Coordinator) verdict(err error) error {
 
 // Returned takes the end of the body, and the effects that it attached to the outcome that it chose. If the saga fails though the
 // body returned nil, these are dropped; the engine has those for failure.
-func (c *Coordinator) Returned(result []byte, err error, effects functions.Effects, out []Action) []Action {
+func (c *Coordinator) Returned(result *functions.Result, err error, effects functions.Effects, out []Action) []Action {
 	c.mustBe(Running)
 	verdict := c.verdict(err)
 	if (verdict == nil) == (err == nil) {

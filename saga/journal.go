@@ -93,7 +93,7 @@ const entryBytes = 64
 
 // sizeOf is about how many bytes a step's row has, without a failure.
 func sizeOf(s *coordinator.Step) int {
-	size := entryBytes + envelopeSize(&s.Call) + len(s.Result)
+	size := entryBytes + envelopeSize(&s.Call) + len(s.Result.Encoded())
 	if s.HasUndo {
 		size += envelopeSize(&s.Undo)
 	}

@@ -46,7 +46,7 @@ func (d *driver) act(a saga.Action) []saga.Action {
 		d.groups = d.groups[1:]
 		return d.machine.Issue(steps, time.Time{}, nil)
 	case saga.ActCall:
-		return d.machine.Reply(a.Entry, d.result, nil, nil)
+		return d.machine.Reply(a.Entry, functions.EncodedResult(d.result), nil, nil)
 	case saga.ActUndo:
 		d.undone = append(d.undone, a.Entry)
 		var err error

@@ -252,9 +252,9 @@ func TestCancelledAtTheEnd(t *testing.T) {
 		t.Fatal("not cancelled")
 	}
 	success := functions.Effects{Emits: []functions.Emitted{{Egress: "success"}}}
-	acts := c.Returned([]byte{1}, nil, success, nil)
+	acts := c.Returned(functions.EncodedResult([]byte{1}), nil, success, nil)
 	result, err := c.Outcome()
-	if len(acts) != 1 || acts[0].Kind != saga.ActFinish || c.Phase != saga.Undone || result != nil || !errors.Is(err, saga.ErrCancelled) {
+	if len(acts) != 1 || acts[0].Kind != saga.ActFinish || c.Phase != saga.Undone || result.Encoded() != nil || !errors.Is(err, saga.ErrCancelled) {
 		t.Errorf("%v, %v, %q, %v", acts, c.Phase, result, err)
 	}
 	if !c.Effects.Empty() {

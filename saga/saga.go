@@ -48,7 +48,7 @@ func New[A any](name string, body func(s *Run, input A) error) *Saga[A] {
 	if body == nil {
 		return &Saga[A]{newFunction[A](name, nil)}
 	}
-	return &Saga[A]{newFunction(name, func(s *Run, input A) ([]byte, error) { return nil, body(s, input) })}
+	return &Saga[A]{newFunction(name, func(s *Run, input A) (*functions.Result, error) { return nil, body(s, input) })}
 }
 
 // Definition implements functions.Part.
@@ -79,12 +79,12 @@ func NewReturning[A, R any](name string, body func(s *Run, input A) (R, error)) 
 		return &SagaReturning[A, R]{newFunction[A](name, nil)}
 	}
 	results := functions.ValuesOf[R]()
-	f := newFunction(name, func(s *Run, input A) ([]byte, error) {
+	f := newFunction(name, func(s *Run, input A) (*functions.Result, error) {
 		result, err := body(s, input)
 		if err != nil {
 			return nil, err
 		}
-		return results.Encode(result)
+		return results.Result(result)
 	})
 	f.Result = results
 	return &SagaReturning[A, R]{f}
@@ -106,7 +106,7 @@ func (s *SagaReturning[A, R]) With(input A) coordinator.StartReturning[R] {
 	return coordinator.NewStartReturning[R](coordinator.NewStart(s.made(), input))
 }
 
-func newFunction[A any](name string, body func(s *Run, input A) ([]byte, error)) *coordinator.Function {
+func newFunction[A any](name string, body func(s *Run, input A) (*functions.Result, error)) *coordinator.Function {
 	inputs := functions.ValuesOf[A]()
 	f := &coordinator.Function{
 		Name:     name,
@@ -116,7 +116,7 @@ func newFunction[A any](name string, body func(s *Run, input A) ([]byte, error))
 		Shape:    functions.ShapeFor[A](),
 	}
 	if body != nil {
-		f.Body = func(r *coordinator.Routine, data []byte) ([]byte, error) {
+		f.Body = func(r *coordinator.Routine, data []byte) (*functions.Result, error) {
 			input, err := coordinator.Input[A](r, data)
 			if err != nil {
 				return nil, err

@@ -64,7 +64,7 @@ func (j *Journal) Marshal() ([]byte, error) {
 func (e *Entry) stored() storedEntry {
 	s := storedEntry{
 		Group: e.Group, Call: e.Step.Call.Stored(), Sleep: int64(e.Step.Sleep), Due: e.Due,
-		State: e.State, Result: e.Step.Result, Undone: e.Undo, Tries: e.Tries, Shape: e.shapes.call,
+		State: e.State, Result: e.Step.Result.Encoded(), Undone: e.Undo, Tries: e.Tries, Shape: e.shapes.call,
 	}
 	if e.Step.HasUndo {
 		undo := e.Step.Undo.Stored()
@@ -160,7 +160,7 @@ func (r *Reader) check() error {
 
 func (s *storedEntry) entry(r functions.Resolver) Entry {
 	e := Entry{Group: s.Group, Due: s.Due, State: s.State, Undo: s.Undone, Tries: s.Tries, shapes: shapes{call: s.Shape}}
-	e.Step.Call, e.Step.Result = s.Call.Resolve(r), s.Result
+	e.Step.Call, e.Step.Result = s.Call.Resolve(r), functions.EncodedResult(s.Result)
 	e.Step.Sleep = time.Duration(s.Sleep)
 	if s.Undo != nil {
 		e.Step.Undo, e.Step.HasUndo = s.Undo.Resolve(r), true

@@ -241,7 +241,7 @@ func (w *world) answer(i int) {
 }
 
 // call runs a step or a compensation.
-func (w *world) call(a saga.Action, key string) ([]byte, error) {
+func (w *world) call(a saga.Action, key string) (*functions.Result, error) {
 	env := w.envelope(a)
 	text := show(env)
 	result, err := w.run(env)
@@ -255,7 +255,7 @@ func (w *world) call(a saga.Action, key string) ([]byte, error) {
 	return result, nil
 }
 
-func (w *world) run(env functions.Envelope) ([]byte, error) {
+func (w *world) run(env functions.Envelope) (*functions.Result, error) {
 	if env.Err != nil {
 		return nil, env.Err
 	}

@@ -188,7 +188,7 @@ func (c *Coordinator) Issue(steps []coordinator.Step, out []Action) []Action {
 
 // Vote takes the answer to a Prepare: the result, or why the call failed, which dooms the transaction unless the step may fail.
 // conflict says that it was refused or taken back for the sake of other transactions; that dooms in any case.
-func (c *Coordinator) Vote(step int, result []byte, err error, conflict bool, out []Action) []Action {
+func (c *Coordinator) Vote(step int, result *functions.Result, err error, conflict bool, out []Action) []Action {
 	c.mustBe(running)
 	call := &c.calls[step]
 	if call.state != callOut {

@@ -58,10 +58,17 @@ func TestImpossibleEventsPanic(t *testing.T) {
 		return &c
 	}
 	for name, event := range map[string]func(c *twopc.Coordinator){
-		"a second vote":                func(c *twopc.Coordinator) { c.Vote(0, nil, nil, false, nil); c.Vote(0, nil, nil, false, nil) },
+		"a second vote": func(c *twopc.Coordinator) {
+			c.Vote(0, nil, nil, false, nil)
+			c.Vote(0, nil, nil, false, nil)
+		},
 		"the end while a call is out":  func(c *twopc.Coordinator) { c.Returned(nil, nil) },
 		"a lock that nobody asked for": func(c *twopc.Coordinator) { c.Locked(true, nil) },
-		"steps after the decision":     func(c *twopc.Coordinator) { c.Vote(0, nil, nil, false, nil); c.Returned(nil, nil); c.Issue(nil, nil) },
+		"steps after the decision": func(c *twopc.Coordinator) {
+			c.Vote(0, nil, nil, false, nil)
+			c.Returned(nil, nil)
+			c.Issue(nil, nil)
+		},
 		"a second end": func(c *twopc.Coordinator) {
 			c.Vote(0, nil, nil, false, nil)
 			c.Returned(nil, nil)

@@ -46,7 +46,7 @@ func (s *Seat[R]) Committed() functions.Image {
 
 // Prepare runs an operation of a transaction that holds the lock in the operation's mode. What the operation collected in
 // effects is added to the visit's if it succeeds and check accepts it. A failure leaves the seat as it was before the operation.
-func (v *Visit[R]) Prepare(op *functions.Operation, ctx *functions.Ctx, arg []byte, maxBytes int, effects *functions.Effects, check func(*functions.Effects) error) ([]byte, error) {
+func (v *Visit[R]) Prepare(op *functions.Operation, ctx *functions.Ctx, arg []byte, maxBytes int, effects *functions.Effects, check func(*functions.Effects) error) (*functions.Result, error) {
 	s := v.Seat
 	before := s.Cell.Image()
 	result, err := s.Cell.Run(op, ctx, arg, maxBytes)

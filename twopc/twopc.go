@@ -30,7 +30,7 @@ func New[A any](name string, body func(tx *Tx, input A) error) *Transaction[A] {
 	if body == nil {
 		return &Transaction[A]{newFunction[A](name, nil)}
 	}
-	return &Transaction[A]{newFunction(name, func(tx *Tx, input A) ([]byte, error) { return nil, body(tx, input) })}
+	return &Transaction[A]{newFunction(name, func(tx *Tx, input A) (*functions.Result, error) { return nil, body(tx, input) })}
 }
 
 // Definition implements functions.Part.
@@ -63,12 +63,12 @@ func NewReturning[A, R any](name string, body func(tx *Tx, input A) (R, error)) 
 		return &TransactionReturning[A, R]{newFunction[A](name, nil)}
 	}
 	results := functions.ValuesOf[R]()
-	f := newFunction(name, func(tx *Tx, input A) ([]byte, error) {
+	f := newFunction(name, func(tx *Tx, input A) (*functions.Result, error) {
 		result, err := body(tx, input)
 		if err != nil {
 			return nil, err
 		}
-		return results.Encode(result)
+		return results.Result(result)
 	})
 	f.Result = results
 	return &TransactionReturning[A, R]{f}
@@ -90,7 +90,7 @@ func (t *TransactionReturning[A, R]) With(input A) coordinator.StartReturning[R]
 	return coordinator.NewStartReturning[R](coordinator.NewStart(t.made(), input))
 }
 
-func newFunction[A any](name string, body func(tx *Tx, input A) ([]byte, error)) *coordinator.Function {
+func newFunction[A any](name string, body func(tx *Tx, input A) (*functions.Result, error)) *coordinator.Function {
 	inputs := functions.ValuesOf[A]()
 	f := &coordinator.Function{
 		Name:     name,
@@ -100,7 +100,7 @@ func newFunction[A any](name string, body func(tx *Tx, input A) ([]byte, error))
 		Shape:    functions.ShapeFor[A](),
 	}
 	if body != nil {
-		f.Body = func(r *coordinator.Routine, data []byte) ([]byte, error) {
+		f.Body = func(r *coordinator.Routine, data []byte) (*functions.Result, error) {
 			input, err := coordinator.Input[A](r, data)
 			if err != nil {
 				return nil, err

@@ -62,7 +62,7 @@ type request struct {
 	mode    locks.Mode
 	mayWait bool
 
-	result   []byte
+	result   *functions.Result
 	err      error
 	conflict bool
 }
@@ -324,8 +324,8 @@ func (w *world) granted(r *request) {
 	switch {
 	case r.err != nil:
 		answer = "no, " + r.err.Error()
-	case len(r.result) > 0:
-		_ = functions.Decode(r.result, &n)
+	case len(r.result.Encoded()) > 0:
+		_ = functions.Decode(r.result.Encoded(), &n)
 		answer = fmt.Sprintf("yes, %v", n)
 	}
 	if r.tx.machine == nil {

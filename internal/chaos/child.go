@@ -71,8 +71,8 @@ func (s *server) run(a *ask, resolver resolver) {
 	got := answer{N: a.N}
 	envelope := a.Message.Resolve(resolver)
 	envelope.RequestID = a.RequestID
-	envelope.Into = func(result []byte) error {
-		got.Result = append([]byte(nil), result...)
+	envelope.Into = func(result *functions.Result) error {
+		got.Result = append([]byte(nil), result.Encoded()...)
 		return nil
 	}
 	got.encodeError(s.engine.Do(context.Background(), enveloped{envelope}))

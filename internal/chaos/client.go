@@ -80,7 +80,7 @@ func (r *run) note(a ask) {
 }
 
 // finish keeps the outcome of a request and gives it to its client.
-func (r *run) finish(a ask, got *answer, into func([]byte) error) error {
+func (r *run) finish(a ask, got *answer, into func(*functions.Result) error) error {
 	r.mu.Lock()
 	r.counts.Answered++
 	switch {
@@ -97,7 +97,7 @@ func (r *run) finish(a ask, got *answer, into func([]byte) error) error {
 	if into == nil {
 		return nil
 	}
-	return into(got.Result)
+	return into(functions.EncodedResult(got.Result))
 }
 
 // lastAskers is how many requests are asked at once in the end.

@@ -149,7 +149,7 @@ func TestBrokenSystemsAreFound(t *testing.T) {
 		{"acknowledged and never done", history.ListAppend, func(e *engine.Engine, ctx context.Context, r functions.Request) error {
 			env := r.RequestEnvelope()
 			if n.Add(1)%50 == 0 {
-				return env.Into([]byte{0x98, 4, 0x80, 0x80, 0x80, 0x80}) // four empty lists
+				return env.Into(functions.EncodedResult([]byte{0x98, 4, 0x80, 0x80, 0x80, 0x80})) // four empty lists
 			}
 			return e.Do(ctx, r)
 		}},

@@ -1,0 +1,63 @@
+package functions
+
+import "fmt"
+
+// Result is what an operation or a coordinator function returned; nil is that of one that returns nothing.
+type Result struct {
+	data  []byte // encoded
+	value any    // the same, where it can be handed on as it is within a process; see Values.Faithful
+}
+
+// EncodedResult is a result of which there are only the bytes, such as one that was read from a row; nil if there are none.
+func EncodedResult(data []byte) *Result {
+	if len(data) == 0 {
+		return nil
+	}
+	return &Result{data: data}
+}
+
+// Result encodes a value of its type as a result; see [Values.Encode]. Whoever asked for it need not decode it, if it is faithful.
+func (s *Values) Result(v any) (*Result, error) {
+	data, err := s.Encode(v)
+	switch {
+	case err != nil:
+		return nil, err
+	case s.faithful:
+		return &Result{data, v}, nil
+	}
+	return &Result{data: data}, nil
+}
+
+func newResult[R any](results *Values, result R) (*Result, error) {
+	r, err := results.Result(result)
+	if err != nil {
+		return nil, fmt.Errorf("encode the result: %w", err)
+	}
+	return r, nil
+}
+
+// Encoded is the encoded result; nil of nil.
+func (r *Result) Encoded() []byte {
+	if r == nil {
+		return nil
+	}
+	return r.data
+}
+
+// Handed tells the result that whoever asked has it: what is kept of it from then on is its bytes.
+func (r *Result) Handed() {
+	if r != nil {
+		r.value = nil
+	}
+}
+
+// ResultAs gives a result as an R, which need not be the type that it was returned as.
+func ResultAs[R any](r *Result) (value R, err error) {
+	if r != nil {
+		if value, ok := r.value.(R); ok {
+			return value, nil
+		}
+	}
+	err = Decode(r.Encoded(), &value)
+	return value, err
+}
