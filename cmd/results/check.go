@@ -10,6 +10,7 @@ import (
 
 	"github.com/concordat-dev/concordat/internal/cli"
 	"github.com/concordat-dev/concordat/internal/figures"
+	"github.com/concordat-dev/concordat/ycsb"
 )
 
 // settle fills in the defaults that hang on other flags, and reports flags that contradict each other.
@@ -48,6 +49,14 @@ func (f *flags) settle(given map[string]bool) error {
 		return cli.Usage(errors.New("only: it names no experiment"))
 	}
 	return nil
+}
+
+// refuse refuses to measure what no commit has, other than in a hurry.
+func (f flags) refuse(e ycsb.Environment) error {
+	if f.Quick || !strings.HasSuffix(e.Commit, "+dirty") {
+		return nil
+	}
+	return cli.Usage(errors.New("the working tree has changes, so nobody could repeat what is measured: commit them, or give --quick"))
 }
 
 // check looks at everything that is going to be written, before the first measurement.

@@ -1,5 +1,5 @@
 // Command results measures what the project's tables and pictures show, and renders them: results/README.md, report.html, charts,
-// CSV and raw JSON.
+// CSV and raw JSON. A full run refuses to measure a working tree that has changes.
 //
 //	results                        measure everything, about 40 minutes
 //	results --quick                the same questions in under five minutes, into results-quick

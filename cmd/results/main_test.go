@@ -145,7 +145,7 @@ func testQuotes(t *testing.T, out string) {
 		t.Fatal(err)
 	}
 	s.Quick = false
-	if err := s.Write(figures.SheetPath(out, "deadlocks")); err != nil {
+	if err := figures.Publish([]*figures.Sheet{s}, out); err != nil {
 		t.Fatal(err)
 	}
 	if status, _, stderr := try(t, "--render", "--out", out, "--quote", link); status != exitOK {
@@ -164,11 +164,11 @@ func TestRenderNothing(t *testing.T) {
 	if status, _, stderr := try(t, "--render", "--out", dir); status != exitFailed || !strings.Contains(stderr, "no results") {
 		t.Errorf("status %d, %q", status, stderr)
 	}
-	path := figures.SheetPath(dir, "zipf")
-	if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), os.WriteFile(path, []byte(`{"figures_schema": 1}`), 0o600)); err != nil {
+	path := filepath.Join(dir, "csv", "zipf.csv")
+	if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), os.WriteFile(path, []byte("# schema: 0\n"), 0o600)); err != nil {
 		t.Fatal(err)
 	}
-	if status, _, stderr := try(t, "--render", "--out", dir); status != exitFailed || !strings.Contains(stderr, "schema 1, not") {
+	if status, _, stderr := try(t, "--render", "--out", dir); status != exitFailed || !strings.Contains(stderr, `schema "0", not`) {
 		t.Errorf("status %d, %q", status, stderr)
 	}
 }
@@ -185,6 +185,19 @@ func TestCommands(t *testing.T) {
 	}
 	if got, want := f.again(plan), `results --quick --only=zipf --seed=7 '--out=my results' '--quote=a b.md,c.md' '--work=it'"'"'s'`; got != want {
 		t.Errorf("%s, want %s", got, want)
+	}
+}
+
+// TestDirty: what no commit has is measured in a hurry only.
+func TestDirty(t *testing.T) {
+	for commit, refused := range map[string]bool{"0123456789abcdef+dirty": true, "0123456789abcdef": false, ycsb.UnknownCommit: false} {
+		e := ycsb.Environment{Commit: commit}
+		if err := (flags{}).refuse(e); (err != nil) != refused {
+			t.Errorf("%s: %v", commit, err)
+		}
+		if err := (flags{Quick: true}).refuse(e); err != nil {
+			t.Errorf("%s, quick: %v", commit, err)
+		}
 	}
 }
 

@@ -16,7 +16,7 @@ import (
 func (f flags) measure(ctx context.Context, plan figures.Plan, stdout, stderr io.Writer) error {
 	environment := ycsb.ThisEnvironment()
 	work := f.workDir(environment)
-	if err := f.check(work); err != nil {
+	if err := errors.Join(f.refuse(environment), f.check(work)); err != nil {
 		return err
 	}
 	sheets, err := f.sheets(ctx, plan, work, environment, stderr)
@@ -31,7 +31,7 @@ func (f flags) measure(ctx context.Context, plan figures.Plan, stdout, stderr io
 		_ = os.Remove(work) // it is empty, or of an earlier run and stays
 		return err
 	}
-	err = errors.Join(err, figures.RenderDir(work))
+	err = errors.Join(err, figures.Publish(sheets, work), figures.RenderDir(work))
 	fmt.Fprintf(stderr, "what was measured is in %s; it is gone on with by\n    %s\n", work, f.again(plan))
 	return err
 }

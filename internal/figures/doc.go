@@ -3,9 +3,10 @@
 //
 // A [Plan] is a list of [Experiment]s, each a list of [Cell]s: one configuration of a workload, a protocol and an engine. A
 // [Runner] measures each cell, a few times if it is an important one (a round each), every time in a fresh directory and in a
-// process of its own. What it measured of an experiment is a [Sheet], a file of raw JSON. From sheets come the exhibits: tables as
-// CSV and Markdown, charts as SVG and PNG, results/README.md and a page ([Render]). The paper's numbers that stand beside ours
-// are in paper.json. A quote is a number in some text with a marker that says which number of which sheet it is ([Quote]).
+// process of its own. What it measured of an experiment is a [Sheet], a file of raw JSON. Its [Summary], with the median and the range
+// of each number, is a file of CSV. From summaries come the exhibits: tables, charts as SVG, results/README.md and a page
+// ([Render]). The paper's numbers that stand beside ours are in paper.json. A quote is a number in some text with a marker that says
+// which number of which summary it is ([Quote]).
 //
-// Start reading at cell.go, then plan.go, runner.go and render.go.
+// Start reading at cell.go, then plan.go, runner.go, summary.go and render.go.
 package figures

@@ -13,7 +13,7 @@ import (
 // exhibit is what is shown of an experiment.
 type exhibit struct {
 	Experiment Experiment
-	Sheet      *Sheet
+	Summary    *Summary
 	Charts     []picture
 	Tables     []table
 	Notes      []string // of the paper
@@ -34,9 +34,9 @@ type table struct {
 }
 
 // newExhibit makes what is shown.
-func newExhibit(e Experiment, s *Sheet, p Paper) exhibit {
+func newExhibit(e Experiment, s *Summary, p Paper) exhibit {
 	paper := p.Tables[e.Name]
-	x := exhibit{Experiment: e, Sheet: s, Notes: paper.Notes}
+	x := exhibit{Experiment: e, Summary: s, Notes: paper.Notes}
 	for _, panel := range s.panels() {
 		cells := s.inPanel(panel)
 		for _, show := range e.Shows {
@@ -53,25 +53,12 @@ func newExhibit(e Experiment, s *Sheet, p Paper) exhibit {
 			}
 		}
 	}
-	for _, m := range s.Cells {
-		for _, wrong := range m.Wrong() {
-			x.Wrong = append(x.Wrong, m.Cell.Name+": "+wrong)
+	for _, c := range s.Cells {
+		if c.Wrong != "" {
+			x.Wrong = append(x.Wrong, c.Name+": "+c.Wrong)
 		}
 	}
 	return x
-}
-
-func (s *Sheet) panels() []string {
-	return distinct(s.Cells, func(m Measured) string { return m.Cell.Panel })
-}
-
-func (s *Sheet) inPanel(panel string) (cells []Measured) {
-	for _, m := range s.Cells {
-		if m.Cell.Panel == panel {
-			cells = append(cells, m)
-		}
-	}
-	return cells
 }
 
 // distinct are the different values in the order in which they come.
@@ -87,15 +74,15 @@ func distinct[T any, V comparable](all []T, of func(T) V) (values []V) {
 // view is a number of the cells of a panel.
 type view struct {
 	experiment Experiment
-	sheet      *Sheet
+	summary    *Summary
 	panel      string
-	cells      []Measured
+	cells      []Summed
 	show       Show
 }
 
 // lines are the names of the lines: those of plain protocols first, whatever is measured first.
 func (v view) lines() []string {
-	names := distinct(v.cells, func(m Measured) string { return m.Cell.Line })
+	names := distinct(v.cells, func(c Summed) string { return c.Line })
 	slices.SortStableFunc(names, func(a, b string) int { return min(1, strings.Count(a, ",")) - min(1, strings.Count(b, ",")) })
 	return names
 }
@@ -126,7 +113,7 @@ func upper(words string) string { return strings.ToUpper(words[:1]) + words[1:] 
 
 // table makes the table; lines without the number are left out.
 func (v view) table(paper []PaperRow) table {
-	xs := distinct(v.cells, func(m Measured) float64 { return m.Cell.X })
+	xs := distinct(v.cells, func(c Summed) float64 { return c.X })
 	slices.Sort(xs)
 	t := table{Title: v.title(), Head: []string{v.experiment.X.Label}}
 	for _, x := range xs {
@@ -135,7 +122,7 @@ func (v view) table(paper []PaperRow) table {
 	digits := fields[v.show.Field].digits
 	for _, line := range v.lines() {
 		t.add(line, xs, func(x float64) (string, bool) {
-			i := slices.IndexFunc(v.cells, func(m Measured) bool { return m.Cell.Line == line && m.Cell.X == x })
+			i := slices.IndexFunc(v.cells, func(c Summed) bool { return c.Line == line && c.X == x })
 			if i < 0 {
 				return "", false
 			}
@@ -189,7 +176,7 @@ func (t *table) add(name string, xs []float64, cell func(x float64) (string, boo
 func (v view) chart(paper []PaperRow) chart.Chart {
 	e := v.experiment
 	c := chart.Chart{
-		Title: upper(e.Title), Footer: v.sheet.origin(),
+		Title: upper(e.Title), Footer: v.summary.origin(),
 		X: chart.Axis{Label: e.X.Label, Log: e.X.Log, Names: e.X.Names, Ticks: e.X.Ticks},
 		Y: chart.Axis{Label: fields[v.show.Field].words, Log: v.show.Log},
 	}
@@ -198,9 +185,9 @@ func (v view) chart(paper []PaperRow) chart.Chart {
 	}
 	for i, name := range v.lines() {
 		line := chart.Line{Name: name, Look: lookOf(name, i)}
-		for _, m := range v.cells {
-			if value, ok := m.Value(v.show.Field); ok && m.Cell.Line == name {
-				line.Points = append(line.Points, chart.Point{X: m.Cell.X, Y: value.Median, Low: value.Low, High: value.High})
+		for _, cell := range v.cells {
+			if value, ok := cell.Value(v.show.Field); ok && cell.Line == name {
+				line.Points = append(line.Points, chart.Point{X: cell.X, Y: value.Median, Low: value.Low, High: value.High})
 			}
 		}
 		slices.SortStableFunc(line.Points, func(a, b chart.Point) int { return int(sign(a.X - b.X)) })
@@ -225,10 +212,10 @@ func (v view) chart(paper []PaperRow) chart.Chart {
 // bound is the line of what bounds the number: of all lines that are at a place, the one with the largest bound.
 func (v view) bound() chart.Line {
 	line := chart.Line{Name: fields[v.show.Bound].words, Look: chart.Look{Hue: 4, Mark: 4}}
-	for _, x := range distinct(v.cells, func(m Measured) float64 { return m.Cell.X }) {
+	for _, x := range distinct(v.cells, func(c Summed) float64 { return c.X }) {
 		most := math.Inf(-1)
-		for _, m := range v.cells {
-			if value, ok := m.Value(v.show.Bound); ok && m.Cell.X == x {
+		for _, c := range v.cells {
+			if value, ok := c.Value(v.show.Bound); ok && c.X == x {
 				most = max(most, value.Median)
 			}
 		}
@@ -266,8 +253,8 @@ func lookOf(name string, place int) chart.Look {
 	return chart.Look{Hue: place, Mark: place}
 }
 
-// origin says where a sheet comes from, in a line.
-func (s *Sheet) origin() string {
+// origin says where a summary comes from, in a line.
+func (s *Summary) origin() string {
 	return fmt.Sprintf("%s; commit %s; seed %d; %s; %s", s.Command, short(s.Commit), s.Seed, s.Go, s.CPU)
 }
 
@@ -284,9 +271,9 @@ func short(commit string) string {
 	return id
 }
 
-// draw renders the picture.
-func (p picture) draw(format string) ([]byte, error) {
+// draw renders the picture as SVG.
+func (p picture) draw() ([]byte, error) {
 	var out bytes.Buffer
-	err := p.chart.WriteTo(&out, format)
+	err := p.chart.WriteTo(&out, "svg")
 	return out.Bytes(), err
 }

@@ -21,14 +21,14 @@ var quotes = regexp.MustCompile(`([0-9][0-9,]*(?:\.[0-9]+)?)<!-- figure ([^>]*?)
 
 // Quote brings the quoted numbers of a text up to date and tells how many there are. A marker that can not be understood, or of a
 // cell that is not there, is an error that names it.
-func Quote(text string, sheets map[string]*Sheet) (updated string, count int, err error) {
+func Quote(text string, summaries map[string]*Summary) (updated string, count int, err error) {
 	if n := strings.Count(text, "<!-- figure "); n != len(quotes.FindAllString(text, -1)) {
 		err = fmt.Errorf("figures: of %d markers not all stand right behind a number and end with -->", n)
 	}
 	updated = quotes.ReplaceAllStringFunc(text, func(quote string) string {
 		parts := quotes.FindStringSubmatch(quote)
 		count++
-		number, quoteErr := quoted(parts[2], sheets)
+		number, quoteErr := quoted(parts[2], summaries)
 		if quoteErr != nil {
 			err = errors.Join(err, fmt.Errorf("figures: quote %q: %w", parts[2], quoteErr))
 			return quote
@@ -39,12 +39,12 @@ func Quote(text string, sheets map[string]*Sheet) (updated string, count int, er
 }
 
 // quoted is the number that a marker asks for.
-func quoted(marker string, sheets map[string]*Sheet) (string, error) {
+func quoted(marker string, summaries map[string]*Summary) (string, error) {
 	words := strings.Fields(marker)
 	if len(words) < 2 {
 		return "", errors.New("it needs a cell and a field")
 	}
-	v, digits, err := look(words[0], words[1], sheets)
+	v, digits, err := look(words[0], words[1], summaries)
 	if err != nil {
 		return "", err
 	}
@@ -59,7 +59,7 @@ func quoted(marker string, sheets map[string]*Sheet) (string, error) {
 			v, digits = roundTo(v, significant)
 			rest = rest[1:]
 		case rest[0] == "over" && len(rest) > 1:
-			by, _, err := look(rest[1], words[1], sheets)
+			by, _, err := look(rest[1], words[1], summaries)
 			if err != nil {
 				return "", err
 			}
@@ -75,17 +75,17 @@ func quoted(marker string, sheets map[string]*Sheet) (string, error) {
 }
 
 // look finds the number of a cell, and with how many digits it is written.
-func look(path, name string, sheets map[string]*Sheet) (v float64, digits int, err error) {
+func look(path, name string, summaries map[string]*Summary) (v float64, digits int, err error) {
 	experiment, cell, _ := strings.Cut(path, "/")
-	s := sheets[experiment]
+	s := summaries[experiment]
 	switch {
 	case s == nil:
-		return 0, 0, fmt.Errorf("there is no sheet of %s", experiment)
+		return 0, 0, fmt.Errorf("there are no results of %s", experiment)
 	case s.Quick:
 		return 0, 0, fmt.Errorf("what there is of %s is of a quick run, whose numbers are not quoted", experiment)
 	}
-	m := s.find(cell)
-	if m == nil {
+	c := s.find(cell)
+	if c == nil {
 		return 0, 0, fmt.Errorf("%s has no cell %s", experiment, cell)
 	}
 	base, part, _ := strings.Cut(name, ".")
@@ -93,7 +93,7 @@ func look(path, name string, sheets map[string]*Sheet) (v float64, digits int, e
 	if !known {
 		return 0, 0, fmt.Errorf("there is no field %s", base)
 	}
-	value, ok := m.Value(Field(base))
+	value, ok := c.Value(Field(base))
 	if !ok {
 		return 0, 0, fmt.Errorf("%s of %s was not measured", base, path)
 	}
@@ -118,10 +118,10 @@ func roundTo(v float64, significant int) (rounded float64, digits int) {
 	return math.Round(v*scale) / scale, max(0, digits)
 }
 
-// Requote brings the quoted numbers of files up to date with the sheets of a directory of results. A file in which something is
+// Requote brings the quoted numbers of files up to date with the summaries of a directory of results. A file in which something is
 // wrong is left as it is.
 func Requote(dir string, files []string) error {
-	sheets, err := ReadSheets(dir)
+	summaries, err := ReadSummaries(dir)
 	if err != nil {
 		return err
 	}
@@ -132,7 +132,7 @@ func Requote(dir string, files []string) error {
 			errs = append(errs, err)
 			continue
 		}
-		updated, _, err := Quote(string(text), sheets)
+		updated, _, err := Quote(string(text), summaries)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w", path, err))
 		} else if updated != string(text) {

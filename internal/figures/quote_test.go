@@ -7,9 +7,11 @@ import (
 	"testing"
 )
 
-func quotable() map[string]*Sheet {
-	return map[string]*Sheet{"zipf": sheetOf("zipf", measuredAs("saga/1", 108_432, 100_000, 123_456), measuredAs("saga/2", 54_216), measuredAs("none"))}
+func quotableSheet() *Sheet {
+	return sheetOf("zipf", measuredAs("saga/1", 108_432, 100_000, 123_456), measuredAs("saga/2", 54_216), measuredAs("none"))
 }
+
+func quotable() map[string]*Summary { return map[string]*Summary{"zipf": quotableSheet().Summary()} }
 
 func TestQuote(t *testing.T) {
 	for marker, want := range map[string]string{
@@ -39,7 +41,7 @@ func TestQuote(t *testing.T) {
 func TestBadQuotes(t *testing.T) {
 	for text, want := range map[string]string{
 		"1<!-- figure zipf/saga/1 -->":                     "needs a cell and a field",
-		"1<!-- figure latency/saga/1 rate -->":             "no sheet of latency",
+		"1<!-- figure latency/saga/1 rate -->":             "no results of latency",
 		"1<!-- figure zipf/saga/3 rate -->":                "no cell saga/3",
 		"1<!-- figure zipf/saga/1 speed -->":               "no field speed",
 		"1<!-- figure zipf/saga/1 rate.mean -->":           ".low and .high",
@@ -60,7 +62,7 @@ func TestBadQuotes(t *testing.T) {
 // TestRequote: files are brought up to date, and left alone if something in them is wrong.
 func TestRequote(t *testing.T) {
 	dir := t.TempDir()
-	if err := Publish([]*Sheet{quotable()["zipf"]}, dir); err != nil {
+	if err := Publish([]*Sheet{quotableSheet()}, dir); err != nil {
 		t.Fatal(err)
 	}
 	good, bad := filepath.Join(dir, "good.md"), filepath.Join(dir, "bad.md")

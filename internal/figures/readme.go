@@ -9,7 +9,8 @@ import (
 // readme makes results/README.md.
 func readme(exhibits []exhibit) []byte {
 	var w bytes.Buffer
-	fmt.Fprint(&w, readmeHead+"This folder is written by `make results`; do not edit it. The same as one page: [report.html](report.html).\n\n")
+	fmt.Fprint(&w, readmeHead+"This folder is written by `make results`; do not edit it. It also writes this as one page, report.html, and what each measurement said,\n"+
+		"raw/*.json; they are not kept in the repository.\n\n")
 	for _, origin := range origins(exhibits) {
 		fmt.Fprintf(&w, "- `%s`\n", origin)
 	}
@@ -62,7 +63,7 @@ func (x exhibit) markdown(w *bytes.Buffer) {
 	for _, wrong := range x.Wrong {
 		fmt.Fprintf(w, "**WRONG AUDIT** %s\n\n", wrong)
 	}
-	if missing := x.missing(); missing != "" {
+	if missing := x.Summary.missing(); missing != "" {
 		fmt.Fprintf(w, "Not measured: %s.\n\n", missing)
 	}
 	for _, p := range x.Charts {
@@ -75,7 +76,7 @@ func (x exhibit) markdown(w *bytes.Buffer) {
 		fmt.Fprintf(w, "\nThe paper: %s.\n", note)
 	}
 	fmt.Fprintf(w, "\n*Can this be compared?* %s\n\n", e.Compared)
-	fmt.Fprintf(w, "[CSV](%s/%s.csv), [raw JSON](%s/%s.json), made by `%s`.\n", csvDir, e.Name, rawDir, e.Name, x.Sheet.origin())
+	fmt.Fprintf(w, "[CSV](%s/%s.csv), made by `%s`.\n", csvDir, e.Name, x.Summary.origin())
 }
 
 func (t table) markdown(w *bytes.Buffer) {

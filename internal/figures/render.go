@@ -9,31 +9,29 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 )
 
-// Files of a directory of results, besides the raw ones.
+// What is in a directory of results. The sheets and the page are not kept in a repository.
 const (
+	rawDir     = "raw"
 	readmeFile = "README.md"
 	reportFile = "report.html"
 	csvDir     = "csv"
 	chartsDir  = "charts"
 )
 
-// RenderDir renders all sheets of a directory of results beside them, and removes what earlier renderings left that is not rendered
-// any more.
+// RenderDir renders all summaries of a directory of results beside them, and removes charts that earlier renderings left and this one
+// has not.
 func RenderDir(dir string) error {
-	sheets, err := ReadSheets(dir)
+	summaries, err := ReadSummaries(dir)
 	if err != nil {
 		return err
 	}
-	files, err := Render(sheets)
+	files, err := Render(summaries)
 	if err != nil {
 		return err
 	}
-	for _, old := range []string{csvDir, chartsDir} {
-		err = errors.Join(err, removeOthers(dir, old, files))
-	}
+	err = removeOthers(dir, chartsDir, files)
 	for name, data := range files {
 		err = errors.Join(err, writeFile(filepath.Join(dir, name), data))
 	}
@@ -74,40 +72,36 @@ func removeOthers(dir, folder string, files map[string][]byte) error {
 	return err
 }
 
-// Publish puts sheets into a directory of results.
+// Publish puts sheets and their summaries into a directory of results.
 func Publish(sheets []*Sheet, dir string) error {
 	for _, s := range sheets {
-		if err := s.Write(SheetPath(dir, s.Experiment)); err != nil {
+		data, err := s.Summary().csv()
+		if err == nil {
+			err = errors.Join(s.Write(SheetPath(dir, s.Experiment)), writeFile(csvPath(dir, s.Experiment), data))
+		}
+		if err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// Render makes all files but the raw ones, by their paths below the directory of results. A sheet of an experiment that there is
-// not is an error.
-func Render(sheets map[string]*Sheet) (map[string][]byte, error) {
-	exhibits, err := exhibitsOf(sheets)
+// Render makes the README, the charts and the page, by their paths below the directory of results. A summary of an experiment that
+// there is not is an error.
+func Render(summaries map[string]*Summary) (map[string][]byte, error) {
+	exhibits, err := exhibitsOf(summaries)
 	if err != nil {
 		return nil, err
 	}
 	files := make(map[string][]byte)
 	vectors := make(map[string]template.HTML)
 	for _, x := range exhibits {
-		data, err := x.csv()
-		if err != nil {
-			return nil, err
-		}
-		files[filepath.Join(csvDir, x.Experiment.Name+".csv")] = data
 		for _, p := range x.Charts {
-			for _, format := range []string{"svg", "png"} {
-				data, err := p.draw(format)
-				if err != nil {
-					return nil, err
-				}
-				files[filepath.Join(chartsDir, p.Name+"."+format)] = data
+			svg, err := p.draw()
+			if err != nil {
+				return nil, err
 			}
-			svg := files[filepath.Join(chartsDir, p.Name+".svg")]
+			files[filepath.Join(chartsDir, p.Name+".svg")] = svg
 			vectors[p.Name] = template.HTML(svg[max(0, bytes.Index(svg, []byte("<svg"))):]) // HTML has no place for an XML declaration
 		}
 	}
@@ -117,17 +111,17 @@ func Render(sheets map[string]*Sheet) (map[string][]byte, error) {
 }
 
 // exhibitsOf makes the exhibits in the order of the plan.
-func exhibitsOf(sheets map[string]*Sheet) (exhibits []exhibit, err error) {
+func exhibitsOf(summaries map[string]*Summary) (exhibits []exhibit, err error) {
 	paper := readPaper()
 	plan := NewPlan(false)
 	for _, e := range plan.Experiments {
-		if s := sheets[e.Name]; s != nil && s.measured() > 0 {
+		if s := summaries[e.Name]; s != nil && s.measured() {
 			exhibits = append(exhibits, newExhibit(e, s, paper))
 		}
 	}
-	for name := range sheets {
+	for name := range summaries {
 		if _, known := plan.Find(name); !known {
-			err = errors.Join(err, fmt.Errorf("figures: there is a sheet of %s, and no such experiment", name))
+			err = errors.Join(err, fmt.Errorf("figures: there are results of %s, and no such experiment", name))
 		}
 	}
 	if len(exhibits) == 0 {
@@ -138,21 +132,10 @@ func exhibitsOf(sheets map[string]*Sheet) (exhibits []exhibit, err error) {
 
 // origins are where the exhibits come from: one line if all are from one place.
 func origins(exhibits []exhibit) []string {
-	return slices.Compact(distinct(exhibits, func(x exhibit) string { return x.Sheet.origin() }))
+	return slices.Compact(distinct(exhibits, func(x exhibit) string { return x.Summary.origin() }))
 }
 
 // quick reports whether any of it is of a quick plan.
 func quick(exhibits []exhibit) bool {
-	return slices.ContainsFunc(exhibits, func(x exhibit) bool { return x.Sheet.Quick })
-}
-
-// missing tells which rounds of the plan were not measured.
-func (x exhibit) missing() string {
-	var cells []string
-	for _, m := range x.Sheet.Cells {
-		if len(m.Rounds) == 0 {
-			cells = append(cells, m.Cell.Name)
-		}
-	}
-	return strings.Join(cells, ", ")
+	return slices.ContainsFunc(exhibits, func(x exhibit) bool { return x.Summary.Quick })
 }

@@ -21,7 +21,7 @@ func report(exhibits []exhibit, vectors map[string]template.HTML) ([]byte, error
 	}
 	var sections []section
 	for _, x := range exhibits {
-		s := section{exhibit: x, Anchor: x.Experiment.Name, Missing: x.missing(), Origin: x.Sheet.origin()}
+		s := section{exhibit: x, Anchor: x.Experiment.Name, Missing: x.Summary.missing(), Origin: x.Summary.origin()}
 		for _, p := range x.Charts {
 			s.Pictures = append(s.Pictures, vectors[p.Name])
 		}

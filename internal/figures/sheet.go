@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 
 	"github.com/concordat-dev/concordat/ycsb"
 )
@@ -53,11 +52,6 @@ func (s *Sheet) find(name string) *Measured {
 		return nil
 	}
 	return &s.Cells[i]
-}
-
-// Complete reports whether all rounds of all cells were measured.
-func (s *Sheet) Complete() bool {
-	return !slices.ContainsFunc(s.Cells, func(m Measured) bool { return len(m.Rounds) < m.Cell.Rounds })
 }
 
 // ReadSheet reads a sheet. Anything that is none, or is of another [SheetSchema], is [ErrSchema]; a missing file is fs.ErrNotExist.
@@ -115,37 +109,5 @@ func replace(path string, data []byte, mode fs.FileMode) error {
 	return err
 }
 
-// rawDir is where sheets are in the directory of results.
-const rawDir = "raw"
-
 // SheetPath is where the sheet of an experiment is in a directory of results.
 func SheetPath(dir, experiment string) string { return filepath.Join(dir, rawDir, experiment+".json") }
-
-// ReadSheets reads all sheets of a directory of results, by the names of their experiments. A directory without any is an error.
-func ReadSheets(dir string) (map[string]*Sheet, error) {
-	entries, err := os.ReadDir(filepath.Join(dir, rawDir))
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, err
-	}
-	sheets := make(map[string]*Sheet)
-	var errs []error
-	for _, entry := range entries {
-		name, isJSON := strings.CutSuffix(entry.Name(), ".json")
-		if !isJSON {
-			continue
-		}
-		s, err := ReadSheet(SheetPath(dir, name))
-		if err == nil && s.Experiment != name {
-			err = fmt.Errorf("%s is the sheet of %s", entry.Name(), s.Experiment)
-		}
-		if err != nil {
-			errs = append(errs, err)
-			continue
-		}
-		sheets[name] = s
-	}
-	if len(sheets) == 0 && len(errs) == 0 {
-		return nil, fmt.Errorf("figures: there are no results in %s", filepath.Join(dir, rawDir))
-	}
-	return sheets, errors.Join(errs...)
-}

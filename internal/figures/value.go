@@ -82,9 +82,6 @@ var fields = map[Field]field{
 	Sealed:    {"longest seal, ms", 2, ofBeside(func(b Beside) float64 { return b.SealMS })},
 }
 
-// ownFields are columns of CSV only where the experiment shows them.
-var ownFields = []Field{Longest, Promised, Turns, Sealed}
-
 // transferKind is the kind of operations that transfers are.
 var transferKind = ycsb.Move.String()
 
