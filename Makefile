@@ -25,7 +25,7 @@ lint: ## formatting, vet, staticcheck, the rules of the pure packages
 	$(GO) test ./internal/purity
 
 plants: ## build with each planted bug in turn; the check named for it has to fail
-	$(GO) test ./internal/plant -run TestPlants -count=1 -timeout 60m -v -plants all
+	$(GO) test ./internal/proof/plant -run TestPlants -count=1 -timeout 60m -v -plants all
 
 FUZZTIME ?= 10s
 fuzz: ## every fuzz target in turn, FUZZTIME each (make fuzz FUZZTIME=30s; default 10s)

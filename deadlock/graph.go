@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/concordat-dev/concordat/internal/plant"
 	"github.com/concordat-dev/concordat/locks"
 )
 
@@ -200,9 +199,6 @@ func (g *Graph) Break() []Cycle {
 // decide makes v a victim or closes it.
 func (g *Graph) decide(v int32) {
 	victim := g.search(v)
-	if plant.TwoVictims && victim {
-		return
-	}
 	g.close(v)
 	if victim {
 		g.unlink(v)
@@ -261,9 +257,6 @@ func (g *Graph) pushLevel(n int32, depth int, mode locks.Mode) int32 {
 
 func (g *Graph) vertexOf(o locks.Owner) int32 {
 	key := o
-	if plant.OldAttemptEdge {
-		key.Attempt = 0
-	}
 	if v, ok := g.index[key]; ok {
 		return v
 	}

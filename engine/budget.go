@@ -5,7 +5,6 @@ import (
 	"sync/atomic"
 
 	"github.com/concordat-dev/concordat/functions"
-	"github.com/concordat-dev/concordat/internal/plant"
 )
 
 // budget bounds what one epoch writes: it becomes one batch of the store, which takes less than 4 GiB, and has to be in memory as a
@@ -87,9 +86,6 @@ func (b *budget) isFull() bool { return b.used.Load() > b.share }
 
 // cutNow cuts the running epoch as it is.
 func (e *Engine) cutNow() {
-	if plant.UnboundedEpoch {
-		return
-	}
 	e.closeGate()
 	e.cutting.Store(true)
 }

@@ -3,8 +3,6 @@ package engine
 import (
 	"sync"
 	"time"
-
-	"github.com/concordat-dev/concordat/internal/plant"
 )
 
 // Clock tells the wall time, which may be set forward and back at any moment, and wakes.
@@ -63,9 +61,6 @@ func (c *clocks) goOnFrom(now int64) { c.base = now - int64(c.elapsed()) }
 
 // now is the engine time.
 func (c *clocks) now() int64 {
-	if plant.OutcomesByWall {
-		return c.wall.Now().UnixNano()
-	}
 	return c.base + int64(c.elapsed())
 }
 

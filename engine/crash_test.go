@@ -6,7 +6,7 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/concordat-dev/concordat/internal/sim"
+	"github.com/concordat-dev/concordat/internal/proof/sim"
 )
 
 // More runs: go test ./engine -run TestCrash -crash.runs 10000. One again: -run TestCrash -crash.seed N.

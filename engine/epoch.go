@@ -6,7 +6,6 @@ import (
 
 	"github.com/concordat-dev/concordat/deadlock"
 	"github.com/concordat-dev/concordat/functions"
-	"github.com/concordat-dev/concordat/internal/plant"
 	"github.com/concordat-dev/concordat/internal/store"
 	"github.com/concordat-dev/concordat/locks"
 )
@@ -93,7 +92,7 @@ func (e *Engine) closeGate() {
 
 // conduct is called when all workers are at rest, by the last one or by the sealer.
 func (e *Engine) conduct() {
-	if !(plant.CyclesAtRest && e.cutting.Load()) && e.untangle() && !e.cutting.Load() {
+	if e.untangle() && !e.cutting.Load() {
 		e.wakeBusy()
 		return
 	}
@@ -179,7 +178,7 @@ func (e *Engine) untangle() bool {
 		return false
 	}
 	e.leaving = e.leaving[:0]
-	if e.cutting.Load() && !plant.LeavingCounts {
+	if e.cutting.Load() {
 		e.findLeaving()
 	}
 	cycles := e.graph.Break()
@@ -274,9 +273,6 @@ func (e *Engine) cut() {
 	s.marks = e.marks()
 	if e.stopping.Load() {
 		e.lastCuts++
-		if plant.FewLastCuts {
-			e.lastCuts++
-		}
 	}
 	e.trace("cut epoch %d", e.epoch)
 	e.epoch++
@@ -309,9 +305,7 @@ func (w *worker) reclaim(free []*portion) {
 		for _, q := range p.outcomes {
 			if w.requests[q.env.RequestID] == q {
 				delete(w.requests, q.env.RequestID)
-				if !plant.ForgetSeen {
-					w.seen.Add(store.RequestHash(q.env.RequestID))
-				}
+				w.seen.Add(store.RequestHash(q.env.RequestID))
 			}
 		}
 		p.reset()
@@ -342,9 +336,6 @@ func (w *worker) cutRuns(forced bool) {
 // A restart handles messages in the order of their numbers. So those that an instance has let wait for its lock are numbered
 // before those that are still to reach it: first who has been granted it, then who waits, then the rest.
 func (w *worker) carry() {
-	if plant.CarryDisordered {
-		w.carryQueued()
-	}
 	for _, m := range w.begun.all() {
 		if m.kind == msgGranted {
 			w.carryCall(m.call)
@@ -352,7 +343,7 @@ func (w *worker) carry() {
 	}
 	for _, i := range w.contended {
 		for _, claim := range i.seat.Lock.Levels {
-			if claim.Waiting() && !plant.ForgetWaiting {
+			if claim.Waiting() {
 				w.carryCall(claim.Ref.Ref)
 			}
 		}

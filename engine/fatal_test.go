@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"github.com/concordat-dev/concordat/engine"
-	"github.com/concordat-dev/concordat/internal/sim"
+	"github.com/concordat-dev/concordat/internal/proof/sim"
 	"github.com/concordat-dev/concordat/internal/store"
 )
 

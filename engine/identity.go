@@ -7,7 +7,6 @@ import (
 	"github.com/cespare/xxhash/v2"
 
 	"github.com/concordat-dev/concordat/functions"
-	"github.com/concordat-dev/concordat/internal/plant"
 	"github.com/concordat-dev/concordat/internal/store"
 )
 
@@ -86,7 +85,7 @@ func (i identity) like(first identity) likeness {
 		return isSame
 	case i.tag&^shapeMask != first.tag&^shapeMask:
 		return isOther
-	case i.shape() != first.shape() && first.shape() != 0 && !plant.ArgumentOnly:
+	case i.shape() != first.shape() && first.shape() != 0:
 		return isChanged
 	}
 	return isOtherArg

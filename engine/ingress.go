@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/concordat-dev/concordat/functions"
-	"github.com/concordat-dev/concordat/internal/plant"
 	"github.com/concordat-dev/concordat/internal/store"
 )
 
@@ -152,9 +151,6 @@ func (f *feed) deliver(position uint64, m functions.Message) error {
 	}
 	q := &request{env: m.Envelope(), feed: f, position: position}
 	if err := f.engine.registry.check(&q.env, f.engine.options.MaxBytes); err != nil {
-		if plant.RefusedSlots {
-			_ = f.takeSlot() // and nobody gives it back
-		}
 		return err
 	}
 	if q.env.Into != nil {
@@ -235,13 +231,7 @@ func (w *worker) countFed(f *feed) {
 // cutFeeds writes the positions of the ingresses that were read.
 func (w *worker) cutFeeds() {
 	for _, f := range w.epoch.feeds {
-		if plant.IngressUnsealed {
-			continue
-		}
 		position := f.feed.last
-		if plant.IngressEarly {
-			position = f.feed.given
-		}
 		value, err := functions.EncodeRow(position)
 		if err != nil {
 			panic("engine: a position always encodes: " + err.Error())

@@ -4,7 +4,6 @@ import (
 	"fmt"
 
 	"github.com/concordat-dev/concordat/functions"
-	"github.com/concordat-dev/concordat/internal/plant"
 	"github.com/concordat-dev/concordat/internal/store"
 )
 
@@ -90,15 +89,13 @@ func (c *cache) evict(sealed uint64) {
 		switch {
 		case i == &c.ring:
 			skips++
-		case i.used || i.dirty || i.contended || (i.epoch > sealed && !plant.EvictUnsealed) || !i.seat.Lock.Free():
+		case i.used || i.dirty || i.contended || i.epoch > sealed || !i.seat.Lock.Free():
 			i.used = false
 			skips++
 		default:
 			c.unlink(i)
 			delete(c.byType[i.entry.index], i.id)
-			if !plant.ChargeEvicted {
-				c.bytes -= i.charged
-			}
+			c.bytes -= i.charged
 		}
 	}
 }

@@ -21,7 +21,7 @@ import (
 
 	"github.com/concordat-dev/concordat/engine"
 	"github.com/concordat-dev/concordat/functions"
-	"github.com/concordat-dev/concordat/internal/sim"
+	"github.com/concordat-dev/concordat/internal/proof/sim"
 	"github.com/concordat-dev/concordat/saga"
 )
 

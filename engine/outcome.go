@@ -7,7 +7,6 @@ import (
 	"fmt"
 
 	"github.com/concordat-dev/concordat/functions"
-	"github.com/concordat-dev/concordat/internal/plant"
 	"github.com/concordat-dev/concordat/internal/store"
 )
 
@@ -73,8 +72,6 @@ func (r outcomeRow) outcome() outcome {
 func (r outcomeRow) like(q *request) likeness {
 	fingerprint := binary.BigEndian.Uint64(r)
 	switch {
-	case plant.AnyFingerprint:
-		return isSame
 	case r.isWide():
 		arg, shape := binary.BigEndian.Uint64(r[wideOutcomeArgAt:]), binary.BigEndian.Uint32(r[wideOutcomeShapeAt:])
 		return q.identity.like(newIdentity(fingerprint, arg, uint64(shape)))
@@ -117,7 +114,7 @@ func (w *worker) outcomeOf(shard uint16, requestID string) (row outcomeRow, foun
 	if row.isDamaged() {
 		w.engine.fatal(fmt.Errorf("%w: outcome of request %q", ErrDamaged, requestID))
 	}
-	if w.engine.expired(row.settled(), w.engine.clocks.now()) && !plant.KeepExpired {
+	if w.engine.expired(row.settled(), w.engine.clocks.now()) {
 		return nil, false
 	}
 	return row, true

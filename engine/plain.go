@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/concordat-dev/concordat/functions"
-	"github.com/concordat-dev/concordat/internal/plant"
 	"github.com/concordat-dev/concordat/internal/store"
 	"github.com/concordat-dev/concordat/locks"
 )
@@ -190,9 +189,6 @@ func (w *worker) checkEffects(e *functions.Effects) error {
 // failed is the end of a call that failed.
 func (w *worker) failed(c *call, err error) {
 	c.outcome = outcome{failure: functions.EncodeFailure(err)}
-	if plant.SendsOfFailed {
-		w.apply(c.address(), c.shard, &w.effects)
-	}
 	if c.isMessage() {
 		w.handleFailure(c, err)
 	}
@@ -232,9 +228,7 @@ func (w *worker) done(c *call) {
 	case c.req == nil:
 		if c.number != 0 {
 			w.charge(0)
-			if !plant.CarriedTwice {
-				w.addRow(store.NumberedKey(nil, c.shard, store.KindMessage, c.number), nil)
-			}
+			w.addRow(store.NumberedKey(nil, c.shard, store.KindMessage, c.number), nil)
 			if c.left != nil {
 				w.survived(c.left)
 				c.left = nil
@@ -243,7 +237,7 @@ func (w *worker) done(c *call) {
 	case c.req.env.RequestID != "":
 		w.charge(len(c.req.env.RequestID) + len(c.outcome.result.Encoded()) + len(c.outcome.failure))
 		w.send(w.engine.workerOf(c.req.shard), message{kind: msgDone, call: c})
-	case c.op.Kind.Reads() && w.effects.Empty() && (!c.inst.dirty || plant.ReadUnsealed) && (c.inst.epoch <= w.engine.sealed.Load() || plant.ReadUnsealed):
+	case c.op.Kind.Reads() && w.effects.Empty() && !c.inst.dirty && c.inst.epoch <= w.engine.sealed.Load():
 		c.req.outcome = c.outcome // what was read is durable: no need to wait
 		w.engine.release(c.req)
 	default:
@@ -266,12 +260,8 @@ func (w *worker) settle(q *request, o outcome) {
 	if q.call == nil && q.env.RequestID != "" { // a call's counts where it was made: see done
 		w.charge(len(q.env.RequestID) + len(o.result.Encoded()) + len(o.failure))
 	}
-	if q.env.RequestID != "" && !(plant.LoseRefusal && o.failure != nil) {
+	if q.env.RequestID != "" {
 		w.epoch.outcomes = append(w.epoch.outcomes, q)
-	}
-	if plant.AckBeforeSeal {
-		w.engine.release(q)
-		return
 	}
 	w.epoch.replies = append(w.epoch.replies, q)
 }

@@ -9,7 +9,6 @@ import (
 
 	"github.com/concordat-dev/concordat/coordinator"
 	"github.com/concordat-dev/concordat/functions"
-	"github.com/concordat-dev/concordat/internal/plant"
 	"github.com/concordat-dev/concordat/internal/store"
 	"github.com/concordat-dev/concordat/saga"
 )
@@ -183,12 +182,7 @@ func decodeMarks(value []byte) (m watermark, err error) {
 func (e *Engine) takeMarks(m watermark) {
 	e.epoch = m.Epoch + 1
 	e.sealed.Store(m.Epoch)
-	if !plant.ReuseIDs {
-		e.nextID.Store(m.NextID)
-	}
-	if plant.ReuseRecordNumbers {
-		clear(m.Egress)
-	}
+	e.nextID.Store(m.NextID)
 	for i := range e.timerSeq {
 		e.timerSeq[i].n = m.Timers | uint64(i)<<timerWorkerShift
 	}
@@ -232,7 +226,7 @@ func (e *Engine) recoverMessage(shard uint16, key, value []byte) error {
 		return fmt.Errorf("engine: a message to %s/%s waits for what this program does not have: %w", stored.Type, stored.ID, err)
 	}
 	c := &call{number: number, line: lineSent}
-	if stored.Arrived && !plant.OvertakeCarried {
+	if stored.Arrived {
 		c.line = lineArrivals
 	}
 	e.initCall(c, &env)
@@ -328,9 +322,6 @@ func (e *Engine) recoverTimer(shard uint16, key, value []byte) error {
 	if err := e.registry.check(&t.env, anyBytes); err != nil {
 		return fmt.Errorf("engine: the timer of %v due %v%s is for what this program does not have: %w",
 			t.from, time.Unix(0, t.due), forInstance(&stored.Message), err)
-	}
-	if plant.DropTimer && t.due <= e.options.Seams.Clock.Now().UnixNano() {
-		return nil
 	}
 	e.timers.Add(1)
 	e.workerOf(shard).timers.add(t)

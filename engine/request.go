@@ -7,7 +7,6 @@ import (
 	"sync"
 
 	"github.com/concordat-dev/concordat/functions"
-	"github.com/concordat-dev/concordat/internal/plant"
 )
 
 // request is something that a client waits for.
@@ -221,9 +220,6 @@ func (e *Engine) release(q *request) {
 	for other := q.next; other != nil; {
 		next := other.next
 		other.outcome, other.err = q.outcome, q.err
-		if plant.JoinedInFlight {
-			e.inFlight.Add(1)
-		}
 		e.finish(other)
 		other = next
 	}

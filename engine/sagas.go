@@ -8,16 +8,13 @@ import (
 
 	"github.com/concordat-dev/concordat/coordinator"
 	"github.com/concordat-dev/concordat/functions"
-	"github.com/concordat-dev/concordat/internal/plant"
 	"github.com/concordat-dev/concordat/saga"
 )
 
 // actSaga carries out what the protocol asks for. Running the body leads to further actions, which are appended and carried out
 // in turn.
 func (w *worker) actSaga(c *coord, acts []saga.Action) {
-	if !plant.JournalLate || !c.hasRow {
-		w.touch(c)
-	}
+	w.touch(c)
 	resumed, since := 0, time.Duration(0)
 	for i := 0; i < len(acts); i++ {
 		switch a := acts[i]; a.Kind {

@@ -5,8 +5,6 @@ import (
 	"runtime"
 	"slices"
 	"time"
-
-	"github.com/concordat-dev/concordat/internal/plant"
 )
 
 // Which message a worker handles next.
@@ -202,7 +200,7 @@ func (w *worker) hasRunnable() bool {
 // which comes when the epoch before is sealed and nothing else is left.
 func (e *Engine) holdsBack() bool {
 	costly := e.costlyIn.Load()
-	return costly != 0 && costly+1 >= e.epoch && e.requestIn.Load() == e.epoch && (e.sealing.Load() || !e.gate.open.Load()) && !plant.CostlyTwice
+	return costly != 0 && costly+1 >= e.epoch && e.requestIn.Load() == e.epoch && (e.sealing.Load() || !e.gate.open.Load())
 }
 
 // hasWork reports whether anything waits that is not urgent.
@@ -223,7 +221,7 @@ func (w *worker) handleNext() bool {
 	if w.engine.cutting.Load() || !w.mustWork() {
 		return false
 	}
-	if w.pace.sharing && w.hasRunnable() && !plant.BacklogFirst {
+	if w.pace.sharing && w.hasRunnable() {
 		l, ok := w.pace.pick(w.waiting())
 		return ok && w.handleOf(l)
 	}
@@ -258,9 +256,6 @@ func (w *worker) waiting() [numLines]bool {
 func (w *worker) handleNew() bool {
 	if !w.hasRunnable() {
 		return w.acceptNext() // there are no messages, or they wait
-	}
-	if plant.BacklogFirst && w.sent.len() > 0 {
-		w.pace.turn = lineSent - 1
 	}
 	for range numLines - 1 {
 		if w.pace.turn++; w.pace.turn == numLines {

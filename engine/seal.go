@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"github.com/concordat-dev/concordat/functions"
-	"github.com/concordat-dev/concordat/internal/plant"
 	"github.com/concordat-dev/concordat/internal/store"
 )
 
@@ -32,15 +31,10 @@ func (e *Engine) sealLoop() {
 // seal writes an epoch, lets the next one be cut, and releases what waited for it.
 func (e *Engine) seal(s *sealing) {
 	batch := e.store.NewBatch()
-	if !plant.SweepAfterRows {
-		e.sweeper.work(batch, s.marks.Time)
-	}
+	e.sweeper.work(batch, s.marks.Time)
 	e.writePortions(batch, s)
-	if plant.SweepAfterRows {
-		e.sweeper.work(batch, s.marks.Time)
-	}
 	e.writeEgresses(batch, s)
-	if err := e.write(s, batch); err != nil && !plant.IgnoreFailedSeal {
+	if err := e.write(s, batch); err != nil {
 		e.fatal(fmt.Errorf("engine: seal epoch %d: %w", s.epoch, err))
 	}
 	e.trace("sealed epoch %d", s.epoch)

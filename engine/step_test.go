@@ -8,7 +8,7 @@ import (
 	"testing"
 
 	"github.com/concordat-dev/concordat/engine"
-	"github.com/concordat-dev/concordat/internal/sim"
+	"github.com/concordat-dev/concordat/internal/proof/sim"
 	"github.com/concordat-dev/concordat/locks"
 )
 

@@ -3,7 +3,6 @@ package engine
 import (
 	"errors"
 
-	"github.com/concordat-dev/concordat/internal/plant"
 	"github.com/concordat-dev/concordat/internal/store"
 )
 
@@ -67,9 +66,6 @@ func (s *sweeper) walk(batch store.Batch, now int64, looks int) error {
 		err := e.store.Scan(lower, store.Upper(prefix), func(key, value []byte) error {
 			if looks == 0 {
 				s.next = append([]byte(nil), key...)
-				if plant.SweepSkipsRow {
-					s.next = append(s.next, 0)
-				}
 				return errEnough
 			}
 			looks--

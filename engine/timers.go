@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/concordat-dev/concordat/functions"
-	"github.com/concordat-dev/concordat/internal/plant"
 	"github.com/concordat-dev/concordat/internal/store"
 )
 
@@ -139,9 +138,7 @@ func (w *worker) cancelTimer(from functions.Address, id functions.TimerID) {
 // dropTimer takes a timer back, with its row.
 func (w *worker) dropTimer(t *timer) {
 	heap.Remove(&w.timers, t.index)
-	if !plant.CountCancelled {
-		w.engine.timers.Add(-1)
-	}
+	w.engine.timers.Add(-1)
 	if t.left {
 		w.engine.trials.left.Add(-1)
 	}
@@ -236,9 +233,7 @@ func (w *worker) fire(h *timerHeap, now int64, atMost int) (fired int) {
 		if t.left {
 			w.engine.trials.left.Add(-1)
 		}
-		if !plant.TimerTwice {
-			w.addRow(store.TimerKey(nil, t.shard, t.due, t.seq), nil)
-		}
+		w.addRow(store.TimerKey(nil, t.shard, t.due, t.seq), nil)
 		if c := w.sendMessage(&t.env, lineArrivals); t.isOwn() {
 			w.keepFired(t, c)
 		}
@@ -256,7 +251,7 @@ func (e *Engine) armClock() {
 	if next == math.MaxInt64 || e.trials.frozen.Load() {
 		return
 	}
-	if now := e.clocks.wall.Now().UnixNano(); !e.options.Seams.Stepped && next > now && !plant.NeverLooksAgain {
+	if now := e.clocks.wall.Now().UnixNano(); !e.options.Seams.Stepped && next > now {
 		next = min(next, now+int64(lookAgain))
 	}
 	if armed := e.armed.Load(); armed != 0 && armed <= next {

@@ -3,7 +3,6 @@ package engine
 import (
 	"github.com/concordat-dev/concordat/coordinator"
 	"github.com/concordat-dev/concordat/functions"
-	"github.com/concordat-dev/concordat/internal/plant"
 	"github.com/concordat-dev/concordat/locks"
 	"github.com/concordat-dev/concordat/twopc"
 )
@@ -170,10 +169,6 @@ func (w *worker) finishTx(c *coord) {
 // prepare takes the lock for a transaction's call and runs it, or lets it wait.
 func (w *worker) prepare(c *call) {
 	w.enterSeat(c)
-	if plant.NoAbsentLock && !c.inst.seat.Cell.Exists {
-		w.runPrepare(c)
-		return
-	}
 	switch w.acquire(c, &c.stay.visit) {
 	case locks.Granted:
 		w.runPrepare(c)
@@ -214,12 +209,6 @@ func (w *worker) runPrepare(c *call) {
 	} else {
 		c.outcome.result = result
 		c.changed = w.growth(c)
-	}
-	if plant.EarlyUnlock && c.stay.visit.Claim.Held() == locks.Shared {
-		w.grant(c.inst.seat.Lock.Release(&c.stay.visit.Claim, w.granted[:0]))
-	}
-	if plant.FailedTryUnlocks && err != nil && c.stay == c {
-		w.grant(c.inst.seat.Lock.Release(&c.stay.visit.Claim, w.granted[:0]))
 	}
 	w.vote(c)
 }
@@ -290,9 +279,6 @@ func (w *worker) commit(stay *call) {
 
 // abort undoes a transaction's changes to an instance.
 func (w *worker) abort(stay *call) {
-	if plant.EffectsOnAbort && stay.visit.Effects != nil {
-		w.apply(stay.address(), stay.shard, stay.visit.Effects)
-	}
 	w.grant(stay.visit.Abort(w.granted[:0]))
 	w.cache.charge(stay.inst) // an epoch that was cut meanwhile may have charged it for what is undone now
 }

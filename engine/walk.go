@@ -11,7 +11,6 @@ import (
 	"sync/atomic"
 
 	"github.com/concordat-dev/concordat/functions"
-	"github.com/concordat-dev/concordat/internal/plant"
 	"github.com/concordat-dev/concordat/internal/store"
 )
 
@@ -183,10 +182,6 @@ func (e *Engine) walkOver(w *walk, open func() error, visit func(id, state []byt
 	}
 	if walking := e.options.Seams.Walking; walking != nil {
 		walking()
-	}
-	if plant.WalkLater {
-		_ = w.snapshot.Close()
-		w.snapshot = e.store.Snapshot()
 	}
 	err = w.read(open)
 	for err == nil {

@@ -7,7 +7,6 @@ import (
 
 	"github.com/concordat-dev/concordat/coordinator"
 	"github.com/concordat-dev/concordat/functions"
-	"github.com/concordat-dev/concordat/internal/plant"
 	"github.com/concordat-dev/concordat/internal/seen"
 	"github.com/concordat-dev/concordat/locks"
 	"github.com/concordat-dev/concordat/saga"
@@ -35,7 +34,7 @@ const (
 
 // urgent messages are handled even when an epoch is being cut. They run no code of users.
 func (k kind) urgent() bool {
-	return (k == msgCommit && !plant.LazyCommit) || k == msgAbort || k == msgDone
+	return k == msgCommit || k == msgAbort || k == msgDone
 }
 
 // message is what workers send each other and themselves. Whoever has a message owns what it points to. It has four fields: the
@@ -206,9 +205,7 @@ func (w *worker) handle(m message) {
 	case msgConflict:
 		w.onConflict(m.coord, m.which)
 	case msgStart:
-		if !plant.CountStarted {
-			w.queued -= weight(m.coord.input)
-		}
+		w.queued -= weight(m.coord.input)
 		w.start(m.coord)
 	case msgGoOn:
 		w.goOn(m.coord)
@@ -358,7 +355,7 @@ func (w *worker) isRepeat(q *request) bool {
 func (w *worker) join(q, first *request) {
 	switch {
 	case w.refuses(q, q.identity.like(first.identity)):
-	case first.settled && (first.epoch <= w.engine.sealed.Load() || plant.JoinUnsealed):
+	case first.settled && first.epoch <= w.engine.sealed.Load():
 		q.outcome = first.outcome
 		w.engine.finish(q)
 	case first.settled: // to be sealed with this epoch or the one before

@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"reflect"
 	"runtime/debug"
-
-	"github.com/concordat-dev/concordat/internal/plant"
 )
 
 // Cell is the state of one instance and runs operations on it. After each operation that changes the state it is encoded anew,
@@ -24,7 +22,7 @@ type Cell struct {
 
 // Image returns the state to go back to with [Cell.Restore].
 func (c *Cell) Image() Image {
-	if c.Type.late == nil && !(plant.SharedImage && c.Type.flat) {
+	if c.Type.late == nil {
 		return Image{Exists: c.Exists, bytes: c.bytes}
 	}
 	return Image{c.Exists, c.bytes, c.value, c.bound}
@@ -74,9 +72,7 @@ func (c *Cell) Run(op *Operation, ctx *Ctx, arg []byte, maxBytes int) (result *R
 		if ended {
 			return
 		}
-		if !plant.PanicKeepsState {
-			c.Restore(before)
-		}
+		c.Restore(before)
 		if r := recover(); r != nil { // of the operation, or of a codec method of its types; nil: it ends its goroutine
 			result, err = nil, NewPanicError(r)
 		}
@@ -134,7 +130,7 @@ func (c *Cell) ready(kind Kind) error {
 		value, err := c.Type.decodeState(c.bytes)
 		c.value = value
 		return err
-	case c.Type.late != nil && !kind.Reads() && !plant.ChangeInPlace:
+	case c.Type.late != nil && !kind.Reads():
 		c.value = c.Type.late.copy(c.value)
 	}
 	return nil

@@ -2,8 +2,6 @@ package locks
 
 import (
 	"iter"
-
-	"github.com/concordat-dev/concordat/internal/plant"
 )
 
 // admit says whether c may wait for mode under p, and appends to *wounded who is
@@ -52,7 +50,7 @@ func (l *Lock[R]) oldest(c *Claim[R], mode Mode) (ok bool, looked int) {
 		if o.Owner.Single {
 			continue
 		}
-		if (o.Owner.ID <= c.Owner.ID) != plant.WaitDieReversed {
+		if o.Owner.ID <= c.Owner.ID {
 			return false, looked
 		}
 		if o.wanted == Exclusive && o.vouches == WaitDie {
@@ -69,7 +67,7 @@ func (l *Lock[R]) wound(c *Claim[R], mode Mode, wounded *[]*Claim[R]) (looked in
 		if o.Owner.Single {
 			continue
 		}
-		if o.Owner.ID > c.Owner.ID && !plant.WoundNobody {
+		if o.Owner.ID > c.Owner.ID {
 			*wounded = append(*wounded, o)
 		} else if o.wanted == Exclusive && o.vouches == WoundWait {
 			break

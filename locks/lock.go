@@ -2,8 +2,6 @@ package locks
 
 import (
 	"fmt"
-
-	"github.com/concordat-dev/concordat/internal/plant"
 )
 
 // Lock is the lock of one instance. The zero value is free. It is not safe for
@@ -66,7 +64,7 @@ func (l *Lock[R]) Waiters() int { return l.waiters }
 // set for a claim that holds.
 func (l *Lock[R]) Acquire(c *Claim[R], mode Mode, p Policy, mayWait bool, wounded *[]*Claim[R]) Result {
 	l.check(c, mode, mayWait)
-	if c.held >= mode || (plant.NoReadLock && mode == Shared) {
+	if c.held >= mode {
 		return Granted
 	}
 	if l.grantable(c, mode) {
@@ -141,7 +139,7 @@ func (l *Lock[R]) own(c *Claim[R]) {
 // grantable says whether a new request is granted at once.
 func (l *Lock[R]) grantable(c *Claim[R], mode Mode) bool {
 	if c.held == Shared {
-		return l.soleHolder(c) || plant.UpgradeForgetsReaders
+		return l.soleHolder(c)
 	}
 	if l.waiters > 0 {
 		return false

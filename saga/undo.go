@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/concordat-dev/concordat/functions"
-	"github.com/concordat-dev/concordat/internal/plant"
 )
 
 func (c *Coordinator) startUndo(err error, out []Action) []Action {
@@ -35,12 +34,6 @@ func (c *Coordinator) undoNext(out []Action) []Action {
 // findGroup finds the last group with a compensation that is still to be run, and reports whether there is one. It goes back from
 // where it was last, and so comes by each entry once.
 func (c *Coordinator) findGroup() bool {
-	if plant.CancelForgetsUndo && c.stop != nil {
-		return false
-	}
-	if plant.UndoInOrder {
-		return c.findFirstGroup()
-	}
 	for c.to > 0 && !c.Entries[c.to-1].needsUndo() {
 		c.to--
 	}
@@ -48,17 +41,6 @@ func (c *Coordinator) findGroup() bool {
 		c.from--
 	}
 	return c.to > 0
-}
-
-// findFirstGroup is a planted bug: it finds the first group in the place of the last.
-func (c *Coordinator) findFirstGroup() bool {
-	for c.from = 0; c.from < len(c.Entries) && !c.Entries[c.from].needsUndo(); {
-		c.from++
-	}
-	for c.to = c.from; c.to < len(c.Entries) && c.Entries[c.to].Group == c.Entries[c.from].Group; {
-		c.to++
-	}
-	return c.from < c.to
 }
 
 // undoMore makes the compensations of the group whose turn it is, as far as there may be more at a time.
@@ -93,9 +75,6 @@ func (c *Coordinator) UndoReply(entry int, err error, now time.Time, out []Actio
 	tries := c.failedTries()
 	switch {
 	case tries == 0:
-		return c.undoNext(out)
-	case plant.DropStuck && tries >= c.maxTries:
-		e.Undo = Skipped
 		return c.undoNext(out)
 	case tries >= c.maxTries:
 		c.setPhase(Stuck)

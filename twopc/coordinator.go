@@ -7,7 +7,6 @@ import (
 
 	"github.com/concordat-dev/concordat/coordinator"
 	"github.com/concordat-dev/concordat/functions"
-	"github.com/concordat-dev/concordat/internal/plant"
 	"github.com/concordat-dev/concordat/locks"
 )
 
@@ -234,7 +233,7 @@ func (c *Coordinator) Locked(granted bool, out []Action) []Action {
 // Conflict tells that the transaction must give way: it was picked as a victim, or wounded by an older one. It is ignored by a
 // transaction that is over, and for an earlier attempt.
 func (c *Coordinator) Conflict(attempt uint32, out []Action) []Action {
-	if (attempt != c.owner.Attempt && !plant.StaleConflict) || c.doom != nil || (c.phase != running && c.phase != locking) {
+	if attempt != c.owner.Attempt || c.doom != nil || (c.phase != running && c.phase != locking) {
 		return out
 	}
 	return c.fail(errConflict, true, out)
@@ -246,7 +245,7 @@ func (c *Coordinator) Returned(err error, out []Action) []Action {
 	if c.out != 0 {
 		panic("twopc: a body returns only when none of its calls is out")
 	}
-	if (c.doom == nil || plant.DoomedCommits) && err == nil {
+	if c.doom == nil && err == nil {
 		c.decision = Committed
 		out = c.tellParts(ActCommit, out)
 		return c.finish(out)
@@ -339,9 +338,6 @@ func (c *Coordinator) resumeIfBack(out []Action) []Action {
 }
 
 func (c *Coordinator) tellParts(kind ActionKind, out []Action) []Action {
-	if plant.VictimKeepsLocks && kind == ActAbort && c.conflict {
-		return out
-	}
 	for i := range c.parts {
 		if c.parts[i].touched {
 			out = append(out, Action{Kind: kind, Part: i})

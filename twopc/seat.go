@@ -2,7 +2,6 @@ package twopc
 
 import (
 	"github.com/concordat-dev/concordat/functions"
-	"github.com/concordat-dev/concordat/internal/plant"
 	"github.com/concordat-dev/concordat/locks"
 )
 
@@ -38,7 +37,7 @@ func (v *Visit[R]) Init(seat *Seat[R], ref R, owner locks.Owner) {
 
 // Committed is the instance's state without the changes of a transaction that is not decided.
 func (s *Seat[R]) Committed() functions.Image {
-	if s.writer != nil && !plant.UndecidedWritten {
+	if s.writer != nil {
 		return s.writer.before
 	}
 	return s.Cell.Image()
@@ -84,9 +83,7 @@ func (v *Visit[R]) Commit(granted []*locks.Claim[*Visit[R]]) (changed bool, _ []
 // Abort undoes the visit's changes and ends the visit. Claims that are granted by that are appended to granted.
 func (v *Visit[R]) Abort(granted []*locks.Claim[*Visit[R]]) []*locks.Claim[*Visit[R]] {
 	if v.Seat.writer == v {
-		if !plant.AbortKeepsState {
-			v.Seat.Cell.Restore(v.before)
-		}
+		v.Seat.Cell.Restore(v.before)
 		v.Seat.writer = nil
 	}
 	v.Effects = nil

@@ -9,8 +9,8 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/concordat-dev/concordat/internal/chaos"
 	"github.com/concordat-dev/concordat/internal/cli"
+	"github.com/concordat-dev/concordat/internal/proof/chaos"
 	"github.com/concordat-dev/concordat/ycsb"
 )
 

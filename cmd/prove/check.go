@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"github.com/concordat-dev/concordat/internal/cli"
-	"github.com/concordat-dev/concordat/internal/history"
+	"github.com/concordat-dev/concordat/internal/proof/history"
 )
 
 type checkCommand struct {

@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/concordat-dev/concordat/internal/cli"
-	"github.com/concordat-dev/concordat/internal/fuzz"
+	"github.com/concordat-dev/concordat/internal/proof/fuzz"
 )
 
 type fuzzCommand struct {

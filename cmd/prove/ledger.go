@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/concordat-dev/concordat/internal/cli"
-	"github.com/concordat-dev/concordat/internal/ledger"
+	"github.com/concordat-dev/concordat/internal/proof/ledger"
 	"github.com/concordat-dev/concordat/ycsb"
 )
 

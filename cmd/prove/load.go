@@ -14,8 +14,8 @@ import (
 	"github.com/concordat-dev/concordat/engine"
 	"github.com/concordat-dev/concordat/functions"
 	"github.com/concordat-dev/concordat/internal/cli"
-	"github.com/concordat-dev/concordat/internal/history"
-	"github.com/concordat-dev/concordat/internal/history/record"
+	"github.com/concordat-dev/concordat/internal/proof/history"
+	"github.com/concordat-dev/concordat/internal/proof/history/record"
 	"github.com/concordat-dev/concordat/locks"
 	"github.com/concordat-dev/concordat/ycsb"
 )

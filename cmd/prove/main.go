@@ -13,7 +13,7 @@
 //
 // With --ledger a command adds a line to a file: what was done, on which commit, and what was found.
 //
-// This package binds flags to internal/sim, internal/chaos, internal/history and internal/fuzz.
+// This package binds flags to internal/proof/sim, internal/proof/chaos, internal/proof/history and internal/proof/fuzz.
 package main
 
 import (

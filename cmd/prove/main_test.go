@@ -12,8 +12,8 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/concordat-dev/concordat/internal/history"
-	"github.com/concordat-dev/concordat/internal/ledger"
+	"github.com/concordat-dev/concordat/internal/proof/history"
+	"github.com/concordat-dev/concordat/internal/proof/ledger"
 )
 
 // prove runs the program with a command line.

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/concordat-dev/concordat/internal/cli"
-	"github.com/concordat-dev/concordat/internal/sim"
+	"github.com/concordat-dev/concordat/internal/proof/sim"
 )
 
 // simCommand runs seeds.

@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/concordat-dev/concordat/internal/cli"
-	"github.com/concordat-dev/concordat/internal/sim"
+	"github.com/concordat-dev/concordat/internal/proof/sim"
 )
 
 // sweepCommand crashes everywhere.

@@ -9,7 +9,7 @@ import (
 	"strings"
 
 	"github.com/concordat-dev/concordat/internal/cli"
-	"github.com/concordat-dev/concordat/internal/figures"
+	"github.com/concordat-dev/concordat/internal/report/figures"
 	"github.com/concordat-dev/concordat/ycsb"
 )
 

@@ -26,7 +26,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"github.com/concordat-dev/concordat/internal/cli"
-	"github.com/concordat-dev/concordat/internal/figures"
+	"github.com/concordat-dev/concordat/internal/report/figures"
 	"github.com/concordat-dev/concordat/ycsb"
 )
 

@@ -10,7 +10,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/concordat-dev/concordat/internal/figures"
+	"github.com/concordat-dev/concordat/internal/report/figures"
 	"github.com/concordat-dev/concordat/ycsb"
 )
 

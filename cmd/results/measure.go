@@ -7,7 +7,7 @@ import (
 	"io"
 	"os"
 
-	"github.com/concordat-dev/concordat/internal/figures"
+	"github.com/concordat-dev/concordat/internal/report/figures"
 	"github.com/concordat-dev/concordat/internal/scratch"
 	"github.com/concordat-dev/concordat/ycsb"
 )

@@ -24,13 +24,12 @@ var allowed = []string{
 
 // pure are the pure packages, each with what else it may import: imports run one way. goid tells goroutines of users that go astray.
 var pure = map[string][]string{
-	module + "functions":      {module + "internal/plant", "github.com/fxamacker/cbor/v2", "github.com/petermattis/goid", "sync/atomic"},
-	module + "locks":          {module + "internal/plant"},
-	module + "deadlock":       {module + "internal/plant", module + "locks"},
-	module + "coordinator":    {module + "functions", "github.com/petermattis/goid", "runtime", "sync/atomic"},
-	module + "saga":           {module + "internal/plant", module + "functions", module + "coordinator"},
-	module + "twopc":          {module + "internal/plant", module + "functions", module + "coordinator", module + "locks"},
-	module + "internal/plant": nil,
+	module + "functions":   {"github.com/fxamacker/cbor/v2", "github.com/petermattis/goid", "sync/atomic"},
+	module + "locks":       nil,
+	module + "deadlock":    {module + "locks"},
+	module + "coordinator": {module + "functions", "github.com/petermattis/goid", "runtime", "sync/atomic"},
+	module + "saga":        {module + "functions", module + "coordinator"},
+	module + "twopc":       {module + "functions", module + "coordinator", module + "locks"},
 }
 
 // impure are functions and methods that pure packages do not use, by their full name.

@@ -121,3 +121,22 @@ func TestNamedFilesExist(t *testing.T) {
 		}
 	}
 }
+
+// TestProofIsApart: what exists to prove and to report is imported by its own commands only, so that the product knows nothing of it.
+func TestProofIsApart(t *testing.T) {
+	apart := regexp.MustCompile("^\"github.com/concordat-dev/concordat/internal/(proof|report)/")
+	from := regexp.MustCompile(`^(internal/(proof|report)/|cmd/(prove|results)$)`)
+	for dir, files := range packages(t) {
+		for _, name := range files {
+			parsed, err := parser.ParseFile(token.NewFileSet(), filepath.Join(root, dir, name), nil, parser.ImportsOnly)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, i := range parsed.Imports {
+				if apart.MatchString(i.Path.Value) && !from.MatchString(dir) {
+					t.Errorf("%s/%s imports %s", dir, name, i.Path.Value)
+				}
+			}
+		}
+	}
+}

@@ -11,8 +11,6 @@ import (
 	"github.com/cespare/xxhash/v2"
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
-
-	"github.com/concordat-dev/concordat/internal/plant"
 )
 
 // errManifest: the list of the store's files is not as it was synced.
@@ -67,7 +65,7 @@ func (m manifests) Unwrap() vfs.FS { return m.FS }
 // check compares the manifest that Pebble is going to read with its note. Without a note, or with one that is torn, there is nothing
 // to compare.
 func (m manifests) check(before *pebble.DBDesc) error {
-	if !before.Exists || plant.BelieveManifest {
+	if !before.Exists {
 		return nil
 	}
 	length, hash, err := m.readNote(before.ManifestFilename + noteSuffix)

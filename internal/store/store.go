@@ -12,8 +12,6 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
-
-	"github.com/concordat-dev/concordat/internal/plant"
 )
 
 // Options say how a store is opened.
@@ -197,9 +195,6 @@ func (b Batch) Each(visit func(key, value []byte), dropped func(lower, upper []b
 // none may be relied on, and the process must end.
 func (b Batch) Seal() error {
 	how := pebble.Sync
-	if plant.SkipSync {
-		how = pebble.NoSync
-	}
 	return errors.Join(b.b.Commit(how), b.b.Close())
 }
 
@@ -224,8 +219,5 @@ func (l logger) Errorf(format string, args ...any) {
 
 func (l logger) Fatalf(format string, args ...any) {
 	l.fatal(fmt.Errorf("pebble: "+format, args...))
-	if plant.FatalReturns {
-		return
-	}
 	select {}
 }

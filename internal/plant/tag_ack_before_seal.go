@@ -1,5 +1,0 @@
-//go:build plant_ack_before_seal
-
-package plant
-
-const active = "ack-before-seal"

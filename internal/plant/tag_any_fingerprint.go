@@ -1,5 +1,0 @@
-//go:build plant_any_fingerprint
-
-package plant
-
-const active = "any-fingerprint"

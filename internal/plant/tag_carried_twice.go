@@ -1,5 +1,0 @@
-//go:build plant_carried_twice
-
-package plant
-
-const active = "carried-twice"

@@ -1,5 +1,0 @@
-//go:build plant_carry_disordered
-
-package plant
-
-const active = "carry-disordered"

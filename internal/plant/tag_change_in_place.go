@@ -1,5 +1,0 @@
-//go:build plant_change_in_place
-
-package plant
-
-const active = "change-in-place"

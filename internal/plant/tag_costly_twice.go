@@ -1,5 +1,0 @@
-//go:build plant_costly_twice
-
-package plant
-
-const active = "costly-twice"

@@ -1,5 +1,0 @@
-//go:build plant_doomed_commits
-
-package plant
-
-const active = "doomed-commits"

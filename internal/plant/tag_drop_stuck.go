@@ -1,5 +1,0 @@
-//go:build plant_drop_stuck
-
-package plant
-
-const active = "drop-stuck"

@@ -1,5 +1,0 @@
-//go:build plant_drop_timer
-
-package plant
-
-const active = "drop-timer"

@@ -1,5 +1,0 @@
-//go:build plant_early_unlock
-
-package plant
-
-const active = "early-unlock"

@@ -1,5 +1,0 @@
-//go:build plant_fatal_returns
-
-package plant
-
-const active = "fatal-returns"

@@ -1,5 +1,0 @@
-//go:build plant_forget_waiting
-
-package plant
-
-const active = "forget-waiting"

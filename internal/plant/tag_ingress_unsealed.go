@@ -1,5 +1,0 @@
-//go:build plant_ingress_unsealed
-
-package plant
-
-const active = "ingress-unsealed"

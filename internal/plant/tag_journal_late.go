@@ -1,5 +1,0 @@
-//go:build plant_journal_late
-
-package plant
-
-const active = "journal-late"

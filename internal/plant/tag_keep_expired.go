@@ -1,5 +1,0 @@
-//go:build plant_keep_expired
-
-package plant
-
-const active = "keep-expired"

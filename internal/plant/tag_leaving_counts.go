@@ -1,5 +1,0 @@
-//go:build plant_leaving_counts
-
-package plant
-
-const active = "leaving-counts"

@@ -1,5 +1,0 @@
-//go:build plant_never_looks_again
-
-package plant
-
-const active = "never-looks-again"

@@ -1,5 +1,0 @@
-//go:build plant_read_unsealed
-
-package plant
-
-const active = "read-unsealed"

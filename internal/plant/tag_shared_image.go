@@ -1,5 +1,0 @@
-//go:build plant_shared_image
-
-package plant
-
-const active = "shared-image"

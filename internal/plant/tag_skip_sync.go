@@ -1,5 +1,0 @@
-//go:build plant_skip_sync
-
-package plant
-
-const active = "skip-sync"

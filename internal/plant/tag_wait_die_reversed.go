@@ -1,5 +1,0 @@
-//go:build plant_wait_die_reversed
-
-package plant
-
-const active = "wait-die-reversed"

@@ -1,5 +1,0 @@
-//go:build plant_walk_later
-
-package plant
-
-const active = "walk-later"

@@ -1,0 +1,77 @@
+package figures
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// repository is where the results and the texts are.
+const repository = "../../.."
+
+// TestResultsAreOfTheirSummaries: what is in results/ is what its CSV says, in every number, and no audit was wrong. If it fails,
+// go run ./cmd/results --render.
+func TestResultsAreOfTheirSummaries(t *testing.T) {
+	dir := filepath.Join(repository, "results")
+	summaries, err := ReadSummaries(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	files, err := Render(summaries)
+	if err != nil {
+		t.Fatal(err)
+	}
+	delete(files, reportFile) // is not kept
+	for name, want := range files {
+		got, err := os.ReadFile(filepath.Join(dir, name))
+		if err != nil {
+			t.Errorf("%v", err)
+		} else if !bytes.Equal(got, want) {
+			t.Errorf("%s is not what the CSV says", name)
+		}
+	}
+	for _, s := range summaries {
+		for _, c := range s.Cells {
+			if c.Wrong != "" {
+				t.Errorf("%s, %s: %s", s.Experiment, c.Name, c.Wrong)
+			}
+		}
+		if !s.Complete() || s.Quick || !known(s.Commit) {
+			t.Errorf("%s is not complete, or of a quick run, or of commit %s", s.Experiment, s.Commit)
+		}
+	}
+	for _, e := range NewPlan(false).Experiments {
+		if summaries[e.Name] == nil {
+			t.Errorf("%s is not measured: go run ./cmd/results --only %[1]s", e.Name)
+		}
+	}
+}
+
+// TestQuotedNumbers: the numbers in the texts are those in the files.
+func TestQuotedNumbers(t *testing.T) {
+	summaries, err := ReadSummaries(filepath.Join(repository, "results"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, least := range map[string]int{"README.md": 8, "docs/performance.md": 5} {
+		text, err := os.ReadFile(filepath.Join(repository, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		updated, count, err := Quote(string(text), summaries)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if count < least {
+			t.Errorf("%s quotes %d numbers, want at least %d", name, count, least)
+		}
+		old, now := strings.Split(string(text), "\n"), strings.Split(updated, "\n")
+		for i := range old {
+			if old[i] != now[i] {
+				t.Errorf("%s, line %d: says\n%s\nthe results say\n%s", name, i+1, old[i], now[i])
+			}
+		}
+	}
+}
