@@ -9,7 +9,7 @@ import (
 // Checker tells which effects can be carried out. A routine asks it when its body attaches one, not when the run is over and nothing
 // can be done about it any more.
 type Checker struct {
-	// Check reports why effects can not be carried out, or nil. It is called on the body's goroutine.
+	// Check reports why effects cannot be carried out, or nil. It is called on the body's goroutine.
 	Check func(*functions.Effects) error
 	// Bytes is about how many bytes effects take.
 	Bytes func(*functions.Effects) int
@@ -23,12 +23,12 @@ func (r *Routine) WithChecker(c Checker) *Routine {
 	return r
 }
 
-// AddSuccess attaches effects to success. One that can not be carried out dooms the run.
+// AddSuccess attaches effects to success. One that cannot be carried out dooms the run.
 func (r *Routine) AddSuccess(effects ...functions.Effect) {
 	r.attachAll(&r.OnSuccess, &r.successBytes, effects)
 }
 
-// AddFailure attaches effects to failure. One that can not be carried out dooms the run; the others happen.
+// AddFailure attaches effects to failure. One that cannot be carried out dooms the run; the others happen.
 func (r *Routine) AddFailure(effects ...functions.Effect) {
 	r.attachAll(&r.OnFailure, &r.failureBytes, effects)
 }
@@ -70,7 +70,7 @@ func (r *Routine) attach(to *functions.Effects, bytes *int, e functions.Effect) 
 	return nil
 }
 
-// doomed is the error of a body that failed after it had attached an effect that can not be carried out. Neither is to be lost.
+// doomed is the error of a body that failed after it had attached an effect that cannot be carried out. Neither is to be lost.
 type doomed struct{ err, effect error }
 
 // Error has the text of both. It is made when it is asked for: user code makes errors whose text panics.

@@ -14,7 +14,7 @@ type effect func(effects *functions.Effects) error
 
 func (e effect) AddTo(effects *functions.Effects) error { return e(effects) }
 
-// An effect that can not be carried out dooms the run when it is attached: no further step is made, and whatever the body returns, the
+// An effect that cannot be carried out dooms the run when it is attached: no further step is made, and whatever the body returns, the
 // run fails with it. The good effects stay.
 func TestBadEffectsDoomTheRun(t *testing.T) {
 	good := poke.On("a", 1)
@@ -56,7 +56,7 @@ func TestBadEffectsDoomTheRun(t *testing.T) {
 	}
 }
 
-// What the engine can not carry out is refused when it is attached, and so is what goes beyond the bounds; each outcome has its own.
+// What the engine cannot carry out is refused when it is attached, and so is what goes beyond the bounds; each outcome has its own.
 func TestEffectsAreCheckedWhenAttached(t *testing.T) {
 	const maxBytes = 10 * functions.MaxEffects
 	checker := coordinator.Checker{

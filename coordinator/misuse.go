@@ -14,7 +14,7 @@ import (
 //   - They make calls on another goroutine than their own, which waits for it or has gone on. Such a call fails, and so does the run:
 //     it may have meant the call to be part of it. To switch to the worker from there would tear both apart. If the run is over the
 //     call fails and nothing else: the routine may be at somebody else's run.
-//   - They catch the panic that unwinds them, and try again, for ever. After maxUnwinds times the routine is lost: control goes back to
+//   - They catch the panic that unwinds them, and try again, forever. After maxUnwinds times the routine is lost: control goes back to
 //     the worker, and the body stands where it is until Close ends its goroutine.
 //   - They end their goroutine (runtime.Goexit, which testing.T.Fatal calls). Nothing can stop that, but a deferred function can hand
 //     control back before it goes on; that routine is lost too.
@@ -58,7 +58,7 @@ func (r *Routine) unwind() {
 		r.end(stopped{})
 		r.lose()
 	}
-	runtime.Goexit() // this can not be caught
+	runtime.Goexit() // this cannot be caught
 }
 
 // leaveGoroutine is called while the body's goroutine ends, though the body has not returned.
@@ -77,6 +77,6 @@ func (r *Routine) lose() {
 	r.yield(struct{}{})
 }
 
-// IsLost reports whether the routine has returned and can not begin again: its body has ended its goroutine, or did not let itself be
+// IsLost reports whether the routine has returned and cannot begin again: its body has ended its goroutine, or did not let itself be
 // unwound. See [Routine.Close].
 func (r *Routine) IsLost() bool { return r.lost }

@@ -46,8 +46,8 @@ type Routine struct {
 	OnSuccess, OnFailure       functions.Effects
 	successBytes, failureBytes int
 	checker                    Checker
-	stepErr                    error // of a step that can not be made: the run fails
-	badEffect                  error // an effect that can not be carried out: the run fails
+	stepErr                    error // of a step that cannot be made: the run fails
+	badEffect                  error // an effect that cannot be carried out: the run fails
 }
 
 // stopped is the panic that unwinds the body of a routine that is stopped, or has made MaxSteps calls.
@@ -177,7 +177,7 @@ func (r *Routine) Issue(steps []Step) {
 		r.unwind()
 	}
 	if r.steps += len(steps); r.steps > MaxSteps {
-		// An error would not do: a body that repeats what failed until it succeeds would do so for ever.
+		// An error would not do: a body that repeats what failed until it succeeds would do so forever.
 		r.stepErr = fmt.Errorf("%w: %s makes more than %d calls", functions.ErrTooLarge, r.function.Name, MaxSteps)
 		r.unwind()
 	}
@@ -198,7 +198,7 @@ func (r *Routine) Issue(steps []Step) {
 	}
 }
 
-// Refuse fails issued steps that can not be made, and with them the run, whatever the body does about it.
+// Refuse fails issued steps that cannot be made, and with them the run, whatever the body does about it.
 func (r *Routine) Refuse(steps []Step, err error) {
 	r.stepErr = err
 	for i := range steps {
@@ -223,7 +223,7 @@ func (r *Routine) IssueOne(step Step) error {
 	return r.IssueAll(steps)
 }
 
-// check reports a step that can not be made.
+// check reports a step that cannot be made.
 func (s *Step) check() error {
 	if s.Call.Err != nil {
 		return s.Call.Err

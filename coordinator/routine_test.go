@@ -261,7 +261,7 @@ func TestMaxStepsAtTheBound(t *testing.T) {
 	}
 }
 
-// A body that tries the same again for ever, whatever the answer, comes to an end.
+// A body that tries the same again forever, whatever the answer, comes to an end.
 func TestEndlessRetriesEnd(t *testing.T) {
 	for _, endless := range []coordinator.Step{step("a"), step("")} {
 		r := newRoutine(t, func(r *coordinator.Routine) ([]byte, error) {
@@ -281,7 +281,7 @@ func wantErr(t *testing.T, err, want error) {
 	}
 }
 
-// A step that can not be made fails the run, even if the body swallows the error, and none beside it is made.
+// A step that cannot be made fails the run, even if the body swallows the error, and none beside it is made.
 func TestBadStepsFailTheRun(t *testing.T) {
 	long := strings.Repeat("x", functions.MaxID+1)
 	undo := func(undo functions.Call) coordinator.Step {

@@ -201,7 +201,7 @@ func TestMaxTimersIsTheEngines(t *testing.T) {
 	wantErr(t, e.Do(ctx, set.On("c", []alarm{{7, time.Hour}})), engine.ErrTooManyTimers)
 }
 
-// TestEffectsAreBounded: one operation can not emit more than an eighth of an epoch.
+// TestEffectsAreBounded: one operation cannot emit more than an eighth of an epoch.
 func TestEffectsAreBounded(t *testing.T) {
 	o := engine.Options{MaxBytes: 32 << 10, MaxEpochBytes: 1 << 20, Egresses: map[string]engine.Egress{"crates": new(received)}}
 	e := open(t, o, crates)

@@ -146,7 +146,7 @@ func (e *Engine) giveUp() error {
 	for _, g := range e.egresses {
 		g.cancel()
 	}
-	return fmt.Errorf("%w: the engine failed and can not be closed: %w", ErrUnknown, e.failure)
+	return fmt.Errorf("%w: the engine failed and cannot be closed: %w", ErrUnknown, e.failure)
 }
 
 // held names what keeps the workers from coming to their end.

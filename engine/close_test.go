@@ -54,7 +54,7 @@ func TestCloseDelivers(t *testing.T) {
 // directory is free.
 func TestCloseTwice(t *testing.T) {
 	gate := make(chan struct{})
-	failed := errors.New("test: can not close")
+	failed := errors.New("test: cannot close")
 	far := &headstrong{close: func() error { <-gate; return failed }}
 	o := engine.Options{Dir: t.TempDir(), Egresses: map[string]engine.Egress{"wire": far}}
 	e := open(t, o, tellers)

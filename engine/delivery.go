@@ -175,7 +175,7 @@ func (g *egress) read(from, to uint64) (records []Record, err error) {
 }
 
 // refuse takes an error of a Write: what came before the record at fault counts as taken, if the error tells, and a record that the
-// receiver can not take is parked.
+// receiver cannot take is parked.
 func (g *egress) refuse(records []Record, err error) error {
 	told, ok := err.(*guardedError)
 	if !ok {

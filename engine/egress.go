@@ -24,7 +24,7 @@ type Record struct {
 // The engine keeps each record until Write has returned nil for it, and after a restart writes what Position does not cover. So
 // a receiver whose position is stored together with the records gets each exactly once.
 type Egress interface {
-	// Position is the sequence number of the last record that the receiver has durably, or 0 if there is none or it can not
+	// Position is the sequence number of the last record that the receiver has durably, or 0 if there is none or it cannot
 	// know; it is called once, at engine.Open. If it fails, or Open does later, Close is called.
 	Position() (uint64, error)
 	// Write takes records in the order of their numbers, and returns nil once they are durable at the receiver. After an error

@@ -188,7 +188,7 @@ func TestRefusedRecordsComeAgain(t *testing.T) {
 }
 
 // TestPositionIsBelieved: after a restart a receiver that knows its position gets exactly the rest. A position that the engine
-// never reached is an error, as is an egress that can not tell it.
+// never reached is an error, as is an egress that cannot tell it.
 func TestPositionIsBelieved(t *testing.T) {
 	o := engine.Options{Dir: t.TempDir(), Egresses: map[string]engine.Egress{"wire": &received{refuse: 1 << 30}}}
 	e := open(t, o, tellers)

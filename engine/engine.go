@@ -90,7 +90,7 @@ type paddedCount struct {
 // engine left unfinished there (sagas, timers, messages) goes on at once.
 //
 // Errors: bad options; bad or duplicate names; a directory that is in use ([ErrInUse]), was made with another format version or number
-// of shards or by another program ([ErrFormat]), or is damaged ([ErrDamaged]); one that can not be made, read or written, with the
+// of shards or by another program ([ErrFormat]), or is damaged ([ErrDamaged]); one that cannot be made, read or written, with the
 // operating system's error (errors.Is finds fs.ErrPermission, syscall.EROFS); egresses without a position; unfinished work for functions
 // that are not among the parts.
 //

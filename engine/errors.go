@@ -25,7 +25,7 @@ var (
 	ErrReusedID = errors.New("engine: request id was used for a different request")
 	// ErrResult: the request succeeded, and its result does not decode into what is asked for: most likely another version of the
 	// program has run it.
-	ErrResult = errors.New("engine: the request succeeded, but its result can not be read")
+	ErrResult = errors.New("engine: the request succeeded, but its result cannot be read")
 	// ErrNoSaga: there is no such saga, or it is not in a state that the request is for.
 	ErrNoSaga = errors.New("engine: no such saga")
 	// ErrUnknownType: the engine was not opened with this function type.

@@ -99,7 +99,7 @@ func TestFailedSync(t *testing.T) {
 	fatal, syncs := 0, 0
 	for k := 1; ; k++ {
 		d := newDoomed(7)
-		d.Options.MemTableBytes = 4 << 20 // no second log: if the first can not be closed, Pebble ends the process by itself
+		d.Options.MemTableBytes = 4 << 20 // no second log: if the first cannot be closed, Pebble ends the process by itself
 		injected, n, over := 0, 0, false
 		var mu sync.Mutex
 		d.Disk.OnOp = func(op sim.Op) error {
@@ -192,7 +192,7 @@ func TestFailedSeal(t *testing.T) {
 }
 
 // TestFailedSealUnderLoad is the same with workers and clients on goroutines of their own: every client that waits is told that
-// the outcome is unknown, and none waits for ever.
+// the outcome is unknown, and none waits forever.
 func TestFailedSealUnderLoad(t *testing.T) {
 	for k := 2; k <= 40; k += 6 {
 		s := sim.NewDriver(uint64(k))
@@ -201,7 +201,7 @@ func TestFailedSealUnderLoad(t *testing.T) {
 		load := &sealLoad{t: t, sim: s, failAt: int64(k)}
 		s.Options.Seams.Seal = load.seal
 		must(t, s.Open())
-		ctx, cancel := context.WithCancel(context.Background()) // who can not be cancelled waits until the process ends
+		ctx, cancel := context.WithCancel(context.Background()) // who cannot be cancelled waits until the process ends
 		defer cancel()
 		for _, o := range s.World.SetUp() {
 			must(t, s.Engine.Do(ctx, o.Request(new(int64))))

@@ -57,7 +57,7 @@ func (w *worker) afterGoexit() {
 	w.entered = nil
 }
 
-// dropLost forgets a routine whose body can not be unwound, or has ended its goroutine, and ends what is left of it.
+// dropLost forgets a routine whose body cannot be unwound, or has ended its goroutine, and ends what is left of it.
 func (w *worker) dropLost(f *coordinator.Function, r *coordinator.Routine) {
 	w.engine.stats.lost.Add(1)
 	w.engine.options.Logger.Error("the body of a coordinator function has ended its goroutine, or does not let itself be unwound", "function", f.Name)

@@ -14,7 +14,7 @@ import (
 //
 // A request is the one that its id was first used for if function and instance are the same. If its argument differs it is another
 // one, unless the type of the argument has another shape: then the program has changed between the two (an argument has gained a
-// field, say), and a client that asks again for what it asked before can not help it.
+// field, say), and a client that asks again for what it asked before cannot help it.
 //
 // It is small, because each outcome's row has it: a hash of target (the function, and the instance of a call) and encoded argument
 // together; and a tag, which has the upper bits of the target's hash and the shape of the argument's type in its own lower ones.

@@ -19,7 +19,7 @@ import (
 type Ingress interface {
 	// Run reads the records after a position (0: from the start) and gives each to deliver, in order, with its position, which
 	// must grow from record to record. It returns when ctx ends or there are no more records. After any other error, or a panic, it
-	// is run again, 10 ms to 5 s later: the longer, the more often it has failed without a record in between. deliver blocks while the engine has much to do; it fails when the message can not be delivered, which is a
+	// is run again, 10 ms to 5 s later: the longer, the more often it has failed without a record in between. deliver blocks while the engine has much to do; it fails when the message cannot be delivered, which is a
 	// fault of the record: Run may skip it.
 	Run(ctx context.Context, after uint64, deliver func(position uint64, m functions.Message) error) error
 }

@@ -48,7 +48,7 @@ func (c *cache) init(types int, budget int64) {
 
 // tidy evicts when the cache has grown over its budget. What is over it then has to stay, so it tries again when another epoch has
 // been sealed, or when there is some more. Between two messages nothing refers to an instance that is neither locked nor dirty. It
-// can not wait for the end of the epoch: reads have none.
+// cannot wait for the end of the epoch: reads have none.
 func (c *cache) tidy(sealed uint64) {
 	if sealed != c.sealed {
 		c.sealed, c.limit = sealed, c.budget

@@ -252,7 +252,7 @@ func writeRows(t *testing.T, dir, path string) {
 	must(t, s.Close())
 }
 
-// TestDamagedJournals: rows of journals that can not be are found when the directory is opened.
+// TestDamagedJournals: rows of journals that cannot be are found when the directory is opened.
 func TestDamagedJournals(t *testing.T) {
 	dir := t.TempDir()
 	e := openErrands(t, engine.Options{Dir: dir})

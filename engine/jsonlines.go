@@ -104,7 +104,7 @@ type jsonLine struct {
 	Value any    `json:"value"`
 }
 
-// parkedLine stands in the place of a record that can not be expressed.
+// parkedLine stands in the place of a record that cannot be expressed.
 type parkedLine struct {
 	Seq    uint64 `json:"seq"`
 	Key    string `json:"key"`
@@ -139,7 +139,7 @@ func (j *jsonLines) openFile() error {
 	j.file = file
 	dir, err := vfs.Default.OpenDir(filepath.Dir(j.path))
 	switch {
-	case errors.Is(err, fs.ErrPermission): // a directory that can be passed and not listed can not be synced
+	case errors.Is(err, fs.ErrPermission): // a directory that can be passed and not listed cannot be synced
 		err = file.Sync()
 	case err == nil:
 		err = errors.Join(dir.Sync(), dir.Close())
@@ -199,7 +199,7 @@ func (j *jsonLines) write(ctx context.Context, records []Record) error {
 // maxKeptBytes bounds the memory for lines that is kept from one Write to the next.
 const maxKeptBytes = 1 << 20
 
-// encode puts the lines of the records that the file does not have into j.lines, up to one that can not be expressed.
+// encode puts the lines of the records that the file does not have into j.lines, up to one that cannot be expressed.
 func (j *jsonLines) encode(records []Record) (last uint64, err error) {
 	if j.lines.Cap() > maxKeptBytes {
 		j.lines = bytes.Buffer{}

@@ -11,7 +11,7 @@ import (
 	"github.com/concordat-dev/concordat/functions"
 )
 
-// pipeReader reads the lines of a pipe or a device. It outlives a run that fails: what it has read can not be read again.
+// pipeReader reads the lines of a pipe or a device. It outlives a run that fails: what it has read cannot be read again.
 type pipeReader struct {
 	source *linesSource
 	file   *os.File
@@ -25,7 +25,7 @@ func newPipeReader(s *linesSource, file *os.File) *pipeReader {
 	return &pipeReader{source: s, file: file, lines: bufio.NewReaderSize(file, 1<<16)}
 }
 
-// read delivers lines until the writers have closed the pipe, or for ever if it is followed.
+// read delivers lines until the writers have closed the pipe, or forever if it is followed.
 func (p *pipeReader) read(ctx context.Context, after uint64, deliver func(uint64, functions.Message) error) error {
 	stop := context.AfterFunc(ctx, func() { _ = p.file.SetReadDeadline(time.Unix(1, 0)) })
 	defer stop()

@@ -24,7 +24,7 @@ type JSONLinesOptions struct {
 	// Poll is how often a followed file is looked at. Default: 100 ms.
 	Poll time.Duration
 
-	// SkipBad logs a line that can not be made a message, and goes on. It is not looked at again once a later line is sealed.
+	// SkipBad logs a line that cannot be made a message, and goes on. It is not looked at again once a later line is sealed.
 	// Default: the ingress stops there, which the engine logs, and tries the line again after 10 ms to 5 s, so that nothing is lost
 	// while somebody corrects the program or the line (by one of the same length: positions are bytes).
 	SkipBad bool

@@ -33,7 +33,7 @@ func streamAt(path string) (*lineStream, error) {
 	}
 	info, err := os.Stat(path)
 	if err != nil || info.Mode().IsRegular() {
-		return nil, nil //nolint:nilerr // it has to be made, or opening it says why it can not
+		return nil, nil //nolint:nilerr // it has to be made, or opening it says why it cannot
 	}
 	switch mode := info.Mode(); {
 	case mode.IsDir():
@@ -95,7 +95,7 @@ func isStream(file *os.File) (bool, error) {
 	return !info.Mode().IsRegular(), nil
 }
 
-// sameFile says whose file an egress can not have, if that is one of others.
+// sameFile says whose file an egress cannot have, if that is one of others.
 func sameFile(to Egress, others []*egress) string {
 	mine, ok := to.(*jsonLines)
 	if !ok {

@@ -51,7 +51,7 @@ func readTail(file linesFile) (t linesTail, err error) {
 	}
 }
 
-// checkTorn refuses to cut off what can not be the beginning of a record, or a hole in its place.
+// checkTorn refuses to cut off what cannot be the beginning of a record, or a hole in its place.
 func (t *linesTail) checkTorn(line []byte) error {
 	const start = `{"seq":`
 	written, rest, holed := bytes.Cut(line, []byte{0})

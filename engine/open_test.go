@@ -89,7 +89,7 @@ func TestNilEnds(t *testing.T) {
 	}
 }
 
-// TestMemTableBytes: a memtable that Pebble can not take is refused with the bound, and the directory stays free.
+// TestMemTableBytes: a memtable that Pebble cannot take is refused with the bound, and the directory stays free.
 func TestMemTableBytes(t *testing.T) {
 	for _, bytes := range []int64{-1, 1, 4<<10 - 1, 1 << 31} {
 		o := engine.Options{Dir: t.TempDir(), MemTableBytes: bytes}

@@ -58,7 +58,7 @@ type Options struct {
 	FilterBytes int64
 
 	// KeepOutcomes is how long the outcome of a request with an id is kept at least; after that the same id is a new request.
-	// Default: 1 hour. Negative: for ever.
+	// Default: 1 hour. Negative: forever.
 	KeepOutcomes time.Duration
 
 	// MaxTimers bounds the timers that instances have set at a time; an operation that sets one more fails with ErrTooManyTimers.
@@ -103,7 +103,7 @@ type Options struct {
 	// ErrEgressFull. Records of the running epoch that other workers emit are not counted until it is cut. Default: 10,000,000.
 	MaxBacklog int
 
-	// MaxParked bounds the records of an egress that are parked because its receiver can not take them. At one more the egress waits
+	// MaxParked bounds the records of an egress that are parked because its receiver cannot take them. At one more the egress waits
 	// until somebody retries or drops one. Default: 1000.
 	MaxParked int
 
@@ -118,7 +118,7 @@ type Options struct {
 	Logger *slog.Logger
 
 	// Fatal is called with the first error after which nothing may be acknowledged any more, such as a failed sync. It must
-	// not return: if it does, its goroutine blocks for ever. Default: log the error and exit with status 70.
+	// not return: if it does, its goroutine blocks forever. Default: log the error and exit with status 70.
 	Fatal func(error)
 
 	// Seams replace the clock, the file system, the scheduling and the log, for simulation.

@@ -12,7 +12,7 @@ import (
 	"github.com/concordat-dev/concordat/twopc"
 )
 
-// TestOutcomeEffectsAreChecked: an effect that can not be carried out dooms its transaction or saga when it is attached, for failure as
+// TestOutcomeEffectsAreChecked: an effect that cannot be carried out dooms its transaction or saga when it is attached, for failure as
 // well as for success: no further call is made, the caller hears of it, and the good effects of the failure happen.
 func TestOutcomeEffectsAreChecked(t *testing.T) {
 	strangers := functions.NewType[noteState]("test/stranger")
@@ -112,7 +112,7 @@ func TestFailureEffectsNeedNoRoom(t *testing.T) {
 	}
 }
 
-// TestSagaEffectsOverARestart: a saga that is being undone had effects of its failure accepted. One that the next opening can not carry
+// TestSagaEffectsOverARestart: a saga that is being undone had effects of its failure accepted. One that the next opening cannot carry
 // out is dropped alone, reported and counted; the others happen.
 func TestSagaEffectsOverARestart(t *testing.T) {
 	pager := functions.NewEgress[string]("pager")

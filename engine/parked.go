@@ -12,13 +12,13 @@ import (
 	"github.com/concordat-dev/concordat/internal/store"
 )
 
-// Parked records: what a receiver can not take, however often it is given it, does not keep from it what comes behind.
+// Parked records: what a receiver cannot take, however often it is given it, does not keep from it what comes behind.
 //
 // Parking gives the record a row of its own, with the reason, and leaves a stub with its number in the place of its row, in one epoch.
 // So after a crash the record is either as it was or parked, and an egress that notes parked records in its order (JSONLines does) gets
 // the stub once the record is safe.
 
-// Unacceptable is an error of [Egress].Write, or of a [Callback]: the receiver can not take a record, now or ever. The engine parks it
+// Unacceptable is an error of [Egress].Write, or of a [Callback]: the receiver cannot take a record, now or ever. The engine parks it
 // and goes on behind it: see [Engine.ParkedRecords]. Records of the same Write that come before it count as taken, those behind it
 // come again.
 type Unacceptable struct {
@@ -34,7 +34,7 @@ func (u *Unacceptable) Error() string {
 // Unwrap returns the reason.
 func (u *Unacceptable) Unwrap() error { return u.Reason }
 
-// Refuse makes the error with which an egress says that it can not take a record, now or ever.
+// Refuse makes the error with which an egress says that it cannot take a record, now or ever.
 func Refuse(seq uint64, reason error) error { return &Unacceptable{Seq: seq, Reason: reason} }
 
 // partlyTaken is an error of a Write that has taken the records up to a number.
@@ -55,7 +55,7 @@ var ErrNoParked = errors.New("engine: no such parked record")
 // maxReason bounds the text of a reason, in bytes.
 const maxReason = 1 << 10
 
-// ParkedRecord is a record that a receiver can not take.
+// ParkedRecord is a record that a receiver cannot take.
 type ParkedRecord struct {
 	Record
 	Reason string
@@ -94,7 +94,7 @@ func (g *egress) park(r Record, bad *Unacceptable) error {
 	if reason == "" {
 		reason = "no reason given"
 	}
-	e.options.Logger.Error("a record is parked: its egress can not take it", "egress", g.name, "record", r.Seq, "reason", reason)
+	e.options.Logger.Error("a record is parked: its egress cannot take it", "egress", g.name, "record", r.Seq, "reason", reason)
 	if e.stopped.Load() {
 		return g.parkAtEnd(r, reason)
 	}
@@ -154,7 +154,7 @@ func (e *Engine) egressNamed(name string) (*egress, error) {
 	return e.egresses[i], nil
 }
 
-// ParkedRecords lists the records that an egress can not take, by their numbers; at most Options.MaxParked, with their values. It waits
+// ParkedRecords lists the records that an egress cannot take, by their numbers; at most Options.MaxParked, with their values. It waits
 // for at most one sync. An egress that the engine was not opened with is [ErrNoEgress].
 func (e *Engine) ParkedRecords(ctx context.Context, egress string) (all []ParkedRecord, err error) {
 	g, err := e.egressNamed(egress)

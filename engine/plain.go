@@ -147,7 +147,7 @@ func (w *worker) execute(c *call) {
 	w.done(c)
 }
 
-// runOperation runs user code on the instance's cell. Effects that can not be carried out are a failure, with the state as
+// runOperation runs user code on the instance's cell. Effects that cannot be carried out are a failure, with the state as
 // before.
 func (w *worker) runOperation(c *call) (*functions.Result, error) {
 	cell := &c.inst.seat.Cell

@@ -25,7 +25,7 @@ type mill struct {
 	Stop   bool
 }
 
-// grist is what a mill is told: to grind for so long, and then to tell itself again, so many times; -1: for ever.
+// grist is what a mill is told: to grind for so long, and then to tell itself again, so many times; -1: forever.
 type grist struct {
 	Takes time.Duration
 	Again int
@@ -195,7 +195,7 @@ func TestCostlyAllAtOnce(t *testing.T) {
 	must(t, e.Do(ctx, halt.On("m", 0)))
 }
 
-// longestAnswer makes requests, one after the other, beside a mill that goes on for ever and a backlog.
+// longestAnswer makes requests, one after the other, beside a mill that goes on forever and a backlog.
 func longestAnswer(t *testing.T, seed uint64, takes time.Duration, backlog int, maxDrain, sealTakes time.Duration) (longest time.Duration) {
 	t.Helper()
 	clock, rng := newPassingClock(), rand.New(rand.NewPCG(seed, 0))

@@ -107,7 +107,7 @@ func (r *registry) Operation(typeName, operation string) (*functions.Operation, 
 	return op, ok
 }
 
-// check reports why a message can not be delivered, or nil.
+// check reports why a message cannot be delivered, or nil.
 func (r *registry) check(e *functions.Envelope, maxBytes int) error {
 	if e.Err != nil {
 		return e.Err
@@ -139,7 +139,7 @@ func (r *registry) unknown(op *functions.Operation) error {
 	return fmt.Errorf("%w: %s; %s", functions.ErrUnknownOperation, op.FullName(), why)
 }
 
-// checkEffects reports why effects can not all be carried out, or nil.
+// checkEffects reports why effects cannot all be carried out, or nil.
 func (r *registry) checkEffects(e *functions.Effects, maxBytes int) error {
 	for i := range e.Sends {
 		if err := r.check(&e.Sends[i], maxBytes); err != nil {

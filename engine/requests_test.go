@@ -144,7 +144,7 @@ func TestReusedID(t *testing.T) {
 }
 
 // TestOutcomesExpire: within KeepOutcomes an id has its outcome, also over a restart; after that it is a new request. Negative
-// keeps for ever.
+// keeps forever.
 func TestOutcomesExpire(t *testing.T) {
 	for _, keep := range []time.Duration{time.Minute, -1} {
 		clock := newPassingClock()

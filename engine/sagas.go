@@ -110,7 +110,7 @@ func (w *worker) goOn(c *coord) {
 	w.actSaga(c, w.runSaga(c, w.sgActs[:0]))
 }
 
-// sendStep sends a step's call or its compensation. One that can not be delivered fails at once.
+// sendStep sends a step's call or its compensation. One that cannot be delivered fails at once.
 func (w *worker) sendStep(c *coord, entry int, undo bool) {
 	step := &c.saga.Entries[entry].Step
 	env := &step.Call

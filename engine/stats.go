@@ -23,7 +23,7 @@ type Stats struct {
 	Swept     uint64 // expired outcomes deleted
 	Changed   uint64 // requests that were repeated with an argument of another shape; see ErrReusedID
 	Parked    uint64 // records that an egress could not take
-	Dropped   uint64 // effects of outcomes that an earlier opening had accepted and this one can not carry out
+	Dropped   uint64 // effects of outcomes that an earlier opening had accepted and this one cannot carry out
 	Slow      uint64 // times that user code held a worker for more than 100 ms
 
 	FalseAlarms uint64 // new request ids that were looked for in the store; see Options.FilterBytes

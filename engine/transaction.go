@@ -70,7 +70,7 @@ func (w *worker) returnTx(c *coord, acts []twopc.Action) []twopc.Action {
 	return c.tx.Returned(err, acts)
 }
 
-// refuseSteps dooms a transaction that makes a call that can not be delivered.
+// refuseSteps dooms a transaction that makes a call that cannot be delivered.
 func (w *worker) refuseSteps(c *coord, steps []coordinator.Step, err error, acts []twopc.Action) []twopc.Action {
 	acts = c.tx.Cancel(err, acts)
 	return c.tx.Issue(steps, acts)

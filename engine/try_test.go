@@ -223,7 +223,7 @@ func TestFailedTryLeavesNothing(t *testing.T) {
 	}
 }
 
-// TestTryOfAWrongCall: what can not be delivered dooms the transaction, also if it is only tried.
+// TestTryOfAWrongCall: what cannot be delivered dooms the transaction, also if it is only tried.
 func TestTryOfAWrongCall(t *testing.T) {
 	tx := twopc.New("test/try-wrong", func(tx *twopc.Tx, call int) error {
 		_ = tx.Do(jot.On("n", 1))

@@ -99,7 +99,7 @@ func restartStays(t *testing.T, clock *handClock, log *logLines, parts ...functi
 
 // TestArgumentsOfAnotherVersion: sagas that are under way when the argument of their steps changes its type go on: recorded steps stand,
 // and are undone with the arguments that are recorded. It is reported once for each. One whose recorded argument does not decode any
-// more can not be undone, and is stuck. An argument that differs though its type is the same is no other version's.
+// more cannot be undone, and is stuck. An argument that differs though its type is the same is no other version's.
 func TestArgumentsOfAnotherVersion(t *testing.T) {
 	for name, want := range map[string]struct {
 		guests int // in the end

@@ -29,7 +29,7 @@ type Instance[S any] struct {
 // An error beside an Instance with an ID is about that instance alone, and the walk goes on with the next: [ErrDamaged], with
 // functions.ErrBadState, for a state that does not decode and that no migration reads (see functions.Migrate). Any other error comes
 // without an ID and ends the walk: [ErrClosed], also when the deadline of a Close is over meanwhile; [ErrUnknown] if the engine failed
-// meanwhile; [ErrUnknownType] for a type that the engine was not opened with; [ErrDamaged] for rows that can not be read. Close waits
+// meanwhile; [ErrUnknownType] for a type that the engine was not opened with; [ErrDamaged] for rows that cannot be read. Close waits
 // for walks until its deadline, and ends them then: if the loop's body calls Close, that waits so long for its own walk.
 func Walk[S any](e *Engine, t *functions.Type[S], from string) iter.Seq2[Instance[S], error] {
 	return func(yield func(Instance[S], error) bool) {

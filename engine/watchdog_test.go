@@ -57,7 +57,7 @@ func TestWatchdogNamesSlowCode(t *testing.T) {
 }
 
 // TestCloseLeavesNoGoroutines: neither workers nor coroutines of sagas that sleep or are stuck, of transactions that are over, of
-// egresses that can not deliver, or of ingresses.
+// egresses that cannot deliver, or of ingresses.
 func TestCloseLeavesNoGoroutines(t *testing.T) {
 	before := runtime.NumGoroutine()
 	unwound := make(chan string, 10)

@@ -29,7 +29,7 @@ type Envelope struct {
 	Arg         []byte              // the encoded argument or input; see Encoded
 	Value       any                 // the argument or input itself, if it can be handed on as it is
 	RequestID   string              // the id of a request; "" if it has none
-	Err         error               // why the message can not be sent, e.g. an argument that does not encode
+	Err         error               // why the message cannot be sent, e.g. an argument that does not encode
 	Into        func(*Result) error // stores the result where the caller wants it
 }
 

@@ -74,7 +74,7 @@ func TestZeroCall(t *testing.T) {
 	wantErr(t, zero.Envelope().Err, functions.ErrBadCall)
 }
 
-// What is called of an operation or a type that nobody made, as a variable is that was not set yet, can not be called, and is not the
+// What is called of an operation or a type that nobody made, as a variable is that was not set yet, cannot be called, and is not the
 // zero Call, which means "no compensation" to a saga.
 func TestCallsOfZeroOperations(t *testing.T) {
 	var none *functions.Type[purse]

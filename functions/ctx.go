@@ -174,7 +174,7 @@ func (c *Ctx) Now() (now time.Time) {
 
 // Send sends a message to another instance, to this one, or starts a coordinator function. It arrives exactly once, after
 // this operation; messages from one instance to another keep their order. Nobody waits for it: see [OnFailure]. A message
-// that can not be sent (empty id, argument that does not encode) fails this operation.
+// that cannot be sent (empty id, argument that does not encode) fails this operation.
 func (c *Ctx) Send(m Message) {
 	f := c.running()
 	if e, ok := f.accept(m); ok {
@@ -238,7 +238,7 @@ func (c *Ctx) Err() error {
 	return f.err
 }
 
-// accept takes a message, unless it can not be sent. A nil Frame takes none.
+// accept takes a message, unless it cannot be sent. A nil Frame takes none.
 func (f *Frame) accept(m Message) (e Envelope, ok bool) {
 	if f == nil {
 		return e, false
@@ -264,7 +264,7 @@ func (f *Frame) accept(m Message) (e Envelope, ok bool) {
 // room reports whether the operation may have one more effect.
 func (f *Frame) room() bool {
 	if f.kind.Reads() {
-		f.fail(fmt.Errorf("%w: a view has no effects: it can not send, emit, set or cancel timers", ErrBadCall))
+		f.fail(fmt.Errorf("%w: a view has no effects: it cannot send, emit, set or cancel timers", ErrBadCall))
 		return false
 	}
 	if f.effects.Len() >= MaxEffects {
@@ -332,5 +332,5 @@ func AddMessage(effects *Effects, m Message) error {
 	return f.err
 }
 
-// Emitted returns the record in the form in which the engine takes it, or why it can not be emitted.
+// Emitted returns the record in the form in which the engine takes it, or why it cannot be emitted.
 func (r Record) Emitted() (Emitted, error) { return r.emitted, r.err }

@@ -56,7 +56,7 @@ func TestEffectsAreCollectedInOrder(t *testing.T) {
 	}
 }
 
-// A timer that is set for ever does not fire at once.
+// A timer that is set forever does not fire at once.
 func TestTimerBeyondTheClock(t *testing.T) {
 	_, _, err := withCtx(func(ctx *functions.Ctx) {
 		if id := ctx.SendAfter(math.MaxInt64, take.On("p", 1)); id.Due < noon.AddDate(200, 0, 0).UnixNano() {

@@ -38,7 +38,7 @@ const (
 	ErrTooLarge Failure = "concordat: over the size limit"
 	// ErrUnknownOperation: a call names an operation that the engine does not know.
 	ErrUnknownOperation Failure = "concordat: unknown operation"
-	// ErrBadCall: a call that can not be made: an empty id, no operation, an argument that does not encode.
+	// ErrBadCall: a call that cannot be made: an empty id, no operation, an argument that does not encode.
 	ErrBadCall Failure = "concordat: malformed call"
 )
 

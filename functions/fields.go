@@ -202,7 +202,7 @@ func (t *fieldTag) rank() int {
 	return 0
 }
 
-// parseTag reads a field's tag as the codec does, and says what it can not mean.
+// parseTag reads a field's tag as the codec does, and says what it cannot mean.
 func parseTag(tag reflect.StructTag) (t fieldTag, problem string) {
 	if !isWellFormed(tag) && (strings.Contains(string(tag), "cbor") || strings.Contains(string(tag), "json")) {
 		return t, fmt.Sprintf("the tag %s does not parse: it has no effect", strconv.Quote(string(tag)))

@@ -108,7 +108,7 @@ func (s *shaper) fields(t reflect.Type, inside map[reflect.Type]bool, parts []sh
 	for i := range t.NumField() {
 		f := t.Field(i)
 		inner := f.Type
-		if f.Anonymous && inner.Kind() == reflect.Pointer { // others may point to themselves for ever
+		if f.Anonymous && inner.Kind() == reflect.Pointer { // others may point to themselves forever
 			inner = inner.Elem()
 		}
 		embedded := f.Anonymous && inner.Kind() == reflect.Struct

@@ -70,7 +70,7 @@ func (w *looking) look(n *node, v reflect.Value) (l *lostValue) {
 		return nil
 	}
 	// Pointers that meet again are followed again, as often as they are encoded: without a bound on the parts a few dozen levels of
-	// two pointers to one value take for ever.
+	// two pointers to one value take forever.
 	if w.parts++; w.parts > w.limit {
 		return lost("it has more than %d parts", w.limit)
 	}

@@ -25,7 +25,7 @@ type Values struct {
 	err   error
 	proof proof
 
-	endless bool // it has a pointer to nothing but pointers, which the codec would follow for ever
+	endless bool // it has a pointer to nothing but pointers, which the codec would follow forever
 
 	fixed    bool // all values are flat, faithful and of one size
 	faithful bool // see isFaithful
@@ -112,7 +112,7 @@ func (s *Values) prove(data []byte) (err error) {
 	switch {
 	case s.proof == proofDecode:
 		err = Decode(data, reflect.New(s.typ).Interface())
-	case s.proof == proofLevels || s.proof == proofDynamic || len(data) > MaxElements: // with fewer bytes there can not be more elements
+	case s.proof == proofLevels || s.proof == proofDynamic || len(data) > MaxElements: // with fewer bytes there cannot be more elements
 		err = decMode.Wellformed(data)
 	}
 	if err != nil {

@@ -44,7 +44,7 @@ func TestValuesComeBack(t *testing.T) {
 	}
 }
 
-// named are types that reflection can not make.
+// named are types that reflection cannot make.
 var named = []reflect.Type{
 	reflect.TypeFor[list](), reflect.TypeFor[tree](), reflect.TypeFor[byName](), reflect.TypeFor[Deeper](), reflect.TypeFor[coded](),
 	reflect.TypeFor[kind](), reflect.TypeFor[[]kind](), reflect.TypeFor[time.Time](), reflect.TypeFor[big.Int](), reflect.TypeFor[netip.Addr](),

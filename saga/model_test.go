@@ -295,7 +295,7 @@ func TestDamagedJournals(t *testing.T) {
 	}
 }
 
-// Events that can not be are bugs of the engine: they stop the process instead of a saga going wrong.
+// Events that cannot be are bugs of the engine: they stop the process instead of a saga going wrong.
 func TestImpossibleEventsPanic(t *testing.T) {
 	w := newWorld(1)
 	w.set("a", 100)

@@ -32,7 +32,7 @@ const (
 )
 
 // NoUndo is the compensation of a step that needs none. A step must say so: the zero Call in its place is taken for a compensation
-// that was forgotten, and refused. It can not be called.
+// that was forgotten, and refused. It cannot be called.
 var NoUndo = functions.NoCall()
 
 // Step is a step of [Run.All]: a call and its compensation, which is [NoUndo] if it needs none; see [Run.Do].
@@ -137,7 +137,7 @@ type Run struct {
 // Do makes a step and waits for it. If the saga fails later, undo compensates it; a step without compensation says so with
 // [NoUndo]. A step that fails has no effect and is not compensated; the body may go on and try something else.
 //
-// The compensation is checked before the step is made: one that is missing (the zero Call), changes nothing (a View) or can not be
+// The compensation is checked before the step is made: one that is missing (the zero Call), changes nothing (a View) or cannot be
 // delivered (an unknown type, an argument that is too large) fails the step and, whatever the body does about it, the saga.
 // Questions need no compensation, and may leave it out.
 func (s *Run) Do(step, undo functions.Call) error {
@@ -178,7 +178,7 @@ func (s *Run) Sleep(d time.Duration) error {
 }
 
 // OnSuccess attaches effects (calls and starts to send, records to emit) that happen if and only if the saga succeeds. One that
-// can not be carried out (malformed, unknown to the engine, too large, over functions.MaxEffects) dooms the saga at once: further steps
+// cannot be carried out (malformed, unknown to the engine, too large, over functions.MaxEffects) dooms the saga at once: further steps
 // fail, and so does the saga, whatever the body returns.
 func (s *Run) OnSuccess(effects ...functions.Effect) {
 	if s.routine.Enter(s.run) == nil {

@@ -131,7 +131,7 @@ func UnmarshalJournal(data []byte, r functions.Resolver) (Journal, error) {
 	return reader.Journal(r)
 }
 
-// check reports what can not be, or nil.
+// check reports what cannot be, or nil.
 func (r *Reader) check() error {
 	phase := r.head.Phase
 	switch {

@@ -16,7 +16,7 @@ import (
 // The steps of an attempt:
 //
 //  1. Locking (retries only). The locks that earlier attempts touched are taken one after the other, in address order and the
-//     strongest mode, so that retries can not deadlock with one another on them.
+//     strongest mode, so that retries cannot deadlock with one another on them.
 //  2. Running. The body issues steps. Each becomes a Prepare to its participant; a step on an instance that another step of the
 //     same batch is still at waits here until that one is back, so that calls of one instance happen in order and a lock has at
 //     most one waiting request of a transaction. Votes come back; with the last of a batch the body is resumed.
@@ -55,7 +55,7 @@ type Coordinator struct {
 	queued int         // calls that wait for an earlier one of the batch
 
 	refused  functions.Address // the instance whose lock was refused in the last attempt, if any
-	doom     error             // why the transaction can not commit
+	doom     error             // why the transaction cannot commit
 	conflict bool              // the doom is a lock conflict: a fresh attempt may succeed
 	decision Decision
 	err      error
@@ -148,7 +148,7 @@ func (c *Coordinator) Decision() Decision { return c.decision }
 // Err is the reason of an abort.
 func (c *Coordinator) Err() error { return c.err }
 
-// IsDoomed reports whether the present attempt can not commit any more.
+// IsDoomed reports whether the present attempt cannot commit any more.
 func (c *Coordinator) IsDoomed() bool { return c.doom != nil }
 
 // Parts counts the participants of this attempt.
@@ -258,7 +258,7 @@ func (c *Coordinator) Returned(err error, out []Action) []Action {
 	return c.retryOrFinish(c.tellParts(ActAbort, out))
 }
 
-// Cancel dooms the transaction for good, whatever its steps may do: for example because a call can not be delivered.
+// Cancel dooms the transaction for good, whatever its steps may do: for example because a call cannot be delivered.
 func (c *Coordinator) Cancel(err error, out []Action) []Action {
 	if c.doom != nil || (c.phase != running && c.phase != locking) {
 		return out

@@ -47,7 +47,7 @@ func TestManyParticipants(t *testing.T) {
 	}
 }
 
-// Events that can not be are bugs of the engine: they stop the process instead of money going wrong.
+// Events that cannot be are bugs of the engine: they stop the process instead of money going wrong.
 func TestImpossibleEventsPanic(t *testing.T) {
 	call := coordinator.Step{Call: debit.On("a", 1).Envelope()}
 	running := func() *twopc.Coordinator {

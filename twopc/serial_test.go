@@ -27,7 +27,7 @@ func (m *model) run(lines []string) (saw map[string]int64, committed bool) {
 type serial struct {
 	*model
 	saw    map[string]int64
-	failed bool // it can not commit
+	failed bool // it cannot commit
 	ended  bool
 }
 

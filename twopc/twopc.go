@@ -155,7 +155,7 @@ func (tx *Tx) All(calls ...functions.Call) error {
 //   - It has to give way to others. The error is ErrDeadlock, and says nothing about the instance. The body must come to its end,
 //     whatever it returns: it is run again in a fresh attempt, up to Options.MaxAttempts. A body that does something else after a
 //     failure best does it for the failure that it expects.
-//   - The call itself is wrong, or the program: it can not be delivered (functions.ErrBadCall, ErrUnknownOperation, an argument over
+//   - The call itself is wrong, or the program: it cannot be delivered (functions.ErrBadCall, ErrUnknownOperation, an argument over
 //     Options.MaxBytes), its result does not fit into the variable, or it changes more than a transaction may.
 func (tx *Tx) Try(call functions.Call) error {
 	return tx.issue(coordinator.Step{Call: call.Envelope(), MayFail: true})
@@ -179,7 +179,7 @@ func Ask[R any](tx *Tx, q functions.Query[R]) (answer R, err error) {
 }
 
 // OnCommit attaches effects (calls and starts to send, records to emit) that happen if and only if the transaction commits.
-// One that can not be carried out (malformed, unknown to the engine, too large, over functions.MaxEffects) dooms the transaction at
+// One that cannot be carried out (malformed, unknown to the engine, too large, over functions.MaxEffects) dooms the transaction at
 // once: further calls fail, and so does the transaction, whatever the body returns.
 func (tx *Tx) OnCommit(effects ...functions.Effect) {
 	if tx.routine.Enter(tx.run) == nil {

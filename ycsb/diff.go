@@ -12,7 +12,7 @@ import (
 	"gonum.org/v1/gonum/stat/distuv"
 )
 
-// ErrNotPaired: reports can not be compared, because runs of one side have no counterpart on the other.
+// ErrNotPaired: reports cannot be compared, because runs of one side have no counterpart on the other.
 var ErrNotPaired = errors.New("ycsb: the runs do not pair up")
 
 // Comparing says how [Compare] judges.

@@ -7,7 +7,7 @@ import (
 )
 
 // redraws is how often a key is drawn again that was drawn already, before it is drawn from the others only. Both give the same
-// distribution; the first is faster where few keys are drawn often, and would take for ever where they nearly always are.
+// distribution; the first is faster where few keys are drawn often, and would take forever where they nearly always are.
 const redraws = 16
 
 // drawPair returns two distinct keys.

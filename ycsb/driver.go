@@ -65,8 +65,8 @@ func (r Result) Latency(kind string) Latency {
 //
 // When the context is cancelled the mix ends early, and what was measured is audited and returned with Interrupted set; when
 // it is cancelled before the mix began the error is [ErrInterrupted]. A wrong audit is [ErrAudit], along with the result if it
-// is the one after the mix. A store that can not go on is [ErrStore], along with the result if that was during the mix, which ends
-// there and is audited all the same. Other errors: a Driving that does not validate, data that can not be loaded or audited.
+// is the one after the mix. A store that cannot go on is [ErrStore], along with the result if that was during the mix, which ends
+// there and is audited all the same. Other errors: a Driving that does not validate, data that cannot be loaded or audited.
 func Drive(ctx context.Context, d Driving, w Workload) (Result, error) {
 	sleep, done := newSleep()
 	defer done()
@@ -142,7 +142,7 @@ type mixRun struct {
 	failure  atomic.Pointer[error] // an ErrStore
 }
 
-// fail ends the mix: the store can not go on.
+// fail ends the mix: the store cannot go on.
 func (r *mixRun) fail(err error) {
 	r.failure.CompareAndSwap(nil, &err)
 	r.stop.Store(true)

@@ -63,7 +63,7 @@ type Driving struct {
 	// NoIDs sends writes without request ids: then nothing is kept to recognise a repeat by.
 	NoIDs bool
 	// Patience ends the run with [ErrStore] if operations are under way, of the load, the mix or an audit, and for so long none is
-	// answered: a store whose disk is full may wait for room for ever. What waits for an answer then is left behind. It counts in
+	// answered: a store whose disk is full may wait for room forever. What waits for an answer then is left behind. It counts in
 	// whole seconds. Default 0: the run waits.
 	Patience time.Duration
 	// OnProgress, if set, is called about five times a second, by one goroutine at a time. It must not block for long.

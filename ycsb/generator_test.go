@@ -135,7 +135,7 @@ func TestSmallShares(t *testing.T) {
 	}
 }
 
-// TestFullDisk: a store that can not go on ends the run, in any stage; what was measured is returned, and an audit that can not read
+// TestFullDisk: a store that cannot go on ends the run, in any stage; what was measured is returned, and an audit that cannot read
 // says so and nothing of sums.
 func TestFullDisk(t *testing.T) {
 	full := fmt.Errorf("%w: no space left on device", ErrStore)

@@ -170,14 +170,14 @@ func (t modest) Transfer(ctx context.Context, id string, x Transfer) error {
 }
 func (t modest) Balance(ctx context.Context, key int) (int64, error) { return t.m.Balance(ctx, key) }
 
-// broken is a target whose balances can not be read.
+// broken is a target whose balances cannot be read.
 type broken struct{ *memory }
 
 var errBroken = errors.New("broken")
 
 func (broken) Balance(context.Context, int) (int64, error) { return 0, errBroken }
 
-// unreadable is a target whose rows can not be read.
+// unreadable is a target whose rows cannot be read.
 type unreadable struct{ *memory }
 
 func (u unreadable) Read(context.Context, int) error {

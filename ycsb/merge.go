@@ -7,7 +7,7 @@ import (
 	"math"
 )
 
-// ErrDifferent: reports are of different things and can not be merged.
+// ErrDifferent: reports are of different things and cannot be merged.
 var ErrDifferent = errors.New("ycsb: the reports are of different configurations")
 
 // identity is what reports must have in common to be of the same thing.

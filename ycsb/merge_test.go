@@ -130,7 +130,7 @@ func TestForeignFiles(t *testing.T) {
 	}
 }
 
-// TestHistogramOfAnotherRange can not be merged without loss.
+// TestHistogramOfAnotherRange cannot be merged without loss.
 func TestHistogramOfAnotherRange(t *testing.T) {
 	texts := []string{`7`, `"nonsense"`, `""`}
 	for _, foreign := range []*hdrhistogram.Histogram{hdrhistogram.New(1, 100, 3), hdrhistogram.New(1, MaxLatency.Microseconds(), 2)} {

@@ -82,7 +82,7 @@ func parseReport(data []byte, r *Report) error {
 	case err != nil:
 		return fieldError(err)
 	case version.Search != nil:
-		return errors.New("is that of a search, which can not be compared")
+		return errors.New("is that of a search, which cannot be compared")
 	case version.Figures != nil:
 		return errors.New("is a sheet of cmd/results")
 	case version.Schema == nil:
@@ -103,7 +103,7 @@ func parseReport(data []byte, r *Report) error {
 func fieldError(err error) error {
 	var wrong *json.UnmarshalTypeError
 	if !errors.As(err, &wrong) {
-		return fmt.Errorf("can not be read: %w", err)
+		return fmt.Errorf("cannot be read: %w", err)
 	}
 	if wrong.Field == "" {
 		return fmt.Errorf("is no object but a JSON %s: %w", wrong.Value, err)

@@ -55,13 +55,13 @@ func TestMissingAbilities(t *testing.T) {
 		config Config
 		want   string
 	}{
-		{Config{Mix: Mix{Update: 1}}, "can not update"},
-		{Config{Mix: Mix{Update: 1}, WriteAllFields: true}, "can not overwrite"},
-		{Config{Mix: Mix{Read: 1}, ReadOneField: true}, "can not read a single field"},
-		{Config{Mix: Mix{Insert: 1}}, "can not insert"},
-		{Config{Mix: Mix{Scan: 1}}, "can not scan"},
-		{Config{Mix: Mix{Modify: 1}}, "can not update"},
-		{Config{Mix: Mix{Snapshot: 1}}, "can not read several rows"},
+		{Config{Mix: Mix{Update: 1}}, "cannot update"},
+		{Config{Mix: Mix{Update: 1}, WriteAllFields: true}, "cannot overwrite"},
+		{Config{Mix: Mix{Read: 1}, ReadOneField: true}, "cannot read a single field"},
+		{Config{Mix: Mix{Insert: 1}}, "cannot insert"},
+		{Config{Mix: Mix{Scan: 1}}, "cannot scan"},
+		{Config{Mix: Mix{Modify: 1}}, "cannot update"},
+		{Config{Mix: Mix{Snapshot: 1}}, "cannot read several rows"},
 		{Config{Parties: 5}, "with 5 parties"},
 	} {
 		m := newMemory(0)

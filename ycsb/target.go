@@ -117,7 +117,7 @@ func abilitiesOf(t Target) abilities {
 	return a
 }
 
-// check reports what the configuration asks for and the target can not do: [ErrUnable].
+// check reports what the configuration asks for and the target cannot do: [ErrUnable].
 func (a abilities) check(c Config) error {
 	var errs checks
 	need := func(asked, able bool, what string) {

@@ -30,11 +30,11 @@ var ErrUnknown = errors.New("ycsb: the outcome is unknown")
 var ErrInterrupted = errors.New("ycsb: interrupted before the mix began")
 
 // ErrUnable: the mix asks for something that the target has not the ability for. Nothing was run.
-var ErrUnable = errors.New("ycsb: this target can not")
+var ErrUnable = errors.New("ycsb: this target cannot")
 
 // ErrStore: the store takes nothing more, because its disk is full or has failed. Targets and workloads wrap it, besides ErrUnknown
 // where that is so; it ends the run, which has failed.
-var ErrStore = errors.New("ycsb: the store can not go on")
+var ErrStore = errors.New("ycsb: the store cannot go on")
 
 // Failures of the operations.
 const (

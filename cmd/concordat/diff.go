@@ -26,7 +26,7 @@ func (*diffCommand) Help() string {
 interval that it is in (Student's t on the logarithms of the paired ratios, corrected for their number).
 
 The exit status is 1 if a figure of B is slower by more than the tolerance with all of its interval, 0 if none is, and 2 if
-the files can not be compared. For the narrowest intervals let the runs of A and B take turns, and repeat them ten times.`
+the files cannot be compared. For the narrowest intervals let the runs of A and B take turns, and repeat them ten times.`
 }
 
 // Run is called by kong.

@@ -127,7 +127,7 @@ func (p *program) report(ctx context.Context, h *history.History, d *drawn) (*hi
 	return r, err
 }
 
-// unless does something that can not be called off, and does not wait for it any more once the context is over.
+// unless does something that cannot be called off, and does not wait for it any more once the context is over.
 func unless[T any](ctx context.Context, do func() (T, error)) (T, error) {
 	type outcome struct {
 		result T

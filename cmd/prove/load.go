@@ -179,7 +179,7 @@ func (c *loadCommand) record(p *program, dir, path string) (err error) {
 	return c.measure(ctx, p, recorder, e, stop)
 }
 
-// measure lets the clients run. It stops them when the engine can not go on, which is an error: of a full disk nothing is proven.
+// measure lets the clients run. It stops them when the engine cannot go on, which is an error: of a full disk nothing is proven.
 func (c *loadCommand) measure(ctx context.Context, p *program, recorder *record.Recorder, e *engine.Engine, stop context.CancelCauseFunc) error {
 	began := time.Now()
 	do := func(ctx context.Context, r functions.Request) error {

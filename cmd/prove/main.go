@@ -8,7 +8,7 @@
 //	prove fuzz            fuzz everything that reads bytes from outside or from disk
 //
 // The exit status is 0 if nothing is wrong, 1 if something is, or failed, or nothing was tried, 2 if the command line was bad or its input
-// can not be read, 130 after an interrupt (SIGINT, SIGTERM or SIGHUP; what was found until then is told), and 141 if nobody reads the
+// cannot be read, 130 after an interrupt (SIGINT, SIGTERM or SIGHUP; what was found until then is told), and 141 if nobody reads the
 // standard output any more. A failing seed is printed together with the command that runs it again.
 //
 // With --ledger a command adds a line to a file: what was done, on which commit, and what was found.

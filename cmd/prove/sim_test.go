@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// TestBadUsage: what can not be meant is refused with status 2 before anything runs, with an error that says what is wrong.
+// TestBadUsage: what cannot be meant is refused with status 2 before anything runs, with an error that says what is wrong.
 func TestBadUsage(t *testing.T) {
 	for _, c := range []struct{ args, want string }{
 		{"", "expected one of"},

@@ -19,7 +19,7 @@ func CheckDir(flag, path string) error {
 		err = tryWriting(at)
 	}
 	if err != nil {
-		return Usage(fmt.Errorf("%s: %s can not be written into: %w", flag, path, err))
+		return Usage(fmt.Errorf("%s: %s cannot be written into: %w", flag, path, err))
 	}
 	return nil
 }
@@ -53,7 +53,7 @@ func tryWriting(dir string) error {
 	return errors.Join(err, file.Close(), os.Remove(file.Name()))
 }
 
-// CheckRewritten reports why a file that a flag names, and that is going to be rewritten, can not be: an [ErrUsage] that names the flag.
+// CheckRewritten reports why a file that a flag names, and that is going to be rewritten, cannot be: an [ErrUsage] that names the flag.
 func CheckRewritten(flag, path string) error {
 	info, err := os.Stat(path)
 	switch {

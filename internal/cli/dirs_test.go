@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// TestCheckDir: what can not be written into is told before anything is run, by its flag; what can is left as it was.
+// TestCheckDir: what cannot be written into is told before anything is run, by its flag; what can is left as it was.
 func TestCheckDir(t *testing.T) {
 	dir := t.TempDir()
 	file, link, closed := filepath.Join(dir, "file"), filepath.Join(dir, "link"), filepath.Join(dir, "closed")
@@ -21,7 +21,7 @@ func TestCheckDir(t *testing.T) {
 		bad[closed], bad[filepath.Join(closed, "a", "b")] = "permission denied", "permission denied"
 	}
 	if _, err := os.Stat("/proc/self"); err == nil {
-		bad["/proc/results"] = "can not be written into"
+		bad["/proc/results"] = "cannot be written into"
 	}
 	for path, want := range bad {
 		if err := CheckDir("out", path); !errors.Is(err, ErrUsage) || !strings.Contains(err.Error(), "out: ") || !strings.Contains(err.Error(), want) {

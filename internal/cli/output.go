@@ -14,7 +14,7 @@ import (
 )
 
 // Outputs are the files that a command writes besides its standard output. All are opened before it begins, so that a run of an hour
-// does not end with a path that can not be written, and none is touched before there is something to write. Each is written to by one
+// does not end with a path that cannot be written, and none is touched before there is something to write. Each is written to by one
 // flag only. They are for one goroutine.
 type Outputs struct {
 	ctx            context.Context
@@ -55,7 +55,7 @@ func (o *Outputs) Input(flag, path string) {
 
 // Open opens what a flag names: "" is none, "-" the standard output, and so is any other name of it. What a regular file holds is
 // replaced when the output is closed. A device or a pipe is written as it is; for somebody who reads a named pipe it waits. An error is
-// [ErrUsage] and names the flag: a path that can not be written, that another flag has, or that is read; or [ErrInterrupted].
+// [ErrUsage] and names the flag: a path that cannot be written, that another flag has, or that is read; or [ErrInterrupted].
 func (o *Outputs) Open(flag, path string) (*Output, error) { return o.open(flag, path, 0) }
 
 // OpenToAppend is Open of a file that what is written is added to.
@@ -117,7 +117,7 @@ func (o *Outputs) openPipe(flag, path string) (*os.File, error) {
 		err  error
 	}
 	result := make(chan opened, 1)
-	go func() { // an interrupt leaves it behind: what waits in open can not be called off, and the program is about to end
+	go func() { // an interrupt leaves it behind: what waits in open cannot be called off, and the program is about to end
 		file, err := os.OpenFile(path, os.O_WRONLY, 0)
 		result <- opened{file, err}
 	}()

@@ -195,7 +195,7 @@ func TestPipeWithoutReader(t *testing.T) {
 	time.AfterFunc(100*time.Millisecond, func() { _ = reader.Close() })
 }
 
-// TestUnwritable: the error names the flag, before anything was done; a file that can not be written as a whole is not left behind.
+// TestUnwritable: the error names the flag, before anything was done; a file that cannot be written as a whole is not left behind.
 func TestUnwritable(t *testing.T) {
 	for _, path := range []string{"/nowhere/at/all", t.TempDir()} {
 		o, _ := newOutputs(t)

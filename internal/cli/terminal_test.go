@@ -32,7 +32,7 @@ func terminal(t *testing.T) *os.File {
 	return file
 }
 
-// TestColours: only a terminal has them, and not one that can not or whose user does not want them; bars need the first two.
+// TestColours: only a terminal has them, and not one that cannot or whose user does not want them; bars need the first two.
 func TestColours(t *testing.T) {
 	tty := terminal(t)
 	for _, test := range []struct {

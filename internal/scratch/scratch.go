@@ -8,7 +8,7 @@ import (
 	"path/filepath"
 )
 
-// Dir makes a temporary directory on a disk: in the usual place, or, if that is in memory, where a sync costs nothing, or can not be
+// Dir makes a temporary directory on a disk: in the usual place, or, if that is in memory, where a sync costs nothing, or cannot be
 // written, in the current directory, in /var/tmp or in the user's directory of caches. If none of them will do it is in memory, which
 // [InMemory] tells. Its name begins with the prefix. Whoever asked for it removes it. The error is that of all places.
 func Dir(prefix string) (string, error) {

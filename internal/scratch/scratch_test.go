@@ -26,7 +26,7 @@ func TestDir(t *testing.T) {
 	}
 }
 
-// TestMemoryIsAvoided: where the usual place is in memory, or can not be written, the current directory is taken, and where that is in
+// TestMemoryIsAvoided: where the usual place is in memory, or cannot be written, the current directory is taken, and where that is in
 // memory, too, another place on a disk; or, if there is none, memory after all.
 func TestMemoryIsAvoided(t *testing.T) {
 	const shared = "/dev/shm"

@@ -17,7 +17,7 @@ import (
 var errManifest = errors.New("the manifest is damaged")
 
 // manifests is a file system that keeps a note beside each of Pebble's manifests, the lists of its files: how much of it was synced,
-// and the hash of that. Pebble takes the first record that it can not read for the end of a manifest, wherever it is, and would go on
+// and the hash of that. Pebble takes the first record that it cannot read for the end of a manifest, wherever it is, and would go on
 // from an older list without an error. A note is written and synced after each sync of its manifest, so it is never ahead of it.
 type manifests struct{ vfs.FS }
 

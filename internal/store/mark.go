@@ -12,7 +12,7 @@ import (
 
 // mark is a file with one number: how far the store's user has got. It is written after each seal and never synced, so it costs
 // next to nothing, and a power failure may set it back. But it is never ahead of what is durable; so a store whose rows are
-// behind it has lost some of them. That shows what the store itself can not see: damage in the last 32 KiB of a log looks to it
+// behind it has lost some of them. That shows what the store itself cannot see: damage in the last 32 KiB of a log looks to it
 // like a write that a crash cut short, which it drops with all that follows.
 type mark struct {
 	file vfs.File

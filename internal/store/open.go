@@ -210,7 +210,7 @@ func makeDir(fs vfs.FS, dir string) error {
 	return nil
 }
 
-// unlistable is a file system on which a directory above dir need not be readable. It may be passed and even be written to, but can not
+// unlistable is a file system on which a directory above dir need not be readable. It may be passed and even be written to, but cannot
 // be opened, and so not be synced. Then dir is synced in its place: file systems with a journal write the two together.
 type unlistable struct {
 	vfs.FS

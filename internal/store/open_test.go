@@ -16,7 +16,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
-// locked is a file system on which the lock can not be taken.
+// locked is a file system on which the lock cannot be taken.
 type locked struct {
 	vfs.FS
 	err error

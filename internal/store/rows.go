@@ -20,7 +20,7 @@ import (
 //	node  'w'                     watermark: sealed epochs and counters
 //	node  'f'                     format of the directory
 //	node  'e' egress 0 seq        record for an egress
-//	node  'q' egress 0 seq        record that an egress can not take
+//	node  'q' egress 0 seq        record that an egress cannot take
 //	node  'p' ingress             position of an ingress
 const (
 	KindInstance    byte = 'i'
@@ -137,7 +137,7 @@ func EgressKey(key []byte, egress string, seq uint64) []byte {
 	return binary.BigEndian.AppendUint64(key, seq)
 }
 
-// ParkedKey appends the key of a record that an egress can not take.
+// ParkedKey appends the key of a record that an egress cannot take.
 func ParkedKey(key []byte, egress string, seq uint64) []byte {
 	key = append(Prefix(key, NodeShard, KindParked), egress...)
 	key = append(key, 0)

@@ -28,7 +28,7 @@ type Options struct {
 	// Logger takes what Pebble has to say of errors. Default: slog.Default().
 	Logger *slog.Logger
 	// Fatal is called with the first error after which nothing may be acknowledged any more, such as a failed sync. It must
-	// end the process: if it returns, its caller blocks for ever. Required.
+	// end the process: if it returns, its caller blocks forever. Required.
 	Fatal func(error)
 	// Ours is the key of a row that each store of the program has, unless it is empty: one without it is ErrForeign. Default: no check.
 	Ours []byte
@@ -198,7 +198,7 @@ func (b Batch) Seal() error {
 	return errors.Join(b.b.Commit(how), b.b.Close())
 }
 
-// must panics on an error that an unindexed batch in memory can not have.
+// must panics on an error that an unindexed batch in memory cannot have.
 func must(err error) {
 	if err != nil {
 		panic("store: adding to a batch never fails: " + err.Error())

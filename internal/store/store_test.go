@@ -233,7 +233,7 @@ func TestNewestFormat(t *testing.T) {
 	ok(t, s.Close())
 }
 
-// TestFatalfDoesNotReturn: even if Options.Fatal does, so that Pebble can not go on after a failed write.
+// TestFatalfDoesNotReturn: even if Options.Fatal does, so that Pebble cannot go on after a failed write.
 func TestFatalfDoesNotReturn(t *testing.T) {
 	told := make(chan error, 1)
 	returned := make(chan struct{})
@@ -317,7 +317,7 @@ func batchRows(n int) (rows []string) {
 // TestFlippedByte flips one bit of each file of a directory in turn, at many places: opening and reading all gives an error, or
 // every row that was sealed; never less, and never other bytes.
 //
-// There is one exception, which only Pebble could lift: in the last block of the log, 32 KiB, it can not tell a flipped bit from
+// There is one exception, which only Pebble could lift: in the last block of the log, 32 KiB, it cannot tell a flipped bit from
 // a write that a crash cut short, and drops what follows.
 func TestFlippedByte(t *testing.T) {
 	const batches, blockBytes = 40, 32 << 10

@@ -7,7 +7,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
-// tables is a file system on which whoever writes a table of the store, in a flush or a compaction, steps back after every
+// tables is a file system on which whoever writes a table of the store, in a flush or a compaction, yields after every
 // yieldBytes. The Go scheduler takes a processor away only after 10 ms, and a request passes half a dozen goroutines: each of them could
 // wait so long behind a flush. docs/performance.md says what it gains.
 type tables struct{ vfs.FS }
@@ -32,7 +32,7 @@ func (t tables) Unwrap() vfs.FS { return t.FS }
 // table is a table that is being written.
 type table struct {
 	vfs.File
-	written int // since the writer stepped back
+	written int // since the writer yielded
 }
 
 func (t *table) Write(b []byte) (int, error) {

@@ -9,7 +9,7 @@ import (
 )
 
 // TestWritersOfTablesStepBack: with one processor somebody else gets to run while a table is written; writers of the log, which
-// clients wait for, do not step back.
+// clients wait for, do not yield.
 func TestWritersOfTablesStepBack(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
 	fs := tables{vfs.NewMem()}

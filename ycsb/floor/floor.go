@@ -149,11 +149,11 @@ func (f *Floor) recoverRows(shard uint16) error {
 	})
 }
 
-// Close waits for what is under way and closes the store. No method may be called afterwards. A store that has failed can not be
+// Close waits for what is under way and closes the store. No method may be called afterwards. A store that has failed cannot be
 // closed; then the error says so.
 func (f *Floor) Close() error {
 	if err := f.failed(); err != nil {
-		return fmt.Errorf("floor: it can not be closed: %w", err)
+		return fmt.Errorf("floor: it cannot be closed: %w", err)
 	}
 	close(f.work)
 	ended := make(chan struct{})
@@ -162,7 +162,7 @@ func (f *Floor) Close() error {
 	case <-ended:
 		return f.store.Close()
 	case <-time.After(closeTimeout):
-		return fmt.Errorf("floor: it can not be closed: the store has not written for %v", closeTimeout)
+		return fmt.Errorf("floor: it cannot be closed: the store has not written for %v", closeTimeout)
 	}
 }
 

@@ -25,7 +25,7 @@
 // # Protocols
 //
 // As transactions, all operations are serializable: a search sees all rooms of one moment. As sagas, a reservation takes the room,
-// then the seat, and gives the room back if there is no seat; meanwhile others see the room taken. Last comes what can not be
+// then the seat, and gives the room back if there is no seat; meanwhile others see the room taken. Last comes what cannot be
 // undone, the customer's number of the reservation, and the reservation itself. A cancellation first deletes the reservation,
 // which one of any number of them can, and then only gives back. So all conditions hold once no saga is under way, under both
 // protocols; that no hotel and no flight is overbooked holds at every moment.

@@ -4,7 +4,7 @@
 // A purse ([Purses]) has money and counts how often it was served. Each client has two of its own, so that no request meets a lock: a
 // request serves one of them or, as a saga or a transaction, pays from one to the other. Beside the requests mills ([Mills]) grind. A
 // turn is a message to a mill: it keeps the mill's worker busy for its cost, and then has the next one follow; turns that follow each
-// other for ever are a chain. [Work] says how many chains there are, what a turn costs, and how the next one comes.
+// other forever are a chain. [Work] says how many chains there are, what a turn costs, and how the next one comes.
 //
 // A [Workload] drives and audits all this. Start reading here, then workload.go and audit.go.
 package mill

@@ -60,7 +60,7 @@ var NewOrderTx = twopc.NewReturning("tpcc/new-order", func(tx *twopc.Tx, n NewOr
 })
 
 // NewOrderSaga is new-order as a saga. Stocks that were taken are put back if an item does not exist. The number comes when nothing
-// can fail any more: it can not be given back, as later orders have the numbers after it.
+// can fail any more: it cannot be given back, as later orders have the numbers after it.
 var NewOrderSaga = saga.NewReturning("tpcc/new-order-saga", func(s *saga.Run, n NewOrder) (Placed, error) {
 	d, err := newDraft(n)
 	if err != nil {

@@ -53,7 +53,7 @@ var PaymentTx = twopc.NewReturning("tpcc/payment", func(tx *twopc.Tx, p Payment)
 	return p.paid(receipt), tx.Do(p.addEntry(receipt, warehouse, district))
 })
 
-// PaymentSaga is payment as a saga. The customer comes when only the entry is left, which can not fail: other payments count on
+// PaymentSaga is payment as a saga. The customer comes when only the entry is left, which cannot fail: other payments count on
 // the customer's number of payments.
 var PaymentSaga = saga.NewReturning("tpcc/payment-saga", func(s *saga.Run, p Payment) (Paid, error) {
 	err := p.check()

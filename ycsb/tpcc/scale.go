@@ -7,7 +7,7 @@ import (
 
 // Scale says how large the company is. In the zero value each field has its default, which is the standard's (clause 1.2.1).
 //
-// A smaller one is for tests and for machines that can not wait: new orders then meet at fewer stocks, and payments at fewer
+// A smaller one is for tests and for machines that cannot wait: new orders then meet at fewer stocks, and payments at fewer
 // customers, than the standard has it. Whatever the standard ties to these numbers is scaled with them: there are as many orders
 // as customers in a district, of which 7 in 10 are delivered; and NURand's constants A keep about the same share of their range.
 type Scale struct {

@@ -19,11 +19,11 @@
 //
 // There are no terminals, keying and think times; the other three transactions are missing, so nothing is ever delivered; a new
 // order that is rolled back for its unused item does all but make the order, which needs the last line's price. Figures are
-// therefore no tpmC and can not be compared with published ones. Rolled-back new orders count as failed.
+// therefore no tpmC and cannot be compared with published ones. Rolled-back new orders count as failed.
 //
 // # Sagas
 //
-// A saga makes its steps so that what can not be undone comes last: a payment's customer (others may have paid meanwhile, and its
+// A saga makes its steps so that what cannot be undone comes last: a payment's customer (others may have paid meanwhile, and its
 // number is taken), a new order's number. Nothing after that step can fail. Before it everything has a compensation: takings are
 // given back, stock is put back. So once all sagas have ended all conditions of clause 3.3.2 hold under both protocols; while
 // sagas run, others can see takings without history and stock that is taken for orders that will not be. A person who cancels a

@@ -92,7 +92,7 @@ func TestUnusedItem(t *testing.T) {
 	}
 }
 
-// TestRefusedNewOrders: what can not be done is refused, and leaves no trace.
+// TestRefusedNewOrders: what cannot be done is refused, and leaves no trace.
 func TestRefusedNewOrders(t *testing.T) {
 	change := func(f func(*NewOrder)) NewOrder {
 		n := twoLines
@@ -230,7 +230,7 @@ func TestBadCredit(t *testing.T) {
 	}
 }
 
-// TestRefusedPayments: what can not be done is refused, and takings are given back.
+// TestRefusedPayments: what cannot be done is refused, and takings are given back.
 func TestRefusedPayments(t *testing.T) {
 	good := Payment{Warehouse: 1, District: 1, CustomerWarehouse: 1, CustomerDistrict: 1, Customer: 1, Amount: 1}
 	change := func(f func(*Payment)) Payment {

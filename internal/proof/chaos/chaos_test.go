@@ -81,7 +81,7 @@ func TestFullDisk(t *testing.T) {
 	check(t, Options{Dir: t.TempDir(), Child: thisTest, Kills: 3, Fills: 3, Disk: disk, Seed: 2})
 }
 
-// TestBrokenChild: a child that ends by itself is an error that says what it said, and so is one that can not be started.
+// TestBrokenChild: a child that ends by itself is an error that says what it said, and so is one that cannot be started.
 func TestBrokenChild(t *testing.T) {
 	_, err := Run(t.Context(), Options{Dir: t.TempDir(), Child: func(dir string) *exec.Cmd {
 		if err := os.MkdirAll(dir, 0o755); err != nil {

@@ -66,7 +66,7 @@ func (s *server) serve(in io.Reader) error {
 	}
 }
 
-// run runs a request. When the answer can not be sent the parent is gone, and with it whoever wants to know.
+// run runs a request. When the answer cannot be sent the parent is gone, and with it whoever wants to know.
 func (s *server) run(a *ask, resolver resolver) {
 	got := answer{N: a.N}
 	envelope := a.Message.Resolve(resolver)

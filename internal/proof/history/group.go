@@ -7,7 +7,7 @@ import (
 )
 
 // History ends the building. An error says what no client can have seen: a value written twice to one key, a process that did two
-// transactions at a time. The builder can not be used any more.
+// transactions at a time. The builder cannot be used any more.
 func (b *Builder) History() (*History, error) {
 	h := b.h
 	b.h, b.ids = nil, nil

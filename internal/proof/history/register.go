@@ -118,7 +118,7 @@ func (r *registers) read(op int32, o *operation, v *keyView) {
 	}
 }
 
-// slotRead finds what was read, and reports if it can not have been.
+// slotRead finds what was read, and reports if it cannot have been.
 func (r *registers) slotRead(o *operation) (slot int32, ok bool) {
 	if o.kind() == opAbsent {
 		return r.initial(o.key()), true

@@ -167,7 +167,7 @@ func appendString(b []byte, s string) []byte {
 		if c := s[i]; c < ' ' || c == '"' || c == '\\' || c >= 0x7f {
 			quoted, err := json.Marshal(s)
 			if err != nil {
-				panic("history: a string can not be encoded: " + err.Error())
+				panic("history: a string cannot be encoded: " + err.Error())
 			}
 			return append(b, quoted...)
 		}

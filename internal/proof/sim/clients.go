@@ -63,7 +63,7 @@ func (c *Clients) NoteDecision(info engine.SagaInfo, d saga.Decision) {
 	c.Decided[order] = decided
 }
 
-// sagaOrder is the order that a saga belongs to; "*" if that can not be known.
+// sagaOrder is the order that a saga belongs to; "*" if that cannot be known.
 func (c *Clients) sagaOrder(info engine.SagaInfo) string {
 	if info.RequestID == "" {
 		return "*"
@@ -96,7 +96,7 @@ func (r *receiver) Position() (uint64, error) {
 
 func (r *receiver) Write(_ context.Context, records []engine.Record) error {
 	if r.driver.dead() {
-		return nil // nothing of this ever happened; an engine that is closing would try for ever
+		return nil // nothing of this ever happened; an engine that is closing would try forever
 	}
 	if r.calls++; r.calls%5 == 0 {
 		return errors.New("the receiver is busy")

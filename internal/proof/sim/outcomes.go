@@ -26,7 +26,7 @@ const (
 // Engine time goes on from the last epoch that was sealed before. So a process that dies loses what had passed since: outcomes get
 // younger by it. That is why there are three times here, which differ by what was lost and by how long it took to open.
 type outcomes struct {
-	keep   time.Duration // negative: for ever
+	keep   time.Duration // negative: forever
 	judged bool          // all rows are followed
 	rows   map[string]outcomeRow
 

@@ -64,7 +64,7 @@ func TestLedgerKeepsOutcomes(t *testing.T) {
 	o := (&outcomes{keep: -1, judged: true}).clone()
 	must(t, o.take(epochAt(t, minutes(1), "a"), minutes(1)))
 	if o.take(epochAt(t, minutes(1_000_000), "a"), minutes(1_000_000)) == nil {
-		t.Error("an outcome that is kept for ever was replaced")
+		t.Error("an outcome that is kept forever was replaced")
 	}
 }
 

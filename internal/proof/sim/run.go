@@ -102,7 +102,7 @@ type run struct {
 	start  time.Time
 }
 
-// life is a run during one process. What belongs to the process is here, so that nothing is shared with one that hangs for ever in
+// life is a run during one process. What belongs to the process is here, so that nothing is shared with one that hangs forever in
 // the write that failed.
 type life struct {
 	*run
@@ -400,7 +400,7 @@ func (l *life) decide(e Event) error {
 
 // reopen closes the engine, which ends the process in good order.
 func (l *life) reopen(e Event) error {
-	l.faults.fail = nil // if it can not close its log, Pebble panics with a lock held, which nothing can recover from
+	l.faults.fail = nil // if it cannot close its log, Pebble panics with a lock held, which nothing can recover from
 	err := l.d.Engine.Close()
 	l.p.closed = true
 	if err != nil {

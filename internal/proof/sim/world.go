@@ -8,12 +8,12 @@ import (
 
 // A World is a bank in which everything leaves a trace: whoever moves money, sends, emits, sets a timer or ends a coordinator
 // function writes down under which id. Package-level functions and types below are its program; [Order] is a request to it; and
-// [Audit.Check] is the auditor, who is given all orders, their outcomes and the final states, and says what can not be.
+// [Audit.Check] is the auditor, who is given all orders, their outcomes and the final states, and says what cannot be.
 //
 //	till    an account: balance, and a line per movement. Each movement also sends a numbered notice to a sink, emits a
 //	        numbered record, and now and then sets a timer
 //	sink    counts what it is told: notices (in order, each once), timers, the ends of coordinator functions, bounces
-//	gate    something that sagas pass; while it is shut they can not go back through it, so they get stuck
+//	gate    something that sagas pass; while it is shut they cannot go back through it, so they get stuck
 //	relay   passes a message on to the other relay until it has made its hops
 //	slip    exists or not; a transaction toggles it
 //	tally   counts how often each request has run; it comes into being with the first

@@ -81,7 +81,7 @@ func TestText(t *testing.T) {
 	}
 }
 
-// TestNothing: a picture without a point that can be shown is an error; points that a logarithm can not show are left out.
+// TestNothing: a picture without a point that can be shown is an error; points that a logarithm cannot show are left out.
 func TestNothing(t *testing.T) {
 	c := Chart{Y: Axis{Log: true}, Lines: []Line{{Points: []Point{{X: 1, Y: 0}}}, {}}}
 	if err := c.WriteTo(new(bytes.Buffer), "svg"); err == nil {

@@ -23,7 +23,7 @@ type Experiment struct {
 	X Axis
 	// Shows are the numbers that are shown: a table for each, and charts where Chart is set.
 	Shows []Show
-	// Paper names the table of the paper to show beside ours, and Compared says why they can or can not be compared.
+	// Paper names the table of the paper to show beside ours, and Compared says why they can or cannot be compared.
 	Paper, Compared string
 }
 

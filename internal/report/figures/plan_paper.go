@@ -35,7 +35,7 @@ func (p planner) overhead() Experiment {
 		X:     Axis{Label: "keys", Log: true},
 		Shows: []Show{{Field: Rate, Chart: true}, {Field: P99}},
 		Paper: "overhead",
-		Compared: "The ratio of the two lines can be compared, the rates can not: the paper's were of Python functions behind Kafka on a " +
+		Compared: "The ratio of the two lines can be compared, the rates cannot: the paper's were of Python functions behind Kafka on a " +
 			"cluster, ours are of Go functions in one process that syncs before each answer.",
 	}
 	for _, keys := range of(p, 100, 2000, 5000, 10_000) {
@@ -63,7 +63,7 @@ func (p planner) transfers() Experiment {
 		X:     shareAxis,
 		Shows: []Show{rateShow, {Field: P99, Chart: true, Log: true}, {Field: Failed}},
 		Paper: "transfers",
-		Compared: "Rates can not be compared: the paper's are of a StateFun fork on Flink with 3 workers of 4 processors, Python functions on " +
+		Compared: "Rates cannot be compared: the paper's are of a StateFun fork on Flink with 3 workers of 4 processors, Python functions on " +
 			"more than 100 processors and Kafka at both ends, where an effect is durable at the next checkpoint (10 s); ours are of one process " +
 			"on the machine named below, clients included, with a sync before each answer. The paper counts every response as throughput, " +
 			"deadlock victims and refusals included; here only what was committed counts. The shape can be compared: how much is left when all operations are " +

@@ -26,7 +26,7 @@ func (p planner) progress() Experiment {
 	e := Experiment{
 		Name: "progress", Title: "Requests beside functions that take time",
 		About: "A closed loop of 8 clients on an engine with one worker, which everything below shares. A plain request is one operation; a saga and a transaction are two. " +
-			"No request meets a lock. Beside them runs nothing; or a function that sends to itself for ever, at 30 µs to 100 ms a message; or a backlog of 100,000 such " +
+			"No request meets a lock. Beside them runs nothing; or a function that sends to itself forever, at 30 µs to 100 ms a message; or a backlog of 100,000 such " +
 			"messages of 50 µs, each of which is followed by another, so that it never gets shorter; or 100 timers that are due every 10 ms and take 1 ms each, ten times what the worker " +
 			"can do; or 16 chains of transactions (trans.) that take two instances in either order, 1 ms each. Promised is `MaxDrain` (50 ms), two seals (the longest of the run) and the one operation " +
 			"that runs. Requests and messages are counted before and after: what was acknowledged happened once, and no message was lost or came twice.",

@@ -19,7 +19,7 @@ import (
 // it is an end of the range. "over EXPERIMENT/CELL" divides it by the same field of another cell. "~3" rounds to three digits.
 var quotes = regexp.MustCompile(`([0-9][0-9,]*(?:\.[0-9]+)?)<!-- figure ([^>]*?) -->`)
 
-// Quote brings the quoted numbers of a text up to date and tells how many there are. A marker that can not be understood, or of a
+// Quote brings the quoted numbers of a text up to date and tells how many there are. A marker that cannot be understood, or of a
 // cell that is not there, is an error that names it.
 func Quote(text string, summaries map[string]*Summary) (updated string, count int, err error) {
 	if n := strings.Count(text, "<!-- figure "); n != len(quotes.FindAllString(text, -1)) {

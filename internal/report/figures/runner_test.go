@@ -55,7 +55,7 @@ func TestRun(t *testing.T) {
 			t.Error(err)
 		}
 		if err := os.WriteFile(o.Dir, nil, 0o600); err != nil {
-			t.Errorf("the directory was there before, or can not be made: %v", err)
+			t.Errorf("the directory was there before, or cannot be made: %v", err)
 		}
 		return made(100), nil
 	}
@@ -220,7 +220,7 @@ func TestSchema(t *testing.T) {
 	}
 }
 
-// TestFullDisk: a sheet that can not be written ends the run, says so, and leaves no half of a file.
+// TestFullDisk: a sheet that cannot be written ends the run, says so, and leaves no half of a file.
 func TestFullDisk(t *testing.T) {
 	if _, err := os.Stat("/dev/full"); err != nil {
 		t.Skip(err)

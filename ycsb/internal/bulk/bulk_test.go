@@ -83,7 +83,7 @@ func TestWriterIsPatient(t *testing.T) {
 	}
 }
 
-// TestWriterReportsFailures: an instance that can not be made is an error of a later Put or of Flush.
+// TestWriterReportsFailures: an instance that cannot be made is an error of a later Put or of Flush.
 func TestWriterReportsFailures(t *testing.T) {
 	w := NewWriter(t.Context(), open(t, engine.Options{}), nil)
 	if err := errors.Join(w.Put(refuse.On("1", 1)), w.Flush()); !errors.Is(err, functions.ErrBadArgument) {

@@ -20,7 +20,7 @@ type Health struct {
 // Fatal notes the error that nothing can be made durable after.
 func (h *Health) Fatal(err error) { h.failure.CompareAndSwap(nil, &err) }
 
-// Close closes the engine. One whose disk is full may wait for room for ever: it is left to itself after a while, and the error says so.
+// Close closes the engine. One whose disk is full may wait for room forever: it is left to itself after a while, and the error says so.
 func (h *Health) Close(e *engine.Engine) error {
 	patience := 20 * time.Second // more than the engine's own deadline
 	if h.noSpace.Load() {

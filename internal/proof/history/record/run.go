@@ -10,7 +10,7 @@ import (
 // Run makes requests from a number of clients until there are as many as Options.Requests or ctx ends, and settles. The engine
 // behind do must have been opened with [Parts]. It blocks until the last outcome is recorded; the writer stays open.
 //
-// Errors: accounts that can not be opened or read, a writer that fails, and a request that failed as none should.
+// Errors: accounts that cannot be opened or read, a writer that fails, and a request that failed as none should.
 func (r *Recorder) Run(ctx context.Context, do Doer, clients int) error {
 	if clients < 1 {
 		return fmt.Errorf("record: %d clients", clients)
