@@ -134,7 +134,8 @@ func TestMeasureAndRender(t *testing.T) {
 func testQuotes(t *testing.T, out string) {
 	t.Helper()
 	text, link := filepath.Join(t.TempDir(), "text.md"), filepath.Join(t.TempDir(), "link.md")
-	if err := errors.Join(os.WriteFile(text, []byte("0<!-- figure deadlocks/10/1 rate -->"), 0o640), os.Symlink(text, link)); err != nil {
+	if err := errors.Join(os.WriteFile(text, []byte("<!-- begin figures from t.md -->\n0\n<!-- end figures -->\n"), 0o640), os.Symlink(text, link),
+		os.WriteFile(filepath.Join(filepath.Dir(text), "t.md"), []byte("{deadlocks/10/1 rate}\n"), 0o600)); err != nil {
 		t.Fatal(err)
 	}
 	if status, _, stderr := try(t, "--render", "--out", out, "--quote", link); status != exitFailed || !strings.Contains(stderr, "quick run, whose numbers are not quoted") {
@@ -153,7 +154,7 @@ func testQuotes(t *testing.T, out string) {
 	}
 	quoted, err := os.ReadFile(text)
 	info, statErr := os.Lstat(text)
-	if err := errors.Join(err, statErr); err != nil || strings.HasPrefix(string(quoted), "0<") || info.Mode() != 0o640 {
+	if err := errors.Join(err, statErr); err != nil || strings.Contains(string(quoted), "\n0\n") || info.Mode() != 0o640 {
 		t.Errorf("quoted: %s, %v", quoted, err)
 	}
 }

@@ -11,34 +11,63 @@ import (
 	"strings"
 )
 
-// A quote is a number in a text with a marker behind it that says where it is from:
+// A text quotes numbers in blocks that are made from templates, so that it reads well as source:
 //
-//	does 108,000<!-- figure transfers/serializable/5000/1 rate ~3 --> a second
+//	<!-- begin figures from docs/figures/transfers.md -->
+//	does 108,000 a second
+//	<!-- end figures -->
 //
-// The marker names an experiment and a cell of it, joined by a slash, and a [Field], of which it is the median; with .low or .high
-// it is an end of the range. "over EXPERIMENT/CELL" divides it by the same field of another cell. "~3" rounds to three digits.
-var quotes = regexp.MustCompile(`([0-9][0-9,]*(?:\.[0-9]+)?)<!-- figure ([^>]*?) -->`)
+// The path is that of the template, from the text's folder. There a number is asked for in braces:
+//
+//	does {transfers/serializable/5000/1 rate ~3} a second
+//
+// That names an experiment and a cell of it, joined by a slash, and a [Field], of which it is the median; with .low or .high it is an
+// end of the range. "over EXPERIMENT/CELL" divides it by the same field of another cell. "~3" rounds to three digits.
+var (
+	blocks = regexp.MustCompile(`(?s)(<!-- begin figures from (\S+) -->\n).*?(<!-- end figures -->)`)
+	quotes = regexp.MustCompile(`\{([^{}]*)\}`)
+)
 
-// Quote brings the quoted numbers of a text up to date and tells how many there are. A marker that cannot be understood, or of a
-// cell that is not there, is an error that names it.
-func Quote(text string, summaries map[string]*Summary) (updated string, count int, err error) {
-	if n := strings.Count(text, "<!-- figure "); n != len(quotes.FindAllString(text, -1)) {
-		err = fmt.Errorf("figures: of %d markers not all stand right behind a number and end with -->", n)
+// Quote brings the blocks of a text up to date and tells how many numbers they quote. A block whose template read does not find, a
+// number that cannot be understood, or one of a cell that is not there, is an error that names it.
+func Quote(text string, read func(template string) (string, error), summaries map[string]*Summary) (updated string, count int, err error) {
+	found := len(blocks.FindAllString(text, -1))
+	if begun, ended := strings.Count(text, "<!-- begin figures"), strings.Count(text, "<!-- end figures"); begun != found || ended != found {
+		err = fmt.Errorf("figures: of %d blocks that begin and %d that end, %d are whole", begun, ended, found)
 	}
-	updated = quotes.ReplaceAllStringFunc(text, func(quote string) string {
-		parts := quotes.FindStringSubmatch(quote)
-		count++
-		number, quoteErr := quoted(parts[2], summaries)
-		if quoteErr != nil {
-			err = errors.Join(err, fmt.Errorf("figures: quote %q: %w", parts[2], quoteErr))
-			return quote
+	updated = blocks.ReplaceAllStringFunc(text, func(block string) string {
+		parts := blocks.FindStringSubmatch(block)
+		template, readErr := read(parts[2])
+		if readErr != nil {
+			err = errors.Join(err, readErr)
+			return block
 		}
-		return number + strings.TrimPrefix(quote, parts[1])
+		filled, n, fillErr := fill(template, summaries)
+		if fillErr != nil {
+			err = errors.Join(err, fmt.Errorf("%s: %w", parts[2], fillErr))
+			return block
+		}
+		count += n
+		return parts[1] + strings.TrimSuffix(filled, "\n") + "\n" + parts[3]
 	})
 	return updated, count, err
 }
 
-// quoted is the number that a marker asks for.
+// fill puts numbers into a template.
+func fill(template string, summaries map[string]*Summary) (text string, count int, err error) {
+	text = quotes.ReplaceAllStringFunc(template, func(quote string) string {
+		marker := strings.Trim(quote, "{}")
+		count++
+		number, quoteErr := quoted(marker, summaries)
+		if quoteErr != nil {
+			err = errors.Join(err, fmt.Errorf("figures: quote %q: %w", marker, quoteErr))
+		}
+		return number
+	})
+	return text, count, err
+}
+
+// quoted is the number that a pair of braces asks for.
 func quoted(marker string, summaries map[string]*Summary) (string, error) {
 	words := strings.Fields(marker)
 	if len(words) < 2 {
@@ -132,7 +161,7 @@ func Requote(dir string, files []string) error {
 			errs = append(errs, err)
 			continue
 		}
-		updated, _, err := Quote(string(text), summaries)
+		updated, _, err := Quote(string(text), templatesOf(path), summaries)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w", path, err))
 		} else if updated != string(text) {
@@ -140,6 +169,18 @@ func Requote(dir string, files []string) error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// templatesOf reads templates by their paths from the folder of a text, or of what it is a link to.
+func templatesOf(text string) func(string) (string, error) {
+	return func(template string) (string, error) {
+		real, err := filepath.EvalSymlinks(text)
+		if err != nil {
+			return "", err
+		}
+		data, err := os.ReadFile(filepath.Join(filepath.Dir(real), filepath.FromSlash(template)))
+		return string(data), err
+	}
 }
 
 // rewrite replaces what a file holds. Its mode stays, and a link to it stays a link.

@@ -1,6 +1,7 @@
 package figures
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -12,6 +13,16 @@ func quotableSheet() *Sheet {
 }
 
 func quotable() map[string]*Summary { return map[string]*Summary{"zipf": quotableSheet().Summary()} }
+
+// inBlock is a text whose one block is made from this template, and how that is read.
+func inBlock(template string) (text string, read func(string) (string, error)) {
+	return "before\n<!-- begin figures from t.md -->\nold\n<!-- end figures -->\nafter\n", func(path string) (string, error) {
+		if path != "t.md" {
+			return "", fmt.Errorf("there is no %s", path)
+		}
+		return template, nil
+	}
+}
 
 func TestQuote(t *testing.T) {
 	for marker, want := range map[string]string{
@@ -27,34 +38,43 @@ func TestQuote(t *testing.T) {
 		"zipf/saga/2 deadlocks_per_10000 ~2":      "0.55",
 		"zipf/saga/2  rate   over zipf/saga/1 ~2": "0.50",
 	} {
-		text := "about 1,234.5<!-- figure " + marker + " --> a second, 7 times"
-		got, n, err := Quote(text, quotable())
-		if err != nil || n != 1 || got != strings.Replace(text, "1,234.5", want, 1) {
+		text, read := inBlock("about {" + marker + "} a second, 7 times\n")
+		got, n, err := Quote(text, read, quotable())
+		if err != nil || n != 1 || got != strings.Replace(text, "old", "about "+want+" a second, 7 times", 1) {
 			t.Errorf("%s: %q, %d, %v", marker, got, n, err)
 		}
-		if again, _, err := Quote(got, quotable()); err != nil || again != got {
+		if again, _, err := Quote(got, read, quotable()); err != nil || again != got {
 			t.Errorf("%s: brought up to date twice it is %q, %v", marker, again, err)
 		}
 	}
 }
 
 func TestBadQuotes(t *testing.T) {
-	for text, want := range map[string]string{
-		"1<!-- figure zipf/saga/1 -->":                     "needs a cell and a field",
-		"1<!-- figure latency/saga/1 rate -->":             "no results of latency",
-		"1<!-- figure zipf/saga/3 rate -->":                "no cell saga/3",
-		"1<!-- figure zipf/saga/1 speed -->":               "no field speed",
-		"1<!-- figure zipf/saga/1 rate.mean -->":           ".low and .high",
-		"1<!-- figure zipf/saga/1 rate ~0 -->":             "digits from 1 to 9",
-		"1<!-- figure zipf/saga/1 rate under -->":          `"under" is not understood`,
-		"1<!-- figure zipf/saga/1 rate over -->":           `"over" is not understood`,
-		"1<!-- figure zipf/saga/1 rate over zipf/none -->": "not measured",
-		"1<!-- figure zipf/none rate -->":                  "not measured",
-		"one<!-- figure zipf/saga/1 rate -->":              "not all stand right behind a number",
-		"1<!-- figure zipf/saga/1 rate":                    "not all stand right behind a number",
+	for template, want := range map[string]string{
+		"{zipf/saga/1}":                     "needs a cell and a field",
+		"{}":                                "needs a cell and a field",
+		"{latency/saga/1 rate}":             "no results of latency",
+		"{zipf/saga/3 rate}":                "no cell saga/3",
+		"{zipf/saga/1 speed}":               "no field speed",
+		"{zipf/saga/1 rate.mean}":           ".low and .high",
+		"{zipf/saga/1 rate ~0}":             "digits from 1 to 9",
+		"{zipf/saga/1 rate under}":          `"under" is not understood`,
+		"{zipf/saga/1 rate over}":           `"over" is not understood`,
+		"{zipf/saga/1 rate over zipf/none}": "not measured",
+		"{zipf/none rate}":                  "not measured",
 	} {
-		if got, _, err := Quote(text, quotable()); err == nil || !strings.Contains(err.Error(), want) || got != text {
-			t.Errorf("%s: %q, error %v, which does not contain %q", text, got, err, want)
+		text, read := inBlock(template)
+		if got, _, err := Quote(text, read, quotable()); err == nil || !strings.Contains(err.Error(), want) || got != text {
+			t.Errorf("%s: %q, error %v, which does not contain %q", template, got, err, want)
+		}
+	}
+	text, read := inBlock("7")
+	for _, broken := range []string{
+		strings.Replace(text, "<!-- end figures -->", "", 1), strings.Replace(text, "<!-- begin figures from t.md -->", "", 1),
+		strings.Replace(text, "from ", "", 1), strings.Replace(text, "t.md", "u.md", 1),
+	} {
+		if got, _, err := Quote(broken, read, quotable()); err == nil || got != broken {
+			t.Errorf("%q: %q, %v", broken, got, err)
 		}
 	}
 }
@@ -65,18 +85,20 @@ func TestRequote(t *testing.T) {
 	if err := Publish([]*Sheet{quotableSheet()}, dir); err != nil {
 		t.Fatal(err)
 	}
-	good, bad := filepath.Join(dir, "good.md"), filepath.Join(dir, "bad.md")
-	const quote, mistake = "1<!-- figure zipf/saga/2 rate -->", " 2<!-- figure zipf/saga/9 rate -->"
-	for path, text := range map[string]string{good: quote, bad: quote + mistake} {
-		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+	const begin, end = "<!-- begin figures from quotes/%s.md -->\n", "<!-- end figures -->\n"
+	good, bad := fmt.Sprintf(begin, "good"), fmt.Sprintf(begin, "bad")
+	for path, text := range map[string]string{
+		"quotes/good.md": "{zipf/saga/2 rate}", "quotes/bad.md": "{zipf/saga/9 rate}", "good.md": good + end, "bad.md": good + end + bad + end,
+	} {
+		if err := writeFile(filepath.Join(dir, path), []byte(text)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := Requote(dir, []string{bad, good}); err == nil || !strings.Contains(err.Error(), "bad.md") {
+	if err := Requote(dir, []string{filepath.Join(dir, "bad.md"), filepath.Join(dir, "good.md")}); err == nil || !strings.Contains(err.Error(), "bad.md") {
 		t.Errorf("error %v", err)
 	}
-	for path, want := range map[string]string{good: "54,216" + quote[1:], bad: quote + mistake} {
-		if text, err := os.ReadFile(path); err != nil || string(text) != want {
+	for path, want := range map[string]string{"good.md": good + "54,216\n" + end, "bad.md": good + end + bad + end} {
+		if text, err := os.ReadFile(filepath.Join(dir, path)); err != nil || string(text) != want {
 			t.Errorf("%s: %q, %v", path, text, err)
 		}
 	}

@@ -60,7 +60,7 @@ func TestQuotedNumbers(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		updated, count, err := Quote(string(text), summaries)
+		updated, count, err := Quote(string(text), templatesOf(filepath.Join(repository, name)), summaries)
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
