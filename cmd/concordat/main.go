@@ -43,7 +43,8 @@ func main() {
 	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
 }
 
-// gcPercent is what a program with a small heap and many requests would set, for all that is measured alike; GOGC overrides it.
+// gcPercent is what a program with a small heap and many requests would set, for all that is measured alike; GOGC overrides it. Its
+// effect is in docs/benchmark.md.
 const gcPercent = 400
 
 // run is the whole program: it parses the arguments, does what they say, and returns the exit status.
