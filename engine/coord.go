@@ -6,8 +6,8 @@ import (
 
 	"github.com/concordat-dev/concordat/coordinator"
 	"github.com/concordat-dev/concordat/functions"
-	"github.com/concordat-dev/concordat/saga"
-	"github.com/concordat-dev/concordat/twopc"
+	"github.com/concordat-dev/concordat/internal/machine/sagas"
+	"github.com/concordat-dev/concordat/internal/machine/transactions"
 )
 
 // coord is one run of a coordinator function, from its start to its end: a transaction with all its attempts, or a saga.
@@ -28,12 +28,12 @@ type coord struct {
 	req      *request // whose outcome it settles; nil if a message started it
 
 	routine *coordinator.Routine
-	tx      *twopc.Coordinator // of a transaction
-	stays   []*call            // of a transaction: by participant, the call whose visit is its own there
-	calls   []*call            // of a transaction: by step, the calls that are out
-	locking *call              // of a transaction: the lock that is asked for
-	changes int64              // of a transaction: bytes that it has changed, in this attempt
-	saga    *saga.Coordinator  // of a saga
+	tx      *transactions.Coordinator // of a transaction
+	stays   []*call                   // of a transaction: by participant, the call whose visit is its own there
+	calls   []*call                   // of a transaction: by step, the calls that are out
+	locking *call                     // of a transaction: the lock that is asked for
+	changes int64                     // of a transaction: bytes that it has changed, in this attempt
+	saga    *sagas.Coordinator        // of a saga
 	// Steps of a saga that an earlier opening has accepted, perhaps under a larger Options.MaxBytes.
 	accepted int
 
@@ -66,7 +66,7 @@ func (w *worker) start(c *coord) {
 	w.touch(c)
 	if c.function.Protocol == coordinator.Saga {
 		if c.saga == nil { // a new one, not one that a row brought back
-			w.engine.setSaga(c, saga.Journal{})
+			w.engine.setSaga(c, sagas.Journal{})
 		}
 		w.actSaga(c, c.saga.Begin(w.sgActs[:0]))
 		return

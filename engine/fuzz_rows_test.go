@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/machine/sagas"
 	"github.com/concordat-dev/concordat/internal/store"
 	"github.com/concordat-dev/concordat/saga"
 	"github.com/concordat-dev/concordat/twopc"
@@ -70,7 +71,7 @@ func encoded(f *testing.F, v any) []byte {
 func FuzzUnfinished(f *testing.F) {
 	e := unopened(f)
 	call := fuzzPut.On("a", 7).Envelope().Stored()
-	journal := saga.Journal{Entries: []saga.Entry{{State: saga.Succeeded}}}
+	journal := sagas.Journal{Entries: []sagas.Entry{{State: saga.Succeeded}}}
 	journal.Entries[0].Step.Call = fuzzPut.On("a", 7).Envelope()
 	stored, err := journal.Marshal()
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/concordat-dev/concordat/coordinator"
+	"github.com/concordat-dev/concordat/internal/machine/sagas"
 	"github.com/concordat-dev/concordat/internal/store"
 	"github.com/concordat-dev/concordat/saga"
 )
@@ -79,7 +80,7 @@ func (w *worker) dropRun(c *coord) {
 }
 
 // setSaga gives a run its journal.
-func (e *Engine) setSaga(c *coord, j saga.Journal) {
+func (e *Engine) setSaga(c *coord, j sagas.Journal) {
 	c.saga = c.worker.idleSagas.take()
 	c.saga.Init(j, e.options.MaxUndoTries)
 	c.saga.Bound(e.options.MaxJournalBytes)
@@ -90,7 +91,7 @@ func (e *Engine) setSaga(c *coord, j saga.Journal) {
 type journalReader struct {
 	engine *Engine
 	coord  *coord // whose rows are being read
-	reader saga.Reader
+	reader sagas.Reader
 }
 
 func (r *journalReader) row(shard uint16, key, value []byte) error {
@@ -140,7 +141,7 @@ func (e *Engine) runWithoutJournal(shard uint16, id uint64) (*coord, error) {
 // end is the end of a journal's rows.
 func (r *journalReader) end() error {
 	c, reader := r.coord, r.reader
-	r.coord, r.reader = nil, saga.Reader{}
+	r.coord, r.reader = nil, sagas.Reader{}
 	if c == nil {
 		return nil
 	}
@@ -148,7 +149,7 @@ func (r *journalReader) end() error {
 }
 
 // takeJournal gives a run the journal that was read.
-func (e *Engine) takeJournal(c *coord, reader *saga.Reader) error {
+func (e *Engine) takeJournal(c *coord, reader *sagas.Reader) error {
 	j, err := reader.Journal(e.registry)
 	if err == nil && (j.Phase == saga.Done || j.Phase == saga.Undone) {
 		err = fmt.Errorf("it is %v, and has rows", j.Phase)

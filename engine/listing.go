@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/concordat-dev/concordat/internal/machine/sagas"
 	"github.com/concordat-dev/concordat/saga"
 )
 
@@ -29,7 +30,7 @@ const MaxListedSteps = 100
 type SagaStep struct {
 	Call, Undo string // what is called; Undo is "" if there is no compensation
 	State      saga.EntryState
-	Undone     saga.UndoState
+	Undone     sagas.UndoState
 	Tries      int   // failed tries of the compensation
 	Err        error // why the step, or the last try of its compensation, failed
 }

@@ -67,7 +67,7 @@ func (c *call) isMessage() bool { return c.req == nil && c.coord == nil }
 func (w *worker) runCall(c *call) {
 	c.inst = w.instance(c)
 	lock := &c.inst.seat.Lock
-	if !transactions || lock.Free() {
+	if !looksAtLock || lock.Free() {
 		w.execute(c)
 		return
 	}

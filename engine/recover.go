@@ -9,8 +9,8 @@ import (
 
 	"github.com/concordat-dev/concordat/coordinator"
 	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/machine/sagas"
 	"github.com/concordat-dev/concordat/internal/store"
-	"github.com/concordat-dev/concordat/saga"
 )
 
 // formatVersion is the version of the rows. It changes when older programs could misread them. Directories of versions from
@@ -280,7 +280,7 @@ func (e *Engine) recoverRun(shard uint16, key, value []byte) error {
 	}
 	c := &coord{id: id, function: f, input: s.Input, shard: shard, worker: e.workerOf(shard), hasRow: true}
 	if f.Protocol == coordinator.Saga && len(s.Journal) > 0 {
-		var reader saga.Reader
+		var reader sagas.Reader
 		if err := reader.Head(s.Journal); err != nil {
 			return fmt.Errorf("%w: saga %d: %w", ErrDamaged, id, err)
 		}

@@ -8,20 +8,21 @@ import (
 
 	"github.com/concordat-dev/concordat/coordinator"
 	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/machine/sagas"
 	"github.com/concordat-dev/concordat/saga"
 )
 
 // actSaga carries out what the protocol asks for. Running the body leads to further actions, which are appended and carried out
 // in turn.
-func (w *worker) actSaga(c *coord, acts []saga.Action) {
+func (w *worker) actSaga(c *coord, acts []sagas.Action) {
 	w.touch(c)
 	resumed, since := 0, time.Duration(0)
 	for i := 0; i < len(acts); i++ {
 		switch a := acts[i]; a.Kind {
-		case saga.ActRun:
+		case sagas.ActRun:
 			w.begin(c, 1)
 			acts = w.runSaga(c, acts)
-		case saga.ActResume:
+		case sagas.ActResume:
 			if resumed++; resumed == 2 { // most are resumed once, and wait: for them nobody looks at the time
 				since = w.engine.clocks.elapsed()
 			}
@@ -31,22 +32,22 @@ func (w *worker) actSaga(c *coord, acts []saga.Action) {
 				continue
 			}
 			acts = w.runSaga(c, acts)
-		case saga.ActStop:
+		case sagas.ActStop:
 			if c.routine != nil {
 				c.routine.Stop()
 				c.saga.Effects = c.routine.OnFailure
 			}
-		case saga.ActCall:
+		case sagas.ActCall:
 			w.sendStep(c, a.Entry, false)
-		case saga.ActUndo:
+		case sagas.ActUndo:
 			w.sendStep(c, a.Entry, true)
-		case saga.ActSleep:
+		case sagas.ActSleep:
 			w.sleep(c, a.Due, a.Entry)
-		case saga.ActBackOff:
+		case sagas.ActBackOff:
 			w.sleep(c, a.Due, backOff)
-		case saga.ActReport:
+		case sagas.ActReport:
 			w.reportStuck(c)
-		case saga.ActFinish:
+		case sagas.ActFinish:
 			w.finishSaga(c)
 		}
 	}
@@ -54,7 +55,7 @@ func (w *worker) actSaga(c *coord, acts []saga.Action) {
 }
 
 // runSaga runs the body up to its next steps or its end.
-func (w *worker) runSaga(c *coord, acts []saga.Action) []saga.Action {
+func (w *worker) runSaga(c *coord, acts []sagas.Action) []sagas.Action {
 	for !w.resumeBody(c) {
 		steps := c.routine.Issued()
 		err := w.checkUndos(c, steps)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/concordat-dev/concordat/engine"
 	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/machine/sagas"
 	"github.com/concordat-dev/concordat/saga"
 )
 
@@ -181,7 +182,7 @@ func TestStuckSaga(t *testing.T) {
 					e = reopen(t, e, o, errandParts()...)
 				}
 				info := theSaga(t, e, saga.Stuck)
-				if s := info.Steps; !errors.Is(info.Failure, errRude) || s[1].Tries != 3 || !errors.Is(s[1].Err, errStubborn) || s[2].Undone != saga.Compensated {
+				if s := info.Steps; !errors.Is(info.Failure, errRude) || s[1].Tries != 3 || !errors.Is(s[1].Err, errStubborn) || s[2].Undone != sagas.Compensated {
 					t.Errorf("it is listed as %+v", info)
 				}
 				err := e.Do(ctx, request)

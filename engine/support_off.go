@@ -2,4 +2,4 @@
 
 package engine
 
-const transactions = false
+const looksAtLock = false

@@ -3,6 +3,7 @@ package engine
 import (
 	"github.com/concordat-dev/concordat/coordinator"
 	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/machine/transactions"
 	"github.com/concordat-dev/concordat/locks"
 	"github.com/concordat-dev/concordat/twopc"
 )
@@ -11,29 +12,29 @@ import (
 
 // actTx carries out what the protocol asks for. Running the body leads to further actions, which are appended and carried out
 // in turn.
-func (w *worker) actTx(c *coord, acts []twopc.Action) {
+func (w *worker) actTx(c *coord, acts []transactions.Action) {
 	for i := 0; i < len(acts); i++ {
 		switch a := acts[i]; a.Kind {
-		case twopc.ActRun:
+		case transactions.ActRun:
 			w.begin(c, int(c.tx.Owner().Attempt))
 			acts = w.runTx(c, acts)
-		case twopc.ActResume:
+		case transactions.ActResume:
 			acts = w.runTx(c, acts)
-		case twopc.ActLock:
+		case transactions.ActLock:
 			w.sendLock(c, a)
-		case twopc.ActPrepare:
+		case transactions.ActPrepare:
 			w.sendPrepare(c, a)
-		case twopc.ActWithdraw:
+		case transactions.ActWithdraw:
 			out := c.locking
 			if a.Step >= 0 {
 				out = c.calls[a.Step]
 			}
 			w.send(out.worker, message{kind: msgWithdraw, call: out})
-		case twopc.ActCommit:
+		case transactions.ActCommit:
 			w.decide(c, a.Part, msgCommit)
-		case twopc.ActAbort:
+		case transactions.ActAbort:
 			w.decide(c, a.Part, msgAbort)
-		case twopc.ActFinish:
+		case transactions.ActFinish:
 			w.finishTx(c)
 		}
 	}
@@ -41,7 +42,7 @@ func (w *worker) actTx(c *coord, acts []twopc.Action) {
 }
 
 // runTx runs the body up to its next steps or its end.
-func (w *worker) runTx(c *coord, acts []twopc.Action) []twopc.Action {
+func (w *worker) runTx(c *coord, acts []transactions.Action) []transactions.Action {
 	if w.resumeBody(c) {
 		return w.returnTx(c, acts)
 	}
@@ -60,7 +61,7 @@ func (w *worker) runTx(c *coord, acts []twopc.Action) []twopc.Action {
 
 // returnTx takes the end of the body. If what the transaction has changed does not fit into the running epoch, it is decided in the
 // next one.
-func (w *worker) returnTx(c *coord, acts []twopc.Action) []twopc.Action {
+func (w *worker) returnTx(c *coord, acts []transactions.Action) []transactions.Action {
 	err := w.verdict(c)
 	if err == nil && !w.fits(c.changes) {
 		c.resume = true
@@ -71,12 +72,12 @@ func (w *worker) returnTx(c *coord, acts []twopc.Action) []twopc.Action {
 }
 
 // refuseSteps dooms a transaction that makes a call that cannot be delivered.
-func (w *worker) refuseSteps(c *coord, steps []coordinator.Step, err error, acts []twopc.Action) []twopc.Action {
+func (w *worker) refuseSteps(c *coord, steps []coordinator.Step, err error, acts []transactions.Action) []transactions.Action {
 	acts = c.tx.Cancel(err, acts)
 	return c.tx.Issue(steps, acts)
 }
 
-func (w *worker) sendPrepare(c *coord, a twopc.Action) {
+func (w *worker) sendPrepare(c *coord, a transactions.Action) {
 	out := w.newCall(c, a.Step)
 	w.engine.initCall(out, &c.routine.Issued()[a.Step].Call)
 	c.calls[a.Step] = out
@@ -84,7 +85,7 @@ func (w *worker) sendPrepare(c *coord, a twopc.Action) {
 	w.send(out.worker, message{kind: msgPrepare, call: out})
 }
 
-func (w *worker) sendLock(c *coord, a twopc.Action) {
+func (w *worker) sendLock(c *coord, a transactions.Action) {
 	if a.Part == 0 {
 		w.engine.stats.retries.Add(1)
 		w.dropStays(c)
@@ -101,7 +102,7 @@ func (w *worker) sendLock(c *coord, a twopc.Action) {
 }
 
 // visitPart ties a call to the transaction's visit at the participant, which is the first call's own.
-func (w *worker) visitPart(c *coord, out *call, a twopc.Action) {
+func (w *worker) visitPart(c *coord, out *call, a transactions.Action) {
 	out.owner, out.mode, out.mayWait, out.part = c.tx.Owner(), a.Mode, a.MayWait, a.Part
 	for len(c.stays) <= a.Part {
 		c.stays = append(c.stays, nil)
@@ -157,7 +158,7 @@ func (w *worker) onConflict(c *coord, attempt uint32) {
 
 func (w *worker) finishTx(c *coord) {
 	o, effects := outcome{result: c.routine.Result}, &c.routine.OnSuccess
-	if c.tx.Decision() != twopc.Committed {
+	if c.tx.Decision() != transactions.Committed {
 		o, effects = outcome{failure: functions.EncodeFailure(c.tx.Err())}, &c.routine.OnFailure
 	}
 	w.conclude(c, o, effects)

@@ -7,10 +7,10 @@ import (
 
 	"github.com/concordat-dev/concordat/coordinator"
 	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/machine/sagas"
+	"github.com/concordat-dev/concordat/internal/machine/transactions"
 	"github.com/concordat-dev/concordat/internal/seen"
 	"github.com/concordat-dev/concordat/locks"
-	"github.com/concordat-dev/concordat/saga"
-	"github.com/concordat-dev/concordat/twopc"
 )
 
 // kind says what a message is about.
@@ -97,8 +97,8 @@ type worker struct {
 	coords    map[uint64]*coord   // with rows
 	spent     []*coord            // over when the last epoch was cut
 	idle      spares[coord]       // over, to be used again
-	idleTxs   spares[twopc.Coordinator]
-	idleSagas spares[saga.Coordinator]
+	idleTxs   spares[transactions.Coordinator]
+	idleSagas spares[sagas.Coordinator]
 	idleCalls spares[call]
 	contended []*instance // have had waiters since the last look
 	timers    timerHeap   // due in wall time
@@ -113,14 +113,14 @@ type worker struct {
 	granted []*locks.Claim[*visit]
 	wounded []*locks.Claim[*visit]
 	checker func(*functions.Effects) error // checkEffects, bound once
-	txActs  []twopc.Action
-	sgActs  []saga.Action
+	txActs  []transactions.Action
+	sgActs  []sagas.Action
 	key     []byte
 }
 
 type (
-	seat  = twopc.Seat[*call]
-	visit = twopc.Visit[*call]
+	seat  = transactions.Seat[*call]
+	visit = transactions.Visit[*call]
 )
 
 func newWorker(e *Engine, id int) *worker {

@@ -5,10 +5,8 @@
 // first. A compensation that keeps failing leaves the saga stuck: it stands in a list until a person retries it, skips the step
 // or marks the saga done.
 //
-// The [Coordinator] is a pure machine over the saga's [Journal]: an event in, actions out. Package engine carries the messages.
-//
-// Start reading at coordinator.go, whose comment has the protocol's steps and invariants. The idea of a saga is Garcia-Molina
-// and Salem's ("Sagas", SIGMOD 1987).
+// What users write is here; the protocol is a machine of its own, in internal/machine/sagas. The idea of a saga is Garcia-Molina and
+// Salem's ("Sagas", SIGMOD 1987).
 package saga
 
 import (

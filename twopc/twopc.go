@@ -1,13 +1,10 @@
 // Package twopc is the serializable protocol: strict two-phase locking and two-phase commit, presumed abort.
 //
-// A transaction is a coordinator function made with [New]. Each call that it makes through its [Tx] is a prepare: the
-// participant, a [Seat] at which the transaction has a [Visit], locks, runs the operation on the instance's state, keeps the
-// operation's effects back, and answers with the result; the answer is its vote. When the function returns nil the
-// [Coordinator] decides commit, on any error abort, and tells the participants, which apply or undo, and release.
+// A transaction is a coordinator function made with [New]. Each call that it makes through its [Tx] takes the instance's lock and runs
+// there at once; nobody else sees what it changed before the transaction is over. When the function returns nil all of it holds, on
+// any error nothing of it.
 //
-// The coordinator and the seat are pure machines: an event in, actions out. Package engine carries the messages between them.
-//
-// Start reading at coordinator.go, whose comment has the protocol's steps and invariants, then seat.go.
+// What users write is here; the protocol's machines are in internal/machine/transactions.
 package twopc
 
 import (

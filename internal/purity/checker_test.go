@@ -24,12 +24,14 @@ var allowed = []string{
 
 // pure are the pure packages, each with what else it may import: imports run one way. goid tells goroutines of users that go astray.
 var pure = map[string][]string{
-	module + "functions":   {"github.com/fxamacker/cbor/v2", "github.com/petermattis/goid", "sync/atomic"},
-	module + "locks":       nil,
-	module + "deadlock":    {module + "locks"},
-	module + "coordinator": {module + "functions", "github.com/petermattis/goid", "runtime", "sync/atomic"},
-	module + "saga":        {module + "functions", module + "coordinator"},
-	module + "twopc":       {module + "functions", module + "coordinator", module + "locks"},
+	module + "functions":                     {"github.com/fxamacker/cbor/v2", "github.com/petermattis/goid", "sync/atomic"},
+	module + "locks":                         nil,
+	module + "deadlock":                      {module + "locks"},
+	module + "coordinator":                   {module + "functions", "github.com/petermattis/goid", "runtime", "sync/atomic"},
+	module + "saga":                          {module + "functions", module + "coordinator"},
+	module + "internal/machine/sagas":        {module + "functions", module + "coordinator", module + "saga"},
+	module + "twopc":                         {module + "functions", module + "coordinator"},
+	module + "internal/machine/transactions": {module + "functions", module + "coordinator", module + "locks", module + "twopc"},
 }
 
 // impure are functions and methods that pure packages do not use, by their full name.

@@ -333,16 +333,16 @@ var table = []plant{
 	},
 	{
 		name: "abort-keeps-state", breaks: "an abort releases the lock and leaves the changes.",
-		pkg: "twopc", test: "TestSerializable", args: rapidSeed, why: `no serial order explains this|there is -?\d+, there was -?\d+`,
+		pkg: "internal/machine/transactions", test: "TestSerializable", args: rapidSeed, why: `no serial order explains this|there is -?\d+, there was -?\d+`,
 		edits: []edit{
-			{"twopc/seat.go", `		v.Seat.Cell.Restore(v.before)`, ``},
+			{"internal/machine/transactions/seat.go", `		v.Seat.Cell.Restore(v.before)`, ``},
 		},
 	},
 	{
 		name: "undecided-written", breaks: "a forced cut writes the changes of a transaction that is not decided.",
 		pkg: "engine", test: "TestCrash", why: `the vault holds \d+, not 2000|too much`,
 		edits: []edit{
-			{"twopc/seat.go", `	if s.writer != nil {
+			{"internal/machine/transactions/seat.go", `	if s.writer != nil {
 		return s.writer.before
 	}`, ``},
 		},
@@ -376,14 +376,14 @@ var table = []plant{
 		name: "doomed-commits", breaks: "a transaction commits although a call of it failed, if its body swallows the error.",
 		pkg: "engine", test: "TestSwallowedErrorDoesNotCommit", why: `got error <nil>, want concordat: instance not found`,
 		edits: []edit{
-			{"twopc/coordinator.go", `	if c.doom == nil && err == nil {`, `	if err == nil {`},
+			{"internal/machine/transactions/coordinator.go", `	if c.doom == nil && err == nil {`, `	if err == nil {`},
 		},
 	},
 	{
 		name: "stale-conflict", breaks: "a conflict of an earlier attempt is believed of the present one.",
-		pkg: "twopc", test: "TestTraces", why: `known_faults.txt`,
+		pkg: "internal/machine/transactions", test: "TestTraces", why: `known_faults.txt`,
 		edits: []edit{
-			{"twopc/coordinator.go", `	if attempt != c.owner.Attempt || c.doom != nil || (c.phase != running && c.phase != locking) {`, `	if c.doom != nil || (c.phase != running && c.phase != locking) {`},
+			{"internal/machine/transactions/coordinator.go", `	if attempt != c.owner.Attempt || c.doom != nil || (c.phase != running && c.phase != locking) {`, `	if c.doom != nil || (c.phase != running && c.phase != locking) {`},
 		},
 	},
 	{
@@ -400,9 +400,9 @@ var table = []plant{
 	},
 	{
 		name: "victim-keeps-locks", breaks: "a transaction that gives way does not tell its participants.",
-		pkg: "twopc", test: "TestSerializable", args: rapidSeed, why: `is still locked`,
+		pkg: "internal/machine/transactions", test: "TestSerializable", args: rapidSeed, why: `is still locked`,
 		edits: []edit{
-			{"twopc/coordinator.go", `func (c *Coordinator) tellParts(kind ActionKind, out []Action) []Action {`, `func (c *Coordinator) tellParts(kind ActionKind, out []Action) []Action {
+			{"internal/machine/transactions/coordinator.go", `func (c *Coordinator) tellParts(kind ActionKind, out []Action) []Action {`, `func (c *Coordinator) tellParts(kind ActionKind, out []Action) []Action {
 	if kind == ActAbort && c.conflict {
 		return out
 	}`},
@@ -412,7 +412,7 @@ var table = []plant{
 	// Locks and deadlocks.
 	{
 		name: "no-read-lock", breaks: "a shared lock is granted and not held.",
-		pkg: "twopc", test: "TestSerializable", args: rapidSeed, why: `no serial order explains this`,
+		pkg: "internal/machine/transactions", test: "TestSerializable", args: rapidSeed, why: `no serial order explains this`,
 		edits: []edit{
 			{"locks/lock.go", `	if c.held >= mode {`, `	if c.held >= mode || mode == Shared {`},
 		},
@@ -460,9 +460,9 @@ var table = []plant{
 	// Sagas.
 	{
 		name: "undo-in-order", breaks: "compensations run from the first step to the last.",
-		pkg: "saga", test: "TestSagasEnd", args: rapidSeed, why: `was undone after one of group`,
+		pkg: "internal/machine/sagas", test: "TestSagasEnd", args: rapidSeed, why: `was undone after one of group`,
 		edits: []edit{
-			{"saga/undo.go", `func (c *Coordinator) findGroup() bool {`, `func (c *Coordinator) findGroup() bool {
+			{"internal/machine/sagas/undo.go", `func (c *Coordinator) findGroup() bool {`, `func (c *Coordinator) findGroup() bool {
 	for c.from = 0; c.from < len(c.Entries) && !c.Entries[c.from].needsUndo(); {
 		c.from++
 	}
@@ -474,9 +474,9 @@ var table = []plant{
 	},
 	{
 		name: "cancel-forgets-undo", breaks: "a saga that is cancelled ends without compensations.",
-		pkg: "saga", test: "TestSagasEnd", args: rapidSeed, why: `was left standing`,
+		pkg: "internal/machine/sagas", test: "TestSagasEnd", args: rapidSeed, why: `was left standing`,
 		edits: []edit{
-			{"saga/undo.go", `func (c *Coordinator) findGroup() bool {`, `func (c *Coordinator) findGroup() bool {
+			{"internal/machine/sagas/undo.go", `func (c *Coordinator) findGroup() bool {`, `func (c *Coordinator) findGroup() bool {
 	if c.stop != nil {
 		return false
 	}`},
@@ -484,9 +484,9 @@ var table = []plant{
 	},
 	{
 		name: "drop-stuck", breaks: "a compensation that failed in all its tries is skipped, and the saga ends.",
-		pkg: "saga", test: "TestSagasEnd", args: rapidSeed, why: `was left standing`,
+		pkg: "internal/machine/sagas", test: "TestSagasEnd", args: rapidSeed, why: `was left standing`,
 		edits: []edit{
-			{"saga/undo.go", `	case tries == 0:`, `	case tries == 0:
+			{"internal/machine/sagas/undo.go", `	case tries == 0:`, `	case tries == 0:
 		return c.undoNext(out)
 	case tries >= c.maxTries:
 		e.Undo = Skipped`},
@@ -496,8 +496,8 @@ var table = []plant{
 		name: "journal-late", breaks: "the journal of a saga that has a row is not written again before it ends.",
 		pkg: "engine", test: "TestCrash", why: `too much|is out of order or twice`,
 		edits: []edit{
-			{"engine/sagas.go", `func (w *worker) actSaga(c *coord, acts []saga.Action) {
-	w.touch(c)`, `func (w *worker) actSaga(c *coord, acts []saga.Action) {
+			{"engine/sagas.go", `func (w *worker) actSaga(c *coord, acts []sagas.Action) {
+	w.touch(c)`, `func (w *worker) actSaga(c *coord, acts []sagas.Action) {
 	if !c.hasRow {
 		w.touch(c)
 	}`},

@@ -1,4 +1,4 @@
-package twopc_test
+package transactions_test
 
 import (
 	"errors"
@@ -10,6 +10,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/machine/transactions"
 	"github.com/concordat-dev/concordat/locks"
 	"github.com/concordat-dev/concordat/twopc"
 )
@@ -209,7 +210,7 @@ func (r *run) explains(order []string) bool {
 	for _, name := range order {
 		x := r.world.txs[name]
 		saw, committed := m.run(x.script.lines)
-		if committed != (x.machine.Decision() == twopc.Committed) || !maps.Equal(saw, x.script.saw) {
+		if committed != (x.machine.Decision() == transactions.Committed) || !maps.Equal(saw, x.script.saw) {
 			return false
 		}
 	}

@@ -1,8 +1,9 @@
-package saga
+package sagas
 
 import (
 	"github.com/concordat-dev/concordat/coordinator"
 	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/saga"
 )
 
 // Journal is what is recorded of a saga. Whatever is not in a sealed journal has not happened: a step that is recorded as
@@ -11,36 +12,19 @@ import (
 // On the disk it is a row for each entry, and one for the rest, its head; see stored.go. So what an epoch writes of it is what the
 // epoch changed, however long it is.
 type Journal struct {
-	Phase   Phase
+	Phase   saga.Phase
 	Entries []Entry
 	Failure []byte            // the encoded failure, from Undoing on; while Running, why it is to stop
 	Effects functions.Effects // what to do once undone
 	Due     int64             // Undoing: when the next try of a compensation is due, Unix nanoseconds; 0 if none waits
 }
 
-// Phase is where a saga stands.
-type Phase uint8
-
-// The phases.
-const (
-	Running Phase = iota // the body makes steps
-	Undoing              // steps are being compensated
-	Stuck                // a compensation failed in all its tries; a person must decide
-	Done                 // over: all steps stand
-	Undone               // over: the steps that succeeded are compensated or skipped
-)
-
-var phaseNames = [...]string{"running", "undoing", "stuck", "done", "undone"}
-
-// String returns the phase's name in lower case.
-func (p Phase) String() string { return phaseNames[p] }
-
 // Entry is a step in the journal.
 type Entry struct {
 	Group int // steps made at once share a group; groups count up from 0
 	Step  coordinator.Step
 	Due   int64 // of a sleep: when it ends, Unix nanoseconds
-	State EntryState
+	State saga.EntryState
 	Undo  UndoState
 	Tries int // failed tries of the compensation, in this run of them
 
@@ -63,16 +47,6 @@ func shapesOf(s *coordinator.Step) (of shapes) {
 	return of
 }
 
-// EntryState is how far a step is.
-type EntryState uint8
-
-// The states of a step.
-const (
-	Issued EntryState = iota
-	Succeeded
-	Failed
-)
-
 // UndoState is how far a step's compensation is.
 type UndoState uint8
 
@@ -85,7 +59,7 @@ const (
 
 // needsUndo reports whether the entry's compensation is still to be run.
 func (e *Entry) needsUndo() bool {
-	return e.State == Succeeded && e.Step.HasUndo && e.Undo == NotUndone
+	return e.State == saga.Succeeded && e.Step.HasUndo && e.Undo == NotUndone
 }
 
 // entryBytes is about what an entry takes besides its arguments, ids and result.

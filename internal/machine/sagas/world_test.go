@@ -1,4 +1,4 @@
-package saga_test
+package sagas_test
 
 import (
 	"bytes"
@@ -10,6 +10,7 @@ import (
 
 	"github.com/concordat-dev/concordat/coordinator"
 	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/machine/sagas"
 	"github.com/concordat-dev/concordat/saga"
 )
 
@@ -19,13 +20,13 @@ type world struct {
 	disk   disk
 	writes []disk // after each event
 
-	machine *saga.Coordinator
+	machine *sagas.Coordinator
 	routine *coordinator.Routine
 	script  *script
 	tries   int
 	unknown map[string]bool // operations that this program does not know
 	now     time.Duration
-	pending []saga.Action // what the saga asked for and has no answer yet
+	pending []sagas.Action // what the saga asked for and has no answer yet
 	trace   strings.Builder
 }
 
@@ -45,16 +46,16 @@ func (d disk) clone() disk {
 }
 
 // journal reads the journal from its rows.
-func (d disk) journal(r functions.Resolver) (saga.Journal, error) {
-	var reader saga.Reader
+func (d disk) journal(r functions.Resolver) (sagas.Journal, error) {
+	var reader sagas.Reader
 	if d.head != nil {
 		if err := reader.Head(d.head); err != nil {
-			return saga.Journal{}, err
+			return sagas.Journal{}, err
 		}
 	}
 	for _, e := range d.entries {
 		if err := reader.Entry(e); err != nil {
-			return saga.Journal{}, err
+			return sagas.Journal{}, err
 		}
 	}
 	return reader.Journal(r)
@@ -87,32 +88,32 @@ func (w *world) Operation(_, name string) (*functions.Operation, bool) {
 }
 
 // begin starts a saga, or goes on with one from its journal.
-func (w *world) begin(body []string, j saga.Journal) {
+func (w *world) begin(body []string, j sagas.Journal) {
 	w.script = &script{lines: body, log: func(text string) { w.tell("  %s", text) }}
-	w.machine, w.routine = new(saga.Coordinator), coordinator.NewRoutine()
+	w.machine, w.routine = new(sagas.Coordinator), coordinator.NewRoutine()
 	w.machine.Init(j, w.tries)
 	w.act(w.machine.Begin(nil))
 }
 
 // act carries out actions, and writes.
-func (w *world) act(acts []saga.Action) {
+func (w *world) act(acts []sagas.Action) {
 	for i := 0; i < len(acts); i++ {
 		switch a := acts[i]; a.Kind {
-		case saga.ActRun:
+		case sagas.ActRun:
 			w.tell("  run")
 			body := saga.New("script", func(r *saga.Run, _ int) error { return w.script.run(r) })
 			w.routine.Begin(body.Definition().(*coordinator.Function), []byte{0}, 1)
 			acts = w.resume(acts)
-		case saga.ActResume:
+		case sagas.ActResume:
 			acts = w.resume(acts)
-		case saga.ActStop:
+		case sagas.ActStop:
 			w.tell("  stop")
 			w.routine.Stop()
 			w.machine.Effects = w.routine.OnFailure
-		case saga.ActReport:
+		case sagas.ActReport:
 			_, err := w.machine.Outcome()
 			w.tell("  stuck: %v", err)
-		case saga.ActFinish:
+		case sagas.ActFinish:
 			w.finish()
 		default:
 			w.tell("  %s", w.describe(a))
@@ -122,7 +123,7 @@ func (w *world) act(acts []saga.Action) {
 	w.write()
 }
 
-func (w *world) resume(acts []saga.Action) []saga.Action {
+func (w *world) resume(acts []sagas.Action) []sagas.Action {
 	if !w.routine.Resume() {
 		acts = w.machine.Issue(w.routine.Issued(), w.clock(), acts)
 		if difference := w.machine.TakeDifference(); difference != "" {
@@ -194,18 +195,18 @@ func (w *world) crash(n int, body []string) error {
 	return nil
 }
 
-func (w *world) describe(a saga.Action) string {
+func (w *world) describe(a sagas.Action) string {
 	switch a.Kind {
-	case saga.ActSleep:
+	case sagas.ActSleep:
 		return fmt.Sprintf("%d: sleep until %v", a.Entry+1, time.Duration(a.Due))
-	case saga.ActBackOff:
+	case sagas.ActBackOff:
 		return fmt.Sprintf("back off until %v", time.Duration(a.Due))
 	}
 	return fmt.Sprintf("%d: %v %s", a.Entry+1, a.Kind, show(w.envelope(a)))
 }
 
-func (w *world) envelope(a saga.Action) functions.Envelope {
-	if a.Kind == saga.ActUndo {
+func (w *world) envelope(a sagas.Action) functions.Envelope {
+	if a.Kind == sagas.ActUndo {
 		return w.machine.Entries[a.Entry].Step.Undo
 	}
 	return w.machine.Entries[a.Entry].Step.Call
@@ -225,23 +226,23 @@ func (w *world) answer(i int) {
 	a := w.pending[i]
 	w.pending = slices.Delete(w.pending, i, i+1)
 	switch a.Kind {
-	case saga.ActSleep:
+	case sagas.ActSleep:
 		w.tell("%d: wakes at %v", a.Entry+1, w.now)
 		w.act(w.machine.Reply(a.Entry, nil, nil, nil))
-	case saga.ActBackOff:
+	case sagas.ActBackOff:
 		w.tell("backed off until %v", w.now)
 		w.act(w.machine.Wake(nil))
-	case saga.ActCall:
+	case sagas.ActCall:
 		result, err := w.call(a, fmt.Sprint(a.Entry+1))
 		w.act(w.machine.Reply(a.Entry, result, err, nil))
-	case saga.ActUndo:
+	case sagas.ActUndo:
 		_, err := w.call(a, fmt.Sprint("undo ", a.Entry+1))
 		w.act(w.machine.UndoReply(a.Entry, err, w.clock(), nil))
 	}
 }
 
 // call runs a step or a compensation.
-func (w *world) call(a saga.Action, key string) (*functions.Result, error) {
+func (w *world) call(a sagas.Action, key string) (*functions.Result, error) {
 	env := w.envelope(a)
 	text := show(env)
 	result, err := w.run(env)
@@ -275,7 +276,7 @@ func (w *world) run(env functions.Envelope) (*functions.Result, error) {
 // quiet answers all calls, the oldest first.
 func (w *world) quiet() {
 	for {
-		i := slices.IndexFunc(w.pending, func(a saga.Action) bool { return a.Kind == saga.ActCall || a.Kind == saga.ActUndo })
+		i := slices.IndexFunc(w.pending, func(a sagas.Action) bool { return a.Kind == sagas.ActCall || a.Kind == sagas.ActUndo })
 		if i < 0 {
 			return
 		}
@@ -287,7 +288,7 @@ func (w *world) quiet() {
 func (w *world) advance(to time.Duration) {
 	w.now = max(w.now, to)
 	for {
-		i := slices.IndexFunc(w.pending, func(a saga.Action) bool { return a.Due != 0 && time.Duration(a.Due) <= w.now })
+		i := slices.IndexFunc(w.pending, func(a sagas.Action) bool { return a.Due != 0 && time.Duration(a.Due) <= w.now })
 		if i < 0 {
 			return
 		}

@@ -1,4 +1,4 @@
-package twopc_test
+package transactions_test
 
 import (
 	"fmt"
@@ -10,6 +10,7 @@ import (
 	"github.com/concordat-dev/concordat/coordinator"
 	"github.com/concordat-dev/concordat/deadlock"
 	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/machine/transactions"
 	"github.com/concordat-dev/concordat/locks"
 	"github.com/concordat-dev/concordat/twopc"
 )
@@ -29,15 +30,15 @@ type world struct {
 }
 
 type (
-	seat  = twopc.Seat[*request]
-	visit = twopc.Visit[*request]
+	seat  = transactions.Seat[*request]
+	visit = transactions.Visit[*request]
 )
 
 // tx is a transaction, or a plain call, which has no machine.
 type tx struct {
 	name    string
 	script  *script
-	machine *twopc.Coordinator
+	machine *transactions.Coordinator
 	routine *coordinator.Routine
 	stays   []*stay    // by participant, of this attempt
 	calls   []*request // by step
@@ -158,7 +159,7 @@ func (w *world) byID(id uint64) *tx {
 // begin starts a transaction; the earlier it is started, the older it is.
 func (w *world) begin(name string, body []string) *tx {
 	w.started++
-	t := &tx{name: name, machine: new(twopc.Coordinator), routine: coordinator.NewRoutine()}
+	t := &tx{name: name, machine: new(transactions.Coordinator), routine: coordinator.NewRoutine()}
 	t.script = &script{lines: body, log: func(text string) { w.tell("  %s: %s", name, text) }}
 	w.txs[name] = t
 	t.machine.Init(w.started, w.policy, w.maxAttempts)
@@ -167,31 +168,31 @@ func (w *world) begin(name string, body []string) *tx {
 	return t
 }
 
-func (w *world) act(t *tx, acts []twopc.Action) {
+func (w *world) act(t *tx, acts []transactions.Action) {
 	for i := 0; i < len(acts); i++ {
 		switch a := acts[i]; a.Kind {
-		case twopc.ActRun:
+		case transactions.ActRun:
 			w.tell("  %s: run, attempt %d", t.name, t.machine.Owner().Attempt)
 			definition := twopc.New("script", func(tx *twopc.Tx, _ int) error { return t.script.run(tx) })
 			t.routine.Begin(definition.Definition().(*coordinator.Function), []byte{0}, int(t.machine.Owner().Attempt))
 			acts = w.resume(t, acts)
-		case twopc.ActResume:
+		case transactions.ActResume:
 			acts = w.resume(t, acts)
-		case twopc.ActLock:
+		case transactions.ActLock:
 			w.lock(t, a)
-		case twopc.ActPrepare:
+		case transactions.ActPrepare:
 			w.prepare(t, a)
-		case twopc.ActWithdraw:
+		case transactions.ActWithdraw:
 			w.withdraw(t, a)
-		case twopc.ActCommit, twopc.ActAbort:
+		case transactions.ActCommit, transactions.ActAbort:
 			w.decide(t, a)
-		case twopc.ActFinish:
+		case transactions.ActFinish:
 			w.finish(t)
 		}
 	}
 }
 
-func (w *world) resume(t *tx, acts []twopc.Action) []twopc.Action {
+func (w *world) resume(t *tx, acts []transactions.Action) []transactions.Action {
 	if t.routine.Resume() {
 		w.tell("  %s: the body returns %v", t.name, t.routine.Err)
 		return t.machine.Returned(t.routine.Err, acts)
@@ -201,7 +202,7 @@ func (w *world) resume(t *tx, acts []twopc.Action) []twopc.Action {
 	return t.machine.Issue(steps, acts)
 }
 
-func (w *world) prepare(t *tx, a twopc.Action) {
+func (w *world) prepare(t *tx, a transactions.Action) {
 	env := t.routine.Issued()[a.Step].Call
 	r := &request{tx: t, step: a.Step, env: env}
 	t.calls[a.Step] = r
@@ -209,7 +210,7 @@ func (w *world) prepare(t *tx, a twopc.Action) {
 	w.send(t.name, env.ID, fmt.Sprintf("prepare %s, %v", describe(env), a.Mode), func() { w.onRequest(r) })
 }
 
-func (w *world) lock(t *tx, a twopc.Action) {
+func (w *world) lock(t *tx, a transactions.Action) {
 	if a.Part == 0 {
 		t.retries++
 		t.stays = nil
@@ -224,7 +225,7 @@ func (w *world) lock(t *tx, a twopc.Action) {
 	w.send(t.name, r.stay.id, what, func() { w.onRequest(r) })
 }
 
-func (w *world) visitPart(t *tx, r *request, a twopc.Action, id string) {
+func (w *world) visitPart(t *tx, r *request, a transactions.Action, id string) {
 	for len(t.stays) <= a.Part {
 		t.stays = append(t.stays, nil)
 	}
@@ -234,7 +235,7 @@ func (w *world) visitPart(t *tx, r *request, a twopc.Action, id string) {
 	r.stay, r.mode, r.mayWait, r.owner = t.stays[a.Part], a.Mode, a.MayWait, t.machine.Owner()
 }
 
-func (w *world) withdraw(t *tx, a twopc.Action) {
+func (w *world) withdraw(t *tx, a transactions.Action) {
 	r := t.locking
 	if a.Step >= 0 {
 		r = t.calls[a.Step]
@@ -242,15 +243,15 @@ func (w *world) withdraw(t *tx, a twopc.Action) {
 	w.send(t.name, r.stay.id, "withdraw", func() { w.onWithdraw(r) })
 }
 
-func (w *world) decide(t *tx, a twopc.Action) {
+func (w *world) decide(t *tx, a transactions.Action) {
 	s := t.stays[a.Part]
-	w.send(t.name, s.id, a.Kind.String(), func() { w.onDecision(t, s, a.Kind == twopc.ActCommit) })
+	w.send(t.name, s.id, a.Kind.String(), func() { w.onDecision(t, s, a.Kind == transactions.ActCommit) })
 }
 
 func (w *world) finish(t *tx) {
 	t.over = true
 	effects := &t.routine.OnFailure
-	if t.machine.Decision() == twopc.Committed {
+	if t.machine.Decision() == transactions.Committed {
 		effects = &t.routine.OnSuccess
 		w.tell("  %s: committed", t.name)
 	} else {

@@ -1,6 +1,6 @@
 //go:build unix
 
-package saga_test
+package sagas_test
 
 import (
 	"errors"
@@ -11,12 +11,13 @@ import (
 
 	"github.com/concordat-dev/concordat/coordinator"
 	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/machine/sagas"
 	"github.com/concordat-dev/concordat/saga"
 )
 
 // driver drives a machine whose body makes groups of steps, and answers what is asked.
 type driver struct {
-	machine saga.Coordinator
+	machine sagas.Coordinator
 	groups  []int // how many steps are in each
 	steps   []coordinator.Step
 	undo    func(entry int) error // the answer to a compensation; nil: none fails
@@ -25,7 +26,7 @@ type driver struct {
 	undone  []int
 }
 
-func (d *driver) run(todo []saga.Action) {
+func (d *driver) run(todo []sagas.Action) {
 	d.most = max(d.most, len(todo))
 	for len(todo) > 0 {
 		a := todo[0]
@@ -36,25 +37,25 @@ func (d *driver) run(todo []saga.Action) {
 	}
 }
 
-func (d *driver) act(a saga.Action) []saga.Action {
+func (d *driver) act(a sagas.Action) []sagas.Action {
 	switch a.Kind {
-	case saga.ActRun, saga.ActResume:
+	case sagas.ActRun, sagas.ActResume:
 		if len(d.groups) == 0 {
 			return d.machine.Returned(nil, errScript, functions.Effects{}, nil)
 		}
 		steps := slices.Clone(d.steps[:d.groups[0]])
 		d.groups = d.groups[1:]
 		return d.machine.Issue(steps, time.Time{}, nil)
-	case saga.ActCall:
+	case sagas.ActCall:
 		return d.machine.Reply(a.Entry, functions.EncodedResult(d.result), nil, nil)
-	case saga.ActUndo:
+	case sagas.ActUndo:
 		d.undone = append(d.undone, a.Entry)
 		var err error
 		if d.undo != nil {
 			err = d.undo(a.Entry)
 		}
 		return d.machine.UndoReply(a.Entry, err, time.Time{}, nil)
-	case saga.ActBackOff:
+	case sagas.ActBackOff:
 		return d.machine.Wake(nil)
 	}
 	return nil
@@ -105,7 +106,7 @@ func TestLongSagasAreLinear(t *testing.T) {
 	for name, run := range map[string]func(n int) *driver{
 		"one by one": func(n int) *driver {
 			d := newDriver(ones(n)...)
-			d.machine.Init(saga.Journal{}, 1)
+			d.machine.Init(sagas.Journal{}, 1)
 			if d.run(d.machine.Begin(nil)); d.machine.Phase != saga.Undone || len(d.undone) != n {
 				t.Errorf("%v with %d undone", d.machine.Phase, len(d.undone))
 			}
@@ -121,7 +122,7 @@ func TestLongSagasAreLinear(t *testing.T) {
 				tried[entry] = true
 				return err
 			}
-			d.machine.Init(saga.Journal{}, 3)
+			d.machine.Init(sagas.Journal{}, 3)
 			if d.run(d.machine.Begin(nil)); d.machine.Phase != saga.Undone || len(d.undone) != 2*n {
 				t.Errorf("%v with %d tries", d.machine.Phase, len(d.undone))
 			}
@@ -130,7 +131,7 @@ func TestLongSagasAreLinear(t *testing.T) {
 		"skipped one by one": func(n int) *driver {
 			d := newDriver(ones(n)...)
 			d.undo = func(int) error { return errFaulty }
-			d.machine.Init(saga.Journal{}, 1)
+			d.machine.Init(sagas.Journal{}, 1)
 			d.run(d.machine.Begin(nil))
 			for d.machine.Phase == saga.Stuck {
 				if first, all := d.machine.Failing(3); all != 1 || len(first) != 1 {
@@ -161,7 +162,7 @@ func TestLongSagasAreLinear(t *testing.T) {
 func TestGroupsAreCalledInPortions(t *testing.T) {
 	for _, n := range []int{1, 255, 256, 257, 1000} {
 		d := newDriver(1, n, 1)
-		d.machine.Init(saga.Journal{}, 1)
+		d.machine.Init(sagas.Journal{}, 1)
 		d.run(d.machine.Begin(nil))
 		if d.most > 256 || d.machine.Phase != saga.Undone || len(d.undone) != n+2 {
 			t.Errorf("%d at once: %d actions of one event, %d undone, %v", n, d.most, len(d.undone), d.machine.Phase)
@@ -179,7 +180,7 @@ func TestGroupsAreCalledInPortions(t *testing.T) {
 // A group that is stopped in the midst makes none of its steps that were not out yet, and undoes those that were.
 func TestStoppedInALargeGroup(t *testing.T) {
 	d := newDriver(1000)
-	d.machine.Init(saga.Journal{}, 1)
+	d.machine.Init(sagas.Journal{}, 1)
 	acts := d.act(d.machine.Begin(nil)[0])
 	if len(acts) != 256 {
 		t.Fatalf("%d actions", len(acts))
@@ -212,7 +213,7 @@ func TestJournalIsBounded(t *testing.T) {
 		d.result = result
 		pad := each - 100 - stepBytes(&d.steps[0])
 		d.steps[0].Call.Arg = make([]byte, pad)
-		d.machine.Init(saga.Journal{}, 1)
+		d.machine.Init(sagas.Journal{}, 1)
 		d.machine.Bound(tc.bound)
 		d.run(d.machine.Begin(nil))
 		_, err := d.machine.Outcome()
@@ -225,11 +226,11 @@ func TestJournalIsBounded(t *testing.T) {
 // stepBytes is what a step counts for.
 func stepBytes(s *coordinator.Step) int {
 	for bound := 1; ; bound++ {
-		var c saga.Coordinator
-		c.Init(saga.Journal{}, 1)
+		var c sagas.Coordinator
+		c.Init(sagas.Journal{}, 1)
 		c.Bound(bound)
 		c.Begin(nil)
-		if acts := c.Issue([]coordinator.Step{*s}, time.Time{}, nil); acts[0].Kind == saga.ActCall {
+		if acts := c.Issue([]coordinator.Step{*s}, time.Time{}, nil); acts[0].Kind == sagas.ActCall {
 			return bound
 		}
 	}

@@ -1,4 +1,4 @@
-package twopc_test
+package transactions_test
 
 import (
 	"errors"
@@ -9,8 +9,8 @@ import (
 
 	"github.com/concordat-dev/concordat/coordinator"
 	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/machine/transactions"
 	"github.com/concordat-dev/concordat/locks"
-	"github.com/concordat-dev/concordat/twopc"
 )
 
 // A transaction with many participants, each called twice, finds them again in its retry, and locks them in order.
@@ -42,7 +42,7 @@ func TestManyParticipants(t *testing.T) {
 	if !slices.Equal(got, want) {
 		t.Errorf("locked in the order\n%s", strings.Join(got, "\n"))
 	}
-	if x.retries != 1 || x.machine.Decision() != twopc.Committed {
+	if x.retries != 1 || x.machine.Decision() != transactions.Committed {
 		t.Errorf("%d retries, %v", x.retries, x.machine.Decision())
 	}
 }
@@ -50,36 +50,39 @@ func TestManyParticipants(t *testing.T) {
 // Events that cannot be are bugs of the engine: they stop the process instead of money going wrong.
 func TestImpossibleEventsPanic(t *testing.T) {
 	call := coordinator.Step{Call: debit.On("a", 1).Envelope()}
-	running := func() *twopc.Coordinator {
-		var c twopc.Coordinator
+	running := func() *transactions.Coordinator {
+		var c transactions.Coordinator
 		c.Init(1, locks.Detect, 1)
 		c.Begin(nil)
 		c.Issue([]coordinator.Step{call}, nil)
 		return &c
 	}
-	for name, event := range map[string]func(c *twopc.Coordinator){
-		"a second vote": func(c *twopc.Coordinator) {
+	for name, event := range map[string]func(c *transactions.Coordinator){
+		"a second vote": func(c *transactions.Coordinator) {
 			c.Vote(0, nil, nil, false, nil)
 			c.Vote(0, nil, nil, false, nil)
 		},
-		"the end while a call is out":  func(c *twopc.Coordinator) { c.Returned(nil, nil) },
-		"a lock that nobody asked for": func(c *twopc.Coordinator) { c.Locked(true, nil) },
-		"steps after the decision": func(c *twopc.Coordinator) {
+		"the end while a call is out":  func(c *transactions.Coordinator) { c.Returned(nil, nil) },
+		"a lock that nobody asked for": func(c *transactions.Coordinator) { c.Locked(true, nil) },
+		"steps after the decision": func(c *transactions.Coordinator) {
 			c.Vote(0, nil, nil, false, nil)
 			c.Returned(nil, nil)
 			c.Issue(nil, nil)
 		},
-		"a second end": func(c *twopc.Coordinator) {
+		"a second end": func(c *transactions.Coordinator) {
 			c.Vote(0, nil, nil, false, nil)
 			c.Returned(nil, nil)
 			c.Returned(nil, nil)
 		},
-		"a vote after the decision": func(c *twopc.Coordinator) {
+		"a vote after the decision": func(c *transactions.Coordinator) {
 			c.Vote(0, nil, nil, false, nil)
 			c.Returned(nil, nil)
 			c.Vote(0, nil, nil, false, nil)
 		},
-		"steps of a machine that is fresh": func(c *twopc.Coordinator) { *c = twopc.Coordinator{}; c.Issue([]coordinator.Step{call}, nil) },
+		"steps of a machine that is fresh": func(c *transactions.Coordinator) {
+			*c = transactions.Coordinator{}
+			c.Issue([]coordinator.Step{call}, nil)
+		},
 	} {
 		func() {
 			defer func() {

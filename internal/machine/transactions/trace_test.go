@@ -1,4 +1,4 @@
-package twopc_test
+package transactions_test
 
 import (
 	"fmt"

@@ -1,4 +1,4 @@
-package saga_test
+package sagas_test
 
 import (
 	"errors"
@@ -13,6 +13,7 @@ import (
 
 	"github.com/concordat-dev/concordat/coordinator"
 	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/machine/sagas"
 	"github.com/concordat-dev/concordat/saga"
 )
 
@@ -77,7 +78,7 @@ func TestSagasEnd(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		w := drawWorld(t)
 		body := drawBody(t)
-		w.begin(body, saga.Journal{})
+		w.begin(body, sagas.Journal{})
 		cancelled, skipped := false, false
 		for step := 0; !w.over(); step++ {
 			if step > 1000 {
@@ -130,7 +131,7 @@ func (w *world) checkEnd(skipped bool) error {
 		switch {
 		case did > 1 || undid > 1 || undid > did:
 			return fmt.Errorf("step %d was done %d times and undone %d times", i+1, did, undid)
-		case (did == 1) != succeeded || (undid == 1) != (e.Undo == saga.Compensated):
+		case (did == 1) != succeeded || (undid == 1) != (e.Undo == sagas.Compensated):
 			return fmt.Errorf("step %d was done %d times and undone %d times, the journal says otherwise", i+1, did, undid)
 		case undid == 1 && slices.Index(w.disk.order, undo) < slices.Index(w.disk.order, step):
 			return fmt.Errorf("step %d was undone before it was done", i+1)
@@ -192,9 +193,9 @@ func TestCrashesAreInvisible(t *testing.T) {
 		body := drawBody(t)
 		crashed := newWorld(w.tries)
 		crashed.disk = w.disk.clone()
-		w.begin(body, saga.Journal{})
+		w.begin(body, sagas.Journal{})
 		w.finishAll()
-		crashed.begin(body, saga.Journal{})
+		crashed.begin(body, sagas.Journal{})
 		for len(crashed.pending) > 0 {
 			if crashed.step(); rapid.IntRange(0, 2).Draw(t, "crash") == 0 {
 				if err := crashed.crash(len(crashed.writes)-1, body); err != nil {
@@ -214,7 +215,7 @@ func TestBackOffIsBounded(t *testing.T) {
 	w := newWorld(tries)
 	w.set("a", 100)
 	w.disk.faults["credit a"] = tries
-	w.begin([]string{"debit a 1 undo credit a 1", "fail"}, saga.Journal{})
+	w.begin([]string{"debit a 1 undo credit a 1", "fail"}, sagas.Journal{})
 	w.quiet()
 	last := time.Duration(0)
 	for n := 1; w.machine.Phase == saga.Undoing; n++ {
@@ -235,7 +236,7 @@ func TestBackOffIsBounded(t *testing.T) {
 func TestSleepBeyondTheClock(t *testing.T) {
 	w := newWorld(1)
 	w.now = time.Duration(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC).UnixNano())
-	w.begin([]string{fmt.Sprintf("sleep %dns", int64(math.MaxInt64))}, saga.Journal{})
+	w.begin([]string{fmt.Sprintf("sleep %dns", int64(math.MaxInt64))}, sagas.Journal{})
 	if due := time.Duration(w.pending[0].Due); due <= w.now {
 		t.Errorf("it wakes at %v, now is %v", due, w.now)
 	}
@@ -245,8 +246,8 @@ func TestSleepBeyondTheClock(t *testing.T) {
 
 // Cancelled between its last step and its end, a saga is not done, and what it attached to success does not happen.
 func TestCancelledAtTheEnd(t *testing.T) {
-	var c saga.Coordinator
-	c.Init(saga.Journal{}, 1)
+	var c sagas.Coordinator
+	c.Init(sagas.Journal{}, 1)
 	c.Begin(nil)
 	if ok, _ := c.Cancel(saga.ErrCancelled, nil); !ok {
 		t.Fatal("not cancelled")
@@ -254,7 +255,7 @@ func TestCancelledAtTheEnd(t *testing.T) {
 	success := functions.Effects{Emits: []functions.Emitted{{Egress: "success"}}}
 	acts := c.Returned(functions.EncodedResult([]byte{1}), nil, success, nil)
 	result, err := c.Outcome()
-	if len(acts) != 1 || acts[0].Kind != saga.ActFinish || c.Phase != saga.Undone || result.Encoded() != nil || !errors.Is(err, saga.ErrCancelled) {
+	if len(acts) != 1 || acts[0].Kind != sagas.ActFinish || c.Phase != saga.Undone || result.Encoded() != nil || !errors.Is(err, saga.ErrCancelled) {
 		t.Errorf("%v, %v, %q, %v", acts, c.Phase, result, err)
 	}
 	if !c.Effects.Empty() {
@@ -265,31 +266,31 @@ func TestCancelledAtTheEnd(t *testing.T) {
 func TestDamagedJournals(t *testing.T) {
 	w := newWorld(1)
 	w.set("a", 100)
-	w.begin([]string{"debit a 1 undo credit a 1", "debit a 1000 noundo"}, saga.Journal{})
+	w.begin([]string{"debit a 1 undo credit a 1", "debit a 1000 noundo"}, sagas.Journal{})
 	w.finishAll()
 	whole := must(w.machine.Marshal())
 	for cut := range whole {
-		if _, err := saga.UnmarshalJournal(whole[:cut], w); err == nil {
+		if _, err := sagas.UnmarshalJournal(whole[:cut], w); err == nil {
 			t.Errorf("the first %d of %d bytes are a journal", cut, len(whole))
 		}
 	}
-	for name, j := range map[string]saga.Journal{
+	for name, j := range map[string]sagas.Journal{
 		"an unknown phase":              {Phase: saga.Undone + 1},
-		"an unknown state":              {Entries: []saga.Entry{{State: saga.Failed + 1}}},
-		"an unknown undo":               {Entries: []saga.Entry{{Undo: saga.Skipped + 1}}},
+		"an unknown state":              {Entries: []sagas.Entry{{State: saga.Failed + 1}}},
+		"an unknown undo":               {Entries: []sagas.Entry{{Undo: sagas.Skipped + 1}}},
 		"a failure that is missing":     {Phase: saga.Undoing},
-		"an undone step that failed":    {Entries: []saga.Entry{{State: saga.Failed, Undo: saga.Compensated}}},
-		"an undone step without undo":   {Entries: []saga.Entry{{State: saga.Succeeded, Undo: saga.Skipped}}},
-		"negative tries":                {Entries: []saga.Entry{{Tries: -1}}},
-		"a first group that is not 0":   {Entries: []saga.Entry{{Group: 1}}},
-		"a group that is left out":      {Entries: []saga.Entry{{}, {Group: 2}}},
-		"a group that comes once again": {Entries: []saga.Entry{{}, {Group: 1}, {Group: 0}}},
+		"an undone step that failed":    {Entries: []sagas.Entry{{State: saga.Failed, Undo: sagas.Compensated}}},
+		"an undone step without undo":   {Entries: []sagas.Entry{{State: saga.Succeeded, Undo: sagas.Skipped}}},
+		"negative tries":                {Entries: []sagas.Entry{{Tries: -1}}},
+		"a first group that is not 0":   {Entries: []sagas.Entry{{Group: 1}}},
+		"a group that is left out":      {Entries: []sagas.Entry{{}, {Group: 2}}},
+		"a group that comes once again": {Entries: []sagas.Entry{{}, {Group: 1}, {Group: 0}}},
 	} {
 		data, err := j.Marshal()
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := saga.UnmarshalJournal(data, w); err == nil {
+		if _, err := sagas.UnmarshalJournal(data, w); err == nil {
 			t.Errorf("a journal with %s is accepted", name)
 		}
 	}
@@ -299,12 +300,12 @@ func TestDamagedJournals(t *testing.T) {
 func TestImpossibleEventsPanic(t *testing.T) {
 	w := newWorld(1)
 	w.set("a", 100)
-	w.begin([]string{"debit a 1 undo credit a 1"}, saga.Journal{})
+	w.begin([]string{"debit a 1 undo credit a 1"}, sagas.Journal{})
 	w.finishAll()
-	for name, event := range map[string]func(c *saga.Coordinator){
-		"issue":  func(c *saga.Coordinator) { c.Issue([]coordinator.Step{{}}, w.clock(), nil) },
-		"return": func(c *saga.Coordinator) { c.Returned(nil, nil, functions.Effects{}, nil) },
-		"undo":   func(c *saga.Coordinator) { c.UndoReply(0, nil, w.clock(), nil) },
+	for name, event := range map[string]func(c *sagas.Coordinator){
+		"issue":  func(c *sagas.Coordinator) { c.Issue([]coordinator.Step{{}}, w.clock(), nil) },
+		"return": func(c *sagas.Coordinator) { c.Returned(nil, nil, functions.Effects{}, nil) },
+		"undo":   func(c *sagas.Coordinator) { c.UndoReply(0, nil, w.clock(), nil) },
 	} {
 		func() {
 			defer func() {

@@ -1,4 +1,4 @@
-package twopc
+package transactions
 
 import (
 	"cmp"
@@ -8,6 +8,7 @@ import (
 	"github.com/concordat-dev/concordat/coordinator"
 	"github.com/concordat-dev/concordat/functions"
 	"github.com/concordat-dev/concordat/locks"
+	"github.com/concordat-dev/concordat/twopc"
 )
 
 // Coordinator is the coordinator's half of the protocol for one transaction: a pure machine. Each method is an event and
@@ -267,7 +268,7 @@ func (c *Coordinator) Cancel(err error, out []Action) []Action {
 }
 
 // errConflict is what a body sees of a call after its transaction must give way.
-var errConflict = fmt.Errorf("%w: this attempt gives way and will be retried", ErrDeadlock)
+var errConflict = fmt.Errorf("%w: this attempt gives way and will be retried", twopc.ErrDeadlock)
 
 // fail dooms the transaction and takes back what is out.
 func (c *Coordinator) fail(err error, conflict bool, out []Action) []Action {
@@ -351,7 +352,7 @@ func (c *Coordinator) retryOrFinish(out []Action) []Action {
 	if !c.conflict || int(c.owner.Attempt) >= c.maxAttempts {
 		c.decision, c.err = Aborted, c.doom
 		if c.conflict {
-			c.err = fmt.Errorf("%w: %d attempts", ErrDeadlock, c.owner.Attempt)
+			c.err = fmt.Errorf("%w: %d attempts", twopc.ErrDeadlock, c.owner.Attempt)
 		}
 		return c.finish(out)
 	}

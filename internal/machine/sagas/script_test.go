@@ -1,4 +1,4 @@
-package saga_test
+package sagas_test
 
 import (
 	"fmt"

@@ -1,4 +1,4 @@
-package saga
+package sagas
 
 import (
 	"bytes"
@@ -8,6 +8,7 @@ import (
 
 	"github.com/concordat-dev/concordat/coordinator"
 	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/saga"
 )
 
 // A step that the body issues in a replay is the recorded one if it is the same kind of thing: a call of the same operation on the same
@@ -52,14 +53,14 @@ func (c *Coordinator) replayAll(steps []coordinator.Step, group int) error {
 		step := &steps[i]
 		switch {
 		case c.cursor == len(c.Entries):
-			return fmt.Errorf("%w: step %d was never made, is now %s", ErrDiverged, c.cursor+1, describe(step))
+			return fmt.Errorf("%w: step %d was never made, is now %s", saga.ErrDiverged, c.cursor+1, describe(step))
 		case c.Entries[c.cursor].Group != group || !c.replay(c.cursor, step):
-			return fmt.Errorf("%w: step %d was %s, is now %s", ErrDiverged, c.cursor+1, c.recorded(group), describe(step))
+			return fmt.Errorf("%w: step %d was %s, is now %s", saga.ErrDiverged, c.cursor+1, c.recorded(group), describe(step))
 		}
 		c.cursor++
 	}
 	if c.Replaying() && c.Entries[c.cursor].Group == group {
-		return fmt.Errorf("%w: step %d was %s, is now missing beside step %d", ErrDiverged, c.cursor+1, c.recorded(group), c.cursor)
+		return fmt.Errorf("%w: step %d was %s, is now missing beside step %d", saga.ErrDiverged, c.cursor+1, c.recorded(group), c.cursor)
 	}
 	return nil
 }
@@ -81,7 +82,7 @@ func (c *Coordinator) replay(i int, step *coordinator.Step) bool {
 	if c.difference == "" {
 		c.difference = fmt.Sprintf("step %d was %s, is now %s", i+1, describe(&e.Step), describe(step))
 	}
-	if e.State == Issued && step.Sleep == 0 {
+	if e.State == saga.Issued && step.Sleep == 0 {
 		c.bytes -= sizeOf(&e.Step)
 		e.Step.Call, e.Step.Undo, e.shapes = step.Call, step.Undo, now
 		e.Step.Call.Into = nil

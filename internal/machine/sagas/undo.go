@@ -1,14 +1,15 @@
-package saga
+package sagas
 
 import (
 	"math"
 	"time"
 
 	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/saga"
 )
 
 func (c *Coordinator) startUndo(err error, out []Action) []Action {
-	c.setPhase(Undoing)
+	c.setPhase(saga.Undoing)
 	c.err, c.Failure = err, functions.EncodeFailure(err)
 	c.to = len(c.Entries)
 	return c.undoNext(out)
@@ -19,7 +20,7 @@ func (c *Coordinator) startUndo(err error, out []Action) []Action {
 func (c *Coordinator) undoNext(out []Action) []Action {
 	c.setDue(0)
 	if !c.findGroup() {
-		c.setPhase(Undone)
+		c.setPhase(saga.Undone)
 		return append(out, Action{Kind: ActFinish})
 	}
 	c.next, c.least = c.from, math.MaxInt
@@ -56,7 +57,7 @@ func (c *Coordinator) undoMore(out []Action) []Action {
 
 // UndoReply takes the answer to an Undo.
 func (c *Coordinator) UndoReply(entry int, err error, now time.Time, out []Action) []Action {
-	c.mustBe(Undoing)
+	c.mustBe(saga.Undoing)
 	e := &c.Entries[entry]
 	if !e.needsUndo() {
 		panic("saga: a compensation is answered once")
@@ -77,7 +78,7 @@ func (c *Coordinator) UndoReply(entry int, err error, now time.Time, out []Actio
 	case tries == 0:
 		return c.undoNext(out)
 	case tries >= c.maxTries:
-		c.setPhase(Stuck)
+		c.setPhase(saga.Stuck)
 		return append(out, Action{Kind: ActReport})
 	}
 	c.setDue(functions.DueAfter(now, backOff(tries)))
@@ -130,7 +131,7 @@ func (c *Coordinator) Failing(few int) (first []int, all int) {
 
 // At is the last entry that matters now: of a saga that is being undone the end of the group that it has come to, otherwise the end.
 func (c *Coordinator) At() int {
-	if c.Phase == Undoing || c.Phase == Stuck {
+	if c.Phase == saga.Undoing || c.Phase == saga.Stuck {
 		return c.to
 	}
 	return len(c.Entries)
@@ -138,30 +139,20 @@ func (c *Coordinator) At() int {
 
 // Wake takes the end of a BackOff.
 func (c *Coordinator) Wake(out []Action) []Action {
-	if c.Phase != Undoing || c.Due == 0 {
+	if c.Phase != saga.Undoing || c.Due == 0 {
 		return out
 	}
 	return c.undoNext(out)
 }
 
-// Decision is what a person decides about a stuck saga.
-type Decision uint8
-
-// The decisions.
-const (
-	Retry    Decision = iota + 1 // try the compensations that failed once more
-	Skip                         // leave out the compensations that failed, and go on with the steps before
-	MarkDone                     // somebody has undone all that was left: run no further compensation
-)
-
 // Decide carries out a person's decision. It reports whether the saga was stuck.
-func (c *Coordinator) Decide(d Decision, out []Action) (bool, []Action) {
-	if c.Phase != Stuck {
+func (c *Coordinator) Decide(d saga.Decision, out []Action) (bool, []Action) {
+	if c.Phase != saga.Stuck {
 		return false, out
 	}
-	c.setPhase(Undoing)
+	c.setPhase(saga.Undoing)
 	from := c.from
-	if d == MarkDone {
+	if d == saga.MarkDone {
 		from = 0
 	}
 	for i := from; i < c.to; i++ {
@@ -169,7 +160,7 @@ func (c *Coordinator) Decide(d Decision, out []Action) (bool, []Action) {
 		if !e.needsUndo() {
 			continue
 		}
-		if e.Undo = Skipped; d == Retry {
+		if e.Undo = Skipped; d == saga.Retry {
 			e.Undo, e.Tries = NotUndone, 0
 		}
 		c.change(i)

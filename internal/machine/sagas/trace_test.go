@@ -1,4 +1,4 @@
-package saga_test
+package sagas_test
 
 import (
 	"fmt"
@@ -11,6 +11,7 @@ import (
 
 	"github.com/cockroachdb/datadriven"
 
+	"github.com/concordat-dev/concordat/internal/machine/sagas"
 	"github.com/concordat-dev/concordat/saga"
 )
 
@@ -66,7 +67,7 @@ func (w *world) command(t *testing.T, d *datadriven.TestData) {
 	case "world":
 		w.setUp(t, d)
 	case "saga":
-		w.begin(lines(d.Input), saga.Journal{})
+		w.begin(lines(d.Input), sagas.Journal{})
 	case "fault":
 		var times int
 		d.ScanArgs(t, "times", &times)
@@ -74,7 +75,7 @@ func (w *world) command(t *testing.T, d *datadriven.TestData) {
 		w.tell("ok")
 	case "reply":
 		step, err := strconv.Atoi(d.CmdArgs[0].Key)
-		i := slices.IndexFunc(w.pending, func(a saga.Action) bool { return a.Entry == step-1 && a.Due == 0 })
+		i := slices.IndexFunc(w.pending, func(a sagas.Action) bool { return a.Entry == step-1 && a.Due == 0 })
 		if err != nil || i < 0 {
 			t.Errorf("%s: nothing to reply to: %v", d.Pos, err)
 			return
@@ -154,14 +155,14 @@ func (w *world) crashEverywhere(t *testing.T, d *datadriven.TestData) {
 		fresh.disk = start.clone()
 		return fresh
 	}
-	w.begin(lines(d.Input), saga.Journal{})
+	w.begin(lines(d.Input), sagas.Journal{})
 	w.finishAll()
 	want := w.result()
 	w.trace.Reset()
 	w.tell("%s", want)
 	for n := range len(w.writes) {
 		crashed := again()
-		crashed.begin(lines(d.Input), saga.Journal{})
+		crashed.begin(lines(d.Input), sagas.Journal{})
 		for len(crashed.writes) <= n {
 			crashed.step()
 		}
@@ -187,13 +188,13 @@ func (w *world) step() {
 			return
 		}
 	}
-	due := slices.MinFunc(w.pending, func(a, b saga.Action) int { return int(a.Due - b.Due) }).Due
+	due := slices.MinFunc(w.pending, func(a, b sagas.Action) int { return int(a.Due - b.Due) }).Due
 	w.advance(time.Duration(due))
 }
 
 var entryStates = map[saga.EntryState]string{saga.Issued: "issued", saga.Succeeded: "succeeded", saga.Failed: "failed"}
 
-var undoStates = map[saga.UndoState]string{saga.NotUndone: "", saga.Compensated: ", compensated", saga.Skipped: ", skipped"}
+var undoStates = map[sagas.UndoState]string{sagas.NotUndone: "", sagas.Compensated: ", compensated", sagas.Skipped: ", skipped"}
 
 func (w *world) journal() {
 	w.tell("%v", w.machine.Phase)

@@ -1,4 +1,4 @@
-package saga
+package sagas
 
 import (
 	"cmp"
@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/saga"
 )
 
 // A journal's rows. The head has all but the entries; a journal that is running and is not to stop has none, because it would say
@@ -14,7 +15,7 @@ import (
 // Directories of before had one row for all: a head with the entries in it.
 
 type storedHead struct {
-	Phase   Phase                   `cbor:"1,keyasint"`
+	Phase   saga.Phase              `cbor:"1,keyasint"`
 	Entries []storedEntry           `cbor:"2,keyasint,omitempty"` // of a journal in one row
 	Failure []byte                  `cbor:"3,keyasint,omitempty"`
 	Effects functions.StoredEffects `cbor:"4,keyasint"`
@@ -27,7 +28,7 @@ type storedEntry struct {
 	Undo    *functions.StoredMessage `cbor:"3,keyasint,omitempty"`
 	Sleep   int64                    `cbor:"4,keyasint,omitempty"`
 	Due     int64                    `cbor:"5,keyasint,omitempty"`
-	State   EntryState               `cbor:"6,keyasint"`
+	State   saga.EntryState          `cbor:"6,keyasint"`
 	Result  []byte                   `cbor:"7,keyasint,omitempty"`
 	Failure []byte                   `cbor:"8,keyasint,omitempty"`
 	Undone  UndoState                `cbor:"9,keyasint"`
@@ -135,18 +136,18 @@ func UnmarshalJournal(data []byte, r functions.Resolver) (Journal, error) {
 func (r *Reader) check() error {
 	phase := r.head.Phase
 	switch {
-	case phase > Undone:
+	case phase > saga.Undone:
 		return fmt.Errorf("has unknown phase %d", phase)
-	case (phase == Undoing || phase == Stuck || phase == Undone) && len(r.head.Failure) == 0:
+	case (phase == saga.Undoing || phase == saga.Stuck || phase == saga.Undone) && len(r.head.Failure) == 0:
 		return fmt.Errorf("is %v without a failure", phase)
 	}
 	group := 0
 	for i := range r.entries {
 		e := &r.entries[i]
 		switch {
-		case e.State > Failed || e.Undone > Skipped:
+		case e.State > saga.Failed || e.Undone > Skipped:
 			return fmt.Errorf("has a step in the unknown state %d, %d", e.State, e.Undone)
-		case e.Undone != NotUndone && (e.State != Succeeded || e.Undo == nil):
+		case e.Undone != NotUndone && (e.State != saga.Succeeded || e.Undo == nil):
 			return fmt.Errorf("has step %d undone, which has nothing to undo", i+1)
 		case e.Tries < 0:
 			return fmt.Errorf("has step %d tried %d times", i+1, e.Tries)

@@ -1,4 +1,4 @@
-package saga
+package sagas
 
 import (
 	"fmt"
@@ -6,6 +6,7 @@ import (
 
 	"github.com/concordat-dev/concordat/coordinator"
 	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/saga"
 )
 
 // Coordinator is the saga protocol: a pure machine over a [Journal]. Each method is an event and appends the [Action]s that
@@ -97,10 +98,10 @@ func (c *Coordinator) Init(j Journal, maxTries int) {
 	for i := range c.Entries {
 		c.bytes += sizeOf(&c.Entries[i].Step)
 	}
-	if c.to = len(c.Entries); j.Phase == Stuck {
+	if c.to = len(c.Entries); j.Phase == saga.Stuck {
 		c.findGroup()
 	}
-	if j.Phase == Running {
+	if j.Phase == saga.Running {
 		c.stop = c.err // cancelled before the restart
 	}
 }
@@ -134,7 +135,7 @@ func (c *Coordinator) change(i int) {
 	}
 }
 
-func (c *Coordinator) setPhase(p Phase) { c.Phase, c.headChanged = p, true }
+func (c *Coordinator) setPhase(p saga.Phase) { c.Phase, c.headChanged = p, true }
 
 // Outcome is the saga's result, or its failure.
 func (c *Coordinator) Outcome() (*functions.Result, error) { return c.result, c.err }
@@ -142,9 +143,9 @@ func (c *Coordinator) Outcome() (*functions.Result, error) { return c.result, c.
 // Begin starts a new saga, or goes on with one from a journal.
 func (c *Coordinator) Begin(out []Action) []Action {
 	switch c.Phase {
-	case Running:
+	case saga.Running:
 		return append(out, Action{Kind: ActRun})
-	case Undoing:
+	case saga.Undoing:
 		if c.Due != 0 {
 			return append(out, Action{Kind: ActBackOff, Due: c.Due})
 		}
@@ -158,7 +159,7 @@ func (c *Coordinator) Replaying() bool { return c.cursor < len(c.Entries) }
 
 // Issue takes the steps that the body waits for. It keeps the slice and fills in results until the Resume.
 func (c *Coordinator) Issue(steps []coordinator.Step, now time.Time, out []Action) []Action {
-	c.mustBe(Running)
+	c.mustBe(saga.Running)
 	if c.stop != nil {
 		return c.stopBody(c.stop, out)
 	}
@@ -175,7 +176,7 @@ func (c *Coordinator) Issue(steps []coordinator.Step, now time.Time, out []Actio
 // sendMore makes the steps of the group that have no answer, as far as there may be more at a time.
 func (c *Coordinator) sendMore(out []Action) []Action {
 	for ; c.next < c.cursor && c.out < maxOut && c.stop == nil; c.next++ {
-		if e := &c.Entries[c.next]; e.State == Issued {
+		if e := &c.Entries[c.next]; e.State == saga.Issued {
 			out = c.send(c.next, e, out)
 		}
 	}
@@ -194,16 +195,16 @@ func (c *Coordinator) send(i int, e *Entry, out []Action) []Action {
 // Reply takes the answer to a Call, or the end of a Sleep. An answer for an entry that has one is ignored.
 func (c *Coordinator) Reply(entry int, result *functions.Result, err error, out []Action) []Action {
 	e := &c.Entries[entry]
-	if e.State != Issued || !e.sent {
+	if e.State != saga.Issued || !e.sent {
 		return out
 	}
 	if err == nil {
-		e.State = Succeeded
+		e.State = saga.Succeeded
 		if c.hasRoom(len(result.Encoded())) {
 			e.Step.Result = result
 		}
 	} else {
-		e.State, e.Step.Err = Failed, err
+		e.State, e.Step.Err = saga.Failed, err
 		c.hasRoom(len(err.Error()))
 	}
 	c.change(entry)
@@ -258,7 +259,7 @@ func (c *Coordinator) resumeIfBack(out []Action) []Action {
 func (c *Coordinator) verdict(err error) error {
 	switch {
 	case c.cursor < len(c.Entries) && c.stop == nil:
-		diverged := fmt.Errorf("%w: it returned, step %d was %s", ErrDiverged, c.cursor+1, describe(&c.Entries[c.cursor].Step))
+		diverged := fmt.Errorf("%w: it returned, step %d was %s", saga.ErrDiverged, c.cursor+1, describe(&c.Entries[c.cursor].Step))
 		if err != nil {
 			return fmt.Errorf("%w: %w", diverged, err)
 		}
@@ -272,7 +273,7 @@ func (c *Coordinator) verdict(err error) error {
 // Returned takes the end of the body, and the effects that it attached to the outcome that it chose. If the saga fails though the
 // body returned nil, these are dropped; the engine has those for failure.
 func (c *Coordinator) Returned(result *functions.Result, err error, effects functions.Effects, out []Action) []Action {
-	c.mustBe(Running)
+	c.mustBe(saga.Running)
 	verdict := c.verdict(err)
 	if (verdict == nil) == (err == nil) {
 		c.Effects = effects
@@ -280,7 +281,7 @@ func (c *Coordinator) Returned(result *functions.Result, err error, effects func
 	if verdict != nil {
 		return c.startUndo(verdict, out)
 	}
-	c.setPhase(Done)
+	c.setPhase(saga.Done)
 	c.result = result
 	return append(out, Action{Kind: ActFinish})
 }
@@ -288,7 +289,7 @@ func (c *Coordinator) Returned(result *functions.Result, err error, effects func
 // Cancel asks a running saga to stop and compensate; its failure is err. Calls that are out are waited for, sleeps are not. It
 // reports whether the saga was still running.
 func (c *Coordinator) Cancel(err error, out []Action) (bool, []Action) {
-	if c.Phase != Running || c.stop != nil {
+	if c.Phase != saga.Running || c.stop != nil {
 		return false, out
 	}
 	c.stopFor(err)
@@ -296,8 +297,8 @@ func (c *Coordinator) Cancel(err error, out []Action) (bool, []Action) {
 		return true, out // its body runs, or is about to
 	}
 	for i := c.first; i < c.next; i++ {
-		if e := &c.Entries[i]; e.State == Issued && e.sent && e.Step.Sleep > 0 {
-			e.State = Succeeded
+		if e := &c.Entries[i]; e.State == saga.Issued && e.sent && e.Step.Sleep > 0 {
+			e.State = saga.Succeeded
 			c.change(i)
 			c.out--
 		}
@@ -313,7 +314,7 @@ func (c *Coordinator) stopBody(err error, out []Action) []Action {
 	return c.startUndo(err, append(out, Action{Kind: ActStop}))
 }
 
-func (c *Coordinator) mustBe(want Phase) {
+func (c *Coordinator) mustBe(want saga.Phase) {
 	if c.Phase != want {
 		panic(fmt.Sprintf("saga: event in phase %v, only allowed in phase %v", c.Phase, want))
 	}

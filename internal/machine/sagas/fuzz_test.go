@@ -1,4 +1,4 @@
-package saga_test
+package sagas_test
 
 import (
 	"bytes"
@@ -8,6 +8,7 @@ import (
 
 	"github.com/concordat-dev/concordat/coordinator"
 	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/machine/sagas"
 	"github.com/concordat-dev/concordat/saga"
 )
 
@@ -22,7 +23,7 @@ func FuzzJournal(f *testing.F) {
 		w.set("a", 100)
 		w.set("b", 0)
 		w.disk.faults["credit a"] = 5
-		w.begin(body, saga.Journal{})
+		w.begin(body, sagas.Journal{})
 		w.finishAll()
 		for _, d := range w.writes {
 			j := must(d.journal(w))
@@ -32,7 +33,7 @@ func FuzzJournal(f *testing.F) {
 	}
 	w := newWorld(2)
 	f.Fuzz(func(t *testing.T, data, replies []byte) {
-		j, err := saga.UnmarshalJournal(data, w)
+		j, err := sagas.UnmarshalJournal(data, w)
 		if err != nil {
 			j, err = disk{entries: [][]byte{data}}.journal(w)
 		}
@@ -43,7 +44,7 @@ func FuzzJournal(f *testing.F) {
 		if err != nil {
 			t.Fatalf("a journal that was read is not written: %v", err)
 		}
-		again, err := saga.UnmarshalJournal(once, w)
+		again, err := sagas.UnmarshalJournal(once, w)
 		if err != nil {
 			t.Fatalf("a journal that was written is not read: %v", err)
 		}
@@ -59,9 +60,9 @@ func FuzzJournal(f *testing.F) {
 // replay runs a saga from its journal, in the place of an engine and of the saga's body.
 type replay struct {
 	t       *testing.T
-	machine saga.Coordinator
-	past    []saga.Entry // what the body issues, group by group
-	replies []byte       // one for each event that can go one way or another; then zeros
+	machine sagas.Coordinator
+	past    []sagas.Entry // what the body issues, group by group
+	replies []byte        // one for each event that can go one way or another; then zeros
 	events  int
 }
 
@@ -83,7 +84,7 @@ func (r *replay) err() error {
 	return nil
 }
 
-func (r *replay) run(j saga.Journal) {
+func (r *replay) run(j sagas.Journal) {
 	r.machine.Init(j, 3)
 	todo := r.machine.Begin(nil)
 	for r.machine.Phase != saga.Done && r.machine.Phase != saga.Undone {
@@ -106,23 +107,23 @@ func (r *replay) run(j saga.Journal) {
 	}
 }
 
-func (r *replay) act(a saga.Action, todo []saga.Action) []saga.Action {
+func (r *replay) act(a sagas.Action, todo []sagas.Action) []sagas.Action {
 	now := time.Unix(0, a.Due)
 	switch a.Kind {
-	case saga.ActRun, saga.ActResume:
+	case sagas.ActRun, sagas.ActResume:
 		return r.body(todo)
-	case saga.ActCall, saga.ActSleep:
+	case sagas.ActCall, sagas.ActSleep:
 		return r.machine.Reply(a.Entry, nil, r.err(), todo)
-	case saga.ActUndo:
+	case sagas.ActUndo:
 		return r.machine.UndoReply(a.Entry, r.err(), now, todo)
-	case saga.ActBackOff:
+	case sagas.ActBackOff:
 		return r.machine.Wake(todo)
 	}
 	return todo
 }
 
 // body issues the next recorded group, or returns.
-func (r *replay) body(todo []saga.Action) []saga.Action {
+func (r *replay) body(todo []sagas.Action) []sagas.Action {
 	if len(r.past) == 0 || r.choose()%8 == 7 {
 		return r.machine.Returned(nil, r.err(), functions.Effects{}, todo)
 	}

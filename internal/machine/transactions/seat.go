@@ -1,4 +1,4 @@
-package twopc
+package transactions
 
 import (
 	"github.com/concordat-dev/concordat/functions"
