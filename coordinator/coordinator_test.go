@@ -2,74 +2,38 @@ package coordinator_test
 
 import (
 	"errors"
-	"strings"
 	"testing"
 
 	"github.com/concordat-dev/concordat/coordinator"
 	"github.com/concordat-dev/concordat/functions"
 )
 
-func TestStarts(t *testing.T) {
-	f := function(nil)
-	start := coordinator.NewStart(f, 7)
-	if env := start.Envelope(); env.Coordinator != f.Name || string(env.Arg) != "\x07" || env.Err != nil {
-		t.Errorf("%+v", env)
-	}
-	if env := start.As("id").RequestEnvelope(); env.RequestID != "id" || env.Coordinator != f.Name {
-		t.Errorf("%+v", env)
-	}
-	wantErr(t, start.As("").RequestEnvelope().Err, functions.ErrBadCall)
-	wantErr(t, coordinator.NewStart(f, make(chan int)).Envelope().Err, functions.ErrBadCall)
-	var effects functions.Effects
-	must(t, start.AddTo(&effects))
-	if len(effects.Sends) != 1 || effects.Sends[0].Coordinator != f.Name {
-		t.Errorf("%+v", effects)
-	}
-}
-
-func TestResultOfAStart(t *testing.T) {
-	start := coordinator.NewStartReturning[string](coordinator.NewStart(function(nil), 7))
-	result := "old"
-	data, _ := functions.Encode("new")
-	env := start.Into(&result).Envelope()
-	must(t, env.Into(functions.EncodedResult(data)))
-	if result != "new" {
-		t.Errorf("result %q", result)
-	}
-	if err := env.Into(functions.EncodedResult([]byte{7})); err == nil || !strings.Contains(err.Error(), "test/function") || result != "new" {
-		t.Errorf("a result that does not decode: %v, result %q", err, result)
-	}
-	if start.Drop().Envelope().Into != nil {
-		t.Error("a dropped result is decoded")
-	}
-	wantErr(t, start.Into(&result).AddTo(new(functions.Effects)), functions.ErrBadCall) // nobody takes it
-}
-
-func TestInputThatDoesNotDecode(t *testing.T) {
-	if n, err := coordinator.Input[int](coordinator.NewRoutine(), []byte{7}); n != 7 || err != nil {
-		t.Errorf("%d, %v", n, err)
-	}
-	for _, data := range [][]byte{nil, {0xff}, {7, 7}, []byte("\x61x")} {
-		if _, err := coordinator.Input[int](coordinator.NewRoutine(), data); !errors.Is(err, functions.ErrBadArgument) {
-			t.Errorf("%x: %v", data, err)
-		}
-	}
-}
-
-func TestFunctionNames(t *testing.T) {
-	must(t, function(nil).Validate())
-	for _, name := range []string{"", "a\x00", strings.Repeat("x", functions.MaxName+1)} {
-		f := coordinator.Function{Name: name}
-		if f.Validate() == nil {
-			t.Errorf("%.20q is a good name", name)
-		}
-	}
-}
-
 func TestProtocolNames(t *testing.T) {
 	for p, want := range map[coordinator.Protocol]string{coordinator.Saga: "saga", coordinator.Serializable: "serializable", 9: "Protocol(9)"} {
 		if p.String() != want {
 			t.Errorf("%v, want %s", p, want)
 		}
+	}
+}
+
+// TestStarts: a start is a message, an effect and, with an id or without, a request; its result goes where it was asked for.
+func TestStarts(t *testing.T) {
+	start := coordinator.NewStart(functions.Envelope{Coordinator: "test/function", Arg: []byte{7}})
+	if e := start.Envelope(); e.Coordinator != "test/function" || e.RequestID != "" {
+		t.Errorf("%+v", e)
+	}
+	if e := start.As("id").RequestEnvelope(); e.Coordinator != "test/function" || e.RequestID != "id" || e.Err != nil {
+		t.Errorf("%+v", e)
+	}
+	if err := start.As("").RequestEnvelope().Err; !errors.Is(err, functions.ErrBadCall) {
+		t.Errorf("error %v", err)
+	}
+	var effects functions.Effects
+	if err := start.AddTo(&effects); err != nil || len(effects.Sends) != 1 {
+		t.Errorf("%+v, %v", effects, err)
+	}
+	n := 1
+	if err := coordinator.NewStartReturning[int](start).Question(&n).Into(functions.EncodedResult([]byte{7})); err != nil || n != 7 {
+		t.Errorf("%d, %v", n, err)
 	}
 }

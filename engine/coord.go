@@ -6,6 +6,7 @@ import (
 
 	"github.com/concordat-dev/concordat/coordinator"
 	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/machine/routines"
 	"github.com/concordat-dev/concordat/internal/machine/sagas"
 	"github.com/concordat-dev/concordat/internal/machine/transactions"
 )
@@ -13,7 +14,7 @@ import (
 // coord is one run of a coordinator function, from its start to its end: a transaction with all its attempts, or a saga.
 type coord struct {
 	id       uint64 // unique; smaller is older
-	function *coordinator.Function
+	function *routines.Function
 	input    []byte
 	value    any // the input itself, if it is at hand
 	shard    uint16
@@ -27,7 +28,7 @@ type coord struct {
 	worker   *worker
 	req      *request // whose outcome it settles; nil if a message started it
 
-	routine *coordinator.Routine
+	routine *routines.Routine
 	tx      *transactions.Coordinator // of a transaction
 	stays   []*call                   // of a transaction: by participant, the call whose visit is its own there
 	calls   []*call                   // of a transaction: by step, the calls that are out
@@ -203,9 +204,9 @@ func (w *worker) conclude(c *coord, o outcome, effects *functions.Effects) {
 }
 
 // outcomeChecker tells which effects can be part of an outcome. Whether there is room for them is seen when it is decided.
-func (w *worker) outcomeChecker() coordinator.Checker {
+func (w *worker) outcomeChecker() routines.Checker {
 	e := w.engine
-	return coordinator.Checker{
+	return routines.Checker{
 		Check:    func(effects *functions.Effects) error { return e.registry.checkEffects(effects, e.options.MaxBytes) },
 		Bytes:    bytesOf,
 		MaxBytes: int(e.budget.share / 2),
@@ -235,17 +236,17 @@ func (w *worker) applyOutcome(c *coord, effects *functions.Effects) {
 	w.apply(functions.Address{}, c.shard, effects)
 }
 
-func (w *worker) takeRoutine() *coordinator.Routine {
+func (w *worker) takeRoutine() *routines.Routine {
 	n := len(w.routines)
 	if n == 0 {
-		return coordinator.NewRoutine().WithChecker(w.outcomeChecker())
+		return routines.NewRoutine().WithChecker(w.outcomeChecker())
 	}
 	r := w.routines[n-1]
 	w.routines = w.routines[:n-1]
 	return r
 }
 
-func (w *worker) putRoutine(f *coordinator.Function, r *coordinator.Routine) {
+func (w *worker) putRoutine(f *routines.Function, r *routines.Routine) {
 	if r.IsLost() {
 		w.dropLost(f, r)
 		return

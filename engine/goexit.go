@@ -3,8 +3,8 @@ package engine
 import (
 	"errors"
 
-	"github.com/concordat-dev/concordat/coordinator"
 	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/machine/routines"
 	"github.com/concordat-dev/concordat/locks"
 )
 
@@ -58,14 +58,14 @@ func (w *worker) afterGoexit() {
 }
 
 // dropLost forgets a routine whose body cannot be unwound, or has ended its goroutine, and ends what is left of it.
-func (w *worker) dropLost(f *coordinator.Function, r *coordinator.Routine) {
+func (w *worker) dropLost(f *routines.Function, r *routines.Routine) {
 	w.engine.stats.lost.Add(1)
 	w.engine.options.Logger.Error("the body of a coordinator function has ended its goroutine, or does not let itself be unwound", "function", f.Name)
 	go r.Close()
 }
 
 // closeRoutine unwinds a body and ends its coroutine. It returns also if the body does not let itself be unwound.
-func closeRoutine(r *coordinator.Routine) {
+func closeRoutine(r *routines.Routine) {
 	if r.Stop(); r.IsLost() {
 		go r.Close()
 		return

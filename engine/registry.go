@@ -4,8 +4,8 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/concordat-dev/concordat/coordinator"
 	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/machine/routines"
 	"github.com/concordat-dev/concordat/internal/store"
 )
 
@@ -29,7 +29,7 @@ type typeEntry struct {
 
 // coordEntry is a coordinator function in an engine; there is none in the zero one.
 type coordEntry struct {
-	*coordinator.Function
+	*routines.Function
 	target uint64 // of its requests; see identity
 }
 
@@ -86,7 +86,7 @@ func (r *registry) add(d functions.Definition) error {
 		for _, op := range d.Operations() {
 			entry.ops[op.Name], r.operations[op] = op, entry
 		}
-	case *coordinator.Function:
+	case *routines.Function:
 		if r.coordinators[d.Name].Function != nil {
 			return fmt.Errorf("two coordinator functions are named %q", d.Name)
 		}

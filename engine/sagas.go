@@ -6,8 +6,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/concordat-dev/concordat/coordinator"
 	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/machine/routines"
 	"github.com/concordat-dev/concordat/internal/machine/sagas"
 	"github.com/concordat-dev/concordat/saga"
 )
@@ -82,7 +82,7 @@ func (w *worker) runSaga(c *coord, acts []sagas.Action) []sagas.Action {
 
 // checkUndos reports a compensation that could not be delivered. It is asked before the step is made, when nothing is to be undone
 // yet; not of steps that were made before a restart.
-func (w *worker) checkUndos(c *coord, steps []coordinator.Step) error {
+func (w *worker) checkUndos(c *coord, steps []routines.Step) error {
 	if c.saga.Replaying() {
 		return nil
 	}

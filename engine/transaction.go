@@ -1,8 +1,8 @@
 package engine
 
 import (
-	"github.com/concordat-dev/concordat/coordinator"
 	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/machine/routines"
 	"github.com/concordat-dev/concordat/internal/machine/transactions"
 	"github.com/concordat-dev/concordat/locks"
 	"github.com/concordat-dev/concordat/twopc"
@@ -72,7 +72,7 @@ func (w *worker) returnTx(c *coord, acts []transactions.Action) []transactions.A
 }
 
 // refuseSteps dooms a transaction that makes a call that cannot be delivered.
-func (w *worker) refuseSteps(c *coord, steps []coordinator.Step, err error, acts []transactions.Action) []transactions.Action {
+func (w *worker) refuseSteps(c *coord, steps []routines.Step, err error, acts []transactions.Action) []transactions.Action {
 	acts = c.tx.Cancel(err, acts)
 	return c.tx.Issue(steps, acts)
 }

@@ -5,8 +5,8 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/concordat-dev/concordat/coordinator"
 	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/machine/routines"
 	"github.com/concordat-dev/concordat/internal/machine/sagas"
 	"github.com/concordat-dev/concordat/internal/machine/transactions"
 	"github.com/concordat-dev/concordat/internal/seen"
@@ -64,12 +64,12 @@ type worker struct {
 	_ [64]byte // clients write above, the worker below
 
 	// What runs now, for the watchdog.
-	running   atomic.Uint64                        // what user code runs, see runs, in the lower bits; the others count
-	operation atomic.Pointer[functions.Operation]  // the last operation
-	subject   atomic.Pointer[instance]             // and its instance
-	function  atomic.Pointer[coordinator.Function] // the last coordinator function
-	runs      uint64                               // the worker's own copy of running
-	entered   *call                                // whose operation runs, or ran last for the message that is handled
+	running   atomic.Uint64                       // what user code runs, see runs, in the lower bits; the others count
+	operation atomic.Pointer[functions.Operation] // the last operation
+	subject   atomic.Pointer[instance]            // and its instance
+	function  atomic.Pointer[routines.Function]   // the last coordinator function
+	runs      uint64                              // the worker's own copy of running
+	entered   *call                               // whose operation runs, or ran last for the message that is handled
 
 	waits waitTally
 
@@ -103,7 +103,7 @@ type worker struct {
 	contended []*instance // have had waiters since the last look
 	timers    timerHeap   // due in wall time
 	backOffs  timerHeap   // due in engine time
-	routines  []*coordinator.Routine
+	routines  []*routines.Routine
 
 	epoch    *portion   // what this worker adds to the running epoch
 	portions []*portion // of earlier epochs, empty, to be used again
@@ -304,7 +304,7 @@ func (w *worker) enter(c *call) *functions.Ctx {
 }
 
 // enterBody frames the code of a coordinator function.
-func (w *worker) enterBody(f *coordinator.Function) {
+func (w *worker) enterBody(f *routines.Function) {
 	if w.function.Load() != f {
 		w.function.Store(f)
 	}

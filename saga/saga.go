@@ -15,6 +15,7 @@ import (
 
 	"github.com/concordat-dev/concordat/coordinator"
 	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/machine/routines"
 )
 
 // Failures that sagas end with, or report.
@@ -37,7 +38,7 @@ var NoUndo = functions.NoCall()
 type Step struct{ Do, Undo functions.Call }
 
 // Saga is a saga with input A.
-type Saga[A any] struct{ function *coordinator.Function }
+type Saga[A any] struct{ function *routines.Function }
 
 // New makes a saga. After a restart the body is run again and gets the recorded results of its steps, so it must make the same
 // calls for the same input and results: no clock, no random numbers, no I/O. A body that does not is stopped with
@@ -53,7 +54,7 @@ func New[A any](name string, body func(s *Run, input A) error) *Saga[A] {
 func (s *Saga[A]) Definition() functions.Definition { return s.made().Definition() }
 
 // made is the function, or nil if nobody made it.
-func (s *Saga[A]) made() *coordinator.Function {
+func (s *Saga[A]) made() *routines.Function {
 	if s == nil {
 		return nil
 	}
@@ -61,7 +62,7 @@ func (s *Saga[A]) made() *coordinator.Function {
 }
 
 // With makes the start of the saga with this input.
-func (s *Saga[A]) With(input A) coordinator.Start { return coordinator.NewStart(s.made(), input) }
+func (s *Saga[A]) With(input A) coordinator.Start { return routines.NewStart(s.made(), input) }
 
 // As makes the start of the saga with a request id; see functions.Call.As.
 func (s *Saga[A]) As(requestID string, input A) functions.Identified {
@@ -69,7 +70,7 @@ func (s *Saga[A]) As(requestID string, input A) functions.Identified {
 }
 
 // SagaReturning is a [Saga] that returns an R.
-type SagaReturning[A, R any] struct{ function *coordinator.Function }
+type SagaReturning[A, R any] struct{ function *routines.Function }
 
 // NewReturning is [New] for a saga with a result.
 func NewReturning[A, R any](name string, body func(s *Run, input A) (R, error)) *SagaReturning[A, R] {
@@ -92,7 +93,7 @@ func NewReturning[A, R any](name string, body func(s *Run, input A) (R, error)) 
 func (s *SagaReturning[A, R]) Definition() functions.Definition { return s.made().Definition() }
 
 // made is the function, or nil if nobody made it.
-func (s *SagaReturning[A, R]) made() *coordinator.Function {
+func (s *SagaReturning[A, R]) made() *routines.Function {
 	if s == nil {
 		return nil
 	}
@@ -101,12 +102,12 @@ func (s *SagaReturning[A, R]) made() *coordinator.Function {
 
 // With makes the start of the saga with this input.
 func (s *SagaReturning[A, R]) With(input A) coordinator.StartReturning[R] {
-	return coordinator.NewStartReturning[R](coordinator.NewStart(s.made(), input))
+	return coordinator.NewStartReturning[R](routines.NewStart(s.made(), input))
 }
 
-func newFunction[A any](name string, body func(s *Run, input A) (*functions.Result, error)) *coordinator.Function {
+func newFunction[A any](name string, body func(s *Run, input A) (*functions.Result, error)) *routines.Function {
 	inputs := functions.ValuesOf[A]()
-	f := &coordinator.Function{
+	f := &routines.Function{
 		Name:     name,
 		Protocol: coordinator.Saga,
 		Input:    inputs,
@@ -114,8 +115,8 @@ func newFunction[A any](name string, body func(s *Run, input A) (*functions.Resu
 		Shape:    functions.ShapeFor[A](),
 	}
 	if body != nil {
-		f.Body = func(r *coordinator.Routine, data []byte) (*functions.Result, error) {
-			input, err := coordinator.Input[A](r, data)
+		f.Body = func(r *routines.Routine, data []byte) (*functions.Result, error) {
+			input, err := routines.Input[A](r, data)
 			if err != nil {
 				return nil, err
 			}
@@ -128,7 +129,7 @@ func newFunction[A any](name string, body func(s *Run, input A) (*functions.Resu
 // Run is a running saga, for its body only and on its goroutine: a step that is made elsewhere, or later, fails with
 // functions.ErrBadCall, and so does the saga if it is not over.
 type Run struct {
-	routine *coordinator.Routine
+	routine *routines.Routine
 	run     uint64
 }
 
@@ -192,8 +193,8 @@ func (s *Run) OnFailure(effects ...functions.Effect) {
 	}
 }
 
-func newStep(step, undo functions.Call) coordinator.Step {
-	issued := coordinator.Step{Call: step.Envelope()}
+func newStep(step, undo functions.Call) routines.Step {
+	issued := routines.Step{Call: step.Envelope()}
 	switch {
 	case undo.IsNoCall(), undo.IsZero() && issued.Call.Op != nil && issued.Call.Op.Kind.Reads():
 	case undo.IsZero():

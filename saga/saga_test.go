@@ -7,8 +7,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/concordat-dev/concordat/coordinator"
 	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/machine/routines"
 	"github.com/concordat-dev/concordat/saga"
 )
 
@@ -22,11 +22,11 @@ var (
 )
 
 // play runs a saga's body and answers each of its steps with 7. It returns what it issued, a line for each group.
-func play(t *testing.T, part functions.Part, input []byte) (groups []string, r *coordinator.Routine) {
+func play(t *testing.T, part functions.Part, input []byte) (groups []string, r *routines.Routine) {
 	t.Helper()
-	r = coordinator.NewRoutine()
+	r = routines.NewRoutine()
 	t.Cleanup(r.Close)
-	r.Begin(part.Definition().(*coordinator.Function), input, 1)
+	r.Begin(part.Definition().(*routines.Function), input, 1)
 	seven, err := functions.Encode(7)
 	if err != nil {
 		t.Fatal(err)

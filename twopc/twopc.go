@@ -10,6 +10,7 @@ package twopc
 import (
 	"github.com/concordat-dev/concordat/coordinator"
 	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/machine/routines"
 )
 
 // ErrDeadlock: the transaction was picked as a victim (or refused a lock, under WaitDie, WoundWait and NoWait) in each of its
@@ -18,7 +19,7 @@ const ErrDeadlock functions.Failure = "concordat: transaction gave way to others
 
 // Transaction is a serializable transaction with input A: its calls happen all or not at all, as if at one moment at which
 // nothing else happened.
-type Transaction[A any] struct{ function *coordinator.Function }
+type Transaction[A any] struct{ function *routines.Function }
 
 // New makes a serializable transaction. The body may be run several times (after a deadlock, after a crash) and has no effect
 // until it is decided, so it need not be deterministic; it must do no I/O. If it returns an error, or any call failed that was not
@@ -34,7 +35,7 @@ func New[A any](name string, body func(tx *Tx, input A) error) *Transaction[A] {
 func (t *Transaction[A]) Definition() functions.Definition { return t.made().Definition() }
 
 // made is the function, or nil if nobody made it.
-func (t *Transaction[A]) made() *coordinator.Function {
+func (t *Transaction[A]) made() *routines.Function {
 	if t == nil {
 		return nil
 	}
@@ -43,7 +44,7 @@ func (t *Transaction[A]) made() *coordinator.Function {
 
 // With makes the start of the transaction with this input.
 func (t *Transaction[A]) With(input A) coordinator.Start {
-	return coordinator.NewStart(t.made(), input)
+	return routines.NewStart(t.made(), input)
 }
 
 // As makes the start of the transaction with a request id; see functions.Call.As.
@@ -52,7 +53,7 @@ func (t *Transaction[A]) As(requestID string, input A) functions.Identified {
 }
 
 // TransactionReturning is a [Transaction] that returns an R.
-type TransactionReturning[A, R any] struct{ function *coordinator.Function }
+type TransactionReturning[A, R any] struct{ function *routines.Function }
 
 // NewReturning is [New] for a transaction with a result.
 func NewReturning[A, R any](name string, body func(tx *Tx, input A) (R, error)) *TransactionReturning[A, R] {
@@ -75,7 +76,7 @@ func NewReturning[A, R any](name string, body func(tx *Tx, input A) (R, error)) 
 func (t *TransactionReturning[A, R]) Definition() functions.Definition { return t.made().Definition() }
 
 // made is the function, or nil if nobody made it.
-func (t *TransactionReturning[A, R]) made() *coordinator.Function {
+func (t *TransactionReturning[A, R]) made() *routines.Function {
 	if t == nil {
 		return nil
 	}
@@ -84,12 +85,12 @@ func (t *TransactionReturning[A, R]) made() *coordinator.Function {
 
 // With makes the start of the transaction with this input.
 func (t *TransactionReturning[A, R]) With(input A) coordinator.StartReturning[R] {
-	return coordinator.NewStartReturning[R](coordinator.NewStart(t.made(), input))
+	return coordinator.NewStartReturning[R](routines.NewStart(t.made(), input))
 }
 
-func newFunction[A any](name string, body func(tx *Tx, input A) (*functions.Result, error)) *coordinator.Function {
+func newFunction[A any](name string, body func(tx *Tx, input A) (*functions.Result, error)) *routines.Function {
 	inputs := functions.ValuesOf[A]()
-	f := &coordinator.Function{
+	f := &routines.Function{
 		Name:     name,
 		Protocol: coordinator.Serializable,
 		Input:    inputs,
@@ -97,8 +98,8 @@ func newFunction[A any](name string, body func(tx *Tx, input A) (*functions.Resu
 		Shape:    functions.ShapeFor[A](),
 	}
 	if body != nil {
-		f.Body = func(r *coordinator.Routine, data []byte) (*functions.Result, error) {
-			input, err := coordinator.Input[A](r, data)
+		f.Body = func(r *routines.Routine, data []byte) (*functions.Result, error) {
+			input, err := routines.Input[A](r, data)
 			if err != nil {
 				return nil, err
 			}
@@ -111,17 +112,17 @@ func newFunction[A any](name string, body func(tx *Tx, input A) (*functions.Resu
 // Tx is a running transaction, for its body only and on its goroutine: a call that is made elsewhere, or later, fails with
 // functions.ErrBadCall, and so does the transaction if it is not over.
 type Tx struct {
-	routine *coordinator.Routine
+	routine *routines.Routine
 	run     uint64
 }
 
 // Do makes a call and waits for it. A failed call dooms the transaction: each further call returns the same error, and it can
 // not commit even if the body returns nil. See [Tx.Try] for a call that may fail.
 func (tx *Tx) Do(call functions.Call) error {
-	return tx.issue(coordinator.Step{Call: call.Envelope()})
+	return tx.issue(routines.Step{Call: call.Envelope()})
 }
 
-func (tx *Tx) issue(step coordinator.Step) error {
+func (tx *Tx) issue(step routines.Step) error {
 	if err := tx.routine.Enter(tx.run); err != nil {
 		return err
 	}
@@ -155,7 +156,7 @@ func (tx *Tx) All(calls ...functions.Call) error {
 //   - The call itself is wrong, or the program: it cannot be delivered (functions.ErrBadCall, ErrUnknownOperation, an argument over
 //     Options.MaxBytes), its result does not fit into the variable, or it changes more than a transaction may.
 func (tx *Tx) Try(call functions.Call) error {
-	return tx.issue(coordinator.Step{Call: call.Envelope(), MayFail: true})
+	return tx.issue(routines.Step{Call: call.Envelope(), MayFail: true})
 }
 
 // Answering is a call that has an answer: a functions.Query or a functions.Returning.

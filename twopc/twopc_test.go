@@ -6,8 +6,8 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/concordat-dev/concordat/coordinator"
 	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/machine/routines"
 	"github.com/concordat-dev/concordat/twopc"
 )
 
@@ -20,11 +20,11 @@ var (
 )
 
 // play runs a transaction's body and answers each of its calls with 7. It returns what it issued, a line for each group.
-func play(t *testing.T, part functions.Part) (groups []string, r *coordinator.Routine) {
+func play(t *testing.T, part functions.Part) (groups []string, r *routines.Routine) {
 	t.Helper()
-	r = coordinator.NewRoutine()
+	r = routines.NewRoutine()
 	t.Cleanup(r.Close)
-	r.Begin(part.Definition().(*coordinator.Function), []byte{5}, 3)
+	r.Begin(part.Definition().(*routines.Function), []byte{5}, 3)
 	seven, err := functions.Encode(7)
 	if err != nil {
 		t.Fatal(err)

@@ -27,11 +27,12 @@ var pure = map[string][]string{
 	module + "functions":                     {"github.com/fxamacker/cbor/v2", "github.com/petermattis/goid", "sync/atomic"},
 	module + "locks":                         nil,
 	module + "deadlock":                      {module + "locks"},
-	module + "coordinator":                   {module + "functions", "github.com/petermattis/goid", "runtime", "sync/atomic"},
-	module + "saga":                          {module + "functions", module + "coordinator"},
-	module + "internal/machine/sagas":        {module + "functions", module + "coordinator", module + "saga"},
-	module + "twopc":                         {module + "functions", module + "coordinator"},
-	module + "internal/machine/transactions": {module + "functions", module + "coordinator", module + "locks", module + "twopc"},
+	module + "coordinator":                   {module + "functions"},
+	module + "saga":                          {module + "functions", module + "coordinator", module + "internal/machine/routines"},
+	module + "internal/machine/routines":     {module + "functions", module + "coordinator", "github.com/petermattis/goid", "runtime", "sync/atomic"},
+	module + "internal/machine/sagas":        {module + "functions", module + "internal/machine/routines", module + "saga"},
+	module + "twopc":                         {module + "functions", module + "coordinator", module + "internal/machine/routines"},
+	module + "internal/machine/transactions": {module + "functions", module + "locks", module + "internal/machine/routines", module + "twopc"},
 }
 
 // impure are functions and methods that pure packages do not use, by their full name.

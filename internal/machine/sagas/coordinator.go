@@ -4,8 +4,8 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/concordat-dev/concordat/coordinator"
 	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/machine/routines"
 	"github.com/concordat-dev/concordat/saga"
 )
 
@@ -34,7 +34,7 @@ type Coordinator struct {
 	maxBytes int // of the entries; 0: any
 	bytes    int // of the entries, about
 	cursor   int // entries that the body has issued in this process
-	steps    []coordinator.Step
+	steps    []routines.Step
 	first    int // the entry of steps[0]
 	out      int // calls, sleeps and compensations that are not back
 	next     int // of the group that is being called or undone: the first entry that it has not come to
@@ -158,7 +158,7 @@ func (c *Coordinator) Begin(out []Action) []Action {
 func (c *Coordinator) Replaying() bool { return c.cursor < len(c.Entries) }
 
 // Issue takes the steps that the body waits for. It keeps the slice and fills in results until the Resume.
-func (c *Coordinator) Issue(steps []coordinator.Step, now time.Time, out []Action) []Action {
+func (c *Coordinator) Issue(steps []routines.Step, now time.Time, out []Action) []Action {
 	c.mustBe(saga.Running)
 	if c.stop != nil {
 		return c.stopBody(c.stop, out)

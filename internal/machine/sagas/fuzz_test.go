@@ -6,8 +6,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/concordat-dev/concordat/coordinator"
 	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/machine/routines"
 	"github.com/concordat-dev/concordat/internal/machine/sagas"
 	"github.com/concordat-dev/concordat/saga"
 )
@@ -131,7 +131,7 @@ func (r *replay) body(todo []sagas.Action) []sagas.Action {
 	for group < len(r.past) && r.past[group].Group == r.past[0].Group {
 		group++
 	}
-	steps := make([]coordinator.Step, group)
+	steps := make([]routines.Step, group)
 	for i := range steps {
 		steps[i] = r.past[i].Step
 		steps[i].Result, steps[i].Err = nil, nil

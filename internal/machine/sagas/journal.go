@@ -1,8 +1,8 @@
 package sagas
 
 import (
-	"github.com/concordat-dev/concordat/coordinator"
 	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/machine/routines"
 	"github.com/concordat-dev/concordat/saga"
 )
 
@@ -22,7 +22,7 @@ type Journal struct {
 // Entry is a step in the journal.
 type Entry struct {
 	Group int // steps made at once share a group; groups count up from 0
-	Step  coordinator.Step
+	Step  routines.Step
 	Due   int64 // of a sleep: when it ends, Unix nanoseconds
 	State saga.EntryState
 	Undo  UndoState
@@ -37,7 +37,7 @@ type Entry struct {
 // no argument, and of what format version 1 recorded.
 type shapes struct{ call, undo uint64 }
 
-func shapesOf(s *coordinator.Step) (of shapes) {
+func shapesOf(s *routines.Step) (of shapes) {
 	if s.Call.Op != nil {
 		of.call = s.Call.Op.Shape
 	}
@@ -66,7 +66,7 @@ func (e *Entry) needsUndo() bool {
 const entryBytes = 64
 
 // sizeOf is about how many bytes a step's row has, without a failure.
-func sizeOf(s *coordinator.Step) int {
+func sizeOf(s *routines.Step) int {
 	size := entryBytes + envelopeSize(&s.Call) + len(s.Result.Encoded())
 	if s.HasUndo {
 		size += envelopeSize(&s.Undo)

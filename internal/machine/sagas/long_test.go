@@ -9,8 +9,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/concordat-dev/concordat/coordinator"
 	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/machine/routines"
 	"github.com/concordat-dev/concordat/internal/machine/sagas"
 	"github.com/concordat-dev/concordat/saga"
 )
@@ -19,7 +19,7 @@ import (
 type driver struct {
 	machine sagas.Coordinator
 	groups  []int // how many steps are in each
-	steps   []coordinator.Step
+	steps   []routines.Step
 	undo    func(entry int) error // the answer to a compensation; nil: none fails
 	result  []byte                // of each step
 	most    int                   // actions that one event led to
@@ -68,7 +68,7 @@ func newDriver(groups ...int) *driver {
 		most = max(most, n)
 	}
 	for range most {
-		d.steps = append(d.steps, coordinator.Step{Call: credit.On("a", 1).Envelope(), Undo: debit.On("a", 1).Envelope(), HasUndo: true})
+		d.steps = append(d.steps, routines.Step{Call: credit.On("a", 1).Envelope(), Undo: debit.On("a", 1).Envelope(), HasUndo: true})
 	}
 	return d
 }
@@ -224,13 +224,13 @@ func TestJournalIsBounded(t *testing.T) {
 }
 
 // stepBytes is what a step counts for.
-func stepBytes(s *coordinator.Step) int {
+func stepBytes(s *routines.Step) int {
 	for bound := 1; ; bound++ {
 		var c sagas.Coordinator
 		c.Init(sagas.Journal{}, 1)
 		c.Bound(bound)
 		c.Begin(nil)
-		if acts := c.Issue([]coordinator.Step{*s}, time.Time{}, nil); acts[0].Kind == sagas.ActCall {
+		if acts := c.Issue([]routines.Step{*s}, time.Time{}, nil); acts[0].Kind == sagas.ActCall {
 			return bound
 		}
 	}

@@ -11,8 +11,8 @@ import (
 
 	"pgregory.net/rapid"
 
-	"github.com/concordat-dev/concordat/coordinator"
 	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/machine/routines"
 	"github.com/concordat-dev/concordat/internal/machine/sagas"
 	"github.com/concordat-dev/concordat/saga"
 )
@@ -303,7 +303,7 @@ func TestImpossibleEventsPanic(t *testing.T) {
 	w.begin([]string{"debit a 1 undo credit a 1"}, sagas.Journal{})
 	w.finishAll()
 	for name, event := range map[string]func(c *sagas.Coordinator){
-		"issue":  func(c *sagas.Coordinator) { c.Issue([]coordinator.Step{{}}, w.clock(), nil) },
+		"issue":  func(c *sagas.Coordinator) { c.Issue([]routines.Step{{}}, w.clock(), nil) },
 		"return": func(c *sagas.Coordinator) { c.Returned(nil, nil, functions.Effects{}, nil) },
 		"undo":   func(c *sagas.Coordinator) { c.UndoReply(0, nil, w.clock(), nil) },
 	} {

@@ -6,8 +6,8 @@ import (
 	"slices"
 	"time"
 
-	"github.com/concordat-dev/concordat/coordinator"
 	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/machine/routines"
 	"github.com/concordat-dev/concordat/saga"
 )
 
@@ -24,7 +24,7 @@ import (
 
 // recordAll finds a group of steps in the journal or adds it. A group is recorded as a whole, so it is there as a whole or not at
 // all.
-func (c *Coordinator) recordAll(steps []coordinator.Step, now time.Time) error {
+func (c *Coordinator) recordAll(steps []routines.Step, now time.Time) error {
 	group := 0
 	if c.cursor > 0 {
 		group = c.Entries[c.cursor-1].Group + 1
@@ -48,7 +48,7 @@ func (c *Coordinator) recordAll(steps []coordinator.Step, now time.Time) error {
 	return nil
 }
 
-func (c *Coordinator) replayAll(steps []coordinator.Step, group int) error {
+func (c *Coordinator) replayAll(steps []routines.Step, group int) error {
 	for i := range steps {
 		step := &steps[i]
 		switch {
@@ -66,7 +66,7 @@ func (c *Coordinator) replayAll(steps []coordinator.Step, group int) error {
 }
 
 // replay reports whether an entry is a step that the body issues again.
-func (c *Coordinator) replay(i int, step *coordinator.Step) bool {
+func (c *Coordinator) replay(i int, step *routines.Step) bool {
 	e := &c.Entries[i]
 	now := shapesOf(step)
 	call, undo := compare(&e.Step.Call, &step.Call, e.shapes.call, now.call), same
@@ -123,7 +123,7 @@ func (c *Coordinator) TakeDifference() string {
 	return c.difference
 }
 
-func (c *Coordinator) add(step *coordinator.Step, group int, now time.Time) {
+func (c *Coordinator) add(step *routines.Step, group int, now time.Time) {
 	i := len(c.Entries)
 	c.Entries = append(c.Entries, Entry{Group: group, shapes: shapesOf(step)})
 	e := &c.Entries[i]
@@ -144,7 +144,7 @@ func (c *Coordinator) recorded(group int) string {
 	return text
 }
 
-func describe(s *coordinator.Step) string {
+func describe(s *routines.Step) string {
 	if s.Sleep > 0 {
 		return fmt.Sprintf("a sleep of %v", s.Sleep)
 	}

@@ -8,8 +8,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/concordat-dev/concordat/coordinator"
 	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/machine/routines"
 	"github.com/concordat-dev/concordat/internal/machine/sagas"
 	"github.com/concordat-dev/concordat/saga"
 )
@@ -21,7 +21,7 @@ type world struct {
 	writes []disk // after each event
 
 	machine *sagas.Coordinator
-	routine *coordinator.Routine
+	routine *routines.Routine
 	script  *script
 	tries   int
 	unknown map[string]bool // operations that this program does not know
@@ -90,7 +90,7 @@ func (w *world) Operation(_, name string) (*functions.Operation, bool) {
 // begin starts a saga, or goes on with one from its journal.
 func (w *world) begin(body []string, j sagas.Journal) {
 	w.script = &script{lines: body, log: func(text string) { w.tell("  %s", text) }}
-	w.machine, w.routine = new(sagas.Coordinator), coordinator.NewRoutine()
+	w.machine, w.routine = new(sagas.Coordinator), routines.NewRoutine()
 	w.machine.Init(j, w.tries)
 	w.act(w.machine.Begin(nil))
 }
@@ -102,7 +102,7 @@ func (w *world) act(acts []sagas.Action) {
 		case sagas.ActRun:
 			w.tell("  run")
 			body := saga.New("script", func(r *saga.Run, _ int) error { return w.script.run(r) })
-			w.routine.Begin(body.Definition().(*coordinator.Function), []byte{0}, 1)
+			w.routine.Begin(body.Definition().(*routines.Function), []byte{0}, 1)
 			acts = w.resume(acts)
 		case sagas.ActResume:
 			acts = w.resume(acts)

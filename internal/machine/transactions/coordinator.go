@@ -5,8 +5,8 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/concordat-dev/concordat/coordinator"
 	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/machine/routines"
 	"github.com/concordat-dev/concordat/locks"
 	"github.com/concordat-dev/concordat/twopc"
 )
@@ -50,7 +50,7 @@ type Coordinator struct {
 	index map[functions.Address]int // parts by address, once there are many
 	next  int                       // the part that is being locked
 
-	steps  []coordinator.Step
+	steps  []routines.Step
 	calls  []callState // parallel to steps
 	out    int         // calls and locks whose answer has not come back
 	queued int         // calls that wait for an earlier one of the batch
@@ -165,7 +165,7 @@ func (c *Coordinator) Begin(out []Action) []Action {
 }
 
 // Issue takes the steps that the body waits for. It keeps the slice and fills in results until the Resume.
-func (c *Coordinator) Issue(steps []coordinator.Step, out []Action) []Action {
+func (c *Coordinator) Issue(steps []routines.Step, out []Action) []Action {
 	c.mustBe(running)
 	if c.doom != nil {
 		for i := range steps {

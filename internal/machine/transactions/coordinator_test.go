@@ -7,8 +7,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/concordat-dev/concordat/coordinator"
 	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/machine/routines"
 	"github.com/concordat-dev/concordat/internal/machine/transactions"
 	"github.com/concordat-dev/concordat/locks"
 )
@@ -49,12 +49,12 @@ func TestManyParticipants(t *testing.T) {
 
 // Events that cannot be are bugs of the engine: they stop the process instead of money going wrong.
 func TestImpossibleEventsPanic(t *testing.T) {
-	call := coordinator.Step{Call: debit.On("a", 1).Envelope()}
+	call := routines.Step{Call: debit.On("a", 1).Envelope()}
 	running := func() *transactions.Coordinator {
 		var c transactions.Coordinator
 		c.Init(1, locks.Detect, 1)
 		c.Begin(nil)
-		c.Issue([]coordinator.Step{call}, nil)
+		c.Issue([]routines.Step{call}, nil)
 		return &c
 	}
 	for name, event := range map[string]func(c *transactions.Coordinator){
@@ -81,7 +81,7 @@ func TestImpossibleEventsPanic(t *testing.T) {
 		},
 		"steps of a machine that is fresh": func(c *transactions.Coordinator) {
 			*c = transactions.Coordinator{}
-			c.Issue([]coordinator.Step{call}, nil)
+			c.Issue([]routines.Step{call}, nil)
 		},
 	} {
 		func() {

@@ -7,9 +7,9 @@ import (
 	"strings"
 	"time"
 
-	"github.com/concordat-dev/concordat/coordinator"
 	"github.com/concordat-dev/concordat/deadlock"
 	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/machine/routines"
 	"github.com/concordat-dev/concordat/internal/machine/transactions"
 	"github.com/concordat-dev/concordat/locks"
 	"github.com/concordat-dev/concordat/twopc"
@@ -39,7 +39,7 @@ type tx struct {
 	name    string
 	script  *script
 	machine *transactions.Coordinator
-	routine *coordinator.Routine
+	routine *routines.Routine
 	stays   []*stay    // by participant, of this attempt
 	calls   []*request // by step
 	locking *request
@@ -159,7 +159,7 @@ func (w *world) byID(id uint64) *tx {
 // begin starts a transaction; the earlier it is started, the older it is.
 func (w *world) begin(name string, body []string) *tx {
 	w.started++
-	t := &tx{name: name, machine: new(transactions.Coordinator), routine: coordinator.NewRoutine()}
+	t := &tx{name: name, machine: new(transactions.Coordinator), routine: routines.NewRoutine()}
 	t.script = &script{lines: body, log: func(text string) { w.tell("  %s: %s", name, text) }}
 	w.txs[name] = t
 	t.machine.Init(w.started, w.policy, w.maxAttempts)
@@ -174,7 +174,7 @@ func (w *world) act(t *tx, acts []transactions.Action) {
 		case transactions.ActRun:
 			w.tell("  %s: run, attempt %d", t.name, t.machine.Owner().Attempt)
 			definition := twopc.New("script", func(tx *twopc.Tx, _ int) error { return t.script.run(tx) })
-			t.routine.Begin(definition.Definition().(*coordinator.Function), []byte{0}, int(t.machine.Owner().Attempt))
+			t.routine.Begin(definition.Definition().(*routines.Function), []byte{0}, int(t.machine.Owner().Attempt))
 			acts = w.resume(t, acts)
 		case transactions.ActResume:
 			acts = w.resume(t, acts)

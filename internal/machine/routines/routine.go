@@ -1,4 +1,4 @@
-package coordinator
+package routines
 
 import (
 	"cmp"
@@ -8,6 +8,7 @@ import (
 
 	"github.com/petermattis/goid"
 
+	"github.com/concordat-dev/concordat/coordinator"
 	"github.com/concordat-dev/concordat/functions"
 )
 
@@ -50,7 +51,7 @@ type Routine struct {
 	badEffect                  error // an effect that cannot be carried out: the run fails
 }
 
-// stopped is the panic that unwinds the body of a routine that is stopped, or has made MaxSteps calls.
+// stopped is the panic that unwinds the body of a routine that is stopped, or has made coordinator.MaxSteps calls.
 type stopped struct{}
 
 // NewRoutine makes a routine at rest. Close it when it is no longer needed.
@@ -176,9 +177,9 @@ func (r *Routine) Issue(steps []Step) {
 	if r.stopping {
 		r.unwind()
 	}
-	if r.steps += len(steps); r.steps > MaxSteps {
+	if r.steps += len(steps); r.steps > coordinator.MaxSteps {
 		// An error would not do: a body that repeats what failed until it succeeds would do so forever.
-		r.stepErr = fmt.Errorf("%w: %s makes more than %d calls", functions.ErrTooLarge, r.function.Name, MaxSteps)
+		r.stepErr = fmt.Errorf("%w: %s makes more than %d calls", functions.ErrTooLarge, r.function.Name, coordinator.MaxSteps)
 		r.unwind()
 	}
 	if r.badEffect != nil {

@@ -1,4 +1,4 @@
-package coordinator_test
+package routines_test
 
 import (
 	"errors"
@@ -9,6 +9,7 @@ import (
 
 	"github.com/concordat-dev/concordat/coordinator"
 	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/machine/routines"
 )
 
 const errNo functions.Failure = "test: no"
@@ -19,28 +20,28 @@ var (
 	look   = functions.View(things, "look", func(*functions.Ctx, struct{}) (int, error) { return 0, nil })
 )
 
-func step(id string) coordinator.Step { return coordinator.Step{Call: poke.On(id, 1).Envelope()} }
+func step(id string) routines.Step { return routines.Step{Call: poke.On(id, 1).Envelope()} }
 
 // function makes a function whose body has no input.
-func function(body func(r *coordinator.Routine) ([]byte, error)) *coordinator.Function {
-	return &coordinator.Function{Name: "test/function", Protocol: coordinator.Saga,
-		Body: func(r *coordinator.Routine, _ []byte) (*functions.Result, error) {
+func function(body func(r *routines.Routine) ([]byte, error)) *routines.Function {
+	return &routines.Function{Name: "test/function", Protocol: coordinator.Saga,
+		Body: func(r *routines.Routine, _ []byte) (*functions.Result, error) {
 			data, err := body(r)
 			return functions.EncodedResult(data), err
 		}}
 }
 
 // newRoutine makes a routine that has begun.
-func newRoutine(t *testing.T, body func(r *coordinator.Routine) ([]byte, error)) *coordinator.Routine {
+func newRoutine(t *testing.T, body func(r *routines.Routine) ([]byte, error)) *routines.Routine {
 	t.Helper()
-	r := coordinator.NewRoutine()
+	r := routines.NewRoutine()
 	t.Cleanup(r.Close)
 	r.Begin(function(body), nil, 1)
 	return r
 }
 
 // drive answers all steps with answer until the body returns, and says how often it was resumed.
-func drive(r *coordinator.Routine, answer func(s *coordinator.Step)) (rounds int) {
+func drive(r *routines.Routine, answer func(s *routines.Step)) (rounds int) {
 	for !r.Resume() {
 		rounds++
 		steps := r.Issued()
@@ -51,25 +52,25 @@ func drive(r *coordinator.Routine, answer func(s *coordinator.Step)) (rounds int
 	return rounds
 }
 
-func succeed(s *coordinator.Step) {
+func succeed(s *routines.Step) {
 	data, _ := functions.Encode(7)
 	s.Result = functions.EncodedResult(data)
 }
 
 func TestSeveralRounds(t *testing.T) {
 	var trace []string
-	r := newRoutine(t, func(r *coordinator.Routine) ([]byte, error) {
+	r := newRoutine(t, func(r *routines.Routine) ([]byte, error) {
 		var n int
-		ask := coordinator.Step{Call: look.On("a").Into(&n).Envelope()}
+		ask := routines.Step{Call: look.On("a").Into(&n).Envelope()}
 		if err := r.IssueOne(ask); err != nil || n != 7 {
 			return nil, fmt.Errorf("looked: %d, %w", n, err)
 		}
-		if err := r.IssueAll([]coordinator.Step{step("b"), step("c")}); err != nil {
+		if err := r.IssueAll([]routines.Step{step("b"), step("c")}); err != nil {
 			return nil, err
 		}
 		return []byte("result"), r.IssueAll(nil) // nothing to wait for
 	})
-	rounds := drive(r, func(s *coordinator.Step) {
+	rounds := drive(r, func(s *routines.Step) {
 		trace = append(trace, s.Call.ID)
 		succeed(s)
 	})
@@ -95,11 +96,11 @@ func TestFailuresOfSteps(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			kept = 0
 			var got error
-			r := newRoutine(t, func(r *coordinator.Routine) ([]byte, error) {
-				got = r.IssueAll([]coordinator.Step{{Call: look.On("a").Into(&kept).Envelope()}, step("b"), step("c")})
+			r := newRoutine(t, func(r *routines.Routine) ([]byte, error) {
+				got = r.IssueAll([]routines.Step{{Call: look.On("a").Into(&kept).Envelope()}, step("b"), step("c")})
 				return nil, nil
 			})
-			drive(r, func(s *coordinator.Step) {
+			drive(r, func(s *routines.Step) {
 				if succeed(s); strings.Contains(tc.fails, s.Call.ID) && tc.fails != "" {
 					s.Err = fmt.Errorf("%w: %s", errNo, s.Call.ID)
 				}
@@ -119,7 +120,7 @@ func TestFailuresOfSteps(t *testing.T) {
 
 func TestPanicIsAFailure(t *testing.T) {
 	for name, value := range map[string]any{"text": "boom", "nil": nil, "error": errNo} {
-		r := newRoutine(t, func(r *coordinator.Routine) ([]byte, error) {
+		r := newRoutine(t, func(r *routines.Routine) ([]byte, error) {
 			must(t, r.IssueOne(step("a")))
 			panic(value)
 		})
@@ -140,15 +141,15 @@ func must(t *testing.T, err error) {
 
 // A body that is stopped is unwound: its defers run, and whatever it tries, it makes no further step.
 func TestStopUnwinds(t *testing.T) {
-	for name, after := range map[string]func(r *coordinator.Routine) error{
-		"plain":               func(*coordinator.Routine) error { return nil },
-		"recovers, goes on":   func(r *coordinator.Routine) error { return r.IssueOne(step("after")) },
-		"recovers, all":       func(r *coordinator.Routine) error { return r.IssueAll([]coordinator.Step{step("x"), step("y")}) },
-		"recovers and panics": func(*coordinator.Routine) error { panic("again") },
+	for name, after := range map[string]func(r *routines.Routine) error{
+		"plain":               func(*routines.Routine) error { return nil },
+		"recovers, goes on":   func(r *routines.Routine) error { return r.IssueOne(step("after")) },
+		"recovers, all":       func(r *routines.Routine) error { return r.IssueAll([]routines.Step{step("x"), step("y")}) },
+		"recovers and panics": func(*routines.Routine) error { panic("again") },
 	} {
 		t.Run(name, func(t *testing.T) {
 			var trace []string
-			r := newRoutine(t, func(r *coordinator.Routine) (_ []byte, err error) {
+			r := newRoutine(t, func(r *routines.Routine) (_ []byte, err error) {
 				defer func() { trace = append(trace, "outer") }()
 				defer func() { _ = recover(); trace = append(trace, "inner"); err = after(r); trace = append(trace, "on") }()
 				err = r.IssueOne(step("a"))
@@ -172,9 +173,9 @@ func TestStopUnwinds(t *testing.T) {
 	}
 }
 
-func reuse(t *testing.T, r *coordinator.Routine) {
+func reuse(t *testing.T, r *routines.Routine) {
 	t.Helper()
-	r.Begin(function(func(r *coordinator.Routine) ([]byte, error) {
+	r.Begin(function(func(r *routines.Routine) ([]byte, error) {
 		return []byte{byte(r.Attempt())}, r.IssueOne(step("z"))
 	}), nil, 3)
 	if drive(r, succeed) != 1 || r.Err != nil || len(r.Result.Encoded()) != 1 || r.Result.Encoded()[0] != 3 {
@@ -183,14 +184,14 @@ func reuse(t *testing.T, r *coordinator.Routine) {
 }
 
 func TestStopOfARoutineThatHasNotBegun(t *testing.T) {
-	r := newRoutine(t, func(*coordinator.Routine) ([]byte, error) { return nil, nil })
+	r := newRoutine(t, func(*routines.Routine) ([]byte, error) { return nil, nil })
 	r.Stop()
 	reuse(t, r)
 }
 
 // A routine that begins anew knows nothing of its last run.
 func TestReuseStartsAfresh(t *testing.T) {
-	r := newRoutine(t, func(r *coordinator.Routine) ([]byte, error) {
+	r := newRoutine(t, func(r *routines.Routine) ([]byte, error) {
 		must(t, r.IssueAll(append(r.Steps(3)[:0], step("a"), step("b"), step("c"))))
 		r.AddSuccess(poke.On("a", 1))
 		r.AddFailure(poke.On("a", 1), poke.On("", 1))
@@ -200,7 +201,7 @@ func TestReuseStartsAfresh(t *testing.T) {
 	if !errors.Is(r.Err, functions.ErrBadCall) || len(r.OnSuccess.Sends) != 1 || len(r.OnFailure.Sends) != 1 {
 		t.Errorf("%v, %v, %v", r.Err, r.OnSuccess, r.OnFailure)
 	}
-	r.Begin(function(func(r *coordinator.Routine) ([]byte, error) {
+	r.Begin(function(func(r *routines.Routine) ([]byte, error) {
 		for _, s := range r.Steps(3) {
 			if s.Call.Op != nil || s.Result.Encoded() != nil {
 				t.Errorf("a step of the last run: %+v", s)
@@ -215,11 +216,11 @@ func TestReuseStartsAfresh(t *testing.T) {
 
 // The input of one run, handed on as it is, is never that of the next.
 func TestInputsByValue(t *testing.T) {
-	f := &coordinator.Function{Name: "test/input", Body: func(r *coordinator.Routine, data []byte) (*functions.Result, error) {
-		n, err := coordinator.Input[int64](r, data)
+	f := &routines.Function{Name: "test/input", Body: func(r *routines.Routine, data []byte) (*functions.Result, error) {
+		n, err := routines.Input[int64](r, data)
 		return functions.EncodedResult([]byte{byte(n)}), err
 	}}
-	r := coordinator.NewRoutine()
+	r := routines.NewRoutine()
 	t.Cleanup(r.Close)
 	r.WithValue(int64(1)).Begin(f, nil, 1)
 	if drive(r, succeed); r.Err != nil || string(r.Result.Encoded()) != "\x01" {
@@ -236,7 +237,7 @@ func TestInputsByValue(t *testing.T) {
 }
 
 func TestBeginWhileRunningPanics(t *testing.T) {
-	r := newRoutine(t, func(r *coordinator.Routine) ([]byte, error) { return nil, r.IssueOne(step("a")) })
+	r := newRoutine(t, func(r *routines.Routine) ([]byte, error) { return nil, r.IssueOne(step("a")) })
 	r.Resume()
 	defer func() {
 		if p := recover(); p == nil || !strings.Contains(fmt.Sprint(p), "only after it has returned") {
@@ -248,7 +249,7 @@ func TestBeginWhileRunningPanics(t *testing.T) {
 
 func TestMaxStepsAtTheBound(t *testing.T) {
 	for over := range 2 {
-		r := newRoutine(t, func(r *coordinator.Routine) ([]byte, error) {
+		r := newRoutine(t, func(r *routines.Routine) ([]byte, error) {
 			for range coordinator.MaxSteps/2 + over {
 				must(t, r.IssueAll(append(r.Steps(0), step("a"), step("b"))))
 			}
@@ -263,13 +264,13 @@ func TestMaxStepsAtTheBound(t *testing.T) {
 
 // A body that tries the same again forever, whatever the answer, comes to an end.
 func TestEndlessRetriesEnd(t *testing.T) {
-	for _, endless := range []coordinator.Step{step("a"), step("")} {
-		r := newRoutine(t, func(r *coordinator.Routine) ([]byte, error) {
+	for _, endless := range []routines.Step{step("a"), step("")} {
+		r := newRoutine(t, func(r *routines.Routine) ([]byte, error) {
 			for r.IssueOne(endless) != nil {
 			}
 			return nil, nil
 		})
-		drive(r, func(s *coordinator.Step) { s.Err = errNo })
+		drive(r, func(s *routines.Step) { s.Err = errNo })
 		wantErr(t, r.Err, functions.ErrTooLarge)
 	}
 }
@@ -284,14 +285,14 @@ func wantErr(t *testing.T, err, want error) {
 // A step that cannot be made fails the run, even if the body swallows the error, and none beside it is made.
 func TestBadStepsFailTheRun(t *testing.T) {
 	long := strings.Repeat("x", functions.MaxID+1)
-	undo := func(undo functions.Call) coordinator.Step {
-		return coordinator.Step{Call: poke.On("a", 1).Envelope(), Undo: undo.Envelope(), HasUndo: true}
+	undo := func(undo functions.Call) routines.Step {
+		return routines.Step{Call: poke.On("a", 1).Envelope(), Undo: undo.Envelope(), HasUndo: true}
 	}
 	for name, tc := range map[string]struct {
-		bad  coordinator.Step
+		bad  routines.Step
 		want error
 	}{
-		"zero call":  {coordinator.Step{Call: functions.Call{}.Envelope()}, functions.ErrBadCall},
+		"zero call":  {routines.Step{Call: functions.Call{}.Envelope()}, functions.ErrBadCall},
 		"empty id":   {step(""), functions.ErrBadCall},
 		"long id":    {step(long), functions.ErrTooLarge},
 		"undo of ''": {undo(poke.On("", 1)), functions.ErrBadCall},
@@ -299,8 +300,8 @@ func TestBadStepsFailTheRun(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var got error
-			r := newRoutine(t, func(r *coordinator.Routine) ([]byte, error) {
-				got = r.IssueAll([]coordinator.Step{step("good"), tc.bad})
+			r := newRoutine(t, func(r *routines.Routine) ([]byte, error) {
+				got = r.IssueAll([]routines.Step{step("good"), tc.bad})
 				return []byte("fine"), nil
 			})
 			if drive(r, succeed) != 0 {
@@ -316,9 +317,9 @@ func TestBadStepsFailTheRun(t *testing.T) {
 func TestCloseLeavesNoGoroutine(t *testing.T) {
 	before := runtime.NumGoroutine()
 	for i := range 50 {
-		r := coordinator.NewRoutine()
+		r := routines.NewRoutine()
 		if i%5 > 0 {
-			r.Begin(function(func(r *coordinator.Routine) ([]byte, error) {
+			r.Begin(function(func(r *routines.Routine) ([]byte, error) {
 				defer func() { _ = recover() }()
 				if i%5 == 4 {
 					panic("x")

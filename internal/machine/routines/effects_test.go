@@ -1,12 +1,12 @@
-package coordinator_test
+package routines_test
 
 import (
 	"errors"
 	"strings"
 	"testing"
 
-	"github.com/concordat-dev/concordat/coordinator"
 	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/machine/routines"
 )
 
 // effect is an effect that a user made.
@@ -30,11 +30,11 @@ func TestBadEffectsDoomTheRun(t *testing.T) {
 			return errors.Join(good.AddTo(e), functions.ErrBadCall)
 		}),
 	} {
-		for outcome, add := range map[string]func(*coordinator.Routine, ...functions.Effect){
-			"success": (*coordinator.Routine).AddSuccess, "failure": (*coordinator.Routine).AddFailure,
+		for outcome, add := range map[string]func(*routines.Routine, ...functions.Effect){
+			"success": (*routines.Routine).AddSuccess, "failure": (*routines.Routine).AddFailure,
 		} {
 			for _, own := range []error{nil, errNo} {
-				r := newRoutine(t, func(r *coordinator.Routine) ([]byte, error) { add(r, good, bad, good); return nil, own })
+				r := newRoutine(t, func(r *routines.Routine) ([]byte, error) { add(r, good, bad, good); return nil, own })
 				drive(r, succeed)
 				wantErr(t, r.Err, functions.ErrBadCall)
 				if own != nil {
@@ -44,7 +44,7 @@ func TestBadEffectsDoomTheRun(t *testing.T) {
 					t.Errorf("%s of %s: kept %+v, %+v", name, outcome, r.OnSuccess, r.OnFailure)
 				}
 			}
-			r := newRoutine(t, func(r *coordinator.Routine) ([]byte, error) {
+			r := newRoutine(t, func(r *routines.Routine) ([]byte, error) {
 				add(r, bad)
 				wantErr(t, r.IssueOne(step("a")), functions.ErrBadCall)
 				return nil, r.IssueOne(step("b"))
@@ -59,7 +59,7 @@ func TestBadEffectsDoomTheRun(t *testing.T) {
 // What the engine cannot carry out is refused when it is attached, and so is what goes beyond the bounds; each outcome has its own.
 func TestEffectsAreCheckedWhenAttached(t *testing.T) {
 	const maxBytes = 10 * functions.MaxEffects
-	checker := coordinator.Checker{
+	checker := routines.Checker{
 		Check: func(e *functions.Effects) error {
 			if len(e.Sends) > 0 && e.Sends[0].ID == "unknown" {
 				return errNo
@@ -81,10 +81,10 @@ func TestEffectsAreCheckedWhenAttached(t *testing.T) {
 		"too large": {func(add func(...functions.Effect)) { add(heap(tenth), heap(functions.MaxEffects-tenth), heap(1)) }, functions.ErrTooLarge},
 	} {
 		t.Run(name, func(t *testing.T) {
-			r := coordinator.NewRoutine().WithChecker(checker)
+			r := routines.NewRoutine().WithChecker(checker)
 			t.Cleanup(r.Close)
 			for range 2 { // a run leaves nothing to the next
-				r.Begin(function(func(r *coordinator.Routine) ([]byte, error) {
+				r.Begin(function(func(r *routines.Routine) ([]byte, error) {
 					tc.attach(r.AddSuccess)
 					tc.attach(r.AddFailure)
 					return nil, nil
@@ -95,9 +95,9 @@ func TestEffectsAreCheckedWhenAttached(t *testing.T) {
 		})
 	}
 	checker.MaxBytes = 99
-	r := coordinator.NewRoutine().WithChecker(checker)
+	r := routines.NewRoutine().WithChecker(checker)
 	t.Cleanup(r.Close)
-	r.Begin(function(func(r *coordinator.Routine) ([]byte, error) { r.AddFailure(heap(5), heap(4), heap(1)); return nil, nil }), nil, 1)
+	r.Begin(function(func(r *routines.Routine) ([]byte, error) { r.AddFailure(heap(5), heap(4), heap(1)); return nil, nil }), nil, 1)
 	drive(r, succeed)
 	wantErr(t, r.Err, functions.ErrTooLarge)
 	if n := r.OnFailure.Len(); n != 9 || !strings.Contains(r.Err.Error(), "100 bytes") {

@@ -1,4 +1,4 @@
-package coordinator
+package routines
 
 import (
 	"errors"
@@ -6,6 +6,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/concordat-dev/concordat/coordinator"
 	"github.com/concordat-dev/concordat/functions"
 )
 
@@ -132,7 +133,7 @@ func TestTooManyStepsOfABodyThatCatchesEverything(t *testing.T) {
 		for {
 			func() {
 				defer func() { _ = recover() }()
-				_ = r.IssueAll(make([]Step, MaxSteps+1))
+				_ = r.IssueAll(make([]Step, coordinator.MaxSteps+1))
 			}()
 		}
 	}), nil, 1)
