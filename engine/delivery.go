@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/concordat-dev/concordat/functions"
-	"github.com/concordat-dev/concordat/internal/store"
+	"github.com/concordat-dev/concordat/internal/format"
 )
 
 func (g *egress) tell() {
@@ -117,14 +117,6 @@ const (
 	maxDeliveryBytes = 8 << 20
 )
 
-// storedRecord is the row of a record that was not delivered. One that was parked meanwhile has left its number and the reason.
-type storedRecord struct {
-	Egress string `cbor:"1,keyasint"`
-	Key    string `cbor:"2,keyasint,omitempty"`
-	Value  []byte `cbor:"3,keyasint"`
-	Parked string `cbor:"4,keyasint,omitempty"`
-}
-
 // deliver writes the next records to the receiver.
 func (g *egress) deliver() error {
 	from, to := g.delivered.Load()+1, g.sealed.Load()
@@ -152,13 +144,13 @@ func (g *egress) deliver() error {
 // read reads the rows of the next records, as many as go into one Write.
 func (g *egress) read(from, to uint64) (records []Record, err error) {
 	bytes := 0
-	lower, upper := store.EgressKey(nil, g.name, from), store.EgressKey(nil, g.name, to+1)
+	lower, upper := format.EgressKey(nil, g.name, from), format.EgressKey(nil, g.name, to+1)
 	err = g.engine.store.Scan(lower, upper, func(key, value []byte) error {
 		if bytes += len(value); len(records) == maxDelivery || (len(records) > 0 && bytes > maxDeliveryBytes) {
 			return errEnough
 		}
-		seq, err := store.Number(key)
-		var r storedRecord
+		seq, err := format.Number(key)
+		var r format.Record
 		if err == nil {
 			err = functions.Decode(value, &r)
 		}

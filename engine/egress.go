@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 
 	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/format"
 	"github.com/concordat-dev/concordat/internal/store"
 )
 
@@ -198,9 +199,9 @@ func (e *Engine) closeEgresses() error {
 // firstRow is the number of the first record that has a row, or one more than the last.
 func (g *egress) firstRow() (first uint64, err error) {
 	first = g.last + 1
-	prefix := store.EgressKey(nil, g.name, 0)
-	err = g.engine.store.Scan(prefix, store.EgressKey(nil, g.name, g.last+1), func(key, _ []byte) error {
-		seq, err := store.Number(key)
+	prefix := format.EgressKey(nil, g.name, 0)
+	err = g.engine.store.Scan(prefix, format.EgressKey(nil, g.name, g.last+1), func(key, _ []byte) error {
+		seq, err := format.Number(key)
 		first = seq
 		return errors.Join(err, errEnough)
 	})
@@ -258,7 +259,7 @@ func (e *Engine) writeEgresses(batch store.Batch, s *sealing) {
 			if err != nil {
 				panic("engine: a record's row always encodes: " + err.Error())
 			}
-			batch.Set(store.EgressKey(nil, r.egress.name, r.seq), value)
+			batch.Set(format.EgressKey(nil, r.egress.name, r.seq), value)
 		}
 	}
 }
@@ -268,7 +269,7 @@ func (g *egress) deleteDelivered(batch store.Batch) {
 	var buf [256]byte
 	for delivered := g.delivered.Load(); g.deleted < delivered; {
 		g.deleted++
-		batch.Delete(store.EgressKey(buf[:0], g.name, g.deleted))
+		batch.Delete(format.EgressKey(buf[:0], g.name, g.deleted))
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"github.com/concordat-dev/concordat/engine"
 	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/format"
 	"github.com/concordat-dev/concordat/internal/store"
 	"github.com/concordat-dev/concordat/saga"
 	"github.com/concordat-dev/concordat/twopc"
@@ -336,7 +337,7 @@ func TestMissingRecordEndsTheProcess(t *testing.T) {
 	s, err := store.Open(store.Options{Dir: dir, Fatal: func(err error) { t.Error(err) }})
 	must(t, err)
 	batch := s.NewBatch()
-	batch.Delete(store.EgressKey(nil, "wire", 3))
+	batch.Delete(format.EgressKey(nil, "wire", 3))
 	must(t, batch.Seal())
 	must(t, s.Close())
 	died := make(chan error, 1)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/concordat-dev/concordat/deadlock"
 	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/format"
 	"github.com/concordat-dev/concordat/internal/store"
 	"github.com/concordat-dev/concordat/locks"
 )
@@ -138,7 +139,7 @@ func Open(o Options, parts ...functions.Part) (_ *Engine, err error) {
 // openStore opens the directory of an engine.
 func openStore(o Options, fatal func(error)) (*store.Store, error) {
 	s, err := store.Open(store.Options{
-		Dir: o.Dir, FS: o.Seams.FS, Logger: o.Logger, Fatal: fatal, Ours: store.Prefix(nil, store.NodeShard, store.KindFormat),
+		Dir: o.Dir, FS: o.Seams.FS, Logger: o.Logger, Fatal: fatal, Ours: format.Prefix(nil, format.NodeShard, format.KindFormat),
 		CacheBytes: o.CacheBytes / 4, MemTableBytes: uint64(o.MemTableBytes), Stepped: o.Seams.Stepped,
 	})
 	switch {

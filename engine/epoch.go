@@ -2,11 +2,10 @@ package engine
 
 import (
 	"maps"
-	"time"
 
 	"github.com/concordat-dev/concordat/deadlock"
 	"github.com/concordat-dev/concordat/functions"
-	"github.com/concordat-dev/concordat/internal/store"
+	"github.com/concordat-dev/concordat/internal/format"
 	"github.com/concordat-dev/concordat/locks"
 )
 
@@ -305,7 +304,7 @@ func (w *worker) reclaim(free []*portion) {
 		for _, q := range p.outcomes {
 			if w.requests[q.env.RequestID] == q {
 				delete(w.requests, q.env.RequestID)
-				w.seen.Add(store.RequestHash(q.env.RequestID))
+				w.seen.Add(format.RequestHash(q.env.RequestID))
 			}
 		}
 		p.reset()
@@ -375,27 +374,17 @@ func (w *worker) carryCall(c *call) {
 	}
 	c.number = w.engine.nextID.Add(1)
 	env := functions.Envelope{Op: c.op, ID: c.id, Arg: c.arg, Value: c.value}
-	value, err := functions.EncodeRow(storedCarried{env.Stored(), c.line == lineArrivals, c.fired != nil})
+	value, err := functions.EncodeRow(format.Carried{StoredMessage: env.Stored(), Arrived: c.line == lineArrivals, Own: c.fired != nil})
 	if err != nil {
 		panic("engine: a message's row always encodes: " + err.Error())
 	}
-	w.addRow(store.NumberedKey(nil, c.shard, store.KindMessage, c.number), value)
+	w.addRow(format.NumberedKey(nil, c.shard, format.KindMessage, c.number), value)
 	w.engine.stats.carried.Add(1)
 }
 
-// watermark is the row that counts sealed epochs, with the counters that go on after a restart.
-type watermark struct {
-	Epoch  uint64            `cbor:"1,keyasint"`
-	NextID uint64            `cbor:"2,keyasint"`
-	Timers uint64            `cbor:"3,keyasint"`
-	Egress map[string]uint64 `cbor:"4,keyasint,omitempty"`
-	At     time.Time         `cbor:"5,keyasint"`           // wall time
-	Time   int64             `cbor:"6,keyasint,omitempty"` // engine time; see clocks
-}
-
 // marks is the watermark of the epoch that is being cut.
-func (e *Engine) marks() watermark {
-	m := watermark{Epoch: e.epoch, NextID: e.nextID.Load(), At: e.clocks.wall.Now(), Time: e.clocks.now()}
+func (e *Engine) marks() format.Watermark {
+	m := format.Watermark{Epoch: e.epoch, NextID: e.nextID.Load(), At: e.clocks.wall.Now(), Time: e.clocks.now()}
 	for i := range e.timerSeq {
 		m.Timers = max(m.Timers, e.timerSeq[i].n&timerCountMask)
 	}

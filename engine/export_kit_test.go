@@ -3,7 +3,7 @@ package engine
 import (
 	"os"
 
-	"github.com/concordat-dev/concordat/internal/store"
+	"github.com/concordat-dev/concordat/internal/format"
 )
 
 // CacheBytes adds up what the workers' caches hold, and the most that they may. Only while nothing runs.
@@ -51,7 +51,7 @@ func WalksWaiting(e *Engine) int { return int(e.walks.waiting.Load()) }
 func Readable(e *Engine, typeName, id string) bool {
 	snapshot := e.store.Snapshot()
 	defer snapshot.Close()
-	_, found, err := snapshot.Get(store.InstanceKey(nil, store.InstanceShard(store.TypeHash(typeName), id, uint64(e.options.Shards)), typeName, id))
+	_, found, err := snapshot.Get(format.InstanceKey(nil, format.InstanceShard(format.TypeHash(typeName), id, uint64(e.options.Shards)), typeName, id))
 	return err == nil && found
 }
 

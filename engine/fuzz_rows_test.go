@@ -11,8 +11,8 @@ import (
 	"time"
 
 	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/format"
 	"github.com/concordat-dev/concordat/internal/machine/sagas"
-	"github.com/concordat-dev/concordat/internal/store"
 	"github.com/concordat-dev/concordat/saga"
 	"github.com/concordat-dev/concordat/twopc"
 )
@@ -80,33 +80,33 @@ func FuzzUnfinished(f *testing.F) {
 	number, due := make([]byte, 8), make([]byte, 16)
 	f.Add(uint8(0), uint8(1), number, encoded(f, call))
 	f.Add(uint8(0), uint8(1), number, encoded(f, functions.StoredMessage{Coordinator: "fuzz/tx", Arg: []byte{7}}))
-	f.Add(uint8(1), uint8(2), number, encoded(f, storedRun{Function: "fuzz/saga", Input: []byte{7}, RequestID: "id", Shape: 5, Journal: stored}))
-	f.Add(uint8(1), uint8(3), number, encoded(f, storedRun{Function: "fuzz/tx", Input: []byte{7}}))
-	f.Add(uint8(2), uint8(4), due, encoded(f, storedTimer{From: functions.Address{Type: "fuzz/box", ID: "a"}, Message: call}))
+	f.Add(uint8(1), uint8(2), number, encoded(f, format.Run{Function: "fuzz/saga", Input: []byte{7}, RequestID: "id", Shape: 5, Journal: stored}))
+	f.Add(uint8(1), uint8(3), number, encoded(f, format.Run{Function: "fuzz/tx", Input: []byte{7}}))
+	f.Add(uint8(2), uint8(4), due, encoded(f, format.Timer{From: functions.Address{Type: "fuzz/box", ID: "a"}, Message: call}))
 	head, err := journal.MarshalHead()
 	entry, entryErr := journal.Entries[0].Marshal()
 	if err := errors.Join(err, entryErr); err != nil {
 		f.Fatal(err)
 	}
-	f.Add(uint8(4), uint8(6), append([]byte{store.KindMessage}, number...), encoded(f, storedStart{3}))
+	f.Add(uint8(4), uint8(6), append([]byte{format.KindMessage}, number...), encoded(f, format.Starts{Starts: 3}))
 	f.Add(uint8(3), uint8(5), number, head)
-	f.Add(uint8(0), uint8(1), number, encoded(f, storedCarried{call, true, false}))
+	f.Add(uint8(0), uint8(1), number, encoded(f, format.Carried{StoredMessage: call, Arrived: true}))
 	f.Add(uint8(3), uint8(5), append(bytes.Clone(number), 0, 0, 0, 0), entry)
 	f.Fuzz(func(t *testing.T, kind, shard uint8, rest, value []byte) {
 		defer e.forget()
-		kinds := []byte{store.KindMessage, store.KindCoordinator, store.KindTimer, store.KindJournal, store.KindStarts}
+		kinds := []byte{format.KindMessage, format.KindCoordinator, format.KindTimer, format.KindJournal, format.KindStarts}
 		k, s := kinds[int(kind)%len(kinds)], uint16(shard)%8
-		key := append(store.Prefix(nil, s, k), rest...)
+		key := append(format.Prefix(nil, s, k), rest...)
 		var err error
 		switch k {
-		case store.KindMessage:
+		case format.KindMessage:
 			err = e.recoverMessage(s, key, value)
-		case store.KindCoordinator:
+		case format.KindCoordinator:
 			err = e.recoverRun(s, key, value)
-		case store.KindJournal:
+		case format.KindJournal:
 			checkJournalRow(t, e, s, key, value)
 			return
-		case store.KindStarts:
+		case format.KindStarts:
 			checkStartsRow(t, e, s, key, value)
 			return
 		default:
@@ -129,13 +129,13 @@ func FuzzUnfinished(f *testing.F) {
 // checkStartsRow: the number of starts would be deleted under its own key, and counts up.
 func checkStartsRow(t *testing.T, e *Engine, shard uint16, key, value []byte) {
 	t.Helper()
-	e.trials.starts = map[string]storedStart{}
+	e.trials.starts = map[string]format.Starts{}
 	if err := e.recoverStart(shard, key, value); err != nil {
 		checkRefusal(t, err)
 		return
 	}
 	for row, s := range e.trials.starts {
-		if !bytes.Equal(store.StartsKey([]byte(row)), key) || s.Starts < 1 {
+		if !bytes.Equal(format.StartsKey([]byte(row)), key) || s.Starts < 1 {
 			t.Fatalf("the row %x = %x counts %d for %x", key, value, s.Starts, row)
 		}
 	}
@@ -158,9 +158,9 @@ func checkJournalRow(t *testing.T, e *Engine, shard uint16, key, value []byte) {
 // rereadJournal reads a journal's row, and returns what would be written in its place.
 func (e *Engine) rereadJournal(t *testing.T, shard uint16, key, value []byte) ([]byte, error) {
 	t.Helper()
-	id, entry, err := store.JournalNumbers(key)
+	id, entry, err := format.JournalNumbers(key)
 	if err == nil {
-		run := store.NumberedKey(nil, shard, store.KindCoordinator, id)
+		run := format.NumberedKey(nil, shard, format.KindCoordinator, id)
 		if err := e.recoverRun(shard, run, []byte("\xa2\x01\x69fuzz/saga\x02\x41\x07")); err != nil {
 			t.Fatal(err)
 		}
@@ -201,13 +201,13 @@ func checkTaken(t *testing.T, w *worker, shard uint16, key, value []byte) (found
 			checkRun(t, m.coord, key, value)
 			continue
 		}
-		if m.call != nil && !bytes.Equal(store.NumberedKey(nil, shard, store.KindMessage, m.call.number), key) {
+		if m.call != nil && !bytes.Equal(format.NumberedKey(nil, shard, format.KindMessage, m.call.number), key) {
 			t.Fatalf("the message of row %x has number %d", key, m.call.number)
 		}
 	}
 	for _, timer := range w.timers.heap {
 		found++
-		if at := store.TimerKey(nil, timer.shard, timer.due, timer.seq); !bytes.Equal(at, key) {
+		if at := format.TimerKey(nil, timer.shard, timer.due, timer.seq); !bytes.Equal(at, key) {
 			t.Fatalf("the timer of row %x would be deleted at %x", key, at)
 		}
 	}
@@ -220,7 +220,7 @@ func checkRun(t *testing.T, c *coord, key, value []byte) {
 	if !bytes.Equal(c.key(), key) {
 		t.Fatalf("the run of row %x would be written at %x", key, c.key())
 	}
-	var before, after storedRun
+	var before, after format.Run
 	if err := errors.Join(functions.Decode(value, &before), functions.Decode(c.row(), &after)); err != nil {
 		t.Fatal(err)
 	}
@@ -235,8 +235,8 @@ func checkRun(t *testing.T, c *coord, key, value []byte) {
 // FuzzNodeRows: the format row and the watermark are refused as damaged or foreign, or they give counters that are written again as
 // they were.
 func FuzzNodeRows(f *testing.F) {
-	f.Add(encoded(f, storedFormat{Version: formatVersion, Shards: 64}))
-	f.Add(encoded(f, watermark{Epoch: 9, NextID: 100, Timers: 3, Egress: map[string]uint64{"out": 5}, At: time.Unix(1, 0).UTC()}))
+	f.Add(encoded(f, format.Format{Version: format.Version, Shards: 64}))
+	f.Add(encoded(f, format.Watermark{Epoch: 9, NextID: 100, Timers: 3, Egress: map[string]uint64{"out": 5}, At: time.Unix(1, 0).UTC()}))
 	f.Add([]byte{0xa0})
 	e := unopened(f)
 	f.Fuzz(func(t *testing.T, value []byte) {
@@ -244,7 +244,7 @@ func FuzzNodeRows(f *testing.F) {
 		switch err := e.takeFormat(value); {
 		case err != nil && !errors.Is(err, ErrDamaged) && !errors.Is(err, ErrFormat):
 			t.Fatal(err)
-		case err == nil && (e.options.Shards < 1 || e.options.Shards > store.MaxShards):
+		case err == nil && (e.options.Shards < 1 || e.options.Shards > format.MaxShards):
 			t.Fatalf("a directory with %d shards", e.options.Shards)
 		}
 		if err := e.takeTrial(value); err != nil && !errors.Is(err, ErrDamaged) {
@@ -262,21 +262,28 @@ func FuzzNodeRows(f *testing.F) {
 	})
 }
 
+// Where the parts of outcomes' rows are; see internal/format/outcome.go.
+const (
+	outcomeSettledAt, outcomeStatusAt, wideOutcomeArgAt, wideOutcomeShapeAt = 8, 16, 17, 25
+	oldOutcomeHeader, wideOutcomeHeader, outcomeHeader                      = 17, 29, 25
+	wideOutcomeOK, wideOutcomeFailed, outcomeOK, outcomeFailed              = 2, 3, 4, 5
+)
+
 // TestWideOutcomes: an outcome that an earlier program has kept, with the parts of the identity apart, answers its request after another
 // program has come, and refuses others.
 func TestWideOutcomes(t *testing.T) {
 	const target, arg, shape = 0x1122334455667788, 0x99aabbccddeeff00, 0xab123456
-	row := make(outcomeRow, wideOutcomeHeader, wideOutcomeHeader+2)
+	row := make(format.Outcome, wideOutcomeHeader, wideOutcomeHeader+2)
 	binary.BigEndian.PutUint64(row, target)
 	binary.BigEndian.PutUint64(row[outcomeSettledAt:], 5)
 	row[outcomeStatusAt] = wideOutcomeOK
 	binary.BigEndian.PutUint64(row[wideOutcomeArgAt:], arg)
 	binary.BigEndian.PutUint32(row[wideOutcomeShapeAt:], shape)
 	row = append(row, 1, 2)
-	if got := row.outcome(); row.isDamaged() || row.settled() != 5 || got.failure != nil || !bytes.Equal(got.result.Encoded(), []byte{1, 2}) {
+	if got := outcomeFrom(row); row.IsDamaged() || row.Settled() != 5 || got.failure != nil || !bytes.Equal(got.result.Encoded(), []byte{1, 2}) {
 		t.Errorf("it has the outcome %+v", got)
 	}
-	if !row[:wideOutcomeHeader-1].isDamaged() {
+	if !row[:wideOutcomeHeader-1].IsDamaged() {
 		t.Error("a row without all of its header is not damaged")
 	}
 	for _, c := range []struct {
@@ -288,12 +295,12 @@ func TestWideOutcomes(t *testing.T) {
 		{newIdentity(target, arg+1, shape+1), isChanged},
 		{newIdentity(^uint64(target), arg, shape), isOther},
 	} {
-		if got := row.like(&request{identity: c.identity}); got != c.want {
+		if got := (&request{identity: c.identity}).likeRow(row); got != c.want {
 			t.Errorf("%+v is %d to it, want %d", c.identity, got, c.want)
 		}
 	}
 	row[outcomeStatusAt] = wideOutcomeFailed
-	if got := row.outcome(); !bytes.Equal(got.failure, []byte{1, 2}) {
+	if got := outcomeFrom(row); !bytes.Equal(got.failure, []byte{1, 2}) {
 		t.Errorf("it has failed with %+v", got)
 	}
 }
@@ -313,16 +320,16 @@ func FuzzOutcome(f *testing.F) {
 		const arg = 0
 		q := &request{identity: newIdentity(target, arg, 7)}
 		q.env.RequestID, q.env.Coordinator = "id", "fuzz/tx"
-		row := outcomeRow(value)
-		if row.isDamaged() {
+		row := format.Outcome(value)
+		if row.IsDamaged() {
 			return // TestDamagedRows
 		}
 		e.workers[0].answerFrom(q, row)
-		like := row.like(q)
+		like := q.likeRow(row)
 		switch refused := errors.Is(q.err, ErrReusedID); {
 		case refused != (like == isOther || like == isOtherArg):
 			t.Fatalf("%x answers %+v with error %v", value, q.identity, q.err)
-		case !row.isOld() && !row.isWide() && like == isSame && binary.BigEndian.Uint64(value) != q.identity.fingerprint:
+		case !row.IsOld() && !row.IsWide() && like == isSame && binary.BigEndian.Uint64(value) != q.identity.fingerprint:
 			t.Fatalf("%x is taken for %+v", value, q.identity)
 		case refused:
 		case (q.outcome.failure != nil) != (value[outcomeStatusAt]%2 == 1):

@@ -7,7 +7,7 @@ import (
 	"github.com/cespare/xxhash/v2"
 
 	"github.com/concordat-dev/concordat/functions"
-	"github.com/concordat-dev/concordat/internal/store"
+	"github.com/concordat-dev/concordat/internal/format"
 )
 
 // identity tells requests with one id apart. It is kept with the outcome of the first.
@@ -31,7 +31,7 @@ const (
 
 // newIdentity makes an identity of hashes and the shape of the argument's type, see functions.ShapeOf.
 func newIdentity(target, arg, shape uint64) identity {
-	return identity{store.Mix(target) ^ arg, target&^shapeMask | shape&shapeMask}
+	return identity{format.Mix(target) ^ arg, target&^shapeMask | shape&shapeMask}
 }
 
 func (i identity) shape() uint32 { return uint32(i.tag & shapeMask) }

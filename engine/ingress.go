@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/concordat-dev/concordat/functions"
-	"github.com/concordat-dev/concordat/internal/store"
+	"github.com/concordat-dev/concordat/internal/format"
 )
 
 // Ingress is a source of messages: records with a position, in order.
@@ -51,7 +51,7 @@ func (e *Engine) setUpIngresses() error {
 		f.abandon, f.ended = make(chan struct{}), make(chan struct{})
 		f.ctx, f.cancel = context.WithCancel(context.Background())
 		f.worker = e.workerOf(e.registry.requestShard(name))
-		value, found, err := e.store.Get(store.IngressKey(nil, name))
+		value, found, err := e.store.Get(format.IngressKey(nil, name))
 		if err == nil && found {
 			err = functions.Decode(value, &f.last)
 		}
@@ -236,7 +236,7 @@ func (w *worker) cutFeeds() {
 		if err != nil {
 			panic("engine: a position always encodes: " + err.Error())
 		}
-		w.addRow(store.IngressKey(nil, f.feed.name), value)
+		w.addRow(format.IngressKey(nil, f.feed.name), value)
 	}
 }
 

@@ -18,6 +18,7 @@ import (
 
 	"github.com/concordat-dev/concordat/engine"
 	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/format"
 	"github.com/concordat-dev/concordat/internal/store"
 	"github.com/concordat-dev/concordat/locks"
 	"github.com/concordat-dev/concordat/saga"
@@ -79,10 +80,10 @@ func TestWrongDirectory(t *testing.T) {
 	must(t, open(t, engine.Options{Dir: dir, Shards: 8}, notes).Close())
 
 	for _, version := range []int{0, 3} {
-		writeRow(t, dir, store.Prefix(nil, store.NodeShard, store.KindFormat), map[int]int{1: version, 2: 8})
+		writeRow(t, dir, format.Prefix(nil, format.NodeShard, format.KindFormat), map[int]int{1: version, 2: 8})
 		refuses(t, engine.Options{Dir: dir}, engine.ErrFormat, nil, fmt.Sprint("version ", version), "versions 1 to 2")
 	}
-	writeRow(t, dir, store.Prefix(nil, store.NodeShard, store.KindFormat), "what")
+	writeRow(t, dir, format.Prefix(nil, format.NodeShard, format.KindFormat), "what")
 	refuses(t, engine.Options{Dir: dir}, engine.ErrDamaged, nil, "format")
 
 	foreign := t.TempDir()
@@ -118,17 +119,17 @@ func TestDamagedRows(t *testing.T) {
 		value any
 		what  string
 	}{
-		{store.Prefix(nil, store.NodeShard, store.KindWatermark), "nonsense", "watermark"},
-		{store.Prefix(nil, store.NodeShard, store.KindWatermark), map[int]uint64{1: math.MaxUint64}, "watermark"},
-		{store.Prefix(nil, store.NodeShard, store.KindFormat), map[int]int{1: 1, 2: 0}, "format"},
-		{store.Prefix(nil, store.NodeShard, store.KindFormat), map[int]int{1: 1, 2: -5}, "format"},
-		{store.NumberedKey(nil, 3, store.KindMessage, 7), "nonsense", "message"},
-		{store.NumberedKey(nil, 3, store.KindMessage, 7), functions.StoredMessage{Coordinator: "test/tx"}, "for no instance"},
-		{append(store.NumberedKey(nil, 3, store.KindMessage, 7), 0), jot.On("n", 1).Envelope().Stored(), "key of 12 bytes"},
-		{store.NumberedKey(nil, 3, store.KindCoordinator, 7), "nonsense", "coordinator function"},
-		{store.TimerKey(nil, 3, 5, 7), "nonsense", "timer"},
-		{store.Prefix(nil, 3, store.KindTimer), "nonsense", "timer"},
-		{store.IngressKey(nil, "in"), "nonsense", "ingress"},
+		{format.Prefix(nil, format.NodeShard, format.KindWatermark), "nonsense", "watermark"},
+		{format.Prefix(nil, format.NodeShard, format.KindWatermark), map[int]uint64{1: math.MaxUint64}, "watermark"},
+		{format.Prefix(nil, format.NodeShard, format.KindFormat), map[int]int{1: 1, 2: 0}, "format"},
+		{format.Prefix(nil, format.NodeShard, format.KindFormat), map[int]int{1: 1, 2: -5}, "format"},
+		{format.NumberedKey(nil, 3, format.KindMessage, 7), "nonsense", "message"},
+		{format.NumberedKey(nil, 3, format.KindMessage, 7), functions.StoredMessage{Coordinator: "test/tx"}, "for no instance"},
+		{append(format.NumberedKey(nil, 3, format.KindMessage, 7), 0), jot.On("n", 1).Envelope().Stored(), "key of 12 bytes"},
+		{format.NumberedKey(nil, 3, format.KindCoordinator, 7), "nonsense", "coordinator function"},
+		{format.TimerKey(nil, 3, 5, 7), "nonsense", "timer"},
+		{format.Prefix(nil, 3, format.KindTimer), "nonsense", "timer"},
+		{format.IngressKey(nil, "in"), "nonsense", "ingress"},
 	} {
 		dir := t.TempDir()
 		o := engine.Options{Dir: dir, Ingresses: map[string]engine.Ingress{"in": &tape{}}}
@@ -140,7 +141,7 @@ func TestDamagedRows(t *testing.T) {
 	e := open(t, engine.Options{Dir: dir, Shards: 1}, notes)
 	must(t, e.Do(ctx, newNote.On("n", 0)))
 	must(t, e.Close())
-	writeRow(t, dir, store.InstanceKey(nil, 0, "test/note", "n"), "nonsense")
+	writeRow(t, dir, format.InstanceKey(nil, 0, "test/note", "n"), "nonsense")
 	e = open(t, engine.Options{Dir: dir}, notes)
 	_, err := engine.Ask(ctx, e, lines.On("n"))
 	wantErr(t, err, functions.ErrBadState)

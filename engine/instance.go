@@ -4,7 +4,7 @@ import (
 	"fmt"
 
 	"github.com/concordat-dev/concordat/functions"
-	"github.com/concordat-dev/concordat/internal/store"
+	"github.com/concordat-dev/concordat/internal/format"
 )
 
 // instance is a function instance in a worker's cache.
@@ -109,7 +109,7 @@ func (w *worker) instance(c *call) *instance {
 	}
 	i := &instance{entry: c.entry, id: c.id, shard: c.shard}
 	i.seat.Cell.Type = c.entry.info
-	w.key = store.InstanceKey(w.scratch(), c.shard, c.entry.info.Name, c.id)
+	w.key = format.InstanceKey(w.scratch(), c.shard, c.entry.info.Name, c.id)
 	if value, found := w.load(w.key); found {
 		i.seat.Cell.Restore(functions.Stored(value))
 	}

@@ -4,8 +4,8 @@ import (
 	"fmt"
 
 	"github.com/concordat-dev/concordat/coordinator"
+	"github.com/concordat-dev/concordat/internal/format"
 	"github.com/concordat-dev/concordat/internal/machine/sagas"
-	"github.com/concordat-dev/concordat/internal/store"
 	"github.com/concordat-dev/concordat/saga"
 )
 
@@ -43,11 +43,11 @@ func (w *worker) cutRun(c *coord) {
 	}
 	if head {
 		c.rows.head = true
-		w.addRow(store.JournalKey(nil, c.shard, c.id), encodes(c.saga.MarshalHead()))
+		w.addRow(format.JournalKey(nil, c.shard, c.id), encodes(c.saga.MarshalHead()))
 	}
 	for _, i := range entries {
 		c.rows.entries = max(c.rows.entries, i+1)
-		w.addRow(store.JournalEntryKey(nil, c.shard, c.id, i), encodes(c.saga.Entries[i].Marshal()))
+		w.addRow(format.JournalEntryKey(nil, c.shard, c.id, i), encodes(c.saga.Entries[i].Marshal()))
 	}
 }
 
@@ -68,14 +68,14 @@ func (w *worker) dropRun(c *coord) {
 		c.left = nil
 	}
 	if c.rows.entries > maxRowsDropped {
-		w.epoch.ranges = append(w.epoch.ranges, keyRange{store.JournalKey(nil, c.shard, c.id), store.JournalKey(nil, c.shard, c.id+1)})
+		w.epoch.ranges = append(w.epoch.ranges, keyRange{format.JournalKey(nil, c.shard, c.id), format.JournalKey(nil, c.shard, c.id+1)})
 		return
 	}
 	if c.rows.head {
-		w.addRow(store.JournalKey(nil, c.shard, c.id), nil)
+		w.addRow(format.JournalKey(nil, c.shard, c.id), nil)
 	}
 	for i := range c.rows.entries {
-		w.addRow(store.JournalEntryKey(nil, c.shard, c.id, i), nil)
+		w.addRow(format.JournalEntryKey(nil, c.shard, c.id, i), nil)
 	}
 }
 
@@ -95,7 +95,7 @@ type journalReader struct {
 }
 
 func (r *journalReader) row(shard uint16, key, value []byte) error {
-	id, entry, err := store.JournalNumbers(key)
+	id, entry, err := format.JournalNumbers(key)
 	if err != nil {
 		return fmt.Errorf("%w: journal: %w", ErrDamaged, err)
 	}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/concordat-dev/concordat/engine"
 	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/format"
 	"github.com/concordat-dev/concordat/internal/store"
 	"github.com/concordat-dev/concordat/saga"
 )
@@ -82,7 +83,7 @@ func TestJournalsAreWrittenByEntry(t *testing.T) {
 	t.Logf("%.0f and %.0f bytes a step", few, many)
 	must(t, e.Close())
 	for key := range rowsOf(t, o.Dir) {
-		if kind := key[2]; kind == store.KindCoordinator || kind == store.KindJournal {
+		if kind := key[2]; kind == format.KindCoordinator || kind == format.KindJournal {
 			t.Errorf("the row %q is left", key)
 		}
 	}
@@ -119,7 +120,7 @@ func TestLongSagaOverARestart(t *testing.T) {
 	}
 	must(t, e.Close())
 	for key := range rowsOf(t, dir) {
-		if key[2] == store.KindJournal {
+		if key[2] == format.KindJournal {
 			t.Errorf("the row %q is left", key)
 		}
 	}
@@ -221,14 +222,14 @@ func TestDirectoryOfVersion1(t *testing.T) {
 	must(t, e.Close())
 	rows := rowsOf(t, dir)
 	for key := range rows {
-		if key[2] == store.KindJournal || key[2] == store.KindCoordinator {
+		if key[2] == format.KindJournal || key[2] == format.KindCoordinator {
 			t.Errorf("the row %q is left", key)
 		}
 	}
-	var format map[int]int
-	must(t, functions.Decode(rows[string(store.Prefix(nil, store.NodeShard, store.KindFormat))], &format))
-	if format[1] != 2 {
-		t.Errorf("the format is %v", format)
+	var row map[int]int
+	must(t, functions.Decode(rows[string(format.Prefix(nil, format.NodeShard, format.KindFormat))], &row))
+	if row[1] != 2 {
+		t.Errorf("the format is %v", row)
 	}
 }
 
@@ -265,9 +266,9 @@ func TestDamagedJournals(t *testing.T) {
 	entries := make([]string, 0, 3)
 	for key := range rows {
 		switch key[2] {
-		case store.KindCoordinator:
+		case format.KindCoordinator:
 			run = key
-		case store.KindJournal:
+		case format.KindJournal:
 			entries = append(entries, key)
 		}
 	}

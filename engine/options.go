@@ -13,6 +13,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/format"
 	"github.com/concordat-dev/concordat/internal/store"
 	"github.com/concordat-dev/concordat/locks"
 )
@@ -186,7 +187,7 @@ func (o Options) Validate() error {
 	}
 	check(o.Dir != "", "Options.Dir is empty")
 	check(o.Workers >= 0 && o.Workers <= MaxWorkers, "Options.Workers is %d, allowed are 1 to %d", o.Workers, MaxWorkers)
-	check(o.Shards >= 0 && o.Shards <= store.MaxShards, "Options.Shards is %d, allowed are 1 to %d", o.Shards, store.MaxShards)
+	check(o.Shards >= 0 && o.Shards <= format.MaxShards, "Options.Shards is %d, allowed are 1 to %d", o.Shards, format.MaxShards)
 	check(o.Policy <= locks.NoWait, "Options.Policy is %v", o.Policy)
 	check(o.MaxAttempts >= 0, "Options.MaxAttempts is negative")
 	check(o.MaxUndoTries >= 0, "Options.MaxUndoTries is negative")

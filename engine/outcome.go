@@ -2,81 +2,32 @@ package engine
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 
 	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/format"
 	"github.com/concordat-dev/concordat/internal/store"
 )
 
-// An outcome's row: the fingerprint of the request's identity, when it was settled (engine time, see clocks), its status, the
-// identity's tag, and its result or failure. The status also tells rows of older programs: in the oldest the fingerprint is another one,
-// and there is no tag; later ones have the hashes of target and argument and the shape apart.
-const (
-	outcomeSettledAt = 8
-	outcomeStatusAt  = 16
-	outcomeTagAt     = 17
-	outcomeHeader    = 25
-	oldOutcomeHeader = 17
-
-	wideOutcomeArgAt   = 17
-	wideOutcomeShapeAt = 25
-	wideOutcomeHeader  = 29
-)
-
-// The statuses of outcomes.
-const (
-	oldOutcomeOK byte = iota
-	oldOutcomeFailed
-	wideOutcomeOK
-	wideOutcomeFailed
-	outcomeOK
-	outcomeFailed
-)
-
-// outcomeRow is the value of an outcome's row.
-type outcomeRow []byte
-
-func (r outcomeRow) isOld() bool { return r[outcomeStatusAt] <= oldOutcomeFailed }
-
-func (r outcomeRow) isDamaged() bool {
-	return len(r) < oldOutcomeHeader || r[outcomeStatusAt] > outcomeFailed || len(r) < r.header()
-}
-
-func (r outcomeRow) isWide() bool { return !r.isOld() && r[outcomeStatusAt] <= wideOutcomeFailed }
-
-// header is how many bytes come before the result or failure.
-func (r outcomeRow) header() int {
-	switch {
-	case r.isOld():
-		return oldOutcomeHeader
-	case r.isWide():
-		return wideOutcomeHeader
-	}
-	return outcomeHeader
-}
-
-func (r outcomeRow) settled() int64 { return int64(binary.BigEndian.Uint64(r[outcomeSettledAt:])) }
-
-func (r outcomeRow) outcome() outcome {
-	switch payload := r[r.header():]; r[outcomeStatusAt] {
-	case oldOutcomeOK, wideOutcomeOK, outcomeOK:
-		return outcome{result: functions.EncodedResult(payload)}
-	default:
+// outcomeFrom is the outcome that a row has.
+func outcomeFrom(row format.Outcome) outcome {
+	payload, failed := row.Payload()
+	if failed {
 		return outcome{failure: payload}
 	}
+	return outcome{result: functions.EncodedResult(payload)}
 }
 
-// like compares a request with the one that the row is of.
-func (r outcomeRow) like(q *request) likeness {
-	fingerprint := binary.BigEndian.Uint64(r)
+// likeRow compares a request with the one that a row is of.
+func (q *request) likeRow(row format.Outcome) likeness {
+	fingerprint := row.Fingerprint()
 	switch {
-	case r.isWide():
-		arg, shape := binary.BigEndian.Uint64(r[wideOutcomeArgAt:]), binary.BigEndian.Uint32(r[wideOutcomeShapeAt:])
+	case row.IsWide():
+		arg, shape := row.Wide()
 		return q.identity.like(newIdentity(fingerprint, arg, uint64(shape)))
-	case !r.isOld():
-		return q.identity.like(identity{fingerprint, binary.BigEndian.Uint64(r[outcomeTagAt:])})
+	case !row.IsOld():
+		return q.identity.like(identity{fingerprint, row.Tag()})
 	case fingerprint == oldFingerprint(&q.env):
 		return isSame
 	}
@@ -85,47 +36,43 @@ func (r outcomeRow) like(q *request) likeness {
 
 func writeOutcome(batch store.Batch, q *request, now int64) {
 	var buf [256]byte
-	key := store.OutcomeKey(buf[:0], q.shard, q.env.RequestID)
-	payload, status := q.outcome.result.Encoded(), outcomeOK
-	if q.outcome.failure != nil {
-		payload, status = q.outcome.failure, outcomeFailed
+	key := format.OutcomeKey(buf[:0], q.shard, q.env.RequestID)
+	payload, failed := q.outcome.result.Encoded(), q.outcome.failure != nil
+	if failed {
+		payload = q.outcome.failure
 	}
-	batch.SetDeferred(len(key), outcomeHeader+len(payload), func(k, v []byte) {
+	batch.SetDeferred(len(key), format.OutcomeLen(payload), func(k, v []byte) {
 		copy(k, key)
-		binary.BigEndian.PutUint64(v, q.identity.fingerprint)
-		binary.BigEndian.PutUint64(v[outcomeSettledAt:], uint64(now))
-		v[outcomeStatusAt] = status
-		binary.BigEndian.PutUint64(v[outcomeTagAt:], q.identity.tag)
-		copy(v[outcomeHeader:], payload)
+		format.PutOutcome(v, q.identity.fingerprint, q.identity.tag, now, failed, payload)
 	})
 }
 
 // outcomeOf reads the row of a request's outcome. An outcome that has expired is none.
-func (w *worker) outcomeOf(shard uint16, requestID string) (row outcomeRow, found bool) {
-	if !w.seen.May(store.RequestHash(requestID)) {
+func (w *worker) outcomeOf(shard uint16, requestID string) (row format.Outcome, found bool) {
+	if !w.seen.May(format.RequestHash(requestID)) {
 		return nil, false
 	}
-	w.key = store.OutcomeKey(w.scratch(), shard, requestID)
+	w.key = format.OutcomeKey(w.scratch(), shard, requestID)
 	row, found = w.load(w.key)
 	if !found {
 		w.engine.stats.alarms.Add(1)
 		return nil, false
 	}
-	if row.isDamaged() {
+	if row.IsDamaged() {
 		w.engine.fatal(fmt.Errorf("%w: outcome of request %q", ErrDamaged, requestID))
 	}
-	if w.engine.expired(row.settled(), w.engine.clocks.now()) {
+	if w.engine.expired(row.Settled(), w.engine.clocks.now()) {
 		return nil, false
 	}
 	return row, true
 }
 
 // answerFrom settles a request from the row of an earlier one with the same id.
-func (w *worker) answerFrom(q *request, row outcomeRow) {
-	if w.refuses(q, row.like(q)) {
+func (w *worker) answerFrom(q *request, row format.Outcome) {
+	if w.refuses(q, q.likeRow(row)) {
 		return
 	}
-	q.outcome = row.outcome()
+	q.outcome = outcomeFrom(row)
 	w.engine.finish(q)
 }
 
@@ -208,7 +155,7 @@ func (w *worker) lookUp(shard uint16, requestID string) Outcome {
 		return Outcome{State: Running}
 	}
 	if row, found := w.outcomeOf(shard, requestID); found {
-		return known(row.outcome())
+		return known(outcomeFrom(row))
 	}
 	return Outcome{}
 }

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/concordat-dev/concordat/functions"
-	"github.com/concordat-dev/concordat/internal/store"
+	"github.com/concordat-dev/concordat/internal/format"
 )
 
 // Parked records: what a receiver cannot take, however often it is given it, does not keep from it what comes behind.
@@ -62,19 +62,11 @@ type ParkedRecord struct {
 	At     time.Time // when it was parked
 }
 
-// storedParked is the row of a parked record.
-type storedParked struct {
-	Key    string    `cbor:"1,keyasint,omitempty"`
-	Value  []byte    `cbor:"2,keyasint"`
-	Reason string    `cbor:"3,keyasint"`
-	At     time.Time `cbor:"4,keyasint"`
-}
-
 // loadParked finds the parked records of an egress, once its directory is opened.
 func (g *egress) loadParked() error {
 	g.parked = map[uint64]struct{}{}
-	err := g.engine.store.Scan(store.ParkedKey(nil, g.name, 0), store.ParkedKey(nil, g.name, math.MaxUint64), func(key, _ []byte) error {
-		seq, err := store.Number(key)
+	err := g.engine.store.Scan(format.ParkedKey(nil, g.name, 0), format.ParkedKey(nil, g.name, math.MaxUint64), func(key, _ []byte) error {
+		seq, err := format.Number(key)
 		g.parked[seq] = struct{}{}
 		return err
 	})
@@ -114,8 +106,8 @@ func (g *egress) park(r Record, bad *Unacceptable) error {
 
 // parkRows parks a record by the rows that it adds.
 func (g *egress) parkRows(r Record, reason string, now time.Time, add func(key, value []byte)) {
-	add(store.ParkedKey(nil, g.name, r.Seq), encodeRow(storedParked{r.Key, r.Value, reason, now}))
-	add(store.EgressKey(nil, g.name, r.Seq), encodeRow(storedRecord{Egress: g.name, Key: r.Key, Parked: reason}))
+	add(format.ParkedKey(nil, g.name, r.Seq), encodeRow(format.Parked{Key: r.Key, Value: r.Value, Reason: reason, At: now}))
+	add(format.EgressKey(nil, g.name, r.Seq), encodeRow(format.Record{Egress: g.name, Key: r.Key, Parked: reason}))
 	g.parked[r.Seq] = struct{}{}
 	g.parkedCount.Store(int64(len(g.parked)))
 	g.engine.stats.parked.Add(1)
@@ -164,10 +156,10 @@ func (e *Engine) ParkedRecords(ctx context.Context, egress string) (all []Parked
 	if err := notBegun(&ctx); err != nil {
 		return nil, err
 	}
-	lower, upper := store.ParkedKey(nil, g.name, 0), store.ParkedKey(nil, g.name, math.MaxUint64)
+	lower, upper := format.ParkedKey(nil, g.name, 0), format.ParkedKey(nil, g.name, math.MaxUint64)
 	err = e.walkRows(lower, upper, func(key, value []byte) (bool, error) {
-		seq, err := store.Number(key)
-		var p storedParked
+		seq, err := format.Number(key)
+		var p format.Parked
 		if err == nil {
 			err = functions.Decode(value, &p)
 		}
@@ -183,29 +175,29 @@ func (e *Engine) ParkedRecords(ctx context.Context, egress string) (all []Parked
 // RetryParked emits a parked record again, once: behind all others, with a number of its own. It returns once that is durable. One that
 // is not there is [ErrNoParked].
 func (e *Engine) RetryParked(ctx context.Context, egress string, seq uint64) error {
-	return e.unpark(ctx, egress, seq, func(w *worker, p storedParked) {
+	return e.unpark(ctx, egress, seq, func(w *worker, p format.Parked) {
 		w.epoch.emits = append(w.epoch.emits, functions.Emitted{Egress: egress, Key: p.Key, Value: p.Value})
 	})
 }
 
 // DropParked forgets a parked record. It returns once that is durable. One that is not there is [ErrNoParked].
 func (e *Engine) DropParked(ctx context.Context, egress string, seq uint64) error {
-	return e.unpark(ctx, egress, seq, func(*worker, storedParked) {})
+	return e.unpark(ctx, egress, seq, func(*worker, format.Parked) {})
 }
 
 // unpark deletes a parked record's row and calls f with what was in it, in one epoch.
-func (e *Engine) unpark(ctx context.Context, egress string, seq uint64, f func(*worker, storedParked)) error {
+func (e *Engine) unpark(ctx context.Context, egress string, seq uint64, f func(*worker, format.Parked)) error {
 	g, err := e.egressNamed(egress)
 	if err != nil {
 		return err
 	}
 	return e.control(ctx, e.workers[0], func(w *worker) error {
-		key := store.ParkedKey(nil, g.name, seq)
+		key := format.ParkedKey(nil, g.name, seq)
 		value, found := w.load(key)
 		if _, there := g.parked[seq]; !there || !found { // not found: its row is not sealed yet
 			return fmt.Errorf("%w: %d of egress %q", ErrNoParked, seq, g.name)
 		}
-		var p storedParked
+		var p format.Parked
 		if err := functions.Decode(value, &p); err != nil {
 			return fmt.Errorf("%w: parked record %d of egress %q: %w", ErrDamaged, seq, g.name, err)
 		}

@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/concordat-dev/concordat/functions"
-	"github.com/concordat-dev/concordat/internal/store"
+	"github.com/concordat-dev/concordat/internal/format"
 	"github.com/concordat-dev/concordat/locks"
 )
 
@@ -228,7 +228,7 @@ func (w *worker) done(c *call) {
 	case c.req == nil:
 		if c.number != 0 {
 			w.charge(0)
-			w.addRow(store.NumberedKey(nil, c.shard, store.KindMessage, c.number), nil)
+			w.addRow(format.NumberedKey(nil, c.shard, format.KindMessage, c.number), nil)
 			if c.left != nil {
 				w.survived(c.left)
 				c.left = nil

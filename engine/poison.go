@@ -12,6 +12,7 @@ import (
 	"github.com/cespare/xxhash/v2"
 
 	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/format"
 	"github.com/concordat-dev/concordat/internal/store"
 )
 
@@ -66,22 +67,22 @@ func parkedError(c *coord) error {
 
 func parkedID(row []byte) string {
 	kind := "message"
-	if row[2] == store.KindCoordinator {
+	if row[2] == format.KindCoordinator {
 		kind = "run"
 	}
-	number, _ := store.Number(row)
+	number, _ := format.Number(row)
 	return fmt.Sprintf("%s-%d-%d", kind, uint16(row[0])<<8|uint16(row[1]), number)
 }
 
 // rowOf is the inverse of parkedID.
 func rowOf(id string) ([]byte, error) {
-	kinds := map[string]byte{"message": store.KindMessage, "run": store.KindCoordinator}
+	kinds := map[string]byte{"message": format.KindMessage, "run": format.KindCoordinator}
 	parts := strings.Split(id, "-")
 	if len(parts) == 3 && kinds[parts[0]] != 0 {
 		shard, err := strconv.ParseUint(parts[1], 10, 16)
 		number, numberErr := strconv.ParseUint(parts[2], 10, 64)
-		if err == nil && numberErr == nil && shard < store.MaxShards {
-			return store.NumberedKey(nil, uint16(shard), kinds[parts[0]], number), nil
+		if err == nil && numberErr == nil && shard < format.MaxShards {
+			return format.NumberedKey(nil, uint16(shard), kinds[parts[0]], number), nil
 		}
 	}
 	return nil, fmt.Errorf("%w: %q is no ID", ErrNotParked, id)
@@ -108,7 +109,7 @@ func openOffline(dir string) (*offline, error) {
 		return nil, err
 	}
 	e := &Engine{options: o, store: s}
-	value, found, err := s.Get(store.Prefix(nil, store.NodeShard, store.KindFormat))
+	value, found, err := s.Get(format.Prefix(nil, format.NodeShard, format.KindFormat))
 	switch {
 	case err == nil && !found:
 		err = fmt.Errorf("%w: %s is not Concordat's", ErrFormat, dir)
@@ -129,8 +130,8 @@ func ParkedIn(dir string) (all []Parked, err error) {
 	}
 	defer func() { err = errors.Join(err, o.store.Close()) }()
 	for shard := range uint16(o.shards) {
-		prefix := store.Prefix(nil, shard, store.KindStarts)
-		err := o.store.Scan(prefix, store.Upper(prefix), func(key, value []byte) error {
+		prefix := format.Prefix(nil, shard, format.KindStarts)
+		err := o.store.Scan(prefix, format.Upper(prefix), func(key, value []byte) error {
 			p, err := o.parked(key, value)
 			if err == nil && p.Starts >= MaxStarts {
 				all = append(all, p)
@@ -146,8 +147,8 @@ func ParkedIn(dir string) (all []Parked, err error) {
 
 // parked describes what a number of starts belongs to.
 func (o *offline) parked(key, value []byte) (p Parked, err error) {
-	row, err := store.StartsOf(key)
-	var s storedStart
+	row, err := format.StartsOf(key)
+	var s format.Starts
 	if err == nil {
 		err = functions.Decode(value, &s)
 	}
@@ -159,12 +160,12 @@ func (o *offline) parked(key, value []byte) (p Parked, err error) {
 		return p, fmt.Errorf("%w: there is a number of starts of %q, which is not there: %w", ErrDamaged, row, err)
 	}
 	p = Parked{ID: parkedID(row), Kind: "message", Starts: s.Starts}
-	if row[2] == store.KindMessage {
+	if row[2] == format.KindMessage {
 		var m functions.StoredMessage
 		err = functions.Decode(value, &m)
 		p.Target = fmt.Sprintf("%s.%s(%s)", m.Type, m.Operation, m.ID)
 	} else {
-		var r storedRun
+		var r format.Run
 		err = functions.Decode(value, &r)
 		p.Kind, p.Target, p.RequestID = "run", r.Function, r.RequestID
 	}
@@ -178,7 +179,7 @@ func (o *offline) parked(key, value []byte) (p Parked, err error) {
 // process does not survive it either it is parked again. An ID that is not parked is [ErrNotParked]; then none is retried.
 func RetryParkedIn(dir string, ids ...string) error {
 	return onParked(dir, ids, func(_ *offline, batch store.Batch, row, _ []byte) error {
-		batch.Set(store.StartsKey(row), encodeRow(storedStart{MaxStarts - 1}))
+		batch.Set(format.StartsKey(row), encodeRow(format.Starts{Starts: MaxStarts - 1}))
 		return nil
 	})
 }
@@ -188,9 +189,9 @@ func RetryParkedIn(dir string, ids ...string) error {
 // outcome is [ErrDropped]. An ID that is not parked is [ErrNotParked]; then none is dropped.
 func DropParkedIn(dir string, ids ...string) error {
 	return onParked(dir, ids, func(o *offline, batch store.Batch, row, value []byte) error {
-		batch.Delete(store.StartsKey(row))
+		batch.Delete(format.StartsKey(row))
 		batch.Delete(row)
-		if row[2] == store.KindCoordinator {
+		if row[2] == format.KindCoordinator {
 			return o.endRun(batch, row, value)
 		}
 		return nil
@@ -218,7 +219,7 @@ func (o *offline) onOne(batch store.Batch, id string, do func(o *offline, batch 
 	if err != nil {
 		return err
 	}
-	key := store.StartsKey(row)
+	key := format.StartsKey(row)
 	value, found, err := o.store.Get(key)
 	if err != nil {
 		return err
@@ -242,20 +243,20 @@ func (o *offline) onOne(batch store.Batch, id string, do func(o *offline, batch 
 
 // endRun deletes the journal of a run and records its outcome.
 func (o *offline) endRun(batch store.Batch, row, value []byte) error {
-	var r storedRun
+	var r format.Run
 	if err := functions.Decode(value, &r); err != nil {
 		return fmt.Errorf("%w: %s: %w", ErrDamaged, parkedID(row), err)
 	}
-	id, err := store.Number(row)
+	id, err := format.Number(row)
 	if err != nil {
 		return err
 	}
 	shard := uint16(row[0])<<8 | uint16(row[1])
-	batch.DeleteRange(store.JournalKey(nil, shard, id), store.JournalKey(nil, shard, id+1))
+	batch.DeleteRange(format.JournalKey(nil, shard, id), format.JournalKey(nil, shard, id+1))
 	if r.RequestID == "" {
 		return nil
 	}
-	marks, _, err := o.store.Get(store.Prefix(nil, store.NodeShard, store.KindWatermark))
+	marks, _, err := o.store.Get(format.Prefix(nil, format.NodeShard, format.KindWatermark))
 	if err != nil {
 		return err
 	}

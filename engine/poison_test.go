@@ -11,6 +11,7 @@ import (
 
 	"github.com/concordat-dev/concordat/engine"
 	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/format"
 	"github.com/concordat-dev/concordat/internal/store"
 	"github.com/concordat-dev/concordat/saga"
 	"github.com/concordat-dev/concordat/twopc"
@@ -119,8 +120,8 @@ func leaveMessages(t *testing.T, dir string, from int, ids ...string) {
 	rows := map[string]any{}
 	for i, id := range ids {
 		m := swallow.On(id, strings.HasPrefix(id, "poison")).Envelope().Stored()
-		shard := store.InstanceShard(store.TypeHash("test/pill"), id, 8)
-		rows[string(store.NumberedKey(nil, shard, store.KindMessage, firstLeft+uint64(from+i)))] = m
+		shard := format.InstanceShard(format.TypeHash("test/pill"), id, 8)
+		rows[string(format.NumberedKey(nil, shard, format.KindMessage, firstLeft+uint64(from+i)))] = m
 	}
 	leave(t, dir, rows)
 }
@@ -133,7 +134,7 @@ func leave(t *testing.T, dir string, rows map[string]any) {
 	t.Helper()
 	s, err := store.Open(store.Options{Dir: dir, Fatal: func(err error) { t.Error(err) }})
 	must(t, err)
-	key := store.Prefix(nil, store.NodeShard, store.KindWatermark)
+	key := format.Prefix(nil, format.NodeShard, format.KindWatermark)
 	value, _, err := s.Get(key)
 	must(t, err)
 	var marks map[int]any
@@ -330,10 +331,10 @@ func testPoisonedSaga(t *testing.T) {
 
 func testPoisonedTransaction(t *testing.T) {
 	dir := makePillDir(t)
-	shard := store.RequestShard(store.RequestHash("dose"), 8)
+	shard := format.RequestShard(format.RequestHash("dose"), 8)
 	e := open(t, pillOptions(dir), pillParts()...)
 	must(t, e.Close())
-	run := store.NumberedKey(nil, shard, store.KindCoordinator, firstLeft)
+	run := format.NumberedKey(nil, shard, format.KindCoordinator, firstLeft)
 	leave(t, dir, map[string]any{string(run): map[int]any{1: "test/dose", 2: []byte{0xf5}, 3: "dose"}})
 	runPoisoned(t, dir, "idle")
 	parked := wantParked(t, dir, "run", "test/dose", "dose")
@@ -341,7 +342,7 @@ func testPoisonedTransaction(t *testing.T) {
 	wantParked(t, dir, "run", "test/dose", "dose") // nothing was dropped
 	must(t, engine.DropParkedIn(dir, parked.ID))
 	for key := range rowsOf(t, dir) {
-		if kind := key[2]; kind == store.KindCoordinator || kind == store.KindJournal || kind == store.KindStarts || kind == store.KindMessage {
+		if kind := key[2]; kind == format.KindCoordinator || kind == format.KindJournal || kind == format.KindStarts || kind == format.KindMessage {
 			t.Errorf("the row %q is left", key)
 		}
 	}
@@ -356,11 +357,11 @@ func TestDroppedSaga(t *testing.T) {
 	leaveCures(t, dir, 2)
 	var run string
 	for key := range rowsOf(t, dir) {
-		if key[2] == store.KindCoordinator && run == "" {
+		if key[2] == format.KindCoordinator && run == "" {
 			run = key
 		}
 	}
-	writeRow(t, dir, store.StartsKey([]byte(run)), map[int]int{1: engine.MaxStarts})
+	writeRow(t, dir, format.StartsKey([]byte(run)), map[int]int{1: engine.MaxStarts})
 	all, err := engine.ParkedIn(dir)
 	must(t, err)
 	if len(all) != 1 {

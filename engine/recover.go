@@ -9,29 +9,13 @@ import (
 
 	"github.com/concordat-dev/concordat/coordinator"
 	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/format"
 	"github.com/concordat-dev/concordat/internal/machine/sagas"
-	"github.com/concordat-dev/concordat/internal/store"
 )
-
-// formatVersion is the version of the rows. It changes when older programs could misread them. Directories of versions from
-// oldestFormat on are read, and get this version once they are opened.
-//
-//	1  a saga's journal is in the run's own row
-//	2  it has rows of its own: an older program would run the saga again from its start
-const (
-	formatVersion = 2
-	oldestFormat  = 1
-)
-
-// storedFormat is the row that says how a directory was made.
-type storedFormat struct {
-	Version int `cbor:"1,keyasint"`
-	Shards  int `cbor:"2,keyasint"`
-}
 
 // checkFormat reads or writes the format row, and sets the number of shards.
 func (e *Engine) checkFormat() error {
-	key := store.Prefix(nil, store.NodeShard, store.KindFormat)
+	key := format.Prefix(nil, format.NodeShard, format.KindFormat)
 	value, found, err := e.store.Get(key)
 	if err != nil {
 		return err
@@ -44,26 +28,26 @@ func (e *Engine) checkFormat() error {
 
 // raiseFormat makes an older directory one of this version, before the first row is written that an older program would misread.
 func (e *Engine) raiseFormat() error {
-	if e.format == formatVersion {
+	if e.format == format.Version {
 		return nil
 	}
-	return e.writeFormat(store.Prefix(nil, store.NodeShard, store.KindFormat))
+	return e.writeFormat(format.Prefix(nil, format.NodeShard, format.KindFormat))
 }
 
 // takeFormat checks the format row and takes the number of shards from it.
 func (e *Engine) takeFormat(value []byte) error {
-	var f storedFormat
+	var f format.Format
 	if err := functions.Decode(value, &f); err != nil {
 		return fmt.Errorf("%w: the format row: %w", ErrDamaged, err)
 	}
-	if f.Version < oldestFormat || f.Version > formatVersion {
+	if f.Version < format.OldestVersion || f.Version > format.Version {
 		return fmt.Errorf("%w: %s has format version %d, this program reads versions %d to %d",
-			ErrFormat, e.options.Dir, f.Version, oldestFormat, formatVersion)
+			ErrFormat, e.options.Dir, f.Version, format.OldestVersion, format.Version)
 	}
 	if e.options.Shards != 0 && e.options.Shards != f.Shards {
 		return fmt.Errorf("%w: %s has %d shards, Options.Shards is %d", ErrFormat, e.options.Dir, f.Shards, e.options.Shards)
 	}
-	if f.Shards < 1 || f.Shards > store.MaxShards {
+	if f.Shards < 1 || f.Shards > format.MaxShards {
 		return fmt.Errorf("%w: the format row says that there are %d shards", ErrDamaged, f.Shards)
 	}
 	e.options.Shards, e.format = f.Shards, f.Version
@@ -77,16 +61,16 @@ func (e *Engine) makeFormat(key []byte) error {
 	if err != nil {
 		return err
 	}
-	setDefault(&e.options.Shards, store.DefaultShards)
+	setDefault(&e.options.Shards, format.DefaultShards)
 	return e.writeFormat(key)
 }
 
 func (e *Engine) writeFormat(key []byte) error {
-	value, err := functions.EncodeRow(storedFormat{Version: formatVersion, Shards: e.options.Shards})
+	value, err := functions.EncodeRow(format.Format{Version: format.Version, Shards: e.options.Shards})
 	if err != nil {
 		return err
 	}
-	e.format = formatVersion
+	e.format = format.Version
 	batch := e.store.NewBatch()
 	batch.Set(key, value)
 	return batch.Seal()
@@ -110,14 +94,14 @@ func (e *Engine) recover() error {
 			kind byte
 			row  func(shard uint16, key, value []byte) error
 		}{
-			{store.KindStarts, e.recoverStart},
-			{store.KindMessage, e.recoverMessage},
-			{store.KindCoordinator, e.recoverRun},
-			{store.KindJournal, journals.row},
-			{store.KindTimer, e.recoverTimer},
+			{format.KindStarts, e.recoverStart},
+			{format.KindMessage, e.recoverMessage},
+			{format.KindCoordinator, e.recoverRun},
+			{format.KindJournal, journals.row},
+			{format.KindTimer, e.recoverTimer},
 		} {
-			prefix := store.Prefix(nil, shard, kind.kind)
-			err := e.store.Scan(prefix, store.Upper(prefix), func(key, value []byte) error {
+			prefix := format.Prefix(nil, shard, kind.kind)
+			err := e.store.Scan(prefix, format.Upper(prefix), func(key, value []byte) error {
 				return kind.row(shard, key, append([]byte(nil), value...))
 			})
 			if err != nil {
@@ -143,11 +127,11 @@ func forInstance(m *functions.StoredMessage) string {
 }
 
 func (e *Engine) recoverMarks() error {
-	value, found, err := e.store.Get(store.Prefix(nil, store.NodeShard, store.KindWatermark))
+	value, found, err := e.store.Get(format.Prefix(nil, format.NodeShard, format.KindWatermark))
 	if err != nil {
 		return fmt.Errorf("%w: the watermark: %w", ErrDamaged, err)
 	}
-	var m watermark
+	var m format.Watermark
 	if found {
 		if m, err = decodeMarks(value); err != nil {
 			return fmt.Errorf("%w: the watermark: %w", ErrDamaged, err)
@@ -168,7 +152,7 @@ func (e *Engine) recoverMarks() error {
 	return nil
 }
 
-func decodeMarks(value []byte) (m watermark, err error) {
+func decodeMarks(value []byte) (m format.Watermark, err error) {
 	if err := functions.Decode(value, &m); err != nil {
 		return m, err
 	}
@@ -179,7 +163,7 @@ func decodeMarks(value []byte) (m watermark, err error) {
 }
 
 // takeMarks goes on with the counters of the last sealed epoch.
-func (e *Engine) takeMarks(m watermark) {
+func (e *Engine) takeMarks(m format.Watermark) {
 	e.epoch = m.Epoch + 1
 	e.sealed.Store(m.Epoch)
 	e.nextID.Store(m.NextID)
@@ -195,23 +179,16 @@ func (e *Engine) takeMarks(m watermark) {
 
 // numberIn reads the number of a carried message or a run from its row's key.
 func numberIn(key []byte, shard uint16, kind byte) (uint64, error) {
-	number, err := store.Number(key)
-	if err == nil && !bytes.Equal(key, store.NumberedKey(nil, shard, kind, number)) {
+	number, err := format.Number(key)
+	if err == nil && !bytes.Equal(key, format.NumberedKey(nil, shard, kind, number)) {
 		err = fmt.Errorf("a key of %d bytes", len(key))
 	}
 	return number, err
 }
 
-// storedCarried is the row of a carried message.
-type storedCarried struct {
-	functions.StoredMessage
-	Arrived bool `cbor:"16,keyasint,omitempty"` // it came from outside, and goes on waiting before what comes from there
-	Own     bool `cbor:"17,keyasint,omitempty"` // its instance had set it for itself
-}
-
 func (e *Engine) recoverMessage(shard uint16, key, value []byte) error {
-	number, err := numberIn(key, shard, store.KindMessage)
-	var stored storedCarried
+	number, err := numberIn(key, shard, format.KindMessage)
+	var stored format.Carried
 	if err == nil {
 		err = functions.Decode(value, &stored)
 	}
@@ -238,23 +215,14 @@ func (e *Engine) recoverMessage(shard uint16, key, value []byte) error {
 	return nil
 }
 
-// storedRun is the row of a coordinator function that goes on beyond an epoch. Older programs had a fingerprint of the request as 4.
-type storedRun struct {
-	Function  string `cbor:"1,keyasint"`
-	Input     []byte `cbor:"2,keyasint"`
-	RequestID string `cbor:"3,keyasint,omitempty"`
-	Journal   []byte `cbor:"5,keyasint,omitempty"` // in format version 1
-	Shape     uint32 `cbor:"6,keyasint,omitempty"` // of the input's type
-}
-
 // key is the key of the run's row.
 func (c *coord) key() []byte {
-	return store.NumberedKey(nil, c.shard, store.KindCoordinator, c.id)
+	return format.NumberedKey(nil, c.shard, format.KindCoordinator, c.id)
 }
 
 // row encodes the run.
 func (c *coord) row() []byte {
-	s := storedRun{Function: c.function.Name, Input: c.input}
+	s := format.Run{Function: c.function.Name, Input: c.input}
 	if c.req != nil {
 		s.RequestID, s.Shape = c.req.env.RequestID, c.req.identity.shape()
 	}
@@ -266,8 +234,8 @@ func (c *coord) row() []byte {
 }
 
 func (e *Engine) recoverRun(shard uint16, key, value []byte) error {
-	id, err := numberIn(key, shard, store.KindCoordinator)
-	var s storedRun
+	id, err := numberIn(key, shard, format.KindCoordinator)
+	var s format.Run
 	if err == nil {
 		err = functions.Decode(value, &s)
 	}
@@ -303,18 +271,18 @@ func (e *Engine) recoverRun(shard uint16, key, value []byte) error {
 }
 
 func (e *Engine) recoverTimer(shard uint16, key, value []byte) error {
-	seq, err := store.Number(key)
-	var stored storedTimer
+	seq, err := format.Number(key)
+	var stored format.Timer
 	if err == nil {
 		err = functions.Decode(value, &stored)
 	}
-	if err == nil && len(key) != len(store.TimerKey(nil, shard, 0, 0)) {
+	if err == nil && len(key) != len(format.TimerKey(nil, shard, 0, 0)) {
 		err = fmt.Errorf("a key of %d bytes", len(key))
 	}
 	if err != nil {
 		return fmt.Errorf("%w: timer: %w", ErrDamaged, err)
 	}
-	due, err := store.Number(key[:len(key)-8])
+	due, err := format.Number(key[:len(key)-8])
 	if err != nil {
 		return err
 	}

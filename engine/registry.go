@@ -5,8 +5,8 @@ import (
 	"fmt"
 
 	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/format"
 	"github.com/concordat-dev/concordat/internal/machine/routines"
-	"github.com/concordat-dev/concordat/internal/store"
 )
 
 // registry knows the parts that an engine was opened with. It does not change after that.
@@ -81,7 +81,7 @@ func (r *registry) add(d functions.Definition) error {
 		if r.typesByName[d.Name] != nil {
 			return fmt.Errorf("two function types are named %q", d.Name)
 		}
-		entry := &typeEntry{info: d, index: len(r.types), hash: store.TypeHash(d.Name), ops: map[string]*functions.Operation{}}
+		entry := &typeEntry{info: d, index: len(r.types), hash: format.TypeHash(d.Name), ops: map[string]*functions.Operation{}}
 		r.types[d], r.typesByName[d.Name] = entry, d
 		for _, op := range d.Operations() {
 			entry.ops[op.Name], r.operations[op] = op, entry
@@ -164,13 +164,13 @@ func (r *registry) checkEffects(e *functions.Effects, maxBytes int) error {
 
 // shardOf is the shard of an instance: it depends on nothing but type name, id and the number of shards.
 func (r *registry) shardOf(t *typeEntry, id string) uint16 {
-	return store.InstanceShard(t.hash, id, r.shards)
+	return format.InstanceShard(t.hash, id, r.shards)
 }
 
 // requestShard is the shard that keeps the outcome of a request.
 func (r *registry) requestShard(id string) uint16 {
-	return store.RequestShard(store.RequestHash(id), r.shards)
+	return format.RequestShard(format.RequestHash(id), r.shards)
 }
 
 // numberShard is the shard of a coordinator function that no request id belongs to.
-func (r *registry) numberShard(number uint64) uint16 { return uint16(store.Mix(number) % r.shards) }
+func (r *registry) numberShard(number uint64) uint16 { return uint16(format.Mix(number) % r.shards) }

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/format"
 	"github.com/concordat-dev/concordat/internal/store"
 )
 
@@ -16,7 +17,7 @@ type sealing struct {
 	epoch    uint64
 	forced   bool // cut before it was drained
 	portions []*portion
-	marks    watermark
+	marks    format.Watermark
 }
 
 // sealLoop seals one epoch after the other until the engine stops.
@@ -70,7 +71,7 @@ func (e *Engine) write(s *sealing, batch store.Batch) error {
 	if err != nil {
 		panic("engine: the watermark always encodes: " + err.Error())
 	}
-	batch.Set(store.Prefix(nil, store.NodeShard, store.KindWatermark), value)
+	batch.Set(format.Prefix(nil, format.NodeShard, format.KindWatermark), value)
 	size := batch.Len()
 	if err := e.options.Seams.Seal(s.epoch, batch, batch.Seal); err != nil {
 		return err
@@ -156,7 +157,7 @@ func (e *Engine) writeShard(batch store.Batch, s *shardRows, now int64) {
 
 func (e *Engine) writeInstance(batch store.Batch, i *image) {
 	var buf [256]byte
-	key := store.InstanceKey(buf[:0], i.inst.shard, i.inst.entry.info.Name, i.inst.id)
+	key := format.InstanceKey(buf[:0], i.inst.shard, i.inst.entry.info.Name, i.inst.id)
 	if i.state.Exists {
 		batch.Set(key, i.state.BytesIn(&e.encoding))
 	} else {

@@ -3,6 +3,7 @@ package engine
 import (
 	"errors"
 
+	"github.com/concordat-dev/concordat/internal/format"
 	"github.com/concordat-dev/concordat/internal/store"
 )
 
@@ -57,13 +58,13 @@ func (s *sweeper) walk(batch store.Batch, now int64, looks int) error {
 		}
 	}
 	for looks > 0 && s.walking {
-		prefix := store.Prefix(nil, s.shard, store.KindOutcome)
+		prefix := format.Prefix(nil, s.shard, format.KindOutcome)
 		lower := s.next
 		if lower == nil {
 			lower = prefix
 		}
 		s.next = nil
-		err := e.store.Scan(lower, store.Upper(prefix), func(key, value []byte) error {
+		err := e.store.Scan(lower, format.Upper(prefix), func(key, value []byte) error {
 			if looks == 0 {
 				s.next = append([]byte(nil), key...)
 				return errEnough
@@ -84,19 +85,19 @@ func (s *sweeper) walk(batch store.Batch, now int64, looks int) error {
 
 func (s *sweeper) look(batch store.Batch, key, value []byte, now int64) {
 	e := s.engine
-	row := outcomeRow(value)
-	if row.isDamaged() {
+	row := format.Outcome(value)
+	if row.IsDamaged() {
 		return // whoever asks for it is told
 	}
-	settled := row.settled()
+	settled := row.Settled()
 	if e.expired(settled, now) {
 		batch.Delete(key)
 		e.stats.swept.Add(1)
 		return
 	}
 	s.oldest = min(s.oldest, settled)
-	id := key[len(store.Prefix(nil, s.shard, store.KindOutcome)):]
-	e.workerOf(s.shard).seen.Keep(store.RequestHash(string(id)))
+	id := key[len(format.Prefix(nil, s.shard, format.KindOutcome)):]
+	e.workerOf(s.shard).seen.Keep(format.RequestHash(string(id)))
 }
 
 func (s *sweeper) nextShard() {

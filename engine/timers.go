@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/concordat-dev/concordat/functions"
-	"github.com/concordat-dev/concordat/internal/store"
+	"github.com/concordat-dev/concordat/internal/format"
 )
 
 // timer is something that is due at a time: a message that an instance set, or a saga's sleep.
@@ -109,23 +109,17 @@ func (h *timerHeap) Pop() any {
 
 func (h *timerHeap) add(t *timer) { heap.Push(h, t) }
 
-// storedTimer is the value of a timer's row; its due time and number are in the key.
-type storedTimer struct {
-	From    functions.Address       `cbor:"1,keyasint"`
-	Message functions.StoredMessage `cbor:"2,keyasint"`
-}
-
 // setTimer sets a timer of an instance, with its row.
 func (w *worker) setTimer(from functions.Address, shard uint16, t *functions.Timer) {
 	set := &timer{due: t.ID.Due, seq: t.ID.Seq, from: from, shard: shard, env: t.Message}
 	w.timers.add(set)
 	w.engine.timers.Add(1)
-	value, err := functions.EncodeRow(storedTimer{From: from, Message: t.Message.Stored()})
+	value, err := functions.EncodeRow(format.Timer{From: from, Message: t.Message.Stored()})
 	if err != nil {
 		panic("engine: a timer's row always encodes: " + err.Error())
 	}
 	w.charge(len(value))
-	w.addRow(store.TimerKey(nil, shard, set.due, set.seq), value)
+	w.addRow(format.TimerKey(nil, shard, set.due, set.seq), value)
 }
 
 func (w *worker) cancelTimer(from functions.Address, id functions.TimerID) {
@@ -142,7 +136,7 @@ func (w *worker) dropTimer(t *timer) {
 	if t.left {
 		w.engine.trials.left.Add(-1)
 	}
-	w.addRow(store.TimerKey(nil, t.shard, t.due, t.seq), nil)
+	w.addRow(format.TimerKey(nil, t.shard, t.due, t.seq), nil)
 }
 
 // dropOwnTimers takes back what an instance that is deleted had set for itself: the next one with its id did not ask for it. What it set
@@ -233,7 +227,7 @@ func (w *worker) fire(h *timerHeap, now int64, atMost int) (fired int) {
 		if t.left {
 			w.engine.trials.left.Add(-1)
 		}
-		w.addRow(store.TimerKey(nil, t.shard, t.due, t.seq), nil)
+		w.addRow(format.TimerKey(nil, t.shard, t.due, t.seq), nil)
 		if c := w.sendMessage(&t.env, lineArrivals); t.isOwn() {
 			w.keepFired(t, c)
 		}

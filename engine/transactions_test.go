@@ -13,7 +13,7 @@ import (
 
 	"github.com/concordat-dev/concordat/engine"
 	"github.com/concordat-dev/concordat/functions"
-	"github.com/concordat-dev/concordat/internal/store"
+	"github.com/concordat-dev/concordat/internal/format"
 	"github.com/concordat-dev/concordat/locks"
 	"github.com/concordat-dev/concordat/saga"
 	"github.com/concordat-dev/concordat/twopc"
@@ -37,12 +37,14 @@ func deskID(i int) string { return instanceOn(1, "test/desk", fmt.Sprintf("desk-
 
 // instanceOn makes a name with a prefix for an instance that is a certain worker's, of two.
 func instanceOn(worker int, typeName, prefix string) string {
-	return nameOn(worker, prefix, func(id string) uint16 { return store.InstanceShard(store.TypeHash(typeName), id, store.DefaultShards) })
+	return nameOn(worker, prefix, func(id string) uint16 {
+		return format.InstanceShard(format.TypeHash(typeName), id, format.DefaultShards)
+	})
 }
 
 // requestOn makes a request id with a prefix whose outcome a certain worker keeps, of two; it also runs what the request starts.
 func requestOn(worker int, prefix string) string {
-	return nameOn(worker, prefix, func(id string) uint16 { return store.RequestShard(store.RequestHash(id), store.DefaultShards) })
+	return nameOn(worker, prefix, func(id string) uint16 { return format.RequestShard(format.RequestHash(id), format.DefaultShards) })
 }
 
 func nameOn(worker int, prefix string, shardOf func(id string) uint16) string {

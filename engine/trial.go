@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/concordat-dev/concordat/functions"
-	"github.com/concordat-dev/concordat/internal/store"
+	"github.com/concordat-dev/concordat/internal/format"
 	"github.com/concordat-dev/concordat/saga"
 )
 
@@ -47,21 +47,10 @@ type trials struct {
 	left   atomic.Int64 // what was left and is not handled yet
 	hasRow bool         // of the node; the conductor's
 
-	row      storedTrial            // that was found
-	starts   map[string]storedStart // that were found, by the key of the row that they belong to
+	row      format.Trial             // that was found
+	starts   map[string]format.Starts // that were found, by the key of the row that they belong to
 	suspects []*unfinished
 	parked   []Parked
-}
-
-// storedTrial is the node's row: what was handled, as it came, when the process died.
-type storedTrial struct {
-	Below uint64 `cbor:"1,keyasint"` // messages and runs with smaller numbers
-	Due   int64  `cbor:"2,keyasint"` // timers that were due then, in wall time
-}
-
-// storedStart is the row of a suspect.
-type storedStart struct {
-	Starts int `cbor:"1,keyasint"`
 }
 
 // unfinished is something that an earlier process left: a message, a run or a timer that is due.
@@ -79,11 +68,11 @@ type unfinished struct {
 	over  bool // it has survived its turn
 }
 
-func nodeTrialKey() []byte { return store.Prefix(nil, store.NodeShard, store.KindStarts) }
+func nodeTrialKey() []byte { return format.Prefix(nil, format.NodeShard, format.KindStarts) }
 
 // recoverTrial reads the node's row.
 func (e *Engine) recoverTrial() error {
-	e.trials.starts = map[string]storedStart{}
+	e.trials.starts = map[string]format.Starts{}
 	value, found, err := e.store.Get(nodeTrialKey())
 	if err != nil || !found {
 		return err
@@ -101,8 +90,8 @@ func (e *Engine) takeTrial(value []byte) error {
 
 // recoverStart reads how often something was started.
 func (e *Engine) recoverStart(_ uint16, key, value []byte) error {
-	of, err := store.StartsOf(key)
-	var s storedStart
+	of, err := format.StartsOf(key)
+	var s format.Starts
 	if err == nil {
 		err = functions.Decode(value, &s)
 	}
@@ -139,7 +128,7 @@ func (e *Engine) sortLine(w *worker, line *queue[message]) {
 	for _, m := range all {
 		u := &unfinished{worker: w, call: m.call, coord: m.coord}
 		if u.call != nil {
-			u.number, u.row = m.call.number, store.NumberedKey(nil, m.call.shard, store.KindMessage, m.call.number)
+			u.number, u.row = m.call.number, format.NumberedKey(nil, m.call.shard, format.KindMessage, m.call.number)
 		} else {
 			u.number, u.row = m.coord.id, m.coord.key()
 		}
@@ -215,7 +204,7 @@ func (e *Engine) tryUnfinished() {
 	t.suspects = nil
 	e.onWorkers(e.workers[:1], func(w *worker) {
 		t.hasRow = true
-		w.addRow(nodeTrialKey(), encodeRow(storedTrial{Below: e.nextID.Load() + 1, Due: w.now.UnixNano()}))
+		w.addRow(nodeTrialKey(), encodeRow(format.Trial{Below: e.nextID.Load() + 1, Due: w.now.UnixNano()}))
 	})
 	t.frozen.Store(false)
 	e.gate.nudge()
@@ -251,7 +240,7 @@ func (e *Engine) haveTurn(turn []*unfinished) {
 			if u.timer != nil {
 				w.fireSuspect(u)
 			}
-			w.addRow(store.StartsKey(u.row), encodeRow(storedStart{u.starts}))
+			w.addRow(format.StartsKey(u.row), encodeRow(format.Starts{Starts: u.starts}))
 		}
 	})
 	e.trace("suspects: %d, of %d starts", len(turn), turn[0].starts)
@@ -279,7 +268,7 @@ func (w *worker) fireSuspect(u *unfinished) {
 	e, t := w.engine, u.timer
 	env := &t.env
 	e.timers.Add(-1)
-	w.addRow(store.TimerKey(nil, t.shard, t.due, t.seq), nil)
+	w.addRow(format.TimerKey(nil, t.shard, t.due, t.seq), nil)
 	w.queued += weight(env.Arg)
 	if env.Op != nil {
 		u.call = &call{number: u.number}
@@ -287,8 +276,8 @@ func (w *worker) fireSuspect(u *unfinished) {
 		if t.isOwn() {
 			u.call.worker.keepFired(t, u.call) // nobody else uses the engine yet
 		}
-		u.worker, u.row = u.call.worker, store.NumberedKey(nil, u.call.shard, store.KindMessage, u.number)
-		w.addRow(u.row, encodeRow(storedCarried{env.Stored(), true, t.isOwn()}))
+		u.worker, u.row = u.call.worker, format.NumberedKey(nil, u.call.shard, format.KindMessage, u.number)
+		w.addRow(u.row, encodeRow(format.Carried{StoredMessage: env.Stored(), Arrived: true, Own: t.isOwn()}))
 	} else {
 		u.coord = &coord{id: u.number, function: e.registry.coordinators[env.Coordinator].Function, input: env.Arg, value: env.Value, hasRow: true}
 		u.coord.shard = e.registry.numberShard(u.number)
@@ -349,7 +338,7 @@ func (c *coord) begun() bool {
 // survived ends the trial of something that was left: with the running epoch it is handled.
 func (w *worker) survived(u *unfinished) {
 	if u.starts > 0 {
-		w.addRow(store.StartsKey(u.row), nil)
+		w.addRow(format.StartsKey(u.row), nil)
 	}
 	w.engine.trials.left.Add(-1)
 }

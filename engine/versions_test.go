@@ -9,7 +9,7 @@ import (
 
 	"github.com/concordat-dev/concordat/engine"
 	"github.com/concordat-dev/concordat/functions"
-	"github.com/concordat-dev/concordat/internal/store"
+	"github.com/concordat-dev/concordat/internal/format"
 	"github.com/concordat-dev/concordat/saga"
 )
 
@@ -168,7 +168,7 @@ func TestStepThatHasNotHappenedIsOfTheNewVersion(t *testing.T) {
 func forgetResult(t *testing.T, dir string) {
 	t.Helper()
 	for key, value := range rowsOf(t, dir) {
-		if _, entry, err := store.JournalNumbers([]byte(key)); key[2] != store.KindJournal || err != nil || entry != 0 {
+		if _, entry, err := format.JournalNumbers([]byte(key)); key[2] != format.KindJournal || err != nil || entry != 0 {
 			continue
 		}
 		var e map[int]any
@@ -286,8 +286,8 @@ func TestMessagesOfAnotherVersion(t *testing.T) {
 		must(t, e.Do(ctx, first.later.On("r", booking{2})))
 		must(t, e.Close())
 		carried := first.book.On("r", booking{3}).Envelope().Stored()
-		shard := store.InstanceShard(store.TypeHash("test/room"), "r", 4)
-		writeRow(t, o.Dir, store.NumberedKey(nil, shard, store.KindMessage, 1<<40), carried)
+		shard := format.InstanceShard(format.TypeHash("test/room"), "r", 4)
+		writeRow(t, o.Dir, format.NumberedKey(nil, shard, format.KindMessage, 1<<40), carried)
 
 		log := new(logLines)
 		o.Logger = log.logger()
@@ -317,7 +317,7 @@ func TestMessagesOfAnotherVersion(t *testing.T) {
 		}
 		must(t, e.Close())
 		for key := range rowsOf(t, o.Dir) {
-			if key[2] == store.KindMessage || key[2] == store.KindTimer {
+			if key[2] == format.KindMessage || key[2] == format.KindTimer {
 				t.Errorf("the row %q is left", key)
 			}
 		}

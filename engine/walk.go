@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 
 	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/format"
 	"github.com/concordat-dev/concordat/internal/store"
 )
 
@@ -158,7 +159,7 @@ func (e *Engine) walk(typeName, from string, visit func(id, state []byte) (bool,
 	if e.registry.typesByName[typeName] == nil {
 		return fmt.Errorf("%w: %q", ErrUnknownType, typeName)
 	}
-	w := &walk{merge: merge{skip: len(store.InstanceKey(nil, 0, typeName, ""))}}
+	w := &walk{merge: merge{skip: len(format.InstanceKey(nil, 0, typeName, ""))}}
 	return e.walkOver(w, func() error { return w.open(e.options.Shards, typeName, from) }, visit)
 }
 
@@ -199,8 +200,8 @@ func (e *Engine) walkOver(w *walk, open func() error, visit func(id, state []byt
 // open stands the walk before the first row of each shard.
 func (w *walk) open(shards int, typeName, from string) error {
 	for shard := range uint16(shards) {
-		lower := store.InstanceKey(nil, shard, typeName, from)
-		if err := w.merge.add(w.snapshot.Rows(lower, store.Upper(lower[:w.merge.skip]))); err != nil {
+		lower := format.InstanceKey(nil, shard, typeName, from)
+		if err := w.merge.add(w.snapshot.Rows(lower, format.Upper(lower[:w.merge.skip]))); err != nil {
 			return err
 		}
 	}
@@ -220,7 +221,7 @@ func (e *Engine) waitSealed(w *walk) error {
 	var value []byte
 	var found bool
 	err := w.read(func() (err error) {
-		value, found, err = w.snapshot.Get(store.Prefix(nil, store.NodeShard, store.KindWatermark))
+		value, found, err = w.snapshot.Get(format.Prefix(nil, format.NodeShard, format.KindWatermark))
 		return err
 	})
 	if !found {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/concordat-dev/concordat/engine"
 	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/format"
 	"github.com/concordat-dev/concordat/internal/store"
 )
 
@@ -37,9 +38,9 @@ func parkedDir(t *testing.T, numbers ...uint64) string {
 	}
 	batch := s.NewBatch()
 	for _, n := range numbers {
-		row := store.NumberedKey(nil, 3, store.KindMessage, n)
+		row := format.NumberedKey(nil, 3, format.KindMessage, n)
 		batch.Set(row, message)
-		batch.Set(store.StartsKey(row), starts)
+		batch.Set(format.StartsKey(row), starts)
 	}
 	if err := batch.Seal(); err != nil {
 		t.Fatal(err)

@@ -30,7 +30,8 @@ var pure = map[string][]string{
 	module + "coordinator":                   {module + "functions"},
 	module + "saga":                          {module + "functions", module + "coordinator", module + "internal/machine/routines"},
 	module + "internal/machine/routines":     {module + "functions", module + "coordinator", "github.com/petermattis/goid", "runtime", "sync/atomic"},
-	module + "internal/machine/sagas":        {module + "functions", module + "internal/machine/routines", module + "saga"},
+	module + "internal/format":               {module + "functions", module + "saga", "github.com/cespare/xxhash/v2"},
+	module + "internal/machine/sagas":        {module + "functions", module + "internal/format", module + "internal/machine/routines", module + "saga"},
 	module + "twopc":                         {module + "functions", module + "coordinator", module + "internal/machine/routines"},
 	module + "internal/machine/transactions": {module + "functions", module + "locks", module + "internal/machine/routines", module + "twopc"},
 }

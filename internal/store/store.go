@@ -1,5 +1,5 @@
 // Package store keeps the engine's rows in Pebble: it opens a directory with the options that Concordat needs, reads rows,
-// and seals a [Batch] of them with one sync. The keys of the rows are in rows.go.
+// and seals a [Batch] of them with one sync. Their keys and values are in package format.
 package store
 
 import (

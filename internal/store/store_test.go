@@ -14,6 +14,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/concordat-dev/concordat/internal/format"
 )
 
 func open(t testing.TB, o Options) *Store {
@@ -129,8 +130,8 @@ func TestScan(t *testing.T) {
 	for _, test := range []struct{ lower, upper, want string }{
 		{"", "", "a b b\x00 b\xff b\xff\xff c"},
 		{"a", "c", "a b b\x00 b\xff b\xff\xff"},
-		{"b", string(Upper([]byte("b"))), "b b\x00 b\xff b\xff\xff"},
-		{"b\xff", string(Upper([]byte("b\xff"))), "b\xff b\xff\xff"},
+		{"b", string(format.Upper([]byte("b"))), "b b\x00 b\xff b\xff\xff"},
+		{"b\xff", string(format.Upper([]byte("b\xff"))), "b\xff b\xff\xff"},
 		{"b\x00", "b\xff", "b\x00"},
 		{"b", "b", ""},
 		{"c\x00", "", ""},

@@ -5,7 +5,7 @@ import (
 	"sync/atomic"
 
 	"github.com/concordat-dev/concordat/functions"
-	"github.com/concordat-dev/concordat/internal/store"
+	"github.com/concordat-dev/concordat/internal/format"
 	"github.com/concordat-dev/concordat/ycsb"
 )
 
@@ -24,7 +24,7 @@ type account struct {
 
 func (a *account) init(key int, id string) {
 	a.number = int32(key)
-	a.key = store.InstanceKey(nil, rowShard(id), typeName, id)
+	a.key = format.InstanceKey(nil, rowShard(id), typeName, id)
 }
 
 // accounts are all accounts: those of the keys that were announced in one piece, and room for more, made a chunk at a time.

@@ -8,7 +8,7 @@ import (
 
 	"github.com/cespare/xxhash/v2"
 
-	"github.com/concordat-dev/concordat/internal/store"
+	"github.com/concordat-dev/concordat/internal/format"
 	"github.com/concordat-dev/concordat/ycsb"
 )
 
@@ -40,7 +40,7 @@ func (f *Floor) claim(id string, print uint64) (done bool, err error) {
 	if id == "" {
 		return false, nil
 	}
-	hash := store.RequestHash(id)
+	hash := format.RequestHash(id)
 	s := f.claims.part(hash)
 	claimed, fresh := s.claim(id, hash)
 	for ; !claimed; claimed, fresh = s.claim(id, hash) {
@@ -52,7 +52,7 @@ func (f *Floor) claim(id string, print uint64) (done bool, err error) {
 	if fresh {
 		return false, nil
 	}
-	key := store.OutcomeKey(make([]byte, 0, 64), store.RequestShard(hash, store.DefaultShards), id)
+	key := format.OutcomeKey(make([]byte, 0, 64), format.RequestShard(hash, format.DefaultShards), id)
 	value, found, err := f.store.Get(key)
 	if !found && err == nil {
 		return false, nil
@@ -91,7 +91,7 @@ func (s *claimPart) release(id string) {
 func (f *Floor) release(outcomes []outcome) {
 	for i := range outcomes {
 		id := outcomes[i].id
-		f.claims.part(store.RequestHash(id)).release(id)
+		f.claims.part(format.RequestHash(id)).release(id)
 	}
 }
 

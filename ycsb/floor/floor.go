@@ -30,6 +30,7 @@ import (
 	"time"
 
 	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/format"
 	"github.com/concordat-dev/concordat/internal/store"
 	"github.com/concordat-dev/concordat/ycsb"
 )
@@ -42,13 +43,13 @@ const typeName = "ycsb/floor"
 
 // rowShard and outcomeShard are where the engine would put a row or an outcome: the floor writes the same rows, so its keys are
 // spread in the same way.
-func rowShard(id string) uint16 { return store.InstanceShard(typeHash, id, store.DefaultShards) }
+func rowShard(id string) uint16 { return format.InstanceShard(typeHash, id, format.DefaultShards) }
 
 func outcomeShard(requestID string) uint16 {
-	return store.RequestShard(store.RequestHash(requestID), store.DefaultShards)
+	return format.RequestShard(format.RequestHash(requestID), format.DefaultShards)
 }
 
-var typeHash = store.TypeHash(typeName)
+var typeHash = format.TypeHash(typeName)
 
 // Options say how a floor is opened.
 type Options struct {
@@ -112,10 +113,10 @@ func Open(o Options) (*Floor, error) {
 
 // recover reads the rows, and the ids of all requests that have an outcome.
 func (f *Floor) recover() error {
-	if _, found, err := f.store.Get(store.Prefix(nil, store.NodeShard, store.KindFormat)); err != nil || found {
+	if _, found, err := f.store.Get(format.Prefix(nil, format.NodeShard, format.KindFormat)); err != nil || found {
 		return errors.Join(err, fmt.Errorf("floor: the directory is an engine's"))
 	}
-	for shard := range uint16(store.DefaultShards) {
+	for shard := range uint16(format.DefaultShards) {
 		if err := errors.Join(f.recoverRows(shard), f.recoverOutcomes(shard)); err != nil {
 			return err
 		}
@@ -124,17 +125,17 @@ func (f *Floor) recover() error {
 }
 
 func (f *Floor) recoverOutcomes(shard uint16) error {
-	prefix := store.OutcomeKey(nil, shard, "")
-	return f.store.Scan(prefix, store.Upper(prefix), func(key, _ []byte) error {
-		hash := store.RequestHash(string(key[len(prefix):]))
+	prefix := format.OutcomeKey(nil, shard, "")
+	return f.store.Scan(prefix, format.Upper(prefix), func(key, _ []byte) error {
+		hash := format.RequestHash(string(key[len(prefix):]))
 		f.claims.part(hash).seen.add(hash)
 		return nil
 	})
 }
 
 func (f *Floor) recoverRows(shard uint16) error {
-	prefix := store.InstanceKey(nil, shard, typeName, "")
-	return f.store.Scan(prefix, store.Upper(prefix), func(key, value []byte) error {
+	prefix := format.InstanceKey(nil, shard, typeName, "")
+	return f.store.Scan(prefix, format.Upper(prefix), func(key, value []byte) error {
 		n, err := ycsb.ParseRowID(string(key[len(prefix):]))
 		if err == nil && !f.accounts.has(n) {
 			err = fmt.Errorf("floor: the directory has a row %d, for which there is no room", n)

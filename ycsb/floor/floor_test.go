@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/format"
 	"github.com/concordat-dev/concordat/internal/store"
 	"github.com/concordat-dev/concordat/ycsb"
 )
@@ -221,7 +222,7 @@ func TestForeignDirectory(t *testing.T) {
 		t.Fatal(err)
 	}
 	batch := s.NewBatch()
-	batch.Set(store.Prefix(nil, store.NodeShard, store.KindFormat), []byte{1})
+	batch.Set(format.Prefix(nil, format.NodeShard, format.KindFormat), []byte{1})
 	if err := errors.Join(batch.Seal(), s.Close()); err != nil {
 		t.Fatal(err)
 	}

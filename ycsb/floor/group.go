@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/format"
 	"github.com/concordat-dev/concordat/internal/store"
 	"github.com/concordat-dev/concordat/ycsb"
 )
@@ -212,7 +213,7 @@ func (w *writer) writeOutcomes(batch store.Batch, outcomes []outcome) {
 		return cmp.Or(cmp.Compare(a.shard, b.shard), strings.Compare(a.id, b.id))
 	})
 	for _, o := range outcomes {
-		w.key = store.OutcomeKey(w.key[:0], o.shard, o.id)
+		w.key = format.OutcomeKey(w.key[:0], o.shard, o.id)
 		batch.SetDeferred(len(w.key), outcomeBytes, func(key, value []byte) {
 			copy(key, w.key)
 			binary.BigEndian.PutUint64(value, o.print)

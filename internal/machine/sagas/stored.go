@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/format"
 	"github.com/concordat-dev/concordat/saga"
 )
 
@@ -14,36 +15,13 @@ import (
 //
 // Directories of before had one row for all: a head with the entries in it.
 
-type storedHead struct {
-	Phase   saga.Phase              `cbor:"1,keyasint"`
-	Entries []storedEntry           `cbor:"2,keyasint,omitempty"` // of a journal in one row
-	Failure []byte                  `cbor:"3,keyasint,omitempty"`
-	Effects functions.StoredEffects `cbor:"4,keyasint"`
-	Due     int64                   `cbor:"5,keyasint,omitempty"`
-}
-
-type storedEntry struct {
-	Group   int                      `cbor:"1,keyasint"`
-	Call    functions.StoredMessage  `cbor:"2,keyasint"`
-	Undo    *functions.StoredMessage `cbor:"3,keyasint,omitempty"`
-	Sleep   int64                    `cbor:"4,keyasint,omitempty"`
-	Due     int64                    `cbor:"5,keyasint,omitempty"`
-	State   saga.EntryState          `cbor:"6,keyasint"`
-	Result  []byte                   `cbor:"7,keyasint,omitempty"`
-	Failure []byte                   `cbor:"8,keyasint,omitempty"`
-	Undone  UndoState                `cbor:"9,keyasint"`
-	Tries   int                      `cbor:"10,keyasint,omitempty"`
-	Shape   uint64                   `cbor:"11,keyasint,omitempty"` // of the call's argument
-	Shape2  uint64                   `cbor:"12,keyasint,omitempty"` // of the compensation's, if it is another
-}
-
 // MarshalHead encodes all but the entries.
 func (j *Journal) MarshalHead() ([]byte, error) {
 	return functions.EncodeRow(j.head())
 }
 
-func (j *Journal) head() *storedHead {
-	return &storedHead{Phase: j.Phase, Failure: j.Failure, Effects: j.Effects.Stored(), Due: j.Due}
+func (j *Journal) head() *format.JournalHead {
+	return &format.JournalHead{Phase: j.Phase, Failure: j.Failure, Effects: j.Effects.Stored(), Due: j.Due}
 }
 
 // Marshal encodes an entry.
@@ -55,17 +33,17 @@ func (e *Entry) Marshal() ([]byte, error) {
 // Marshal encodes the whole journal in one, as it was before its entries had rows of their own.
 func (j *Journal) Marshal() ([]byte, error) {
 	s := j.head()
-	s.Entries = make([]storedEntry, len(j.Entries))
+	s.Entries = make([]format.JournalEntry, len(j.Entries))
 	for i := range j.Entries {
 		s.Entries[i] = j.Entries[i].stored()
 	}
 	return functions.EncodeRow(s)
 }
 
-func (e *Entry) stored() storedEntry {
-	s := storedEntry{
+func (e *Entry) stored() format.JournalEntry {
+	s := format.JournalEntry{
 		Group: e.Group, Call: e.Step.Call.Stored(), Sleep: int64(e.Step.Sleep), Due: e.Due,
-		State: e.State, Result: e.Step.Result.Encoded(), Undone: e.Undo, Tries: e.Tries, Shape: e.shapes.call,
+		State: e.State, Result: e.Step.Result.Encoded(), Undone: uint8(e.Undo), Tries: e.Tries, Shape: e.shapes.call,
 	}
 	if e.Step.HasUndo {
 		undo := e.Step.Undo.Stored()
@@ -82,8 +60,8 @@ func (e *Entry) stored() storedEntry {
 
 // Reader puts a journal together from its rows. The zero Reader has read none.
 type Reader struct {
-	head    storedHead
-	entries []storedEntry
+	head    format.JournalHead
+	entries []format.JournalEntry
 }
 
 // Head reads the head, or what [Journal.Marshal] made.
@@ -98,7 +76,7 @@ func (r *Reader) Head(data []byte) error {
 
 // Entry reads the next entry.
 func (r *Reader) Entry(data []byte) error {
-	var s storedEntry
+	var s format.JournalEntry
 	if err := functions.Decode(data, &s); err != nil {
 		return fmt.Errorf("saga: step %d of the journal does not decode: %w", len(r.entries)+1, err)
 	}
@@ -118,7 +96,7 @@ func (r *Reader) Journal(resolver functions.Resolver) (Journal, error) {
 	j := Journal{Phase: r.head.Phase, Failure: r.head.Failure, Effects: r.head.Effects.Resolve(resolver), Due: r.head.Due}
 	j.Entries = make([]Entry, len(r.entries))
 	for i := range r.entries {
-		j.Entries[i] = r.entries[i].entry(resolver)
+		j.Entries[i] = entryOf(&r.entries[i], resolver)
 	}
 	return j, nil
 }
@@ -145,9 +123,9 @@ func (r *Reader) check() error {
 	for i := range r.entries {
 		e := &r.entries[i]
 		switch {
-		case e.State > saga.Failed || e.Undone > Skipped:
+		case e.State > saga.Failed || UndoState(e.Undone) > Skipped:
 			return fmt.Errorf("has a step in the unknown state %d, %d", e.State, e.Undone)
-		case e.Undone != NotUndone && (e.State != saga.Succeeded || e.Undo == nil):
+		case UndoState(e.Undone) != NotUndone && (e.State != saga.Succeeded || e.Undo == nil):
 			return fmt.Errorf("has step %d undone, which has nothing to undo", i+1)
 		case e.Tries < 0:
 			return fmt.Errorf("has step %d tried %d times", i+1, e.Tries)
@@ -159,8 +137,8 @@ func (r *Reader) check() error {
 	return nil
 }
 
-func (s *storedEntry) entry(r functions.Resolver) Entry {
-	e := Entry{Group: s.Group, Due: s.Due, State: s.State, Undo: s.Undone, Tries: s.Tries, shapes: shapes{call: s.Shape}}
+func entryOf(s *format.JournalEntry, r functions.Resolver) Entry {
+	e := Entry{Group: s.Group, Due: s.Due, State: s.State, Undo: UndoState(s.Undone), Tries: s.Tries, shapes: shapes{call: s.Shape}}
 	e.Step.Call, e.Step.Result = s.Call.Resolve(r), functions.EncodedResult(s.Result)
 	e.Step.Sleep = time.Duration(s.Sleep)
 	if s.Undo != nil {

@@ -138,7 +138,7 @@ var table = []plant{
 		name: "keep-expired", breaks: "an id gets its outcome also after that has expired.",
 		pkg: "engine", test: "TestOutcomesExpire", why: `after 1h0m0s it has run 2 times, want 3`,
 		edits: []edit{
-			{"engine/outcome.go", `	if w.engine.expired(row.settled(), w.engine.clocks.now()) {
+			{"engine/outcome.go", `	if w.engine.expired(row.Settled(), w.engine.clocks.now()) {
 		return nil, false
 	}`, ``},
 		},
@@ -147,8 +147,8 @@ var table = []plant{
 		name: "any-fingerprint", breaks: "an id gets its outcome also when another request has it.",
 		pkg: "engine", test: "TestReusedID", why: `request \d: error <nil>`,
 		edits: []edit{
-			{"engine/outcome.go", `	fingerprint := binary.BigEndian.Uint64(r)
-	switch {`, `	fingerprint := binary.BigEndian.Uint64(r)
+			{"engine/outcome.go", `	fingerprint := row.Fingerprint()
+	switch {`, `	fingerprint := row.Fingerprint()
 	switch {
 	case true:
 		return isSame`},
@@ -165,7 +165,7 @@ var table = []plant{
 		name: "forget-seen", breaks: "an id is not added to the filter of seen ids when the worker forgets its request.",
 		pkg: "engine", test: "TestSameIDSameOutcome", why: `it ran [23] times, want 1`,
 		edits: []edit{
-			{"engine/epoch.go", `				w.seen.Add(store.RequestHash(q.env.RequestID))`, ``},
+			{"engine/epoch.go", `				w.seen.Add(format.RequestHash(q.env.RequestID))`, ``},
 		},
 	},
 	{
@@ -233,7 +233,7 @@ var table = []plant{
 		name: "timer-twice", breaks: "the row of a timer that fired stays, so that a restart fires it again.",
 		pkg: "engine", test: "TestTimersFireOnce", why: `the timers that fired are \[0 0 `,
 		edits: []edit{
-			{"engine/timers.go", `		w.addRow(store.TimerKey(nil, t.shard, t.due, t.seq), nil)`, ``},
+			{"engine/timers.go", `		w.addRow(format.TimerKey(nil, t.shard, t.due, t.seq), nil)`, ``},
 		},
 	},
 	{
@@ -249,7 +249,7 @@ var table = []plant{
 		name: "carried-twice", breaks: "the row of a carried message stays when the message was handled.",
 		pkg: "engine", test: "TestCrash", why: `notice \d+ of \S+ after|ended more than once`,
 		edits: []edit{
-			{"engine/plain.go", `			w.addRow(store.NumberedKey(nil, c.shard, store.KindMessage, c.number), nil)`, ``},
+			{"engine/plain.go", `			w.addRow(format.NumberedKey(nil, c.shard, format.KindMessage, c.number), nil)`, ``},
 		},
 	},
 	{

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/format"
 	"github.com/concordat-dev/concordat/internal/store"
 )
 
@@ -44,7 +45,7 @@ func newLedger(w World) *ledger { return (&ledger{world: w, outcomes: new(outcom
 func (l *ledger) clone() *ledger {
 	return &ledger{
 		world: l.world, base: l.base, sealed: slices.Clip(l.sealed), pending: l.pending, outcomes: l.outcomes.clone(), balances: map[string]int64{},
-		alive: map[byte]map[string]struct{}{store.KindTimer: {}, store.KindCoordinator: {}, store.KindMessage: {}},
+		alive: map[byte]map[string]struct{}{format.KindTimer: {}, format.KindCoordinator: {}, format.KindMessage: {}},
 	}
 }
 
@@ -96,7 +97,7 @@ func (l *ledger) follow(c rowChange) {
 
 // kindOf is the kind of a row.
 func kindOf(key string) byte {
-	if prefix := len(store.Prefix(nil, 0, 0)); len(key) >= prefix {
+	if prefix := len(format.Prefix(nil, 0, 0)); len(key) >= prefix {
 		return key[prefix-1]
 	}
 	return 0
@@ -104,7 +105,7 @@ func kindOf(key string) byte {
 
 // instanceOf is "type\x00id" of an instance's row, or "".
 func instanceOf(key string) string {
-	if prefix := len(store.Prefix(nil, 0, store.KindInstance)); len(key) > prefix && key[prefix-1] == store.KindInstance {
+	if prefix := len(format.Prefix(nil, 0, format.KindInstance)); len(key) > prefix && key[prefix-1] == format.KindInstance {
 		return key[prefix:]
 	}
 	return ""
@@ -220,13 +221,13 @@ func diffRows(want, found map[string]string, mayBeGone func(key, value string) b
 	return ""
 }
 
-var formatKey = store.Prefix(nil, store.NodeShard, store.KindFormat)
+var formatKey = format.Prefix(nil, format.NodeShard, format.KindFormat)
 
 // isDelivered reports whether a row is of a record that has been delivered: a closing engine deletes those without an epoch.
 func isDelivered(key string, delivered int) bool {
-	if !bytes.HasPrefix([]byte(key), store.Prefix(nil, store.NodeShard, store.KindEgress)) {
+	if !bytes.HasPrefix([]byte(key), format.Prefix(nil, format.NodeShard, format.KindEgress)) {
 		return false
 	}
-	seq, err := store.Number([]byte(key))
+	seq, err := format.Number([]byte(key))
 	return err == nil && seq <= uint64(delivered)
 }

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/concordat-dev/concordat/functions"
-	"github.com/concordat-dev/concordat/internal/store"
+	"github.com/concordat-dev/concordat/internal/format"
 )
 
 const (
@@ -57,13 +57,13 @@ func (o *outcomes) clone() *outcomes {
 
 // outcomeID is the request id of an outcome's row, or "".
 func outcomeID(key string) string {
-	if kindOf(key) != store.KindOutcome || key[:2] == nodePrefix {
+	if kindOf(key) != format.KindOutcome || key[:2] == nodePrefix {
 		return ""
 	}
-	return key[len(store.Prefix(nil, 0, 0)):]
+	return key[len(format.Prefix(nil, 0, 0)):]
 }
 
-var nodePrefix = string(store.Prefix(nil, store.NodeShard, 0)[:2])
+var nodePrefix = string(format.Prefix(nil, format.NodeShard, 0)[:2])
 
 // settledAt is the engine time in an outcome's row.
 func settledAt(value string) int64 { return int64(binary.BigEndian.Uint64([]byte(value[8:16]))) }
@@ -72,7 +72,7 @@ func (o *outcomes) isExpired(settled, at int64) bool {
 	return o.keep >= 0 && at-settled > int64(o.keep)
 }
 
-var watermarkKey = string(store.Prefix(nil, store.NodeShard, store.KindWatermark))
+var watermarkKey = string(format.Prefix(nil, format.NodeShard, format.KindWatermark))
 
 // timeOf is the engine time in a watermark.
 func timeOf(value string) (int64, error) {

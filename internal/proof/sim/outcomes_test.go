@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/concordat-dev/concordat/functions"
-	"github.com/concordat-dev/concordat/internal/store"
+	"github.com/concordat-dev/concordat/internal/format"
 )
 
 // epochAt is the rows of an epoch that is sealed at a time; each text is an id that has an outcome in it, or "-id" if that goes.
@@ -15,7 +15,7 @@ func epochAt(t *testing.T, at int64, ids ...string) (changes []rowChange) {
 	t.Helper()
 	for _, id := range ids {
 		name, deleted := strings.CutPrefix(id, "-")
-		c := rowChange{key: string(store.OutcomeKey(nil, 3, name)), deleted: deleted}
+		c := rowChange{key: string(format.OutcomeKey(nil, 3, name)), deleted: deleted}
 		if !deleted {
 			value := make([]byte, 29)
 			binary.BigEndian.PutUint64(value[8:], uint64(at))

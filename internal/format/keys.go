@@ -1,27 +1,11 @@
-package store
+package format
 
 import (
 	"encoding/binary"
 	"fmt"
 )
 
-// Every row of a shard begins with the shard's number (two bytes, big-endian) and the row's kind, so that a shard can be moved
-// as one range. Rows of the whole node are under the last shard number, which no shard has.
-//
-//	shard 'i' type 0 id           instance state
-//	shard 'o' request id          request outcome
-//	shard 't' due seq             timer
-//	shard 'm' seq                 carried message
-//	shard 'c' id                  coordinator record: what was started, with its input
-//	shard 'j' id                  head of a saga's journal
-//	shard 'j' id entry            entry of a saga's journal: a step
-//	shard 's' kind rest           how often something unfinished was started, whose row is: shard kind rest
-//	node  's'                     what is on trial: see engine/trial.go
-//	node  'w'                     watermark: sealed epochs and counters
-//	node  'f'                     format of the directory
-//	node  'e' egress 0 seq        record for an egress
-//	node  'q' egress 0 seq        record that an egress cannot take
-//	node  'p' ingress             position of an ingress
+// The kinds of rows; the package's comment has their keys.
 const (
 	KindInstance    byte = 'i'
 	KindOutcome     byte = 'o'
@@ -103,7 +87,7 @@ func JournalNumbers(key []byte) (id uint64, entry int, err error) {
 	case head + 4:
 		return binary.BigEndian.Uint64(key[head-8:]), int(binary.BigEndian.Uint32(key[head:])), nil
 	}
-	return 0, 0, fmt.Errorf("store: the key of a journal's row has %d bytes", len(key))
+	return 0, 0, fmt.Errorf("format: the key of a journal's row has %d bytes", len(key))
 }
 
 // StartsKey makes the key of the number of starts of a carried message or a coordinator record, of its row's key.
@@ -117,7 +101,7 @@ func StartsKey(row []byte) []byte {
 func StartsOf(key []byte) (row []byte, err error) {
 	const length = 2 + 1 + 1 + 8
 	if len(key) != length || (key[3] != KindMessage && key[3] != KindCoordinator) {
-		return nil, fmt.Errorf("store: the key %q is of no number of starts", key)
+		return nil, fmt.Errorf("format: the key %q is of no number of starts", key)
 	}
 	return append(append([]byte(nil), key[:2]...), key[3:]...), nil
 }
@@ -125,7 +109,7 @@ func StartsOf(key []byte) (row []byte, err error) {
 // Number reads the number at the end of a key made with NumberedKey, TimerKey or EgressKey.
 func Number(key []byte) (uint64, error) {
 	if len(key) < 8 {
-		return 0, fmt.Errorf("store: key %q is too short for its kind", key)
+		return 0, fmt.Errorf("format: key %q is too short for its kind", key)
 	}
 	return binary.BigEndian.Uint64(key[len(key)-8:]), nil
 }
