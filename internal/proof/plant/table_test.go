@@ -158,7 +158,7 @@ var table = []plant{
 		name: "lose-refusal", breaks: "the outcome of a request that failed gets no row.",
 		pkg: "engine", test: "TestSameIDSameOutcome", why: `after a restart: error <nil>`,
 		edits: []edit{
-			{"engine/plain.go", `	if q.env.RequestID != "" {`, `	if q.env.RequestID != "" && !o.failure != nil {`},
+			{"engine/plain.go", `	if q.env.RequestID != "" {`, `	if q.env.RequestID != "" && o.failure == nil {`},
 		},
 	},
 	{
@@ -242,14 +242,14 @@ var table = []plant{
 		edits: []edit{
 			{"engine/epoch.go", `			if claim.Waiting() {
 				w.carryCall(claim.Ref.Ref)
-			}`, ``},
+			}`, `			_ = claim`},
 		},
 	},
 	{
 		name: "carried-twice", breaks: "the row of a carried message stays when the message was handled.",
 		pkg: "engine", test: "TestCrash", why: `notice \d+ of \S+ after|ended more than once`,
 		edits: []edit{
-			{"engine/plain.go", `			w.addRow(format.NumberedKey(nil, c.shard, format.KindMessage, c.number), nil)`, ``},
+			{"engine/plain.go", `			w.addRow(format.NumberedKey(nil, c.shard, format.KindMessage, c.number), nil)`, `			_ = format.NumberedKey(nil, c.shard, format.KindMessage, c.number)`},
 		},
 	},
 	{
@@ -509,7 +509,7 @@ var table = []plant{
 		name: "costly-twice", breaks: "a request may wait for two costly messages that nobody waits for.",
 		pkg: "engine", test: "TestCrowdsAreAnsweredInTime", why: `the last of 64 was answered after`,
 		edits: []edit{
-			{"engine/schedule.go", `	return costly != 0 && costly+1 >= e.epoch && e.requestIn.Load() == e.epoch && (e.sealing.Load() || !e.gate.open.Load())`, `	return false`},
+			{"engine/schedule.go", `	return costly != 0 && costly+1 >= e.epoch && e.requestIn.Load() == e.epoch && (e.sealing.Load() || !e.gate.open.Load())`, `	return costly != costly`},
 		},
 	},
 	{
