@@ -52,12 +52,17 @@ func (r *Result) Handed() {
 }
 
 // ResultAs gives a result as an R, which need not be the type that it was returned as.
-func ResultAs[R any](r *Result) (value R, err error) {
+func ResultAs[R any](r *Result) (R, error) {
 	if r != nil {
 		if value, ok := r.value.(R); ok {
 			return value, nil
 		}
 	}
-	err = Decode(r.Encoded(), &value)
+	return decodeAs[R](r.Encoded())
+}
+
+// decodeAs is a function of its own, so that memory for what is decoded is taken only where something is.
+func decodeAs[R any](data []byte) (value R, err error) {
+	err = Decode(data, &value)
 	return value, err
 }

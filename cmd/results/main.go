@@ -62,11 +62,11 @@ type flags struct {
 	Render bool     `xor:"mode" help:"Measure nothing; render the results that are there."`
 	List   bool     `xor:"mode" help:"Only tell the experiments and how long they take."`
 	Seed   uint64   `default:"1" help:"Seed of the random choices."`
-	Quote  []string `placeholder:"FILE" help:"Files whose quoted numbers are brought up to date. Default: README.md and docs/performance.md; none of a quick run."`
+	Quote  []string `placeholder:"FILE" help:"Files whose quoted numbers are brought up to date. Default: README.md, docs/performance.md and docs/GUARANTEES.md; none of a quick run."`
 }
 
 // quoting are the texts that quote numbers.
-var quoting = []string{"README.md", "docs/performance.md"}
+var quoting = []string{"README.md", "docs/performance.md", "docs/GUARANTEES.md"}
 
 // run is the whole program: it parses the arguments, does what they say, and returns the exit status. Results are files, so they are
 // measured and written even if nobody reads the standard output.

@@ -36,7 +36,7 @@ func try(t *testing.T, args ...string) (status int, stdout, stderr string) {
 func TestUsage(t *testing.T) {
 	dir := t.TempDir()
 	t.Chdir(dir)
-	for path, text := range map[string]string{"file": "", "text.md": "", "README.md": "", "docs/performance.md": "", "mine/README.md": "# Mine\n", "old/raw": ""} {
+	for path, text := range map[string]string{"file": "", "text.md": "", "README.md": "", "docs/performance.md": "", "docs/GUARANTEES.md": "", "mine/README.md": "# Mine\n", "old/raw": ""} {
 		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), os.WriteFile(path, []byte(text), 0o600)); err != nil {
 			t.Fatal(err)
 		}

@@ -235,3 +235,27 @@ func stepBytes(s *routines.Step) int {
 		}
 	}
 }
+
+// TestHandedResultsAreBytes: once the body goes on from its steps, the journal has only the bytes of their results, which are what
+// MaxJournalBytes counts.
+func TestHandedResultsAreBytes(t *testing.T) {
+	text, err := functions.ValuesOf[string]().Result("a text that is long enough to be allocated")
+	if err != nil {
+		t.Fatal(err)
+	}
+	kept := func(c *sagas.Coordinator) bool { // as a value: it is there without any memory being taken
+		return testing.AllocsPerRun(10, func() { _, _ = functions.ResultAs[string](c.Entries[0].Step.Result) }) == 0
+	}
+	var c sagas.Coordinator
+	c.Init(sagas.Journal{}, 1)
+	step := []routines.Step{{Call: credit.On("a", 1).Envelope()}}
+	c.Issue(step, time.Time{}, nil)
+	c.Reply(0, text, nil, nil)
+	if !kept(&c) {
+		t.Error("the body has to decode the result")
+	}
+	c.Issue(step, time.Time{}, nil)
+	if kept(&c) {
+		t.Error("the value of a result is kept")
+	}
+}
