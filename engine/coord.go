@@ -18,7 +18,7 @@ type coord struct {
 	input    []byte
 	value    any // the input itself, if it is at hand
 	shard    uint16
-	line     line // where it waits before it begins, if a message began it
+	origin        // of the message that began it, if one did
 	resume   bool // the body is to be resumed later: msgGoOn is on its way
 	touched  bool // in the running epoch's list
 	over     bool
@@ -50,13 +50,18 @@ func (w *worker) startFor(q *request) {
 	c.input, c.value, c.shard, c.worker = q.env.Arg, q.env.Value, q.shard, w
 	c.req, q.coord = q, c
 	w.charge(len(c.input))
+	if w.costs.isLong(c.function) {
+		c.resume = true
+		w.begun.push(message{kind: msgGoOn, coord: c})
+		return
+	}
 	w.start(c)
 }
 
 // startMessage starts a coordinator function that a message asks for, on some worker.
-func (w *worker) startMessage(env *functions.Envelope, where line) {
+func (w *worker) startMessage(env *functions.Envelope, from origin) {
 	id := w.engine.nextID.Add(1)
-	c := &coord{id: id, function: w.engine.registry.coordinators[env.Coordinator].Function, input: env.Arg, value: env.Value, line: where}
+	c := &coord{id: id, function: w.engine.registry.coordinators[env.Coordinator].Function, input: env.Arg, value: env.Value, origin: from}
 	c.shard = w.engine.registry.numberShard(id)
 	c.worker = w.engine.workerOf(c.shard)
 	w.send(c.worker, message{kind: msgStart, coord: c})

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/concordat-dev/concordat/deadlock"
 	"github.com/concordat-dev/concordat/functions"
@@ -48,6 +49,7 @@ type Engine struct {
 	requestIn   atomic.Uint64 // the last epoch that took a request
 	costlyIn    atomic.Uint64 // the last epoch with a message that took longer than half of MaxDrain and nobody waited for
 	closedAt    atomic.Int64  // when the gate was closed, in engine time
+	drainFor    time.Duration // how long an epoch may go on then: half of MaxDrain, less what the operation takes that runs at the end
 	lookout     lookout
 	armed       atomic.Int64   // when the clock will wake the workers, Unix nanoseconds
 	stopping    atomic.Bool    // Close was called
@@ -162,6 +164,7 @@ func (e *Engine) setUp() error {
 	for i := range e.options.Workers {
 		e.workers = append(e.workers, newWorker(e, i))
 	}
+	e.drainFor = e.options.MaxDrain/2 - min(slice, e.options.MaxDrain/8)
 	e.gate.conduct = e.conduct
 	e.gate.stirred = make(chan struct{}, 1)
 	e.budget.init(e.options.MaxEpochBytes)
@@ -171,6 +174,9 @@ func (e *Engine) setUp() error {
 	if err := e.setUpEgresses(); err != nil {
 		return err
 	}
+	if err := e.setUpIngresses(); err != nil {
+		return err
+	}
 	if err := e.recover(); err != nil {
 		return err
 	}
@@ -178,9 +184,6 @@ func (e *Engine) setUp() error {
 		return err
 	}
 	if err := e.showRows(); err != nil {
-		return err
-	}
-	if err := e.setUpIngresses(); err != nil {
 		return err
 	}
 	return e.raiseFormat()

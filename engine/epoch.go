@@ -96,7 +96,7 @@ func (e *Engine) conduct() {
 		return
 	}
 	switch sealing := e.sealing.Load(); {
-	case sealing && e.budget.isFull():
+	case sealing && (e.budget.isFull() || e.cutting.Load()):
 		return // until that is sealed and this epoch can be cut
 	case sealing:
 	case e.hasWork():
@@ -112,9 +112,23 @@ func (e *Engine) conduct() {
 		return // sealed once more, then nothing runs again
 	}
 	e.lookout.opened(e.options.MaxDrain / 2)
+	e.noteRequests()
 	e.gate.open.Store(true)
 	e.wakeBusy()
 	e.armClock()
+}
+
+// noteRequests notes that requests wait for the epoch that is about to open, before any worker begins what is costly in it.
+func (e *Engine) noteRequests() {
+	for _, w := range e.workers {
+		w.mu.Lock()
+		waits := len(w.inbox) > 0
+		w.mu.Unlock()
+		if waits {
+			e.requestIn.Store(e.epoch)
+			return
+		}
+	}
 }
 
 // maxLastCuts bounds the epochs that are cut after Close was called, should functions keep sending.
@@ -202,11 +216,11 @@ func (e *Engine) findLeaving() {
 		}
 	}
 	for _, w := range e.workers {
-		for _, m := range w.begun.all() {
+		w.eachBegun(func(m message) {
 			if m.kind == msgConflict && m.coord.tx != nil {
 				e.leave(locks.Owner{ID: m.coord.id, Attempt: m.which})
 			}
-		}
+		})
 	}
 }
 
@@ -335,11 +349,11 @@ func (w *worker) cutRuns(forced bool) {
 // A restart handles messages in the order of their numbers. So those that an instance has let wait for its lock are numbered
 // before those that are still to reach it: first who has been granted it, then who waits, then the rest.
 func (w *worker) carry() {
-	for _, m := range w.begun.all() {
+	w.eachBegun(func(m message) {
 		if m.kind == msgGranted {
 			w.carryCall(m.call)
 		}
-	}
+	})
 	for _, i := range w.contended {
 		for _, claim := range i.seat.Lock.Levels {
 			if claim.Waiting() {
@@ -352,12 +366,15 @@ func (w *worker) carry() {
 
 // carryQueued writes rows for the messages that have not reached their instance, or their worker.
 func (w *worker) carryQueued() {
-	w.carryLine(lineArrivals, &w.arrivals)
-	w.carryLine(lineSent, &w.sent)
+	w.carryLine(&w.arrivals)
+	for i := range w.fed {
+		w.carryLine(&w.fed[i])
+	}
+	w.carryLine(&w.sent)
 }
 
-func (w *worker) carryLine(at line, q *queue[message]) {
-	for _, m := range q.all()[w.carried[at]:] {
+func (w *worker) carryLine(q *waitingLine) {
+	for _, m := range q.all()[q.carried:] {
 		switch m.kind {
 		case msgCall:
 			w.carryCall(m.call)
@@ -365,7 +382,7 @@ func (w *worker) carryLine(at line, q *queue[message]) {
 			w.touch(m.coord)
 		}
 	}
-	w.carried[at] = q.len()
+	q.carried = q.len()
 }
 
 func (w *worker) carryCall(c *call) {
@@ -374,7 +391,11 @@ func (w *worker) carryCall(c *call) {
 	}
 	c.number = w.engine.nextID.Add(1)
 	env := functions.Envelope{Op: c.op, ID: c.id, Arg: c.arg, Value: c.value}
-	value, err := functions.EncodeRow(format.Carried{StoredMessage: env.Stored(), Arrived: c.line == lineArrivals, Own: c.fired != nil})
+	row := format.Carried{StoredMessage: env.Stored(), Arrived: c.line != lineSent, Own: c.fired != nil}
+	if c.line == lineFed {
+		row.Ingress = c.feed.name
+	}
+	value, err := functions.EncodeRow(row)
 	if err != nil {
 		panic("engine: a message's row always encodes: " + err.Error())
 	}

@@ -51,7 +51,7 @@ func unopened(t testing.TB) *Engine {
 // forget drops what rows brought back.
 func (e *Engine) forget() {
 	for _, w := range e.workers {
-		w.arrivals, w.sent, w.timers = queue[message]{}, queue[message]{}, timerHeap{}
+		w.arrivals, w.sent, w.timers = waitingLine{}, waitingLine{}, timerHeap{}
 		clear(w.coords)
 		clear(w.requests)
 	}

@@ -28,6 +28,7 @@ type Ingress interface {
 type feed struct {
 	engine *Engine
 	name   string
+	index  int // among the engine's, by name
 	from   Ingress
 	worker *worker // takes all its records, so that their order is kept
 
@@ -62,6 +63,22 @@ func (e *Engine) setUpIngresses() error {
 		e.feeds = append(e.feeds, f)
 	}
 	slices.SortFunc(e.feeds, func(a, b *feed) int { return cmp.Compare(a.name, b.name) })
+	for i, f := range e.feeds {
+		f.index = i
+	}
+	for _, w := range e.workers {
+		w.fed = make([]waitingLine, len(e.feeds))
+	}
+	return nil
+}
+
+// feedNamed finds an ingress; nil if the engine was opened without it.
+func (e *Engine) feedNamed(name string) *feed {
+	for _, f := range e.feeds {
+		if f.name == name {
+			return f
+		}
+	}
 	return nil
 }
 
@@ -214,7 +231,7 @@ type fed struct {
 func (w *worker) acceptFed(q *request) {
 	q.feed.last = q.position
 	w.countFed(q.feed)
-	w.sendMessage(&q.env, lineArrivals)
+	w.sendMessage(&q.env, origin{lineFed, q.feed})
 }
 
 func (w *worker) countFed(f *feed) {

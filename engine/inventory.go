@@ -40,8 +40,9 @@ func (v *Inventory) add(w *worker) {
 	v.Queued.Kept += w.queued
 	v.Charged += w.charged
 	v.Runs += len(w.coords)
-	v.Messages += len(w.inbox) + len(w.mail) + w.taken.len() + w.urgent.len()
-	for _, line := range []*queue[message]{&w.begun, &w.arrivals, &w.sent} {
+	v.Messages += len(w.inbox) + len(w.mail) + w.taken.len() + w.urgent.len() + w.underWay()
+	w.eachBegun(func(m message) { v.Queued.Found += m.queued() })
+	for _, line := range w.waitingLines() {
 		v.Messages += line.len()
 		for _, m := range line.all() {
 			v.Queued.Found += m.queued()

@@ -21,7 +21,7 @@ type call struct {
 	shard uint16
 
 	undo     bool       // the step's compensation
-	line     line       // of a message: where it waits, or waited
+	origin              // of a message
 	mode     locks.Mode // at the instance
 	mayWait  bool       // at the instance
 	conflict bool       // the outcome is a failure for the sake of other transactions
@@ -108,7 +108,7 @@ func (w *worker) runGranted(c *call) {
 func (w *worker) grant(claims []*locks.Claim[*visit]) {
 	for _, claim := range claims {
 		w.endWait(claim.Ref.Ref)
-		w.begun.push(message{kind: msgGranted, call: claim.Ref.Ref})
+		w.receive(message{kind: msgGranted, call: claim.Ref.Ref})
 	}
 	w.granted = claims
 }
@@ -269,7 +269,7 @@ func (w *worker) settle(q *request, o outcome) {
 // apply carries out the effects of an operation or of an outcome.
 func (w *worker) apply(from functions.Address, shard uint16, e *functions.Effects) {
 	for i := range e.Sends {
-		w.sendMessage(&e.Sends[i], lineSent)
+		w.sendMessage(&e.Sends[i], origin{line: lineSent})
 	}
 	for i := range e.Timers {
 		w.setTimer(from, shard, &e.Timers[i])
@@ -284,14 +284,14 @@ func (w *worker) apply(from functions.Address, shard uint16, e *functions.Effect
 }
 
 // sendMessage sends a message that nobody waits for, and returns it if it is for an instance.
-func (w *worker) sendMessage(env *functions.Envelope, where line) *call {
+func (w *worker) sendMessage(env *functions.Envelope, from origin) *call {
 	w.queued += weight(env.Arg)
 	w.charge(len(env.ID) + len(env.Arg)) // it may have to be carried
 	if env.Op == nil {
-		w.startMessage(env, where)
+		w.startMessage(env, from)
 		return nil
 	}
-	c := &call{line: where}
+	c := &call{origin: from}
 	w.engine.initCall(c, env)
 	w.send(c.worker, message{kind: msgCall, call: c})
 	return c

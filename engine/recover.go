@@ -202,10 +202,7 @@ func (e *Engine) recoverMessage(shard uint16, key, value []byte) error {
 	if err := e.registry.check(&env, anyBytes); err != nil {
 		return fmt.Errorf("engine: a message to %s/%s waits for what this program does not have: %w", stored.Type, stored.ID, err)
 	}
-	c := &call{number: number, line: lineSent}
-	if stored.Arrived {
-		c.line = lineArrivals
-	}
+	c := &call{number: number, origin: e.originOf(&stored)}
 	e.initCall(c, &env)
 	if stored.Own {
 		c.worker.keepFired(&timer{from: c.address()}, c)
@@ -213,6 +210,17 @@ func (e *Engine) recoverMessage(shard uint16, key, value []byte) error {
 	e.queued.Add(weight(c.arg))
 	c.worker.receive(message{kind: msgCall, call: c})
 	return nil
+}
+
+// originOf is where a carried message came from.
+func (e *Engine) originOf(m *format.Carried) origin {
+	if f := e.feedNamed(m.Ingress); f != nil {
+		return origin{lineFed, f}
+	}
+	if m.Arrived {
+		return origin{line: lineArrivals}
+	}
+	return origin{line: lineSent}
 }
 
 // key is the key of the run's row.

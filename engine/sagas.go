@@ -26,7 +26,7 @@ func (w *worker) actSaga(c *coord, acts []sagas.Action) {
 			if resumed++; resumed == 2 { // most are resumed once, and wait: for them nobody looks at the time
 				since = w.engine.clocks.elapsed()
 			}
-			if w.engine.cutting.Load() || (resumed > 2 && w.engine.clocks.elapsed()-since > slice) {
+			if w.engine.cutting.Load() || (resumed > 2 && w.engine.clocks.elapsed()-since > slice) || w.costs.isLong(c.function) {
 				c.resume = true
 				w.begun.push(message{kind: msgGoOn, coord: c})
 				continue
@@ -97,12 +97,17 @@ func (w *worker) checkUndos(c *coord, steps []routines.Step) error {
 	return nil
 }
 
-// goOn resumes a saga that had to let others have their turn, and decides a transaction for whose changes there was no room.
+// goOn starts a run or resumes a saga that had to let others have their turn, and decides a transaction for whose changes there was no
+// room.
 func (w *worker) goOn(c *coord) {
 	if !c.resume || c.over {
 		return
 	}
 	c.resume = false
+	if c.saga == nil && c.tx == nil {
+		w.start(c)
+		return
+	}
 	if c.saga == nil {
 		w.touch(c)
 		w.actTx(c, w.returnTx(c, w.txActs[:0]))

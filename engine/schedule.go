@@ -9,42 +9,72 @@ import (
 
 // Which message a worker handles next.
 //
-// There are two kinds of work. What has begun (calls of coordinator functions, votes, grants) comes before what has not: so of a
-// thousand requests that come in at once few are under way at a time, their memory stays in the processor's cache, and few of them
-// meet at a lock. What has not begun waits in three lines, which take turns: requests; messages that come from outside, which are
-// those of timers and ingresses; and messages that functions sent. So no line keeps another waiting, however long it is.
+// Some work has begun: the calls of clients, and what coordinator functions under way ask for and are answered (calls, votes, grants). It
+// comes before what has not: so of a thousand requests that come in at once few are under way at a time, their memory stays in the
+// processor's cache, and few of them meet at a lock. What has not begun waits in lines, which take turns: requests; timers and the ends
+// of sleeps; records of ingresses, each ingress in its turn; and messages that functions sent. So no line keeps another waiting, however
+// long it is.
 //
-// The rule would let costly work that has begun keep out the rest, and turns by number would give costly messages nearly all of the
-// time: of eight requests that wait beside a function that takes 100 ms, the last would wait for eight of those. So both hold while
+// These rules would let costly work that has begun keep out the rest, and turns by number would give costly messages nearly all of the
+// time: of eight requests that wait beside a function that takes 100 ms, the last would wait for eight of those. So they hold while
 // messages are cheap. When a round has taken longer than a slice, the worker makes its rounds smaller, and what has begun lets something
-// else begin once in a round. If there is a backlog besides, it looks at the time after each message, and what has begun and the three lines share the time:
-// the next turn is that of whoever has used least. A line that was empty begins with what the one has that is least, so nobody saves up.
+// else begin once in a round. If there is a backlog besides, or messages have become costly, it looks at the time after each message, and
+// all lines share the time: the next turn is that of whoever has used least. A line that was empty begins with what the one has that is
+// least, so nobody saves up. What has begun and runs code that is known to take long waits in lines of its own then, where runs of
+// coordinator functions, and the operations that clients call, share the time (fairLine).
 //
 // A backlog of messages that nobody waits for would make every epoch as long as MaxDrain lets it. So once an epoch had to be cut by
 // force and left some, the engine is behind: from then on an epoch also comes to rest when only such messages are left. They are
 // handled while the one before is sealed, and beside what else there is; those that are left get rows, each once, and go on in the
 // next epoch. So a request beside a backlog waits for two seals.
 //
-// While an epoch is sealed the next one begins, and a backlog is worked on meanwhile. If its messages take longer than half of MaxDrain,
+// Costly work that has begun would do the same: a request that is answered in a moment waits for the cut, and the epoch for a hundred
+// sagas with steps of 20 ms. So in an epoch that has taken a request, once admission has closed, a worker that has only such work left
+// has the epoch cut by force.
+//
+// While an epoch is sealed the next one begins, and costly work goes on meanwhile. If its messages take longer than half of MaxDrain,
 // a request would often wait for two of them: for the one that ran when it came, and then for one that began, while the epoch before was
-// sealed, behind it. So once an epoch has taken a request and the one before has run such a message, none of the backlog is begun until
-// it is cut, which is a seal away. The epoch after that may run one again: so it goes on however many requests there are.
+// sealed, behind it. So once an epoch has taken a request and the one before has run such a message, none is begun until it is cut, which
+// is a seal away. The epoch after that may run one again: so it goes on however many requests there are.
 //
 // A round ends early when it, or its epoch after admission has closed, has gone on for too long: the worker looks at the time after each
 // message while messages are costly, and once an epoch has been open for long (see lookout), in case they have just become so. So a
 // worker is never away for much longer than that and the one operation that runs. After such a round it offers its processor to the
 // sealer: with fewer processors than goroutines, Go would leave it to the worker for 10 ms each time that the sealer needs one.
 
-// line is what a message belongs to that has not begun; see message.
+// line is what a message waits in.
 type line uint8
 
 const (
-	lineBegun    line = iota // it has
-	lineArrivals             // messages of timers and ingresses
-	lineSent                 // messages that functions sent, and runs that a restart brought back
-	lineRequests             // of clients; these are no messages
+	lineBegun       line = iota // what coordinator functions under way do
+	linePlain                   // calls of clients
+	lineCostlyPlain             // calls of clients that are known to take long
+	lineCostly                  // what coordinator functions do that is known to take long
+	lineArrivals                // messages of timers, and the ends of sleeps
+	lineFed                     // records of ingresses
+	lineSent                    // messages that functions sent, and runs that a restart brought back
+	lineRequests                // of clients, not accepted yet; these are no messages
 	numLines
 )
+
+// origin is where a message comes from that nobody waits for, and with it in which line it waits.
+type origin struct {
+	line line
+	feed *feed // of lineFed
+}
+
+// waitingLine is messages that have not begun.
+type waitingLine struct {
+	queue[message]
+	carried int // of the first have rows, since a cut
+}
+
+// take is pop, which knows of the rows.
+func (l *waitingLine) take() (message, bool) {
+	m, ok := l.pop()
+	l.carried = max(0, l.carried-1)
+	return m, ok
+}
 
 const (
 	// roundSize is the number of messages that a worker handles at most before it looks for new ones, and of those in a row that have
@@ -52,13 +82,19 @@ const (
 	roundSize = 256
 	// slice is how long a round should take at most.
 	slice = time.Millisecond
+	// costlySize is the size of a round up to which the lines share the time: messages take a thirtieth of a slice or more.
+	costlySize = 32
 )
 
 // pacer makes the rounds of a worker smaller while messages are costly.
 type pacer struct {
-	size  int // of the next round
-	inRow int // messages that had begun, since one that had not: at most as many as a round has
-	turn  line
+	size    int           // of the next round
+	handled int           // messages, since that was set
+	spent   time.Duration // with them
+	inRow   int           // messages that had begun, since one that had not: at most as many as a round has
+	turn    line
+	fed     int  // the ingress that had its turn last
+	calls   bool // of what has begun, it is the turn of a client's call
 
 	sharing bool                    // messages have lately taken so long that the lines share the time
 	last    line                    // of the message that was handled last
@@ -67,11 +103,14 @@ type pacer struct {
 
 // charge is told how long the last message has taken. What has begun is charged little: it holds locks that others wait for.
 func (p *pacer) charge(d time.Duration) {
-	if p.last == lineBegun {
+	if p.last < lineArrivals {
 		d = min(d, 2*slice)
 	}
 	p.used[p.last] += max(d, time.Microsecond)
 }
+
+// ahead is how much more time than others a line may have used and come before them.
+var ahead = [numLines]time.Duration{lineBegun: slice, linePlain: 2 * slice, lineCostlyPlain: slice}
 
 // settled reports whether the lines where something waits have used about the same, and what has begun not much more.
 func (p *pacer) settled(waits [numLines]bool) bool {
@@ -79,7 +118,7 @@ func (p *pacer) settled(waits [numLines]bool) bool {
 	for l := range numLines {
 		switch {
 		case !waits[l]:
-		case l == lineBegun:
+		case l < lineArrivals:
 			most = max(most, p.used[l]-2*slice)
 		default:
 			least, most = min(least, p.used[l]), max(most, p.used[l])
@@ -92,11 +131,7 @@ func (p *pacer) settled(waits [numLines]bool) bool {
 // what has not for a slice more.
 func (p *pacer) pick(waits [numLines]bool) (least line, ok bool) {
 	for l := range numLines {
-		ahead := time.Duration(0)
-		if ok && least == lineBegun {
-			ahead = slice
-		}
-		if waits[l] && (!ok || p.used[l]+ahead < p.used[least]) {
+		if waits[l] && (!ok || p.used[l]-ahead[l] < p.used[least]-ahead[least]) {
 			least, ok = l, true
 		}
 	}
@@ -108,20 +143,27 @@ func (p *pacer) pick(waits [numLines]bool) (least line, ok bool) {
 	return least, ok
 }
 
-// prefer has something of the line come next that has not begun, or of the one after it; while messages are costly, of the line.
+// prefer has something of the line come next, or of the one after it; while messages are costly, of the line.
 func (p *pacer) prefer(l line) {
-	p.inRow, p.turn = roundSize, l
+	p.inRow, p.turn, p.calls = roundSize, l, l == linePlain
 	p.used[l] = min(p.used[l], slices.Min(p.used[:])-2*slice)
 }
 
-// took is told how long a round has taken.
+// took is told how long a round has taken. Several that were smaller than they might have been count as one.
 func (p *pacer) took(handled int, d time.Duration) {
+	p.handled += handled
+	if handled > 0 {
+		p.spent += d
+	}
 	switch {
-	case d >= slice && handled > 0:
-		p.size = max(1, min(p.size, int(int64(handled)*int64(slice)/int64(d))))
-	case d < slice/2:
+	case p.spent >= slice:
+		p.size = max(1, min(p.size, int(int64(p.handled)*int64(slice)/int64(p.spent))))
+	case p.handled < p.size:
+		return
+	case p.spent < slice/2:
 		p.size = min(2*p.size, roundSize)
 	}
+	p.handled, p.spent = 0, 0
 }
 
 // mayGoOn reports whether a message that has begun may come before those that have not: for about a slice.
@@ -146,6 +188,8 @@ func (w *worker) round(n int) bool {
 			now := e.clocks.elapsed()
 			if w.pace.sharing {
 				w.pace.charge(now - since)
+				w.costly.charge(now - since)
+				w.costlyPlain.charge(now - since)
 				since = now
 			}
 			if now-start >= slice {
@@ -165,13 +209,13 @@ func (w *worker) round(n int) bool {
 	}
 	spent := e.clocks.elapsed() - start
 	w.pace.took(handled, spent)
-	if spent > e.options.MaxDrain/2 && w.pace.last != lineBegun && w.pace.last != lineRequests {
+	if spent > e.options.MaxDrain/2 && w.pace.last != linePlain && w.pace.last != lineRequests {
 		e.costlyIn.Store(e.epoch)
 	}
 	switch {
-	case w.pace.size < roundSize && w.hasBacklog():
+	case w.pace.size <= costlySize, w.pace.size < roundSize && w.hasBacklog():
 		w.pace.sharing = true
-	case w.pace.sharing && w.pace.size == roundSize && w.pace.settled(w.waiting()):
+	case w.pace.sharing && w.pace.size == roundSize && w.costly.len()+w.costlyPlain.len() == 0 && w.pace.settled(w.waiting()):
 		w.pace.sharing = false
 	}
 	if w.pace.size < roundSize && e.sealing.Load() && !e.options.Seams.Stepped {
@@ -180,23 +224,92 @@ func (w *worker) round(n int) bool {
 	return took || w.urgent.len() > 0 || (w.mustWork() && !e.cutting.Load())
 }
 
+// timeCode begins to take the time of code of users, while there is reason to look at it; leave ends that.
+func (w *worker) timeCode() {
+	if w.looks() {
+		w.began = max(w.engine.clocks.elapsed(), 1)
+	}
+}
+
+// looks reports whether messages have lately taken long, or the epoch has been open for long.
+func (w *worker) looks() bool { return w.pace.size < roundSize || w.engine.lookout.due.Load() }
+
+// learn notes how long the code of users took that has just ended.
+func (w *worker) learn() {
+	d := w.engine.clocks.elapsed() - w.began
+	w.began = 0
+	if w.running.Load()&runsOperation != 0 {
+		w.costs.operations = note(w.costs.operations, w.operation.Load(), d)
+	} else {
+		w.costs.functions = note(w.costs.functions, w.function.Load(), d)
+	}
+}
+
+// sortOut moves what is known to take long from the fronts of the lines of what has begun to lines of its own.
+func (w *worker) sortOut() {
+	w.sortLine(&w.begun, &w.costly)
+	w.sortLine(&w.plain, &w.costlyPlain)
+}
+
+func (w *worker) sortLine(from *queue[message], to *fairLine) {
+	for from.len() > 0 && w.costs.of(&from.all()[0]) > 0 {
+		m, _ := from.pop()
+		to.push(m)
+		w.pace.sharing = true
+	}
+}
+
+// eachBegun calls visit with all that has begun and is no client's call.
+func (w *worker) eachBegun(visit func(message)) {
+	for _, m := range w.begun.all() {
+		visit(m)
+	}
+	w.costly.each(visit)
+}
+
 // mustWork reports whether anything waits that is to be handled before the epoch comes to rest.
 func (w *worker) mustWork() bool {
-	if w.begun.len()+w.taken.len() > 0 {
+	if w.underWay()+w.taken.len() > 0 {
 		return true
 	}
 	return w.hasRunnable() && (w.engine.gate.open.Load() || !w.engine.behind.Load())
 }
 
+// waitingLines are the lines of messages that nobody waits for.
+func (w *worker) waitingLines() []*waitingLine {
+	lines := []*waitingLine{&w.arrivals}
+	for i := range w.fed {
+		lines = append(lines, &w.fed[i])
+	}
+	return append(lines, &w.sent)
+}
+
 // hasBacklog reports whether messages wait that nobody waits for.
-func (w *worker) hasBacklog() bool { return w.arrivals.len()+w.sent.len() > 0 }
+func (w *worker) hasBacklog() bool { return w.arrivals.len()+w.sent.len() > 0 || w.isFed() }
+
+// isFed reports whether records of ingresses wait.
+func (w *worker) isFed() bool {
+	for i := range w.fed {
+		if w.fed[i].len() > 0 {
+			return true
+		}
+	}
+	return false
+}
 
 // hasRunnable reports whether messages wait that nobody waits for, and may be handled now.
 func (w *worker) hasRunnable() bool {
 	return w.hasBacklog() && !w.engine.trials.frozen.Load() && !w.engine.holdsBack()
 }
 
-// holdsBack reports whether a backlog has to wait until the running epoch is cut: its messages are costly, and somebody waits for the cut,
+// makesWay reports whether costly work that has begun is not to go on in the running epoch: it would take longer than a slice, and
+// somebody waits for the cut, which comes once nothing else is left.
+func (w *worker) makesWay() bool {
+	e := w.engine
+	return e.requestIn.Load() == e.epoch && (!e.gate.open.Load() || e.holdsBack()) && w.costs.of(w.costly.front()) > slice
+}
+
+// holdsBack reports whether costly work has to wait until the running epoch is cut: its messages are costly, and somebody waits for the cut,
 // which comes when the epoch before is sealed and nothing else is left.
 func (e *Engine) holdsBack() bool {
 	costly := e.costlyIn.Load()
@@ -204,7 +317,12 @@ func (e *Engine) holdsBack() bool {
 }
 
 // hasWork reports whether anything waits that is not urgent.
-func (w *worker) hasWork() bool { return w.begun.len() > 0 || w.hasNew() }
+func (w *worker) hasWork() bool { return w.underWay() > 0 || w.hasNew() }
+
+// underWay is how many messages wait of what has begun.
+func (w *worker) underWay() int {
+	return w.begun.len() + w.plain.len() + w.costly.len() + w.costlyPlain.len()
+}
 
 // hasNew reports whether anything waits that has not begun.
 func (w *worker) hasNew() bool {
@@ -221,8 +339,14 @@ func (w *worker) handleNext() bool {
 	if w.engine.cutting.Load() || !w.mustWork() {
 		return false
 	}
-	if w.pace.sharing && w.hasRunnable() {
+	if w.costs.any() {
+		w.sortOut()
+	}
+	if w.pace.sharing {
 		l, ok := w.pace.pick(w.waiting())
+		if !ok {
+			w.engine.cutNow() // what is left makes way
+		}
 		return ok && w.handleOf(l)
 	}
 	if w.pace.mayGoOn() && w.handleBegun() {
@@ -232,23 +356,22 @@ func (w *worker) handleNext() bool {
 	return w.handleNew() || w.handleBegun()
 }
 
-// handleBegun handles the next message of what has begun. It reports whether there was one.
+// handleBegun handles the next message of what has begun: clients' calls and the rest in turn. It reports whether there was one.
 func (w *worker) handleBegun() bool {
-	m, ok := w.begun.pop()
-	if ok {
-		w.pace.last = lineBegun
-		w.pace.inRow++
-		w.handle(m)
+	w.pace.inRow++
+	if w.pace.calls = !w.pace.calls; w.pace.calls {
+		return w.handleOf(linePlain) || w.handleOf(lineBegun)
 	}
-	return ok
+	return w.handleOf(lineBegun) || w.handleOf(linePlain)
 }
 
 // waiting tells where something waits that may be handled.
 func (w *worker) waiting() [numLines]bool {
 	free := w.hasRunnable()
 	return [numLines]bool{
-		lineBegun: w.begun.len() > 0, lineRequests: w.taken.len() > 0,
-		lineArrivals: free && w.arrivals.len() > 0, lineSent: free && w.sent.len() > 0,
+		lineBegun: w.begun.len() > 0, linePlain: w.plain.len() > 0, lineCostly: w.costly.len() > 0 && !w.makesWay(),
+		lineCostlyPlain: w.costlyPlain.len() > 0, lineRequests: w.taken.len() > 0,
+		lineArrivals: free && w.arrivals.len() > 0, lineFed: free && w.isFed(), lineSent: free && w.sent.len() > 0,
 	}
 }
 
@@ -257,8 +380,8 @@ func (w *worker) handleNew() bool {
 	if !w.hasRunnable() {
 		return w.acceptNext() // there are no messages, or they wait
 	}
-	for range numLines - 1 {
-		if w.pace.turn++; w.pace.turn == numLines {
+	for range numLines - lineArrivals {
+		if w.pace.turn++; w.pace.turn < lineArrivals || w.pace.turn == numLines {
 			w.pace.turn = lineArrivals
 		}
 		if w.handleOf(w.pace.turn) {
@@ -270,26 +393,48 @@ func (w *worker) handleNew() bool {
 
 // handleOf handles the next of a line, or accepts a request. It reports whether there was one.
 func (w *worker) handleOf(l line) bool {
-	w.pace.last = l
-	switch l {
-	case lineRequests:
+	if l == lineRequests {
+		w.pace.last = l
 		return w.acceptNext()
+	}
+	m, ok := w.next(l)
+	if ok {
+		w.pace.last = l
+		w.handle(m)
+	}
+	return ok
+}
+
+// next takes the next message of a line.
+func (w *worker) next(l line) (message, bool) {
+	switch l {
 	case lineBegun:
-		return w.handleBegun()
+		return w.begun.pop()
+	case linePlain:
+		return w.plain.pop()
+	case lineCostly:
+		return w.costly.pop()
+	case lineCostlyPlain:
+		return w.costlyPlain.pop()
 	case lineArrivals:
-		if m, ok := w.arrivals.pop(); ok {
-			w.carried[lineArrivals] = max(0, w.carried[lineArrivals]-1)
-			w.handle(m)
-			return true
+		return w.arrivals.take()
+	case lineFed:
+		return w.nextFed()
+	}
+	return w.sent.take()
+}
+
+// nextFed takes the next record of the ingress whose turn it is.
+func (w *worker) nextFed() (message, bool) {
+	for range w.fed {
+		if w.pace.fed++; w.pace.fed >= len(w.fed) {
+			w.pace.fed = 0
 		}
-	case lineSent:
-		if m, ok := w.sent.pop(); ok {
-			w.carried[lineSent] = max(0, w.carried[lineSent]-1)
-			w.handle(m)
-			return true
+		if m, ok := w.fed[w.pace.fed].take(); ok {
+			return m, true
 		}
 	}
-	return false
+	return message{}, false
 }
 
 func (w *worker) acceptNext() bool {
@@ -303,12 +448,15 @@ func (w *worker) acceptNext() bool {
 // leave ends what enter or enterBody began. Once admission has closed it cuts an epoch that has gone on for too long, between two
 // operations.
 func (w *worker) leave() {
+	if w.began != 0 {
+		w.learn()
+	}
 	w.running.Store(w.runs)
 	w.frame.End()
 	if spent := w.engine.options.Seams.Spent; spent != nil {
 		spent(SpentOnFunction)
 	}
-	if (w.pace.size < roundSize || w.engine.lookout.due.Load()) && !w.engine.gate.open.Load() {
+	if w.looks() && !w.engine.gate.open.Load() {
 		w.engine.cutIfLate()
 	}
 }
@@ -325,7 +473,7 @@ func (w *worker) countDrained(n int) {
 // cutIfLate cuts an epoch that has gone on for too long after admission has closed. A request that comes in then has to wait for
 // this epoch and for the next, in which it is admitted at once: so each may take half of MaxDrain.
 func (e *Engine) cutIfLate() {
-	if e.clocks.now()-e.closedAt.Load() > int64(e.options.MaxDrain)/2 {
+	if e.clocks.now()-e.closedAt.Load() > int64(e.drainFor) {
 		e.cutting.Store(true)
 	}
 }

@@ -39,7 +39,7 @@ func (e *Engine) step(choose func(n int) int, egresses []*egress) bool {
 
 func (w *worker) stepOnce(choose func(n int) int) {
 	if w.hasNew() && choose(4) == 3 { // in another order than the worker's own
-		w.pace.prefer(lineArrivals + line(choose(int(numLines)-1)))
+		w.pace.prefer(linePlain + line(choose(int(numLines)-1)))
 	}
 	if !w.round(1) {
 		w.engine.gate.rest(w)

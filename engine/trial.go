@@ -109,8 +109,9 @@ func (e *Engine) recoverStart(_ uint16, key, value []byte) error {
 func (e *Engine) sortUnfinished() error {
 	t := &e.trials
 	for _, w := range e.workers {
-		e.sortLine(w, &w.arrivals)
-		e.sortLine(w, &w.sent)
+		for _, line := range w.waitingLines() {
+			e.sortLine(w, line)
+		}
 		e.sortTimers(w)
 	}
 	for key := range t.starts {
@@ -122,9 +123,9 @@ func (e *Engine) sortUnfinished() error {
 }
 
 // sortLine leaves in a line what may run as it comes.
-func (e *Engine) sortLine(w *worker, line *queue[message]) {
+func (e *Engine) sortLine(w *worker, line *waitingLine) {
 	all := slices.Clone(line.all())
-	*line = queue[message]{}
+	*line = waitingLine{}
 	for _, m := range all {
 		u := &unfinished{worker: w, call: m.call, coord: m.coord}
 		if u.call != nil {

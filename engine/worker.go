@@ -74,22 +74,27 @@ type worker struct {
 	waits waitTally
 
 	// The worker's own, and the conductor's while all are at rest.
-	urgent   queue[message]
-	begun    queue[message]
-	arrivals queue[message]
-	sent     queue[message]
-	taken    queue[*request] // from the inbox
-	out      [][]message     // by worker, sent at the end of a round
-	moved    []*request      // memory for the inbox
-	mailed   []message
-	now      time.Time // wall time at the beginning of the round
-	admitted uint64    // the last epoch in which the worker has admitted something
-	pace     pacer
-	drained  int // messages and requests handled since admission closed
+	urgent      queue[message]
+	begun       queue[message] // of coordinator functions
+	plain       queue[message] // calls of clients
+	costly      fairLine       // of coordinator functions, and known to take long
+	costlyPlain fairLine       // calls of clients that are known to
+	arrivals    waitingLine
+	fed         []waitingLine // by feed
+	sent        waitingLine
+	taken       queue[*request] // from the inbox
+	out         [][]message     // by worker, sent at the end of a round
+	moved       []*request      // memory for the inbox
+	mailed      []message
+	now         time.Time // wall time at the beginning of the round
+	admitted    uint64    // the last epoch in which the worker has admitted something
+	pace        pacer
+	costs       costs
+	began       time.Duration // when the code of users began that runs, as clocks.elapsed has it; 0 if nobody looked
+	drained     int           // messages and requests handled since admission closed
 
-	carried [numLines]int // of those that wait in a line: how many of the first have rows, since a cut
-	queued  int64         // change of Engine.queued that is not told yet
-	charged int64         // bytes for the running epoch that are not told yet; see budget
+	queued  int64 // change of Engine.queued that is not told yet
+	charged int64 // bytes for the running epoch that are not told yet; see budget
 
 	cache     cache
 	requests  map[string]*request // with ids, not settled or not yet sealed
@@ -236,6 +241,8 @@ func (w *worker) receive(m message) {
 		w.lineUp(m.call.line, m)
 	case m.kind == msgStart:
 		w.lineUp(m.coord.line, m)
+	case m.call != nil && m.call.req != nil:
+		w.plain.push(m)
 	default:
 		w.begun.push(m)
 	}
@@ -243,11 +250,22 @@ func (w *worker) receive(m message) {
 
 // lineUp lets a message that has not begun wait.
 func (w *worker) lineUp(in line, m message) {
-	if in == lineArrivals {
+	switch {
+	case in == lineArrivals:
 		w.arrivals.push(m)
-	} else {
+	case in == lineFed:
+		w.fed[m.feed().index].push(m)
+	default:
 		w.sent.push(m)
 	}
+}
+
+// feed is the ingress that a message came from.
+func (m *message) feed() *feed {
+	if m.call != nil {
+		return m.call.feed
+	}
+	return m.coord.feed
 }
 
 // flush delivers what was sent to other workers.
@@ -297,6 +315,7 @@ func (w *worker) enter(c *call) *functions.Ctx {
 	w.runs += countRun
 	w.running.Store(w.runs | runsOperation)
 	w.effects.Reset()
+	w.timeCode()
 	if !w.frame.IsHere() { // another goroutine has taken the worker over, or makes its steps
 		w.frame = functions.NewFrame()
 	}
@@ -310,6 +329,7 @@ func (w *worker) enterBody(f *routines.Function) {
 	}
 	w.runs += countRun
 	w.running.Store(w.runs | runsFunction)
+	w.timeCode()
 }
 
 // What user code a worker runs.

@@ -11,6 +11,8 @@ type Carried struct {
 	functions.StoredMessage
 	Arrived bool `cbor:"16,keyasint,omitempty"` // it came from outside, and goes on waiting before what comes from there
 	Own     bool `cbor:"17,keyasint,omitempty"` // its instance had set it for itself
+	// Ingress is the one that it came from; "" if none, or if an older program wrote it.
+	Ingress string `cbor:"18,keyasint,omitempty"`
 }
 
 // Run is the row of a coordinator function that goes on beyond an epoch. Older programs had a fingerprint of the request as 4.

@@ -1,0 +1,181 @@
+package engine_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/concordat-dev/concordat/engine"
+	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/saga"
+	"github.com/concordat-dev/concordat/twopc"
+)
+
+// duty is work of a coordinator function: calls on an instance, each of which takes time.
+type duty struct {
+	On    string
+	Calls int
+	Takes time.Duration
+}
+
+var (
+	// labour takes simulated time, once.
+	labour = functions.Update(mills, "labour", func(_ *functions.Ctx, m *mill, takes time.Duration) error {
+		work.Load().pass(takes)
+		m.Ground++
+		return nil
+	})
+	// lift takes no time.
+	lift = functions.Update(mills, "lift", func(_ *functions.Ctx, m *mill, _ int) error { m.Ground++; return nil })
+
+	errNoMore functions.Failure = "test: no more"
+
+	sagaOfSteps = saga.New("test/steps", func(s *saga.Run, e duty) error {
+		for range e.Calls {
+			if err := s.Do(labour.On(e.On, e.Takes), saga.NoUndo); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	sagaAtOnce = saga.New("test/steps-at-once", func(s *saga.Run, e duty) error {
+		return s.All(slices.Repeat([]saga.Step{{Do: labour.On(e.On, e.Takes), Undo: saga.NoUndo}}, e.Calls)...)
+	})
+	sagaUndone = saga.New("test/undone", func(s *saga.Run, e duty) error {
+		for range e.Calls {
+			if err := s.Do(lift.On(e.On, 0), labour.On(e.On, e.Takes)); err != nil {
+				return err
+			}
+		}
+		return errNoMore
+	})
+	txOfCalls = twopc.New("test/calls", func(tx *twopc.Tx, e duty) error {
+		for range e.Calls {
+			if err := tx.Do(labour.On(e.On, e.Takes)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	txAtOnce = twopc.New("test/calls-at-once", func(tx *twopc.Tx, e duty) error {
+		return tx.All(slices.Repeat([]functions.Call{labour.On(e.On, e.Takes)}, e.Calls)...)
+	})
+	txOfCheapCalls = twopc.New("test/cheap-calls", func(tx *twopc.Tx, ids []string) error {
+		for _, id := range ids {
+			if err := tx.Do(lift.On(id, 0)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+)
+
+// TestCoordinatorsKeepNobodyOut: beside a hundred coordinator functions whose calls take time, whatever their protocol, and however many
+// calls they make at once, a request on an instance that is not locked is answered in time, and transactions that need little and
+// deadlock come to their end. Time is simulated: all that takes time is the calls and the seals.
+func TestCoordinatorsKeepNobodyOut(t *testing.T) {
+	type start func(duty) functions.Request
+	for _, load := range []struct {
+		name  string
+		start start
+		calls int
+	}{
+		{"saga", func(e duty) functions.Request { return sagaOfSteps.With(e) }, 2000},
+		{"saga at once", func(e duty) functions.Request { return sagaAtOnce.With(e) }, 200},
+		{"saga undone", func(e duty) functions.Request { return sagaUndone.With(e) }, 200},
+		{"transaction", func(e duty) functions.Request { return txOfCalls.With(e) }, 2000},
+		{"transaction at once", func(e duty) functions.Request { return txAtOnce.With(e) }, 200},
+	} {
+		for _, takes := range []time.Duration{200 * time.Microsecond, 5 * time.Millisecond, 20 * time.Millisecond, 300 * time.Millisecond} {
+			for _, ids := range []bool{false, true} {
+				t.Run(fmt.Sprintf("%s-%v-%v", load.name, takes, ids), func(t *testing.T) {
+					besideCoordinators(t, takes, ids, func(i int) functions.Request {
+						return load.start(duty{fmt.Sprint("m", i), load.calls, takes})
+					})
+				})
+			}
+		}
+	}
+}
+
+// besideCoordinators makes requests beside a hundred coordinator functions.
+func besideCoordinators(t *testing.T, takes time.Duration, ids bool, start func(i int) functions.Request) {
+	const maxDrain, sealTakes, many = 50 * time.Millisecond, 3 * time.Millisecond, 100
+	clock, rng := newPassingClock(), rand.New(rand.NewPCG(1, 1))
+	work.Store(clock)
+	o := engine.Options{Dir: "data", Workers: 1, MaxDrain: maxDrain}
+	o.Seams = engine.Seams{FS: vfs.NewMem(), Clock: clock, Stepped: true}
+	two := &twoProcessors{clock: clock, takes: sealTakes}
+	o.Seams.Seal = two.seal
+	e, err := engine.Open(o, notes, mills, sagaOfSteps, sagaAtOnce, sagaUndone, txOfCalls, txAtOnce, txOfCheapCalls)
+	must(t, err)
+	await := func(ps ...engine.Pending) time.Duration {
+		began := clock.Elapsed()
+		for n := 0; slices.ContainsFunc(ps, func(p engine.Pending) bool { return !p.Done() }); n++ {
+			if !e.Step(two.choose) || n == 300_000 {
+				t.Fatalf("after %d steps there are outcomes missing", n)
+			}
+		}
+		for _, p := range ps {
+			must(t, p.Wait(ctx))
+		}
+		return two.sealed - began
+	}
+	submit := func(r functions.Request) engine.Pending {
+		p, err := e.Submit(r)
+		must(t, err)
+		return p
+	}
+	var up, down []string
+	for i := range many {
+		await(submit(newNote.On(fmt.Sprint("n", i), 0)), submit(newMill.On(fmt.Sprint("m", i), 0)))
+	}
+	for i := range 10 {
+		id := fmt.Sprint("free", i)
+		await(submit(newMill.On(id, 0)))
+		up, down = append(up, id), append([]string{id}, down...)
+	}
+	for i := range many {
+		submit(start(i))
+	}
+	bound := maxDrain + 2*sealTakes + takes
+	for round := range 20 {
+		for range rng.IntN(300) {
+			e.Step(two.choose)
+		}
+		var crowd []engine.Pending
+		own := time.Duration(0)
+		for i := range 1 + round%8 {
+			call := jot.On(fmt.Sprint("n", i), round)
+			if round%4 == 3 && i == 0 { // takes as long as those of the others
+				call, own = labour.On("free0", takes), takes
+			}
+			if ids {
+				crowd = append(crowd, submit(call.As(fmt.Sprint("r", round, "-", i))))
+			} else {
+				crowd = append(crowd, submit(call))
+			}
+		}
+		if took := await(crowd...); took > bound+own {
+			t.Errorf("the last of %d requests was answered after %v, the bound is %v", len(crowd), took, bound+own)
+		}
+	}
+	var deadlocks []engine.Pending
+	for i := range 8 {
+		deadlocks = append(deadlocks, submit(txOfCheapCalls.With([][]string{up, down}[i%2])))
+	}
+	alike := submit(txOfCalls.With(duty{"free0", 3, takes}))
+	// Each of their messages may wait for a call that runs.
+	if took, bound := await(deadlocks...), 400*(takes+sealTakes); took > bound {
+		t.Errorf("the last of %d transactions that deadlocked ended after %v, the bound is %v", len(deadlocks), took, bound)
+	}
+	// Each call may wait for one of each of the others that takes as long, and not for all that they ask for at once.
+	if took, bound := await(alike), 4*many*(takes+sealTakes)+2*maxDrain; took > bound {
+		t.Errorf("a transaction of calls like the others' ended after %v, the bound is %v", took, bound)
+	}
+	must(t, e.Abandon())
+}
