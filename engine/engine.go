@@ -47,7 +47,8 @@ type Engine struct {
 	cutting     atomic.Bool   // the epoch has gone on for too long: urgent messages only
 	behind      atomic.Bool   // the last cut left a backlog
 	requestIn   atomic.Uint64 // the last epoch that took a request
-	costlyIn    atomic.Uint64 // the last epoch with a message that took longer than half of MaxDrain and nobody waited for
+	costlyIn    atomic.Uint64 // the last epoch with a message that took longer than half of MaxDrain
+	costlyAt    atomic.Int64  // when the last one ended that was no client's call, in engine time
 	closedAt    atomic.Int64  // when the gate was closed, in engine time
 	drainFor    time.Duration // how long an epoch may go on then: half of MaxDrain, less what the operation takes that runs at the end
 	lookout     lookout

@@ -88,3 +88,10 @@ func TimersSet(e *Engine) int { return int(e.timers.Load()) }
 
 // MaxUnsealed is how many records of an ingress may be taken and not sealed yet.
 const MaxUnsealed = maxUnsealed
+
+// SealNow seals the epoch of a stepped engine that waits for that, if one does.
+func SealNow(e *Engine) {
+	if len(e.toSeal) > 0 {
+		e.seal(<-e.toSeal)
+	}
+}

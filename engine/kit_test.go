@@ -58,6 +58,8 @@ func (c *handClock) move(d time.Duration) {
 type passingClock struct {
 	*handClock
 	elapsed atomic.Int64
+	during  func() // called when some time is about to pass
+	once    func() // likewise, after that, but once
 }
 
 func newPassingClock() *passingClock { return &passingClock{handClock: newHandClock()} }
@@ -66,6 +68,18 @@ func (c *passingClock) Elapsed() time.Duration { return time.Duration(c.elapsed.
 
 // pass lets d pass.
 func (c *passingClock) pass(d time.Duration) {
+	if c.during != nil && d > 0 {
+		c.during()
+	}
+	if f := c.once; f != nil && d > 0 {
+		c.once = nil
+		f()
+	}
+	c.elapse(d)
+}
+
+// elapse is pass without those who wait for it.
+func (c *passingClock) elapse(d time.Duration) {
 	c.elapsed.Add(int64(d))
 	c.move(d)
 }

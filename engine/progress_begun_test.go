@@ -113,6 +113,7 @@ func besideCoordinators(t *testing.T, takes time.Duration, ids bool, start func(
 	o.Seams.Seal = two.seal
 	e, err := engine.Open(o, notes, mills, sagaOfSteps, sagaAtOnce, sagaUndone, txOfCalls, txAtOnce, txOfCheapCalls)
 	must(t, err)
+	two.attach(e)
 	await := func(ps ...engine.Pending) time.Duration {
 		began := clock.Elapsed()
 		for n := 0; slices.ContainsFunc(ps, func(p engine.Pending) bool { return !p.Done() }); n++ {

@@ -109,37 +109,38 @@ func makeToil() (op functions.Command[grist]) {
 }
 
 // twoProcessors steps an engine with one worker as if the worker and the sealer had a processor each: while an epoch is being sealed the
-// worker goes on until it has done something that takes time. That is no longer than the seal for those who wait for the seal.
+// worker goes on, and if it does something that takes time, the seal is over meanwhile.
 type twoProcessors struct {
-	clock   *passingClock
-	takes   time.Duration // a seal
-	sealing bool
-	since   time.Duration
-	sealed  time.Duration // when the last seal was over
+	clock  *passingClock
+	engine *engine.Engine
+	takes  time.Duration // a seal
+	beside bool          // the worker is at something that takes time
+	sealed time.Duration // when the last seal was over
+}
+
+// attach is called once the engine is open.
+func (p *twoProcessors) attach(e *engine.Engine) {
+	p.engine = e
+	p.clock.during = func() {
+		p.beside = true
+		engine.SealNow(p.engine)
+		p.beside = false
+	}
 }
 
 func (p *twoProcessors) choose(n int) int {
 	if n > 2 {
 		return (n - 1) % 4 % 3
 	}
-	if n == 2 && !p.sealing {
-		p.since = p.clock.Elapsed()
-	}
-	if p.sealing = n == 2; p.sealing && p.clock.Elapsed() > p.since {
-		p.sealing = false
-		return 1
-	}
-	return 0
+	return 0 // the worker, as long as it has something to do
 }
 
 // seal is Seams.Seal.
 func (p *twoProcessors) seal(_ uint64, _ store.Batch, write func() error) error {
-	began := p.clock.Elapsed()
-	if p.since < began && p.sealed <= p.since { // the worker has done something meanwhile
-		began = p.since
+	p.sealed = p.clock.Elapsed() + p.takes
+	if !p.beside {
+		p.clock.elapse(p.takes)
 	}
-	p.sealed = began + p.takes
-	p.clock.pass(max(0, p.sealed-p.clock.Elapsed()))
 	return write()
 }
 
@@ -160,6 +161,7 @@ func TestCrowdsAreAnsweredInTime(t *testing.T) {
 			o.Seams.Seal = two.seal
 			e, err := engine.Open(o, notes, mills, payTx)
 			must(t, err)
+			two.attach(e)
 			submit := func(r functions.Request) engine.Pending {
 				p, err := e.Submit(r)
 				must(t, err)
@@ -183,14 +185,29 @@ func TestCrowdsAreAnsweredInTime(t *testing.T) {
 				for range 7 * round {
 					e.Step(two.choose)
 				}
-				began := clock.Elapsed()
+				var began time.Duration
 				var all []engine.Pending
-				for i := range crowd {
-					if transactions {
-						all = append(all, submit(payTx.With(i)))
-					} else {
-						all = append(all, submit(jot.On(fmt.Sprint("n", i), round)))
+				comes := func() {
+					began = clock.Elapsed()
+					for i := range crowd {
+						if transactions {
+							all = append(all, submit(payTx.With(i)))
+						} else {
+							all = append(all, submit(jot.On(fmt.Sprint("n", i), round)))
+						}
 					}
+				}
+				switch round % 3 {
+				case 0:
+					comes()
+				case 1: // just when something has begun that takes time
+					clock.once = comes
+				case 2: // be it a call of another client
+					submit(labour.On("m", takes))
+					clock.once = comes
+				}
+				for all == nil {
+					e.Step(two.choose)
 				}
 				wait(all...)
 				if took, bound := two.sealed-began, maxDrain+2*sealTakes+takes; took > bound {

@@ -35,7 +35,8 @@ import (
 // While an epoch is sealed the next one begins, and costly work goes on meanwhile. If its messages take longer than half of MaxDrain,
 // a request would often wait for two of them: for the one that ran when it came, and then for one that began, while the epoch before was
 // sealed, behind it. So once an epoch has taken a request and the one before has run such a message, none is begun until it is cut, which
-// is a seal away. The epoch after that may run one again: so it goes on however many requests there are.
+// is a seal away. The epoch after that may run one again, and if clients' calls take as long, one may run after a while in any case: so it
+// goes on however many requests there are.
 //
 // A round ends early when it, or its epoch after admission has closed, has gone on for too long: the worker looks at the time after each
 // message while messages are costly, and once an epoch has been open for long (see lookout), in case they have just become so. So a
@@ -82,6 +83,8 @@ const (
 	roundSize = 256
 	// slice is how long a round should take at most.
 	slice = time.Millisecond
+	// maxHeld is how long what takes longer than half of MaxDrain is held back at most, in MaxDrain.
+	maxHeld = 8
 	// costlySize is the size of a round up to which the lines share the time: messages take a thirtieth of a slice or more.
 	costlySize = 32
 )
@@ -209,8 +212,11 @@ func (w *worker) round(n int) bool {
 	}
 	spent := e.clocks.elapsed() - start
 	w.pace.took(handled, spent)
-	if spent > e.options.MaxDrain/2 && w.pace.last != linePlain && w.pace.last != lineRequests {
+	if spent > e.options.MaxDrain/2 {
 		e.costlyIn.Store(e.epoch)
+		if l := w.pace.last; l != linePlain && l != lineCostlyPlain && l != lineRequests {
+			e.costlyAt.Store(e.clocks.now())
+		}
 	}
 	switch {
 	case w.pace.size <= costlySize, w.pace.size < roundSize && w.hasBacklog():
@@ -313,7 +319,8 @@ func (w *worker) makesWay() bool {
 // which comes when the epoch before is sealed and nothing else is left.
 func (e *Engine) holdsBack() bool {
 	costly := e.costlyIn.Load()
-	return costly != 0 && costly+1 >= e.epoch && e.requestIn.Load() == e.epoch && (e.sealing.Load() || !e.gate.open.Load())
+	return costly != 0 && costly+1 >= e.epoch && e.requestIn.Load() == e.epoch && (e.sealing.Load() || !e.gate.open.Load()) &&
+		e.clocks.now()-e.costlyAt.Load() < maxHeld*int64(e.options.MaxDrain)
 }
 
 // hasWork reports whether anything waits that is not urgent.
