@@ -16,6 +16,7 @@ var (
 	encMode = mustEnc(cbor.EncOptions{Sort: cbor.SortBytewiseLexical, Time: cbor.TimeRFC3339Nano, NaNConvert: cbor.NaNConvertNone})
 	decMode = mustDec(cbor.DecOptions{
 		MaxArrayElements: MaxElements, MaxMapPairs: MaxElements, MaxNestedLevels: MaxLevels, UTF8: cbor.UTF8DecodeInvalid,
+		FieldNameMatching: cbor.FieldNameMatchingCaseSensitive, // a removed field is no other field whose name looks like it
 	})
 )
 
