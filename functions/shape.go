@@ -13,16 +13,17 @@ import (
 // of their type, so that one that differs because the program did is told from one that differs because it is another one.
 //
 // It is a hash of what the encoding depends on: the kinds; of structs the names of fields as encoded, with their options, in
-// whatever order they are written down (maps are encoded with sorted keys); of types with codec methods, times, big integers and
-// interfaces the type's name. Names of other types do not matter, nor does the width of integers.
+// whatever order they are written down (maps are encoded with sorted keys); of times, big integers and interfaces the type's name; of
+// types with codec methods the name, and what they are made of, since that is what the methods write. Names of other types do not
+// matter, nor does the width of integers but in bytes and under a codec.
 
 // ShapeOf is the shape of a type. It is the same in every process; 0 is that of no type. It may be slow: take it once.
 func ShapeOf(t reflect.Type) uint64 {
 	if t == nil {
 		return 0
 	}
-	s := shaper{index: map[reflect.Type]int{}}
-	s.add(t)
+	s := shaper{index: map[shapeKey]int{}}
+	s.add(shapeKey{typ: t})
 	return s.hash()
 }
 
@@ -33,8 +34,14 @@ func ShapeFor[A any]() uint64 { return ShapeOf(reflect.TypeFor[A]()) }
 // in as many rounds as it has types, each type with what the types that it refers to had in the round before. (Following the
 // references instead takes time that grows exponentially with types that refer to each other.)
 type shaper struct {
-	index map[reflect.Type]int
+	index map[shapeKey]int
 	nodes []shapeNode
+}
+
+// shapeKey is a type, as it is encoded, or as a codec method of the program's finds it.
+type shapeKey struct {
+	typ   reflect.Type
+	under bool // it is under a codec: all of it counts, whatever tags say
 }
 
 type shapeNode struct {
@@ -47,43 +54,68 @@ type shapePart struct {
 	node  int
 }
 
-func (s *shaper) add(t reflect.Type) int {
-	if i, ok := s.index[t]; ok {
+func (s *shaper) add(k shapeKey) int {
+	if i, ok := s.index[k]; ok {
 		return i
 	}
 	i := len(s.nodes)
-	s.index[t] = i
+	s.index[k] = i
 	s.nodes = append(s.nodes, shapeNode{})
-	own, parts := s.describe(t)
+	own, parts := s.describe(k)
 	s.nodes[i] = shapeNode{own, parts}
 	return i
 }
 
-func (s *shaper) describe(t reflect.Type) (own string, parts []shapePart) {
-	if isOpaque(t) {
+func (s *shaper) part(label string, t reflect.Type, under bool) shapePart {
+	return shapePart{label, s.add(shapeKey{t, under})}
+}
+
+func (s *shaper) describe(k shapeKey) (own string, parts []shapePart) {
+	t := k.typ
+	switch {
+	case isNamedAlone(t):
 		return "as " + t.String(), nil
+	case !k.under && isCoded(t):
+		return "as " + t.String(), []shapePart{s.part("made of", t, true)}
 	}
 	switch t.Kind() {
 	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64,
 		reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
+		if k.under {
+			return t.Kind().String(), nil
+		}
 		return "integer", nil
 	case reflect.Slice:
 		if t.Elem().Kind() == reflect.Uint8 {
 			return "bytes", nil
 		}
-		return "list", []shapePart{{"of", s.add(t.Elem())}}
+		return "list", []shapePart{s.part("of", t.Elem(), k.under)}
 	case reflect.Array:
-		return "array " + strconv.Itoa(t.Len()), []shapePart{{"of", s.add(t.Elem())}}
+		if t.Elem().Kind() == reflect.Uint8 {
+			return "bytes " + strconv.Itoa(t.Len()), nil
+		}
+		return "array " + strconv.Itoa(t.Len()), []shapePart{s.part("of", t.Elem(), k.under)}
 	case reflect.Pointer:
-		return "pointer", []shapePart{{"to", s.add(t.Elem())}}
+		return "pointer", []shapePart{s.part("to", t.Elem(), k.under)}
 	case reflect.Map:
-		return "map", []shapePart{{"from", s.add(t.Key())}, {"to", s.add(t.Elem())}}
+		return "map", []shapePart{s.part("from", t.Key(), k.under), s.part("to", t.Elem(), k.under)}
 	case reflect.Struct:
+		if k.under {
+			return "struct", s.allFields(t)
+		}
 		return s.describeStruct(t)
 	case reflect.Interface:
 		return "interface " + t.String(), nil
 	}
 	return t.Kind().String(), nil // includes those that do not encode
+}
+
+// allFields returns the fields of a struct under a codec.
+func (s *shaper) allFields(t reflect.Type) (parts []shapePart) {
+	for i := range t.NumField() {
+		parts = append(parts, s.part(t.Field(i).Name, t.Field(i).Type, true))
+	}
+	return parts
 }
 
 func (s *shaper) describeStruct(t reflect.Type) (own string, parts []shapePart) {
@@ -114,16 +146,22 @@ func (s *shaper) fields(t reflect.Type, inside map[reflect.Type]bool, parts []sh
 		embedded := f.Anonymous && inner.Kind() == reflect.Struct
 		name, options := fieldName(f)
 		switch {
-		case f.Name == "_" || name == "-" && options == "" || !f.IsExported() && !embedded:
+		case f.Name == "_" || isLeftOut(f) || !f.IsExported() && !embedded:
 		case embedded && name == "":
 			parts = s.fields(inner, inside, parts)
 		case name == "":
-			parts = append(parts, shapePart{f.Name + "," + options, s.add(f.Type)})
+			parts = append(parts, s.part(f.Name+","+options, f.Type, false))
 		default:
-			parts = append(parts, shapePart{name + "," + options, s.add(f.Type)})
+			parts = append(parts, s.part(name+","+options, f.Type, false))
 		}
 	}
 	return parts
+}
+
+// isLeftOut reports whether a field's tag is nothing but a dash. One with a comma behind it names the field so.
+func isLeftOut(f reflect.StructField) bool {
+	tag, _ := parseTag(f.Tag)
+	return tag.left || tag.hidden
 }
 
 // fieldName is the name that a field's tag gives it, or "", and the tag's options that change how it is encoded.
@@ -143,11 +181,14 @@ func fieldName(f reflect.StructField) (name, options string) {
 	return name, strings.Join(kept, ",")
 }
 
-// isOpaque reports whether values of a type are encoded in a way of their own.
-func isOpaque(t reflect.Type) bool {
-	if name := t.String(); name == "time.Time" || name == "big.Int" || name == "cbor.Tag" {
-		return true
-	}
+// isNamedAlone reports whether a type is one of those that the codec encodes in ways of its own: there the name says it all.
+func isNamedAlone(t reflect.Type) bool {
+	name := t.String()
+	return name == "time.Time" || name == "big.Int" || name == "cbor.Tag"
+}
+
+// isCoded reports whether a type has codec methods.
+func isCoded(t reflect.Type) bool {
 	for _, methods := range codecMethods {
 		if t.Kind() != reflect.Pointer && t.Kind() != reflect.Interface && reflect.PointerTo(t).Implements(methods) {
 			return true

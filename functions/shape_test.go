@@ -1,8 +1,11 @@
+//lint:file-ignore U1000 fields that are never read are what these types are for
+
 package functions_test
 
 import (
 	"encoding/json"
 	"fmt"
+	"math/big"
 	"reflect"
 	"testing"
 	"time"
@@ -106,12 +109,84 @@ func TestShapesDiffer(t *testing.T) {
 		shapePoint{}, added{}, removed{}, renamed{}, retyped{}, omits{}, numbered{}, array{}, turned{}, deep{}, deeper{}, shapeList{}, shapeTree{},
 		shapeCoded{}, time.Time{}, cbor.RawMessage{}, "", 0, 0.5, float32(0.5), true, []byte{}, []int{}, [2]int{}, [3]int{}, &shapePoint{},
 		map[string]int{}, map[int]string{}, map[string]any{}, []string{},
+		[4]byte{}, [4]uint16{}, [5]byte{}, // arrays of bytes are one item
+		struct {
+			X, Y int
+			D    int `cbor:"-,"`
+		}{},
+		struct {
+			X, Y int
+			D    int `cbor:"-,omitempty"`
+		}{},
 	} {
 		shape := functions.ShapeOf(reflect.TypeOf(value))
 		if other := seen[shape]; other != "" {
 			t.Errorf("%T has the shape of %s", value, other)
 		}
 		seen[shape] = fmt.Sprintf("%T", value)
+	}
+}
+
+// Versions of one type with a codec: they have one name, since each is of a function of its own.
+func shapeVersions() []reflect.Type {
+	type inner struct{ a int32 }
+	type list struct {
+		next *list
+		in   inner
+	}
+	return []reflect.Type{
+		func() reflect.Type { type coded struct{ shapeCoded }; return reflect.TypeFor[coded]() }(),
+		func() reflect.Type {
+			type coded struct {
+				shapeCoded
+				inner
+			}
+			return reflect.TypeFor[coded]()
+		}(),
+		func() reflect.Type {
+			type inner struct{ a int64 }
+			type coded struct {
+				shapeCoded
+				inner
+			}
+			return reflect.TypeFor[coded]()
+		}(),
+		func() reflect.Type {
+			type inner struct{ a, b int32 }
+			type coded struct {
+				shapeCoded
+				inner
+			}
+			return reflect.TypeFor[coded]()
+		}(),
+		func() reflect.Type {
+			type coded struct {
+				shapeCoded
+				list *list
+			}
+			return reflect.TypeFor[coded]()
+		}(),
+		func() reflect.Type {
+			type coded struct {
+				shapeCoded
+				list map[string]inner
+			}
+			return reflect.TypeFor[coded]()
+		}(),
+	}
+}
+
+// The shape of a type with codec methods is also that of what it is made of, exported or not: that is what they encode.
+func TestShapesUnderACodec(t *testing.T) {
+	seen := map[uint64]bool{}
+	for i, typ := range shapeVersions() {
+		if typ.String() != "functions_test.coded" {
+			t.Fatalf("its name is %v", typ)
+		}
+		if seen[functions.ShapeOf(typ)] {
+			t.Errorf("version %d has the shape of an earlier one", i)
+		}
+		seen[functions.ShapeOf(typ)] = true
 	}
 }
 
@@ -165,7 +240,18 @@ func TestShapesStay(t *testing.T) {
 	for _, tc := range []struct {
 		value any
 		want  uint64
-	}{{"", 0x5918a62b6d03dec6}, {shapePoint{}, 0xd6d5131c997438b7}, {shapeList{}, 0x90f5b9239c953e29}} {
+	}{
+		{"", 0x5918a62b6d03dec6}, {shapePoint{}, 0xd6d5131c997438b7}, {shapeList{}, 0x90f5b9239c953e29}, {time.Time{}, 0xc38f6165ddd1a765},
+		{[]byte{}, 0x7246e8153abbb2bd}, {map[string][]int{}, 0x9b146bfa1d49c39}, {[3]int32{}, 0xe9b8c699eb94b171},
+		{struct {
+			A *big.Int `cbor:"1,keyasint,omitempty"`
+			B any
+			c int
+			D string `cbor:"-"`
+			E int    `json:"e,omitempty"`
+			F struct{ X, Y float32 }
+		}{}, 0xcecbfa235fa6da49},
+	} {
 		if got := functions.ShapeOf(reflect.TypeOf(tc.value)); got != tc.want {
 			t.Errorf("the shape of %T is %#x, rows have %#x", tc.value, got, tc.want)
 		}
