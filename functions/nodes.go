@@ -15,11 +15,11 @@ type node struct {
 	elem, key *node
 	fields    []fieldNode // of a struct: those that are encoded
 
-	open    bool // it is being made
-	ring    bool // it contains itself
-	careful bool // its values are looked at before they are encoded
-	floats  bool // of a map: there are floats in its keys
-	levels  int  // how deep its values are nested; without rings
+	open    bool    // it is being made
+	ring    bool    // it contains itself
+	careful bool    // its values are looked at before they are encoded
+	keys    keyCare // of a map
+	levels  int     // how deep its values are nested; without rings
 }
 
 type fieldNode struct {
@@ -46,9 +46,16 @@ const (
 type builder struct {
 	nodes map[reflect.Type]*node
 	order []*node // in the order in which they were met
+	maps  []mapAt
 	errs  []error
 
 	records bool // interfaces may be: see RecordsOf
+}
+
+// mapAt is a map, and the path where it stands. Its keys are checked once all nodes are made: a key may have a map of such keys in it.
+type mapAt struct {
+	node *node
+	at   string
 }
 
 // maxLost bounds how many fields one error names.
@@ -94,8 +101,7 @@ func (b *builder) fill(n *node, at string) {
 		b.fillSequence(n, at)
 	case reflect.Map:
 		n.what, n.key, n.elem = dict, b.node(t.Key(), at+" (key)"), b.node(t.Elem(), at+"[]")
-		n.floats = b.checkKey(t.Key(), at+" (key)")
-		n.careful = n.floats
+		b.maps = append(b.maps, mapAt{n, at})
 	case reflect.Struct:
 		n.what = record
 		for _, f := range b.fieldsOf(t, at) {
@@ -138,32 +144,6 @@ func (b *builder) fillSequence(n *node, at string) {
 		b.lose(at, "an array of %d elements does not decode: at most %d", t.Len(), MaxElements)
 	}
 	n.what, n.elem = sequence, b.node(t.Elem(), at+"[]")
-}
-
-// checkKey reports whether a key type has floats, and refuses types whose values would come back as other keys.
-func (b *builder) checkKey(t reflect.Type, at string) (floats bool) {
-	if t == reflect.TypeFor[time.Time]() {
-		b.lose(at, "a time comes back as another key: use its UnixNano")
-		return false
-	}
-	if n := b.nodes[t]; n != nil && n.what == opaque {
-		return false
-	}
-	switch t.Kind() {
-	case reflect.Pointer:
-		b.lose(at, "a pointer comes back as another key")
-	case reflect.Float32, reflect.Float64:
-		return true
-	case reflect.Array:
-		return b.checkKey(t.Elem(), at+"[]")
-	case reflect.Struct:
-		for i := range t.NumField() {
-			if f := t.Field(i); f.Name != "_" {
-				floats = b.checkKey(f.Type, at+"."+f.Name) || floats
-			}
-		}
-	}
-	return floats
 }
 
 // spread makes each node careful that has a careful one below it, or a ring.

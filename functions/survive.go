@@ -2,7 +2,6 @@ package functions
 
 import (
 	"fmt"
-	"math"
 	"reflect"
 	"slices"
 	"strings"
@@ -151,11 +150,13 @@ func (w *looking) lookAtPointer(n *node, v reflect.Value) *lostValue {
 
 // lookAtMap looks at a map in whatever order; of several things that are lost it returns the one whose text is first.
 func (w *looking) lookAtMap(n *node, v reflect.Value) (first *lostValue) {
+	keys := keyLook{looking: w, care: n.keys}
 	for entries := v.MapRange(); entries.Next(); { //purity: the result does not depend on the order
-		var l *lostValue
-		if n.floats && !w.rings {
-			l = lookAtKey(entries.Key()).inside(" (key)")
+		l := w.look(n.key, entries.Key())
+		if l == nil && n.keys != keysComeBack && !w.rings {
+			l = keys.look(n.key, entries.Key())
 		}
+		l = l.inside(" (key)")
 		if l == nil {
 			l = w.look(n.elem, entries.Value()).inside("[]")
 		}
@@ -167,28 +168,6 @@ func (w *looking) lookAtMap(n *node, v reflect.Value) (first *lostValue) {
 		}
 	}
 	return first
-}
-
-func lookAtKey(v reflect.Value) *lostValue {
-	switch v.Kind() {
-	case reflect.Float32, reflect.Float64:
-		if math.IsNaN(v.Float()) {
-			return lost("a NaN is no key that can be found again")
-		}
-	case reflect.Array:
-		for i := range v.Len() {
-			if l := lookAtKey(v.Index(i)); l != nil {
-				return l
-			}
-		}
-	case reflect.Struct:
-		for i := range v.NumField() {
-			if l := lookAtKey(v.Field(i)); l != nil {
-				return l.inside("." + v.Type().Field(i).Name)
-			}
-		}
-	}
-	return nil
 }
 
 func (w *looking) lookAtStruct(n *node, v reflect.Value) *lostValue {
@@ -210,18 +189,24 @@ func (w *looking) lookAtStruct(n *node, v reflect.Value) *lostValue {
 
 // lookAtInterface looks at what an interface has.
 func (w *looking) lookAtInterface(v reflect.Value) *lostValue {
-	values := w.types[v.Type()]
-	if values == nil {
-		if w.types == nil {
-			w.types = map[reflect.Type]*Values{}
-		}
-		values = newValues(v.Type(), true)
-		w.types[v.Type()] = values
-	}
+	values := w.valuesOf(v.Type())
 	if values.endless || values.err != nil && !w.rings {
 		return lost("%v", values.err)
 	}
 	return w.look(values.root, v)
+}
+
+// valuesOf is what is known of a type that an interface has, looked up once.
+func (w *looking) valuesOf(t reflect.Type) *Values {
+	values := w.types[t]
+	if values == nil {
+		if w.types == nil {
+			w.types = map[reflect.Type]*Values{}
+		}
+		values = newValues(t, true)
+		w.types[t] = values
+	}
+	return values
 }
 
 // refuseRing reports a value of whatever type whose pointers form a ring.
@@ -250,18 +235,10 @@ func (r *ringSearch) mayRing(t reflect.Type) bool {
 		return true
 	case reflect.Array:
 		return r.mayRing(t.Elem())
-	case reflect.Pointer, reflect.Slice, reflect.Map:
-		if elem := t.Elem().Kind(); elem <= reflect.Complex128 || elem == reflect.String {
-			return false
-		}
-		if slices.Contains(r.inside, t) {
-			return true
-		}
-		r.inside = append(r.inside, t)
-		if r.mayRing(t.Elem()) {
-			return true
-		}
-		r.inside = r.inside[:len(r.inside)-1]
+	case reflect.Map:
+		return r.mayRing(t.Key()) || r.mayRingBelow(t)
+	case reflect.Pointer, reflect.Slice:
+		return r.mayRingBelow(t)
 	case reflect.Struct:
 		if t == reflect.TypeFor[time.Time]() {
 			return false
@@ -272,5 +249,21 @@ func (r *ringSearch) mayRing(t reflect.Type) bool {
 			}
 		}
 	}
+	return false
+}
+
+// mayRingBelow is mayRing of what a pointer, slice or map of type t refers to.
+func (r *ringSearch) mayRingBelow(t reflect.Type) bool {
+	if elem := t.Elem().Kind(); elem <= reflect.Complex128 || elem == reflect.String {
+		return false
+	}
+	if slices.Contains(r.inside, t) {
+		return true
+	}
+	r.inside = append(r.inside, t)
+	if r.mayRing(t.Elem()) {
+		return true
+	}
+	r.inside = r.inside[:len(r.inside)-1]
 	return false
 }

@@ -13,6 +13,7 @@ import (
 //   - types that contain themselves: a ring of pointers has no encoding, nor has a value of more than [MaxLevels] levels;
 //   - times: years from 0 to 9999 are encoded, and offsets of whole minutes;
 //   - maps with floats in their keys: a NaN is no key that could be found again;
+//   - maps with codec methods in their keys: one that decodes to another key is refused (each is decoded again, which takes time);
 //   - pointers to what is nil, or to the zero time: they would come back nil themselves.
 //
 // A value comes back equal, but not always the same: pointers and slices that shared memory come back apart; a time comes back with
@@ -51,6 +52,7 @@ func RecordsOf[A any]() *Values { return newValues(reflect.TypeFor[A](), true) }
 func newValues(t reflect.Type, records bool) *Values {
 	b := builder{nodes: map[reflect.Type]*node{}, records: records}
 	s := &Values{typ: t, root: b.node(t, nameOf(t))}
+	b.checkKeys()
 	b.spread()
 	for _, n := range b.order {
 		s.endless = s.endless || n.what == endless

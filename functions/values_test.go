@@ -59,7 +59,26 @@ type (
 	fork struct {
 		Left, Right *fork
 	}
+	leftOut struct {
+		A int
+		B int `cbor:"-"`
+	}
+	keyOfKeys struct{ P *map[keyOfKeys]int }
+	mixed     map[any]int
 )
+
+type holder struct{ Next any }
+
+// never is a number that is always left out, where that is asked of it.
+type never int
+
+func (never) IsZero() bool { return true }
+
+// rounded is encoded by tens.
+type rounded struct{ N int }
+
+func (r rounded) MarshalBinary() ([]byte, error)     { return []byte{byte(r.N / 10)}, nil }
+func (r *rounded) UnmarshalBinary(data []byte) error { r.N = int(data[0]) * 10; return nil }
 
 // onlyTo encodes itself, and does not decode.
 type onlyTo struct{ N int }
@@ -148,10 +167,25 @@ var lostTypes = map[string]struct {
 	"time in a key":       {map[[2]struct{ At time.Time }]int{}, "(key)[].At: a time"},
 	"interface key":       {map[any]int{}, "(key): an interface"},
 	"unexported in a key": {map[secret]int{}, "(key).balance: an unexported field"},
-	"encodes only":        {struct{ C onlyTo }{}, "C: functions.onlyTo has only one of MarshalBinary and UnmarshalBinary"},
-	"decodes only":        {struct{ C *onlyFrom }{}, "C: functions.onlyFrom has only one of MarshalCBOR and UnmarshalCBOR"},
-	"embedded codec":      {struct{ S stamped }{}, "S.Balance: it is not encoded: functions.stamped has its MarshalBinary from a field that it embeds"},
-	"embedded pointer":    {codedToo{}, "codedToo.Balance: it is not encoded"},
+	"left out of a key": {map[struct {
+		A int
+		B int `cbor:"-"`
+	}]int{}, "(key).B: it is not encoded, so that two keys may become one"},
+	"left out, deep": {map[[2]struct{ In leftOut }]int{}, "(key)[].In.B: it is not encoded"},
+	"left out, embedded": {map[struct {
+		leftOut
+		C int
+	}]int{}, "(key).leftOut.B: it is not encoded"},
+	"says it is zero": {map[struct {
+		A never `cbor:",omitzero"`
+	}]int{}, "(key).A: it is left out where its method IsZero says so"},
+	"embedded pointer in a key": {map[struct{ *Inner }]int{}, "(key).Inner: a pointer"},
+	"key of such keys":          {map[keyOfKeys]int{}, "(key).P: a pointer"},
+	"key of such keys, deep":    {struct{ K keyOfKeys }{}, "(key).P: a pointer"},
+	"encodes only":              {struct{ C onlyTo }{}, "C: functions.onlyTo has only one of MarshalBinary and UnmarshalBinary"},
+	"decodes only":              {struct{ C *onlyFrom }{}, "C: functions.onlyFrom has only one of MarshalCBOR and UnmarshalCBOR"},
+	"embedded codec":            {struct{ S stamped }{}, "S.Balance: it is not encoded: functions.stamped has its MarshalBinary from a field that it embeds"},
+	"embedded pointer":          {codedToo{}, "codedToo.Balance: it is not encoded"},
 	"json -": {struct {
 		Hash string `json:"-"`
 	}{}, "Hash: a field with the tag json:\"-\" is not encoded"},
@@ -318,6 +352,13 @@ var keptTypes = map[string]any{
 		C map[Inner]int
 		D map[bool]int
 		E map[time.Duration]int
+		F map[coded]int
+		G map[struct {
+			A int      `cbor:",omitempty"`
+			B string   `cbor:",omitzero"`
+			C struct{} `cbor:"-"`
+			_ int
+		}]int
 	}{},
 	"pointers": struct {
 		A **int
@@ -370,7 +411,13 @@ func TestValuesThatAreLost(t *testing.T) {
 		"to a nil slice": {struct{ P *[]int }{new([]int)}, ".P: a pointer to a nil slice"},
 		"to a nil map":   {struct{ P []*map[int]int }{[]*map[int]int{new(map[int]int)}}, ".P[0]: a pointer to a nil map"},
 		"to no time":     {struct{ M map[string]*time.Time }{map[string]*time.Time{"a": {}}}, ".M[]: a pointer to the zero time"},
-		"codec":          {struct{ R cbor.RawMessage }{cbor.RawMessage{0x1c}}, ""},
+		"codec key":      {map[rounded]int{{10}: 1, {11}: 2}, "(key): a functions.rounded comes back as another key"},
+		"codec in a key": {struct {
+			M map[[1]struct{ R rounded }]int
+		}{map[[1]struct{ R rounded }]int{{{rounded{7}}}: 1}}, ".M (key): a [1]struct"},
+		"time in a codec": {map[onlyTime]int{{Time: time.Unix(0, 0).In(time.FixedZone("x", 3600))}: 1}, "comes back as another key"},
+		"user of a url":   {map[url.URL]int{{Scheme: "http", Host: "h", User: url.User("a")}: 1}, "comes back as another key"},
+		"codec":           {struct{ R cbor.RawMessage }{cbor.RawMessage{0x1c}}, ""},
 	} {
 		_, err := newValues(reflect.TypeOf(tc.value), false).Encode(tc.value)
 		if !errors.Is(err, ErrBadValue) || !strings.Contains(err.Error(), tc.want) {
@@ -398,7 +445,10 @@ func TestRingsDoNotEncode(t *testing.T) {
 	knot["a"] = []any{knot}
 	var loop any
 	loop = &loop
-	for name, v := range map[string]any{"ring": ring, "knot": knot, "loop": loop, "type": toItself(nil), "type in a struct": struct{ T *there }{}, "type in a value": []any{toItself(nil)}} {
+	keyRing := &holder{}
+	keyRing.Next = keyRing
+	for name, v := range map[string]any{"ring": ring, "knot": knot, "loop": loop, "type": toItself(nil), "type in a struct": struct{ T *there }{}, "type in a value": []any{toItself(nil)},
+		"in a key": map[*holder]int{keyRing: 1}, "in a key of an interface": mixed{keyRing: 1}, "in a deep key": []any{mixed{[1]any{keyRing}: 1}}} {
 		if _, err := Encode(v); !errors.Is(err, ErrBadValue) {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -410,6 +460,38 @@ func TestRingsDoNotEncode(t *testing.T) {
 		if _, err := Encode(v); err != nil {
 			t.Errorf("%v: %v", v, err)
 		}
+	}
+}
+
+// TestKeysOfRecords: a record may have interfaces in its keys. They are looked at as keys of what they have.
+func TestKeysOfRecords(t *testing.T) {
+	ring := &holder{}
+	ring.Next = ring
+	for name, tc := range map[string]struct {
+		key  any
+		want string
+	}{
+		"ring":            {ring, "ring"},
+		"pointer":         {&holder{}, "(key): a pointer"},
+		"hidden":          {secret{1}, "balance: an unexported field"},
+		"hidden, deep":    {[1]any{secret{1}}, "balance: an unexported field"},
+		"left out":        {leftOut{1, 2}, "B: it is not encoded"},
+		"NaN":             {nan(), "a NaN"},
+		"time":            {time.Unix(0, 0), "(key): a time"},
+		"year":            {[1]any{time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC)}, "year 10000"},
+		"codec":           {rounded{7}, "comes back as another key"},
+		"codec, deep":     {struct{ In any }{[1]rounded{{7}}}, "(key).In: a [1]functions.rounded comes back"},
+		"two in one":      {int8(7), "two keys would become one"},
+		"a channel in it": {make(chan int), "no encoding"},
+	} {
+		_, err := RecordsOf[mixed]().Encode(mixed{7: 1, tc.key: 2})
+		if !errors.Is(err, ErrBadValue) || !strings.Contains(err.Error(), tc.want) {
+			t.Errorf("%s: %v\nwant %q", name, err, tc.want)
+		}
+	}
+	good := mixed{7: 1, "7": 2, 7.5: 3, [2]any{1, "a"}: 4, netip.MustParseAddr("fe80::1%eth0"): 5, rounded{10}: 6, nil: 7, true: 8, Inner{1, 2}: 9}
+	if _, err := RecordsOf[mixed]().Encode(good); err != nil {
+		t.Error(err)
 	}
 }
 
