@@ -95,7 +95,11 @@ func (s *Values) Encode(v any) ([]byte, error) {
 		return nil, fmt.Errorf("%w: %w", ErrBadValue, s.err)
 	}
 	if s.root.careful {
-		if err := s.look(reflect.ValueOf(v)); err != nil {
+		at := reflect.ValueOf(v)
+		if s.root.what == dynamic {
+			at = asInterface(v)
+		}
+		if err := s.look(at); err != nil {
 			return nil, err
 		}
 	}
@@ -108,6 +112,10 @@ func (s *Values) Encode(v any) ([]byte, error) {
 	}
 	return data, nil
 }
+
+// asInterface is the interface v itself, where reflect.ValueOf gives what it has. It is a function of its own, so that v is only copied
+// to the heap where it is called.
+func asInterface(v any) reflect.Value { return reflect.ValueOf(&v).Elem() }
 
 // prove makes sure that an encoded value decodes.
 func (s *Values) prove(data []byte) (err error) {

@@ -495,6 +495,26 @@ func TestKeysOfRecords(t *testing.T) {
 	}
 }
 
+// TestRecordsOfInterfaces: whatever is in an interface is looked at as what it is, nil and pointers too.
+func TestRecordsOfInterfaces(t *testing.T) {
+	anything, texts := RecordsOf[any](), RecordsOf[fmt.Stringer]()
+	for _, v := range []any{nil, 7, "a", map[string]int{"a": 1}, Inner{}, &Inner{}, (*Inner)(nil), []any{1, Inner{}}, time.Unix(0, 0)} {
+		if _, err := anything.Encode(v); err != nil {
+			t.Errorf("%T: %v", v, err)
+		}
+	}
+	for _, v := range []fmt.Stringer{nil, time.Second, time.Unix(0, 0), &url.URL{}} {
+		if _, err := texts.Encode(v); err != nil {
+			t.Errorf("%T: %v", v, err)
+		}
+	}
+	for _, v := range []any{secret{}, &secret{}, []any{secret{}}, make(chan int), time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC), toItself(nil)} {
+		if _, err := anything.Encode(v); !errors.Is(err, ErrBadValue) {
+			t.Errorf("%T: %v", v, err)
+		}
+	}
+}
+
 // TestEndlessPointersAreAnErrorOfValidate: not an endless loop where the operation is made.
 func TestEndlessPointersAreAnErrorOfValidate(t *testing.T) {
 	of := NewType[struct{ T there }]("test/endless")
