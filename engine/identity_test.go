@@ -206,6 +206,7 @@ func TestOutcome(t *testing.T) {
 			t.Errorf("the result is %d, want 4", n)
 		}
 		wantErr(t, look("good", engine.Succeeded).Decode(new(string)), engine.ErrResult)
+		wantErr(t, look("good", engine.Succeeded).Decode(new(unreadable)), engine.ErrResult, "panic")
 		wantErr(t, look("bad", engine.Failed).Err, functions.ErrNotFound)
 		wantErr(t, look("bad", engine.Failed).Decode(&n), functions.ErrNotFound)
 		wantErr(t, look("slow", engine.Running).Decode(&n), engine.ErrUnknown, "running")
@@ -249,3 +250,8 @@ func ExampleEngine_Outcome() {
 	fmt.Println(engine.NotKnown, engine.Running, engine.Stuck, engine.Succeeded, engine.Failed)
 	// Output: not known running stuck succeeded failed
 }
+
+// unreadable panics where it is decoded.
+type unreadable struct{}
+
+func (*unreadable) UnmarshalCBOR([]byte) error { panic("unreadable") }

@@ -109,10 +109,15 @@ type Outcome struct {
 }
 
 // Decode stores the result of a request that succeeded in *result, and is the failure of one that failed. Errors besides that:
-// [ErrUnknown] in all other states; [ErrResult] for a result that does not decode.
-func (o Outcome) Decode(result any) error {
+// [ErrUnknown] in all other states; [ErrResult] for a result that does not decode, or whose codec method panics.
+func (o Outcome) Decode(result any) (err error) {
 	switch o.State {
 	case Succeeded:
+		defer func() {
+			if r := recover(); r != nil {
+				err = fmt.Errorf("%w: %w", ErrResult, functions.NewPanicError(r))
+			}
+		}()
 		if err := functions.Decode(o.result, result); err != nil {
 			return fmt.Errorf("%w: %w", ErrResult, err)
 		}

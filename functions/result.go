@@ -51,7 +51,7 @@ func (r *Result) Handed() {
 	}
 }
 
-// ResultAs gives a result as an R, which need not be the type that it was returned as.
+// ResultAs gives a result as an R, which need not be the type that it was returned as. A panic of a codec method is an error.
 func ResultAs[R any](r *Result) (R, error) {
 	if r != nil {
 		if value, ok := r.value.(R); ok {
@@ -63,6 +63,16 @@ func ResultAs[R any](r *Result) (R, error) {
 
 // decodeAs is a function of its own, so that memory for what is decoded is taken only where something is.
 func decodeAs[R any](data []byte) (value R, err error) {
-	err = Decode(data, &value)
+	err = decodeGuarded(data, &value)
 	return value, err
+}
+
+// decodeGuarded is [Decode] where a panic of a codec method would reach code that did not call it.
+func decodeGuarded(data []byte, v any) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = NewPanicError(r)
+		}
+	}()
+	return Decode(data, v)
 }

@@ -3,6 +3,7 @@ package functions_test
 import (
 	"errors"
 	"reflect"
+	"strings"
 	"testing"
 	"time"
 
@@ -206,6 +207,37 @@ func TestPanicInACodecMethodIsAFailure(t *testing.T) {
 		}
 		same(t, cell, image)
 	}
+}
+
+// TestPanicOfACodecMethodIsABadCall: not a panic where the call or the record is made, which may be a client's goroutine.
+func TestPanicOfACodecMethodIsABadCall(t *testing.T) {
+	touchies := functions.NewType[int]("test/touchy")
+	set := functions.Update(touchies, "set", func(*functions.Ctx, *int, *touchy) error { return nil })
+	get := functions.ViewWith(touchies, "get", func(*functions.Ctx, int, [1]touchy) (int, error) { return 0, nil })
+	out, anything := functions.NewEgress[touchy]("out"), functions.NewEgress[any]("out")
+	_, record := out.Record("", touchy{}).Emitted()
+	_, inside := anything.Record("", []any{touchy{}}).Emitted()
+	for name, err := range map[string]error{
+		"argument": set.On("t", &touchy{}).Envelope().Err, "question": get.On("t", [1]touchy{}).Into(new(int)).Envelope().Err,
+		"record": record, "inside a record": inside,
+	} {
+		wantErr(t, err, functions.ErrBadCall)
+		wantErr(t, err, functions.ErrBadValue)
+		if !strings.Contains(err.Error(), "touchy") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	must(t, set.On("t", nil).Envelope().Err)
+}
+
+// TestPanicOfAResultIsAnError: where it is decoded for whoever asked.
+func TestPanicOfAResultIsAnError(t *testing.T) {
+	result := functions.EncodedResult([]byte{1})
+	_, err := functions.ResultAs[touchy](result)
+	wantErr(t, err, functions.ErrPanic)
+	of := functions.NewType[int]("test/touchy")
+	get := functions.View(of, "get", func(*functions.Ctx, int) (touchy, error) { return touchy{}, nil })
+	wantErr(t, get.On("t").Into(new(touchy)).Envelope().Into(result), functions.ErrPanic)
 }
 
 func TestTimesKeepNanoseconds(t *testing.T) {

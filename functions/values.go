@@ -26,7 +26,8 @@ type Values struct {
 	err   error
 	proof proof
 
-	endless bool // it has a pointer to nothing but pointers, which the codec would follow forever
+	endless  bool // it has a pointer to nothing but pointers, which the codec would follow forever
+	runsCode bool // codec methods of the program's may run when a value is encoded
 
 	fixed    bool // all values are flat, faithful and of one size
 	faithful bool // see isFaithful
@@ -56,6 +57,7 @@ func newValues(t reflect.Type, records bool) *Values {
 	b.spread()
 	for _, n := range b.order {
 		s.endless = s.endless || n.what == endless
+		s.runsCode = s.runsCode || n.what == opaque || n.what == dynamic
 		switch {
 		case n.what == opaque:
 			s.proof = max(s.proof, proofDecode)
@@ -89,8 +91,26 @@ func (s *Values) Refuse(as string) error {
 // through. Such values are handed on as they are within a process.
 func (s *Values) Faithful() bool { return s.faithful }
 
-// Encode encodes a value of its type like [Encode], if it certainly comes back; if not the error is [ErrBadValue].
+// Encode encodes a value of its type like [Encode], if it certainly comes back; if not the error is [ErrBadValue]. So is a panic of a
+// codec method.
 func (s *Values) Encode(v any) ([]byte, error) {
+	if s.runsCode {
+		return s.encodeGuarded(v)
+	}
+	return s.encode(v)
+}
+
+// encodeGuarded is encode where codec methods of the program's may run.
+func (s *Values) encodeGuarded(v any) (data []byte, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			data, err = nil, fmt.Errorf("%w: a codec method: %w", ErrBadValue, NewPanicError(r))
+		}
+	}()
+	return s.encode(v)
+}
+
+func (s *Values) encode(v any) ([]byte, error) {
 	if s.err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrBadValue, s.err)
 	}
