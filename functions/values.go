@@ -19,7 +19,8 @@ import (
 // A value comes back equal, but not always the same: pointers and slices that shared memory come back apart; a time comes back with
 // its instant and its offset, without the name of its location and without its monotonic reading; fields that omitempty, omitzero or
 // the tag cbor:"-" leaves out come back as their zero value. Nil and empty slices and maps, texts that are no UTF-8, -0 and NaN come
-// back as they were (a signalling NaN of 32 bits comes back quiet).
+// back as they were (a signalling NaN of 32 bits comes back quiet). A type with codec methods comes back as they have it: in particular a
+// cbor.RawMessage that is nil or empty has no encoding but that of nil, and comes back as those bytes (0xf6).
 type Values struct {
 	typ   reflect.Type
 	root  *node

@@ -527,6 +527,18 @@ func TestEndlessPointersAreAnErrorOfValidate(t *testing.T) {
 	}
 }
 
+// TestNilRawMessage: it is the one value of a common type that does not come back, and Values says so.
+func TestNilRawMessage(t *testing.T) {
+	values := ValuesOf[struct{ R cbor.RawMessage }]()
+	for _, r := range []cbor.RawMessage{nil, {}, {0xf6}} {
+		data, err := values.Encode(struct{ R cbor.RawMessage }{r})
+		var got struct{ R cbor.RawMessage }
+		if err := errors.Join(err, Decode(data, &got)); err != nil || !bytes.Equal(got.R, []byte{0xf6}) {
+			t.Errorf("%x became %x, %v", r, got.R, err)
+		}
+	}
+}
+
 // TestLimitsOfValues: as many levels and elements as MaxLevels and MaxElements come back, and one more is refused.
 func TestLimitsOfValues(t *testing.T) {
 	lists, bools := ValuesOf[*list](), ValuesOf[[]bool]()
