@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/concordat-dev/concordat/engine"
 	"github.com/concordat-dev/concordat/functions"
@@ -64,10 +65,14 @@ type (
 		Name  string
 		Price string
 	}
+	goodsDated struct {
+		Name  string
+		Price time.Time
+	}
 )
 
 // TestStatesOfAnEarlierVersion over a restart: a field that was added is zero; the value of one that was removed is gone with the next
-// change, and not before; a renamed field keeps its value if its tag has the old name; numbers may become wider.
+// change, and not before; a renamed field keeps its value if its tag has the old name; numbers may become wider, and nothing else.
 func TestStatesOfAnEarlierVersion(t *testing.T) {
 	one := goodsOf[goods1]()
 	o := engine.Options{Dir: t.TempDir()}
@@ -89,6 +94,11 @@ func TestStatesOfAnEarlierVersion(t *testing.T) {
 	e = reopen(t, e, o, wider.kind)
 	if got := ask(t, e, wider.get.On("a")); got != (goodsWider{"nut", 5, 7}) {
 		t.Errorf("fields became wider: %+v", got)
+	}
+	dated := goodsOf[goodsDated]()
+	e = reopen(t, e, o, dated.kind)
+	if got, err := engine.Ask(ctx, e, dated.get.On("a")); !errors.Is(err, functions.ErrBadState) || !strings.Contains(err.Error(), "Price: 5 is stored") {
+		t.Errorf("a number became a time: %+v, %v", got, err)
 	}
 	removed := goodsOf[goodsRemoved]()
 	e = reopen(t, e, o, removed.kind)

@@ -14,6 +14,7 @@ import (
 type Cell struct {
 	Type   *TypeInfo
 	Exists bool
+	whole  bool // nothing is lost when bytes are decoded: they were written by this process, or looked at; see checkWhole
 
 	bytes []byte // the encoded state, never written in place; nil if only value has it
 	value any    // the decoded state, a *S; nil if not decoded. Of a type that is encoded late it is never written in place.
@@ -23,14 +24,14 @@ type Cell struct {
 // Image returns the state to go back to with [Cell.Restore].
 func (c *Cell) Image() Image {
 	if c.Type.late == nil {
-		return Image{Exists: c.Exists, bytes: c.bytes}
+		return Image{Exists: c.Exists, whole: c.whole, bytes: c.bytes}
 	}
-	return Image{c.Exists, c.bytes, c.value, c.bound}
+	return Image{c.Exists, c.whole, c.bytes, c.value, c.bound}
 }
 
 // Restore sets the state back to an earlier image.
 func (c *Cell) Restore(i Image) {
-	c.Exists, c.bytes, c.value, c.bound = i.Exists, i.bytes, i.value, i.bound
+	c.Exists, c.whole, c.bytes, c.value, c.bound = i.Exists, i.whole, i.bytes, i.value, i.bound
 }
 
 // Size is about how many bytes the encoded state has.
@@ -88,6 +89,7 @@ func (c *Cell) run(op *Operation, ctx *Ctx, arg []byte, maxBytes int, before *Im
 	f := ctx.frame
 	f.kind, f.exists = op.Kind, c.Exists
 	err = c.ready(op.Kind)
+	before.whole = c.whole
 	if op.Kind == KindDelete && errors.Is(err, ErrBadState) {
 		c.value, f.bad, err = c.Type.newState(), err, nil
 	}
@@ -115,7 +117,7 @@ func (c *Cell) run(op *Operation, ctx *Ctx, arg []byte, maxBytes int, before *Im
 
 // ready checks that the instance is there (or not there, for a create) and decodes its state, for operations that change it
 // into a value of their own.
-func (c *Cell) ready(kind Kind) error {
+func (c *Cell) ready(kind Kind) (err error) {
 	switch {
 	case kind == KindProbe:
 		return nil
@@ -127,8 +129,7 @@ func (c *Cell) ready(kind Kind) error {
 	case !c.Exists:
 		return ErrNotFound
 	case c.value == nil:
-		value, err := c.Type.decodeState(c.bytes)
-		c.value = value
+		c.value, c.whole, err = c.Type.decodeState(c.bytes, c.whole)
 		return err
 	case c.Type.late != nil && !kind.Reads():
 		c.value = c.Type.late.copy(c.value)
@@ -146,7 +147,7 @@ func (c *Cell) keep(kind Kind, maxBytes int) error {
 	}
 	if late := c.Type.late; late != nil {
 		if bound := late.bound(reflect.ValueOf(c.value).Elem()); bound <= maxBytes {
-			c.Exists, c.bytes, c.bound = true, nil, bound
+			c.Exists, c.whole, c.bytes, c.bound = true, true, nil, bound
 			return nil
 		}
 	}
@@ -167,7 +168,7 @@ func (c *Cell) keep(kind Kind, maxBytes int) error {
 			return fmt.Errorf("the new state: %w: %w", ErrBadValue, err)
 		}
 	}
-	c.Exists, c.bytes = true, data
+	c.Exists, c.whole, c.bytes = true, true, data
 	return nil
 }
 

@@ -27,7 +27,7 @@ const (
 	ErrPanic Failure = "concordat: panic in user code"
 	// ErrBadArgument: the bytes of an argument do not decode into the operation's argument type.
 	ErrBadArgument Failure = "concordat: argument does not decode"
-	// ErrBadState: the stored bytes of an instance do not decode into its state type, and no [Migrate] reads them.
+	// ErrBadState: the stored bytes of an instance do not decode into its state type, or not in full, and no [Migrate] reads them.
 	ErrBadState Failure = "concordat: state does not decode"
 	// ErrBadResult: a call of a coordinator function succeeded, and its result does not decode into the variable that is to have
 	// it, as happens when a later version of the program waits for another type. The run fails, whatever its body does about it.

@@ -13,6 +13,7 @@ import (
 // and a state that changes several times before it is written is encoded once.
 type Image struct {
 	Exists bool
+	whole  bool   // see Cell
 	bytes  []byte // the encoded state; nil if only value has it
 	value  any    // the decoded state, a *S, if the type is encoded late and it is at hand
 	bound  int    // without bytes: how long they would be at most

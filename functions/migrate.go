@@ -14,8 +14,11 @@ import (
 //
 // Which states decode as they are? A field that was added is zero. Of a field that was removed, or got another name, the bytes are
 // skipped, and gone with the next change of the instance; so is what an array has beyond its new length. To keep the values of a renamed
-// field, name the old field in its tag. Numbers decode into any type of numbers that has room for them (but not a float into an
-// integer); all other changes of a field's type do not decode. No migration is asked about what does.
+// field, name the old field in its tag. All else has to be there in full. A number decodes into any type of numbers that has its value
+// (so 2^53+1 is no float64, 0.1 no float32; nor does a float decode into an integer). Nil is nil, and no zero of a type without a nil,
+// but for a field that is left out where it is empty. All other changes of a type do not decode where the two are told apart by their
+// encoding: a time, which is encoded as text, is what it was to a string; a struct may become a map, and a slice an array, which is
+// cut. What a type with codec methods wrote is for them to read. No migration is asked about what decodes.
 //
 // Make migrations before engine.Open, next to the operations. Without one that reads them, the instances can still be deleted; see
 // [Delete]. All other operations on them fail with [ErrBadState], but [Type.Exists], which says that they exist, and [Create], which
@@ -39,27 +42,31 @@ type migration func(old []byte) (state any, err error)
 
 // DecodeState decodes the stored state of an instance, with the type's migrations. An error is [ErrBadState]. For the engine.
 func (t *Type[S]) DecodeState(data []byte) (state S, err error) {
-	value, err := t.info.decodeState(data)
+	value, _, err := t.info.decodeState(data, false)
 	if err != nil {
 		return state, err
 	}
 	return *value.(*S), nil
 }
 
-// decodeState decodes a stored state, a *S, as it is or by a migration.
-func (t *TypeInfo) decodeState(data []byte) (any, error) {
-	value, err := t.decodeOwn(data)
+// decodeState decodes a stored state, a *S, as it is or by a migration. It is taken as it is if it is known to be whole, or turns out to
+// be, see checkWhole; whole says that it is from now on.
+func (t *TypeInfo) decodeState(data []byte, known bool) (state any, whole bool, err error) {
+	state, err = t.decodeOwn(data)
+	if err == nil && !known {
+		err = t.checkWhole(data, state)
+	}
 	if err == nil {
-		return value, nil
+		return state, true, nil
 	}
 	for i, from := range t.migrations {
-		value, failure := t.migrate(from, data)
+		state, failure := t.migrate(from, data)
 		if failure == nil {
-			return value, nil
+			return state, false, nil
 		}
 		err = fmt.Errorf("%w; migration %d: %w", err, i+1, failure)
 	}
-	return nil, err
+	return nil, false, err
 }
 
 // decodeOwn decodes a state as this version of the program encodes it.

@@ -1,9 +1,11 @@
 package functions
 
 import (
+	"cmp"
 	"fmt"
 	"math/big"
 	"reflect"
+	"strconv"
 	"time"
 )
 
@@ -25,7 +27,21 @@ type node struct {
 type fieldNode struct {
 	index []int
 	name  string
+	tag   fieldTag
 	node  *node
+}
+
+// key is the field's key in the encoded struct.
+func (f *fieldNode) key() item {
+	var key any = cmp.Or(f.tag.name, f.name)
+	if f.tag.asInt {
+		key, _ = strconv.Atoi(f.tag.name) // it is one: see parseTag
+	}
+	data, err := encode(key)
+	if err != nil {
+		panic("functions: the name of a field always encodes: " + err.Error())
+	}
+	return item(data)
 }
 
 type nodeKind uint8
@@ -105,7 +121,7 @@ func (b *builder) fill(n *node, at string) {
 	case reflect.Struct:
 		n.what = record
 		for _, f := range b.fieldsOf(t, at) {
-			n.fields = append(n.fields, fieldNode{f.index, f.field.Name, b.node(f.field.Type, f.at)})
+			n.fields = append(n.fields, fieldNode{f.index, f.field.Name, f.tag, b.node(f.field.Type, f.at)})
 		}
 	case reflect.Interface:
 		n.what, n.careful = dynamic, true
