@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -20,7 +21,7 @@ type chaosCommand struct {
 	Clients int    `default:"8" help:"Clients of each of the three workloads: lists, a bank, sagas."`
 	Seed    uint64 `default:"1" help:"What clients and monkey choose depends on it; the moments do not."`
 	Dir     string `placeholder:"DIR" help:"Where the engine and the histories are, for the time of the run. Default: the system's directory for temporary files."`
-	Disk    string `placeholder:"DIR" help:"A small file system for the engine, to be filled up. Default: a tmpfs of 256 MiB that is mounted for the time of the run."`
+	Disk    string `placeholder:"DIR" help:"Where a small file system for the engine is mounted, with nothing on it, to be filled up with --fills. Default: a tmpfs of 256 MiB that is mounted for the time of the run."`
 	ledgerFlag
 }
 
@@ -29,10 +30,14 @@ const mostOften = 1_000_000
 
 // Run is called by kong.
 func (c *chaosCommand) Run(p *program) (err error) {
-	if c.Kills < 0 || c.Fills < 0 || c.Kills > mostOften || c.Fills > mostOften || c.Clients < 1 || c.Clients > ycsb.MaxClients || c.Kills+c.Fills == 0 {
-		return fmt.Errorf("%w: chaos: --kills and --fills must be 0 to %d and not both 0, --clients 1 to %d", cli.ErrUsage, mostOften, ycsb.MaxClients)
+	if err := c.validate(); err != nil {
+		return fmt.Errorf("%w: chaos: %w", cli.ErrUsage, err)
 	}
 	if err := c.openLedger(p); err != nil {
+		return err
+	}
+	program, err := os.Executable()
+	if err != nil {
 		return err
 	}
 	dir, err := os.MkdirTemp(c.Dir, "prove-chaos-")
@@ -41,11 +46,7 @@ func (c *chaosCommand) Run(p *program) (err error) {
 	}
 	disk, unmount, err := c.smallDisk(dir)
 	if err != nil {
-		return errors.Join(fmt.Errorf("%w: %w", cli.ErrUsage, err), os.RemoveAll(dir))
-	}
-	program, err := os.Executable()
-	if err != nil {
-		return err
+		return errors.Join(fmt.Errorf("%w: chaos: %w", cli.ErrUsage, err), os.RemoveAll(dir))
 	}
 	began, bar := time.Now(), newBar(p.stderr, c.Kills+c.Fills, "kills")
 	result, err := chaos.Run(p.ctx, chaos.Options{
@@ -60,6 +61,22 @@ func (c *chaosCommand) Run(p *program) (err error) {
 	return c.finish(p, result, dir, time.Since(began))
 }
 
+// validate checks the flags. A disk is filled up only if it is there for that.
+func (c *chaosCommand) validate() error {
+	switch {
+	case c.Kills < 0 || c.Fills < 0 || c.Kills > mostOften || c.Fills > mostOften || c.Clients < 1 || c.Clients > ycsb.MaxClients || c.Kills+c.Fills == 0:
+		return fmt.Errorf("--kills and --fills must be 0 to %d and not both 0, --clients 1 to %d", mostOften, ycsb.MaxClients)
+	case c.Disk != "" && c.Fills == 0:
+		return errors.New("--disk is for what --fills fills up; say how often, or leave it out (--dir says where an engine is that is only killed)")
+	case c.Disk == "":
+		return nil
+	}
+	if err := chaos.CheckDisk(c.Disk, cmp.Or(c.Dir, os.TempDir())); err != nil {
+		return fmt.Errorf("--disk: %w", err)
+	}
+	return nil
+}
+
 // smallDisk is the file system that is filled up, if one is: the one of --disk, or one that is made.
 func (c *chaosCommand) smallDisk(dir string) (disk string, unmount func() error, err error) {
 	if c.Fills == 0 || c.Disk != "" {
@@ -70,9 +87,18 @@ func (c *chaosCommand) smallDisk(dir string) (disk string, unmount func() error,
 		return "", nil, err
 	}
 	if err := syscall.Mount("tmpfs", disk, "tmpfs", 0, "size=256m"); err != nil {
-		return "", nil, fmt.Errorf("chaos: mount a tmpfs to fill up: %w; give a small file system with --disk", err)
+		return "", nil, fmt.Errorf("mount a tmpfs to fill up: %w; give a small file system with --disk", err)
 	}
 	return disk, func() error { return syscall.Unmount(disk, 0) }, nil
+}
+
+// clean removes what the run has made.
+func (c *chaosCommand) clean(dir string) error {
+	err := os.RemoveAll(dir)
+	if c.Disk != "" {
+		err = errors.Join(err, os.RemoveAll(filepath.Join(c.Disk, chaos.EngineDir)))
+	}
+	return err
 }
 
 // finish tells what was found. The histories of a run that found something are kept.
@@ -105,9 +131,9 @@ func (c *chaosCommand) finish(p *program, r *chaos.Result, dir string, took time
 		fmt.Fprintf(p.text, "everything is in %s\n", dir)
 		return cli.ErrTold
 	case p.ctx.Err() != nil:
-		return errors.Join(cli.ErrInterrupted, os.RemoveAll(dir))
+		return errors.Join(cli.ErrInterrupted, c.clean(dir))
 	}
-	return os.RemoveAll(dir)
+	return c.clean(dir)
 }
 
 // chaosChildCommand is what chaos starts and kills.

@@ -264,10 +264,16 @@ func TestChaos(t *testing.T) {
 	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
 		t.Errorf("left behind: %v, %v", left, err)
 	}
-	for _, args := range [][]string{{"--kills", "0"}, {"--kills=-1"}, {"--clients", "0"}, {"--dir", "/nowhere"}} {
+	for _, args := range [][]string{
+		{"--kills", "0"}, {"--kills=-1"}, {"--clients", "0"}, {"--dir", "/nowhere"}, {"--disk", dir}, {"--fills", "1", "--disk", dir},
+		{"--fills", "1", "--disk", filepath.Join(dir, "mistyped")},
+	} {
 		if status, _, stderr := prove(append([]string{"chaos"}, args...)...); status != exitUsage || !strings.HasPrefix(stderr, "prove: chaos:") {
 			t.Errorf("%v: status %d, %s", args, status, stderr)
 		}
+	}
+	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
+		t.Errorf("left behind: %v, %v", left, err)
 	}
 }
 

@@ -9,7 +9,7 @@
 // In the end every request is asked once more: whoever was told an outcome is told the same. The histories of lists, of a bank
 // and of sagas, all made at once on one directory, are then checked by package history.
 //
-// Start reading at Run; keeper.go has the processes, monkey.go what is done to them, client.go what clients make of it.
+// Start reading at Run; keeper.go has the processes, monkey.go what is done to them, disk.go what may be filled up, client.go what clients make of it.
 package chaos
 
 import (
@@ -32,11 +32,12 @@ type Options struct {
 	Dir string
 	// Child makes the command that runs Serve on a directory. Required.
 	Child func(dir string) *exec.Cmd
-	// Kills is how often the child is killed. Default: 20.
+	// Kills is how often the child is killed. Default: 20, or none with Fills.
 	Kills int
 	// Fills is how often the disk is filled up until requests are refused. It needs Disk. Default: 0.
 	Fills int
-	// Disk is the directory of a small file system of its own for the engine, such as a tmpfs. Default: a directory in Dir.
+	// Disk is where the engine is, in its directory [EngineDir]. With Fills it has to be a small file system of its own, with nothing on
+	// it, such as a tmpfs: see [CheckDisk]. Default: Dir.
 	Disk string
 	// Clients of each of the three workloads. Default: 8.
 	Clients int
@@ -46,8 +47,11 @@ type Options struct {
 	Progress func(Counts)
 }
 
+// EngineDir is the name of the engine's directory. Like all that a run makes it stays, for whoever wants to look.
+const EngineDir = "engine"
+
 func (o Options) withDefaults() Options {
-	if o.Kills == 0 {
+	if o.Kills == 0 && o.Fills == 0 {
 		o.Kills = 20
 	}
 	if o.Clients == 0 {
@@ -65,6 +69,11 @@ func (o Options) Validate() error {
 		return fmt.Errorf("chaos: Kills is %d, Fills %d and Clients %d: none may be negative", o.Kills, o.Fills, o.Clients)
 	case o.Fills > 0 && o.Disk == "":
 		return errors.New("chaos: Fills needs a Disk: filling up the disk that everybody uses is no test")
+	}
+	if o.Fills > 0 {
+		if err := CheckDisk(o.Disk, o.Dir); err != nil {
+			return fmt.Errorf("chaos: Disk: %w", err)
+		}
 	}
 	return nil
 }
@@ -114,7 +123,7 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 	if disk == "" {
 		disk = o.Dir
 	}
-	k := newKeeper(func() *exec.Cmd { return o.Child(filepath.Join(disk, "engine")) })
+	k := newKeeper(func() *exec.Cmd { return o.Child(filepath.Join(disk, EngineDir)) })
 	r := &run{options: o, disk: disk, keeper: k, told: map[string]told{}}
 	err := r.all(ctx)
 	err = errors.Join(err, k.close())
@@ -154,13 +163,13 @@ type stream struct {
 // workloads are those that run at once.
 var workloads = []history.Workload{history.ListAppend, history.Bank, history.Sagas}
 
-// requestsPerKill is about how many sagas there are between two kills: an upper bound makes enough accounts for their notes.
-const requestsPerKill = 500
+// requestsPerDeed is about how many sagas there are between two kills or fills: an upper bound makes enough accounts for their notes.
+const requestsPerDeed = 500
 
 func (r *run) begin() error {
 	for _, w := range workloads {
 		o := record.Options{
-			Workload: w, Requests: requestsPerKill * (r.options.Kills + 1), Prefix: string(w) + "/", Seed: r.options.Seed,
+			Workload: w, Requests: requestsPerDeed * (r.options.Kills + r.options.Fills + 1), Prefix: string(w) + "/", Seed: r.options.Seed,
 		}
 		path := filepath.Join(r.options.Dir, string(w)+".jsonl")
 		writer, err := history.Create(path, o.Header())

@@ -1,6 +1,7 @@
 package chaos
 
 import (
+	"context"
 	"errors"
 	"flag"
 	"fmt"
@@ -65,20 +66,96 @@ func TestKills(t *testing.T) {
 	}
 }
 
-// TestFullDisk: an engine whose disk is full refuses requests, and goes on when there is room.
-func TestFullDisk(t *testing.T) {
+// smallDisk mounts a file system of its own, of so many MiB.
+func smallDisk(t *testing.T, mib int) string {
+	t.Helper()
 	disk := t.TempDir()
-	if err := syscall.Mount("tmpfs", disk, "tmpfs", 0, "size=256m"); errors.Is(err, syscall.EPERM) {
+	if err := syscall.Mount("tmpfs", disk, "tmpfs", 0, fmt.Sprintf("size=%dm", mib)); errors.Is(err, syscall.EPERM) {
 		t.Skip("a file system of its own needs the right to mount one")
 	} else if err != nil {
 		t.Fatal(err)
 	}
-	defer func() {
+	t.Cleanup(func() {
 		if err := syscall.Unmount(disk, 0); err != nil {
 			t.Error(err)
 		}
-	}()
-	check(t, Options{Dir: t.TempDir(), Child: thisTest, Kills: 3, Fills: 3, Disk: disk, Seed: 2})
+	})
+	return disk
+}
+
+// TestFullDisk: an engine whose disk is full refuses requests, and goes on when there is room.
+func TestFullDisk(t *testing.T) {
+	check(t, Options{Dir: t.TempDir(), Child: thisTest, Kills: 3, Fills: 3, Disk: smallDisk(t, 256), Seed: 2})
+}
+
+// TestFullDiskOnly: where a disk is to be filled up, nobody is killed unless that was asked for, too.
+func TestFullDiskOnly(t *testing.T) {
+	disk := smallDisk(t, 256)
+	result := check(t, Options{Dir: t.TempDir(), Child: thisTest, Fills: 1, Disk: disk, Seed: 3})
+	if result.Kills != 0 || result.Fills != 1 {
+		t.Errorf("%+v", result.Counts)
+	}
+	if left, err := filepath.Glob(filepath.Join(disk, "ballast*")); err != nil || len(left) > 0 {
+		t.Errorf("left behind: %v, %v", left, err)
+	}
+}
+
+// TestOtherDisksAreNotFilled: only a small file system of its own, with nothing on it, is filled up. Nothing is written anywhere else.
+func TestOtherDisksAreNotFilled(t *testing.T) {
+	disk, dir := smallDisk(t, 1), t.TempDir()
+	below, link := filepath.Join(disk, "below"), filepath.Join(t.TempDir(), "link")
+	if err := errors.Join(CheckDisk(disk, dir), os.Symlink(disk, link), CheckDisk(link, dir), os.Mkdir(below, 0o755)); err != nil {
+		t.Fatal(err)
+	}
+	large := smallDisk(t, 5<<10)
+	for path, want := range map[string]string{
+		disk: "is not empty", below: "not where a file system is mounted", dir: "not where a file system is mounted", "/": "not where",
+		"/nowhere/at/all": "no such file", os.DevNull: "not a directory", large: "5120 MiB, more than 4096",
+	} {
+		o := Options{Dir: dir, Child: thisTest, Fills: 1, Disk: path}
+		if _, err := Run(t.Context(), o); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %q", path, err, want)
+		}
+	}
+	if err := CheckDisk(large, large); err == nil || !strings.Contains(err.Error(), "would find no room") {
+		t.Errorf("histories on the disk: %v", err)
+	}
+	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
+		t.Errorf("left behind: %v, %v", left, err)
+	}
+}
+
+// TestFillIsInterrupted: a fill ends with its context, and its space is free again.
+func TestFillIsInterrupted(t *testing.T) {
+	disk := smallDisk(t, 64)
+	free := func() uint64 {
+		var s syscall.Statfs_t
+		if err := syscall.Statfs(disk, &s); err != nil {
+			t.Fatal(err)
+		}
+		return s.Bavail * uint64(s.Bsize)
+	}
+	before := free()
+	ctx, cancel := context.WithCancel(t.Context())
+	for _, ended := range []bool{false, true} {
+		if ended {
+			cancel()
+		}
+		ballast, err := fillUp(ctx, disk)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if full := free() < leaveBytes; full == ended {
+			t.Errorf("ended %v: %d bytes are free", ended, free())
+		}
+		if left, err := os.ReadDir(disk); err != nil || len(left) > 0 {
+			t.Errorf("what a process that dies now leaves: %v, %v", left, err)
+		}
+		if err := ballast.Close(); err != nil || free() != before {
+			t.Errorf("%d bytes are free, of %d before; %v", free(), before, err)
+		}
+	}
+	cancel()
 }
 
 // TestBrokenChild: a child that ends by itself is an error that says what it said, and so is one that cannot be started.

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
-	"path/filepath"
 	"syscall"
 	"time"
 )
@@ -73,51 +72,60 @@ func (r *run) pause(d time.Duration) {
 // fillTime bounds the wait for the engine to notice that the disk is full.
 const fillTime = 20 * time.Second
 
-// fill fills the disk until a request is refused, waits a little, and makes room again.
+// fill fills the disk until a request is refused, waits a little, and makes room again. One that ctx cuts short does not count.
 func (r *run) fill(ctx context.Context) error {
-	path := filepath.Join(r.disk, "ballast")
 	refused := func() int {
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		return r.counts.NoSpace
 	}
 	before := refused()
-	if err := writeUntilFull(path); err != nil {
-		return errors.Join(err, os.Remove(path))
+	ballast, err := fillUp(ctx, r.disk)
+	if err != nil {
+		return err
 	}
 	for deadline := time.Now().Add(fillTime); refused() == before && ctx.Err() == nil; time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			return errors.Join(fmt.Errorf("the disk is full, and for %v no request was refused", fillTime), os.Remove(path))
+			return errors.Join(fmt.Errorf("the disk is full, and for %v no request was refused", fillTime), ballast.Close())
 		}
 	}
-	r.count(func(c *Counts) { c.Fills++ })
-	return os.Remove(path)
+	if refused() != before {
+		r.count(func(c *Counts) { c.Fills++ })
+	}
+	return ballast.Close()
 }
 
 // leaveBytes is what a fill leaves: less than the engine's reserve, so that it refuses; enough for what it has admitted.
 const leaveBytes = reserveBytes / 2
 
-// writeUntilFull writes a file until there is little space left.
-func writeUntilFull(path string) (err error) {
-	file, err := os.Create(path)
+// fillUp fills a disk until there is little space left, or ctx ends. The space is taken until the file is closed, or the process has
+// ended in whatever way: the file has no name.
+func fillUp(ctx context.Context, disk string) (*os.File, error) {
+	file, err := os.CreateTemp(disk, "ballast-*")
 	if err != nil {
-		return err
+		return nil, err
 	}
-	defer func() { err = errors.Join(err, file.Close()) }()
-	chunk := make([]byte, 1<<20)
-	for {
+	if err := errors.Join(os.Remove(file.Name()), writeUntilFull(ctx, file, disk)); err != nil {
+		return nil, errors.Join(err, file.Close())
+	}
+	return file, nil
+}
+
+// writeUntilFull writes to a file on a disk until there is little space left there, or ctx ends.
+func writeUntilFull(ctx context.Context, file *os.File, disk string) error {
+	for chunk := make([]byte, 1<<20); ctx.Err() == nil; {
 		var s syscall.Statfs_t
-		if err := syscall.Statfs(filepath.Dir(path), &s); err != nil {
+		if err := syscall.Statfs(disk, &s); err != nil {
 			return err
 		}
 		if s.Bavail*uint64(s.Bsize) < leaveBytes {
 			return nil
 		}
-		if _, err := file.Write(chunk); err != nil {
-			if errors.Is(err, syscall.ENOSPC) {
-				return nil
-			}
+		if _, err := file.Write(chunk); errors.Is(err, syscall.ENOSPC) {
+			return nil
+		} else if err != nil {
 			return err
 		}
 	}
+	return nil
 }
