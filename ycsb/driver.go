@@ -25,7 +25,7 @@ type Result struct {
 	Counters Counters
 	// Before and After are the audits before and after the mix.
 	Before, After Audit
-	// NotAudited is why the audit after the mix could not look; After is empty then.
+	// NotAudited is why the audit after the mix could not look, or is not judged; After is empty then.
 	NotAudited error
 	// Kinds has the operations of each kind that there was, under its name, and of "all".
 	Kinds map[string]KindResult
@@ -66,7 +66,8 @@ func (r Result) Latency(kind string) Latency {
 // When the context is cancelled the mix ends early, and what was measured is audited and returned with Interrupted set; when
 // it is cancelled before the mix began the error is [ErrInterrupted]. A wrong audit is [ErrAudit], along with the result if it
 // is the one after the mix. A store that cannot go on is [ErrStore], along with the result if that was during the mix, which ends
-// there and is audited all the same. Other errors: a Driving that does not validate, data that cannot be loaded or audited.
+// there. Then the audit counts only if nothing is wrong: operations that the store cut in half are its failure, and no wrong audit.
+// Other errors: a Driving that does not validate, data that cannot be loaded or audited.
 func Drive(ctx context.Context, d Driving, w Workload) (Result, error) {
 	sleep, done := newSleep()
 	defer done()
@@ -109,8 +110,15 @@ func drive(ctx context.Context, d Driving, w Workload, sleep func(time.Time)) (R
 		result.NotAudited = auditErr
 		return result, errors.Join(err, auditErr)
 	}
-	return result, errors.Join(err, compareAudits(before, result.After))
+	wrong := compareAudits(before, result.After)
+	if err != nil && wrong != nil {
+		result.After, result.NotAudited, wrong = Audit{}, errNotJudged, nil
+	}
+	return result, errors.Join(err, wrong)
 }
+
+// errNotJudged is why a wrong audit does not count.
+var errNotJudged = errors.New("ycsb: the store ended the run, and what it has left half done is not judged")
 
 func checkKinds(kinds []string) error {
 	var c checks

@@ -180,6 +180,37 @@ func TestFullDisk(t *testing.T) {
 	}
 }
 
+// TestHalfDoneOperations: money that an operation has lost because the store ended in the midst of it is no wrong audit: the report says
+// that it is not judged, and has no sum.
+func TestHalfDoneOperations(t *testing.T) {
+	full := fmt.Errorf("%w: no space left on device", ErrStore)
+	for _, ended := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			m := newMemory(10 * time.Millisecond)
+			n := 0
+			m.transfer = func(m *memory, t Transfer) error {
+				if n++; n != 50 {
+					return m.move(t)
+				}
+				m.balances[t.From] -= t.Amount
+				if ended {
+					return full
+				}
+				return nil
+			}
+			c := Config{Keys: 4, Driving: Driving{Clients: 2, Duration: 2 * time.Second}}
+			result, err := runBubble(t.Context(), c, m)
+			r := NewReport(Setup{}, c, result, Environment{})
+			if errors.Is(err, ErrAudit) == ended || errors.Is(err, ErrStore) != ended || r.Balanced() || (r.NotAudited != "") != ended || len(r.Audit) > 0 == ended {
+				t.Errorf("ended %v: %v, %+v", ended, err, r)
+			}
+			if back := usable("A", []Report{r}); errors.Is(back, ErrAudit) == ended {
+				t.Errorf("ended %v: %v", ended, back)
+			}
+		})
+	}
+}
+
 // failingBalance is a target whose audit may fail.
 type failingBalance struct {
 	*memory

@@ -44,7 +44,7 @@ type Report struct {
 	SumAfter        int64                 `json:"sum_after"`
 	Audit           []AuditedFigure       `json:"audit"`
 	Wrong           []string              `json:"wrong,omitempty"`         // conditions that the audit found not to hold
-	NotAudited      string                `json:"not_audited,omitempty"`   // why the audit after the mix could not look; sum_after is missing then
+	NotAudited      string                `json:"not_audited,omitempty"`   // why the audit after the mix could not look, or does not count; sum_after is missing then
 	LatencyMS       map[string]Latency    `json:"latency_ms"`              // of each kind as far as there were any, and of "all"
 	Kinds           map[string]KindReport `json:"kinds"`                   // likewise, without "all"
 	Lag             *Lag                  `json:"generator_lag,omitempty"` // of an open loop; see Result.Lag

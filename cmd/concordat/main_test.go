@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"log/slog"
 	"maps"
 	"os"
@@ -22,6 +23,7 @@ type fake struct {
 	turn     chan struct{}
 	balances map[int]int64
 	leak     bool
+	endsAt   int64 // the transfer that the disk is too full for to be made as a whole
 	moved    *atomic.Int64
 	onMove   func() // called in each transfer, if it is set
 }
@@ -46,15 +48,21 @@ func (f *fake) Read(context.Context, int) error                        { return 
 func (f *fake) Update(context.Context, string, ycsb.FieldUpdate) error { return nil }
 func (f *fake) Transfer(_ context.Context, _ string, t ycsb.Transfer) error {
 	time.Sleep(100 * time.Microsecond)
-	if f.moved.Add(1); f.onMove != nil {
+	moved := f.moved.Add(1)
+	if f.onMove != nil {
 		f.onMove()
 	}
-	return f.do(func() {
+	full := f.endsAt > 0 && moved >= f.endsAt
+	err := f.do(func() {
 		f.balances[t.From] -= t.Amount
-		if !f.leak {
+		if !f.leak && !full {
 			f.balances[t.To] += t.Amount
 		}
 	})
+	if full {
+		return fmt.Errorf("%w: no space left on device", ycsb.ErrStore)
+	}
+	return err
 }
 func (f *fake) Balance(_ context.Context, key int) (balance int64, err error) {
 	err = f.do(func() { balance = f.balances[key] })
@@ -308,6 +316,26 @@ func TestWrongSum(t *testing.T) {
 	status, stdout, _ = withFake(t.Context(), true, words("ycsb compare --html "+html+few)...)
 	if page, err := os.ReadFile(html); status != exitFailed || !strings.Contains(stdout, "WRONG") || err != nil || !bytes.Contains(page, []byte("WRONG SUM")) {
 		t.Errorf("compare: status %d, %v:\n%s", status, err, stdout)
+	}
+}
+
+// TestFullDiskIsNoWrongSum: a run that its store ended has failed, whatever it has left half done, and nothing is run after it.
+func TestFullDiskIsNoWrongSum(t *testing.T) {
+	for _, command := range []string{"run --protocol plain --repeat 3", "compare --html=", "search"} {
+		opened := 0
+		full := func(n int) *fake {
+			opened = n
+			f := newFake(false)
+			f.endsAt = 20
+			return f
+		}
+		status, stdout, stderr := withFakes(t.Context(), full, words("ycsb "+command+few)...)
+		if status != exitFailed || strings.Contains(stdout+stderr, "WRONG") || !strings.Contains(stderr, "no space left on device") || opened != 1 {
+			t.Errorf("%s: status %d, %d runs:\n%s%s", command, status, opened, stdout, stderr)
+		}
+		if command != "search" && !strings.Contains(stdout, "NOT AUDITED") {
+			t.Errorf("%s: it does not say so:\n%s", command, stdout)
+		}
 	}
 }
 

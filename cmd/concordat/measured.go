@@ -94,7 +94,8 @@ type collected struct {
 // measured reports whether a run came so far that there is something to report.
 func measured(r ycsb.Result) bool { return r.Kinds != nil }
 
-// add takes the report and the error of a run, and reports whether there is a point in going on.
+// add takes the report and the error of a run, and reports whether there is a point in going on: not after an interrupt, nor after a
+// run that failed, unless its audit was wrong and its store can go on.
 func (c *collected) add(round int, report ycsb.Report, result ycsb.Result, err error) (goOn bool) {
 	c.fail(err)
 	if !measured(result) {
@@ -107,7 +108,7 @@ func (c *collected) add(round int, report ycsb.Report, result ycsb.Result, err e
 	if result.Interrupted {
 		c.fail(cli.ErrInterrupted)
 	}
-	return !result.Interrupted && (err == nil || errors.Is(err, ycsb.ErrAudit))
+	return !result.Interrupted && (err == nil || errors.Is(err, ycsb.ErrAudit) && !errors.Is(err, ycsb.ErrStore))
 }
 
 func (c *collected) fail(err error) { c.err = errors.Join(c.err, err) }

@@ -106,7 +106,7 @@ func Interrupted(reports []ycsb.Report) (lines []string) {
 }
 
 // WrongAudit says by how much each audited figure changed that must not, and which conditions do not hold, or why the audit could not
-// look; it is empty if the audit was right.
+// look or does not count; it is empty if the audit was right.
 func WrongAudit(r ycsb.Report) (wrong []string) {
 	if r.NotAudited != "" {
 		return []string{fmt.Sprintf("NOT AUDITED under %s: %s", r.Protocol, r.NotAudited)}

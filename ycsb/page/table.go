@@ -38,7 +38,7 @@ func NewTable(reports []ycsb.Report) Table {
 		sum := "right"
 		switch {
 		case r.NotAudited != "":
-			sum = "NOT READ"
+			sum = "NOT AUDITED"
 		case !r.Balanced():
 			sum = "WRONG"
 		}

@@ -33,7 +33,7 @@ type Children struct {
 type answer struct {
 	Measurement Measurement `json:"measurement"`
 	Error       string      `json:"error,omitempty"`
-	Audit       bool        `json:"audit,omitempty"` // the error is a wrong audit
+	Audit       bool        `json:"audit,omitempty"` // the error is a wrong audit, and the store could go on
 }
 
 // Measure has a child measure. When the context ends the child is killed: what it has measured until then is of no use, and all its
@@ -104,7 +104,7 @@ func Serve(ctx context.Context, in io.Reader, out, log io.Writer) error {
 	m, err := Measure(ctx, o, slog.New(slog.NewTextHandler(log, nil)))
 	a := answer{Measurement: m}
 	if err != nil {
-		a.Error, a.Audit = err.Error(), errors.Is(err, ycsb.ErrAudit)
+		a.Error, a.Audit = err.Error(), errors.Is(err, ycsb.ErrAudit) && !errors.Is(err, ycsb.ErrStore)
 	}
 	if err := json.NewEncoder(out).Encode(a); err != nil {
 		return fmt.Errorf("figures: write the answer: %w", err)
