@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -94,14 +93,17 @@ type offline struct {
 	shards int
 }
 
-// openOffline opens a directory for a person. It must be there; one that is in use is [ErrInUse].
+// openOffline opens a directory for a person. It must be there, and be Concordat's: where there is no store none is made. One that is in
+// use is [ErrInUse].
 func openOffline(dir string) (*offline, error) {
 	o := Options{Dir: dir}
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
-	if _, err := os.Stat(dir); err != nil {
+	if found, err := store.Exists(dir); err != nil {
 		return nil, fmt.Errorf("engine: %w", err)
+	} else if !found {
+		return nil, fmt.Errorf("%w: %s is not Concordat's", ErrFormat, dir)
 	}
 	o = o.withDefaults()
 	s, err := openStore(o, o.Fatal)

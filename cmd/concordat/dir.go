@@ -1,13 +1,14 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 
 	"github.com/concordat-dev/concordat/internal/scratch"
+	"github.com/concordat-dev/concordat/internal/store"
 )
 
 // directory is where a run keeps its data.
@@ -24,20 +25,32 @@ func (p *program) dataDir(path string) (directory, error) {
 	}
 	entries, err := os.ReadDir(path)
 	switch {
-	case errors.Is(err, fs.ErrNotExist):
+	case errors.Is(err, fs.ErrNotExist), err == nil && len(entries) == 0:
 		return directory{path: path}, nil
 	case err != nil:
 		return directory{}, usage(fmt.Errorf("dir: %w", err))
-	case len(entries) > 0 && !isStore(path):
-		return directory{}, usage(fmt.Errorf("dir: %s is not empty, and not a directory of Concordat's", path))
+	}
+	if err := checkStore(path); err != nil {
+		return directory{}, usage(fmt.Errorf("dir: %w", err))
 	}
 	return directory{path: path}, nil
 }
 
-// isStore reports whether the directory holds a Pebble store. Whose it is, is for the one who opens it to say.
-func isStore(path string) bool {
-	found, err := filepath.Glob(filepath.Join(path, "marker.manifest.*"))
-	return err == nil && len(found) > 0
+// checkStore reports why a directory that is not empty is none of data: it holds no store, or something beside it. Whose the store is, is
+// for the one who opens it to say.
+func checkStore(path string) error {
+	found, err := store.Exists(path)
+	if err != nil {
+		return err
+	}
+	stranger, err := store.Stranger(path)
+	switch {
+	case err != nil:
+		return err
+	case !found || stranger != "":
+		return fmt.Errorf("%s is not empty, and not a directory of Concordat's: it holds %s", path, cmp.Or(stranger, "no store"))
+	}
+	return nil
 }
 
 // temporaryDir makes a directory on a disk, if it can.

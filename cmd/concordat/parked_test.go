@@ -2,6 +2,8 @@ package main
 
 import (
 	"encoding/json"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -101,5 +103,41 @@ func TestParkedMistakes(t *testing.T) {
 	}
 	if out, _ := parkedCommand(t, exitOK, "list", dir); !strings.Contains(out, "message-3-1") {
 		t.Errorf("it is gone: %s", out)
+	}
+}
+
+// TestParkedMakesNothing where there is no store, and a directory that holds something beside one is no place for data.
+func TestParkedMakesNothing(t *testing.T) {
+	dir := t.TempDir()
+	letter := filepath.Join(dir, "letter")
+	if err := os.WriteFile(letter, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{{"list", dir}, {"retry", dir, "message-3-1"}, {"drop", dir, "--all"}, {"list", letter}} {
+		if _, stderr := parkedCommand(t, exitUsage, args...); !strings.Contains(stderr, dir) {
+			t.Errorf("%q: %s", args, stderr)
+		}
+		if left, err := os.ReadDir(dir); err != nil || len(left) != 1 {
+			t.Fatalf("%q: there are %v, %v", args, left, err)
+		}
+	}
+	s, err := store.Open(store.Options{Dir: dir, Fatal: func(err error) { t.Error(err) }})
+	if err == nil {
+		err = s.Close()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	status, _, stderr := runWords("ycsb run --dir " + dir + few)
+	if status != exitUsage || !strings.Contains(stderr, "not a directory of Concordat's: it holds letter") {
+		t.Errorf("a store beside a letter: status %d, %s", status, stderr)
+	}
+	if err := os.Remove(letter); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if status, stdout, stderr := runWords("ycsb run --dir " + dir + few); status != exitOK {
+			t.Errorf("an empty store: status %d, %s%s", status, stdout, stderr)
+		}
 	}
 }
