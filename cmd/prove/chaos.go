@@ -56,9 +56,12 @@ func (c *chaosCommand) Run(p *program) (err error) {
 	})
 	bar.close()
 	if err = errors.Join(err, unmount()); err != nil {
-		return fmt.Errorf("%w; what is left of it is in %s", err, dir)
+		err = fmt.Errorf("%w; what is left of it is in %s", err, dir)
 	}
-	return c.finish(p, result, dir, time.Since(began))
+	if result == nil {
+		return err
+	}
+	return c.finish(p, result, dir, time.Since(began), err)
 }
 
 // validate checks the flags. A disk is filled up only if it is there for that.
@@ -101,39 +104,45 @@ func (c *chaosCommand) clean(dir string) error {
 	return err
 }
 
-// finish tells what was found. The histories of a run that found something are kept.
-func (c *chaosCommand) finish(p *program, r *chaos.Result, dir string, took time.Duration) error {
+// finish tells what was found, also by a run that tested too little: err says so. The histories of a run that found something are kept,
+// and no error hides a violation.
+func (c *chaosCommand) finish(p *program, r *chaos.Result, dir string, took time.Duration, err error) error {
+	violations, checked, textErr := c.tell(p, r, took)
+	n := r.Counts
+	err = errors.Join(err, textErr, c.note("chaos", took, violations, map[string]int{
+		"kills": n.Kills, "kills_during_recovery": n.Opening, "stops": n.Stops, "restarts": n.Restarts, "full_disks": n.Fills,
+		"requests": n.Answered, "asked_again": n.AskedLast, "transactions_checked": checked,
+	}))
+	switch {
+	case violations > 0:
+		fmt.Fprintf(p.text, "everything is in %s\n", dir)
+		return errors.Join(cli.ErrTold, err)
+	case err != nil:
+		return err
+	case p.ctx.Err() != nil:
+		return errors.Join(cli.ErrInterrupted, c.clean(dir))
+	}
+	return c.clean(dir)
+}
+
+// tell tells what was done and found.
+func (c *chaosCommand) tell(p *program, r *chaos.Result, took time.Duration) (violations, checked int, err error) {
 	n := r.Counts
 	fmt.Fprintf(p.text, "%d kills in %v (%d during recovery), %d stops, %d restarts, %d full disks\n",
 		n.Kills, took.Round(time.Millisecond), n.Opening, n.Stops, n.Restarts, n.Fills)
 	fmt.Fprintf(p.text, "%d requests answered; %d were under way when the process died, %d times one was asked again, %d were given up; %d refused for want of space\n",
 		n.Answered, n.Lost, n.Repeats, n.GivenUp, n.NoSpace)
 	fmt.Fprintf(p.text, "%d requests asked once more in the end, %d told something else\n", n.AskedLast, len(r.Changed))
-	violations, checked := len(r.Changed), 0
+	violations = len(r.Changed)
 	for _, line := range r.Changed {
 		fmt.Fprintln(p.text, "VIOLATED:", line)
 	}
 	for _, report := range r.Reports {
-		if err := report.WriteText(p.text); err != nil {
-			return err
-		}
+		err = errors.Join(err, report.WriteText(p.text))
 		checked += report.Transactions + report.Sagas
 		violations += len(report.Anomalies) + report.More
 	}
-	err := c.note("chaos", took, violations, map[string]int{
-		"kills": n.Kills, "kills_during_recovery": n.Opening, "stops": n.Stops, "restarts": n.Restarts, "full_disks": n.Fills,
-		"requests": n.Answered, "asked_again": n.AskedLast, "transactions_checked": checked,
-	})
-	switch {
-	case err != nil:
-		return err
-	case violations > 0:
-		fmt.Fprintf(p.text, "everything is in %s\n", dir)
-		return cli.ErrTold
-	case p.ctx.Err() != nil:
-		return errors.Join(cli.ErrInterrupted, c.clean(dir))
-	}
-	return c.clean(dir)
+	return violations, checked, err
 }
 
 // chaosChildCommand is what chaos starts and kills.

@@ -27,7 +27,7 @@ type drawings struct {
 }
 
 // Run is called by kong.
-func (c *checkCommand) Run(p *program) error {
+func (c *checkCommand) Run(p *program) (err error) {
 	for _, path := range c.Files {
 		p.outputs.Input("file", path)
 	}
@@ -40,36 +40,51 @@ func (c *checkCommand) Run(p *program) error {
 		if len(c.Files) > 1 {
 			target = target.of(names[i])
 		}
-		var err error
 		if all[i], err = p.draw(target); err != nil {
 			return err
 		}
 	}
-	violations, checked, start := 0, 0, time.Now()
+	start, found := time.Now(), tally{}
 	for i, path := range c.Files {
-		began := time.Now()
-		h, err := unless(p.ctx, func() (*history.History, error) { return history.Load(path) })
-		if errors.Is(err, cli.ErrInterrupted) {
-			return err
+		if err = c.one(p, path, all[i], &found); err != nil {
+			break
 		}
-		if err != nil {
-			return fmt.Errorf("%w: %w", cli.ErrInput, err)
-		}
-		fmt.Fprintf(p.text, "%s: read in %.3f s\n", path, time.Since(began).Seconds())
-		r, err := p.report(p.ctx, h, all[i])
-		if err != nil {
-			return err
-		}
-		violations += len(r.Anomalies) + r.More
-		checked += r.Transactions + r.Sagas
 	}
-	if err := c.note("check", time.Since(start), violations, map[string]int{"transactions_checked": checked}); err != nil {
+	return c.finish(found, time.Since(start), err)
+}
+
+// tally is what was found in the histories so far.
+type tally struct{ histories, transactions, violations int }
+
+// one checks a history.
+func (c *checkCommand) one(p *program, path string, d *drawn, found *tally) error {
+	began := time.Now()
+	h, err := unless(p.ctx, func() (*history.History, error) { return history.Load(path) })
+	if errors.Is(err, cli.ErrInterrupted) {
 		return err
 	}
-	if violations > 0 {
-		return cli.ErrTold
+	if err != nil {
+		return fmt.Errorf("%w: %w", cli.ErrInput, err)
 	}
-	return nil
+	fmt.Fprintf(p.text, "%s: read in %.3f s\n", path, time.Since(began).Seconds())
+	r, err := p.report(p.ctx, h, d)
+	if r != nil {
+		found.histories++
+		found.transactions += r.Transactions + r.Sagas
+		found.violations += len(r.Anomalies) + r.More
+	}
+	return err
+}
+
+// finish notes what was found, also if not all histories were checked: err is why. No error hides a violation.
+func (c *checkCommand) finish(found tally, took time.Duration, err error) error {
+	if found.histories > 0 {
+		err = errors.Join(err, c.note("check", took, found.violations, map[string]int{"transactions_checked": found.transactions}))
+	}
+	if found.violations > 0 {
+		err = errors.Join(cli.ErrTold, err)
+	}
+	return err
 }
 
 // names are what the files are called in the names of their drawings: each differently.
@@ -110,7 +125,7 @@ func (p *program) draw(d drawings) (*drawn, error) {
 	return &drawn{svg, dot}, err
 }
 
-// report checks a history, writes what was found, and draws it.
+// report checks a history, writes what was found, and draws it. What was found is returned with an error of the drawing.
 func (p *program) report(ctx context.Context, h *history.History, d *drawn) (*history.Report, error) {
 	r, err := unless(ctx, func() (*history.Report, error) { return history.Check(h), nil })
 	if err != nil {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"regexp"
 	"time"
@@ -35,29 +36,40 @@ func (c *fuzzCommand) Run(p *program) error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", cli.ErrUsage, err)
 	}
-	began, total, failed := time.Now(), 0, 0
+	return c.fuzz(p, tool, targets)
+}
+
+// fuzz fuzzes the targets, one after the other, and notes what came of those that were. No interrupt hides a violation.
+func (c *fuzzCommand) fuzz(p *program, tool fuzz.Go, targets []fuzz.Target) (err error) {
+	began, done, total, failed := time.Now(), 0, 0, 0
 	bar := newBar(p.stderr, len(targets), "targets")
-	defer bar.close()
 	for _, target := range targets {
 		r := tool.Run(p.ctx, target, c.Each)
-		if p.ctx.Err() != nil {
-			fmt.Fprintf(p.text, "interrupted in %s; %d executions of the targets before it, %d of them failed\n", r, total, failed)
-			return cli.ErrInterrupted
+		interrupted := p.ctx.Err() != nil
+		if interrupted {
+			fmt.Fprintf(p.text, "interrupted in %s\n", r)
+			err = cli.ErrInterrupted
+		} else {
+			done++
+			total += r.Executions
+			fmt.Fprintf(p.text, "%-28s %11d executions in %v\n", r, r.Executions, r.Took.Round(100*time.Millisecond))
 		}
-		total += r.Executions
-		fmt.Fprintf(p.text, "%-28s %11d executions in %v\n", r, r.Executions, r.Took.Round(100*time.Millisecond))
-		if r.Failed {
+		if r.Failed && (!interrupted || r.FoundInput()) {
 			failed++
 			fmt.Fprintf(p.text, "VIOLATED: %s\n%s", r, r.Output)
 		}
+		if interrupted {
+			break
+		}
 		bar.step()
 	}
-	fmt.Fprintf(p.text, "%d targets, %d executions, %d targets failed\n", len(targets), total, failed)
-	if err := c.note("fuzz", time.Since(began), failed, map[string]int{"executions": total, "targets": len(targets)}); err != nil {
-		return err
+	bar.close()
+	fmt.Fprintf(p.text, "%d of %d targets, %d executions, %d targets failed\n", done, len(targets), total, failed)
+	if done > 0 || failed > 0 {
+		err = errors.Join(err, c.note("fuzz", time.Since(began), failed, map[string]int{"executions": total, "targets": done}))
 	}
 	if failed > 0 {
-		return cli.ErrTold
+		err = errors.Join(cli.ErrTold, err)
 	}
-	return nil
+	return err
 }

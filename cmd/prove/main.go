@@ -9,7 +9,8 @@
 //
 // The exit status is 0 if nothing is wrong, 1 if something is, or failed, or nothing was tried, 2 if the command line was bad or its input
 // cannot be read, 130 after an interrupt (SIGINT, SIGTERM or SIGHUP; what was found until then is told), and 141 if nobody reads the
-// standard output any more. A failing seed is printed together with the command that runs it again.
+// standard output any more. A violation that was found is always 1, whatever else happened. A failing seed is printed together with the
+// command that runs it again.
 //
 // With --ledger a command adds a line to a file: what was done, on which commit, and what was found.
 //

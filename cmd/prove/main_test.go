@@ -11,7 +11,10 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
+	"github.com/concordat-dev/concordat/internal/cli"
+	"github.com/concordat-dev/concordat/internal/proof/chaos"
 	"github.com/concordat-dev/concordat/internal/proof/history"
 	"github.com/concordat-dev/concordat/internal/proof/ledger"
 )
@@ -106,6 +109,75 @@ func TestCheckOfSeveral(t *testing.T) {
 	}
 	if _, err := os.Stat(filepath.Join(dir, "good-a.svg")); err == nil {
 		t.Error("there is a drawing of nothing")
+	}
+}
+
+// cancelling is a standard output that ends a context when something is written to it.
+type cancelling struct {
+	bytes.Buffer
+	at     string
+	cancel context.CancelFunc
+}
+
+func (c *cancelling) Write(data []byte) (int, error) {
+	if bytes.Contains(data, []byte(c.at)) {
+		c.cancel()
+	}
+	return c.Buffer.Write(data)
+}
+
+// interruptedAt runs the program until it says something, and interrupts it there.
+func interruptedAt(t *testing.T, at string, args ...string) (status int, stdout, stderr string) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	out := &cancelling{at: at, cancel: cancel}
+	var errs bytes.Buffer
+	status = newProgram(ctx, out, &errs).main(args)
+	return status, out.String(), errs.String()
+}
+
+// violations are those that a ledger has of a check; -1 if it has no line of it.
+func violations(t *testing.T, path, check string) int {
+	t.Helper()
+	entries, err := ledger.Read(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(entries) == 0 {
+		return -1
+	}
+	_, n := ledger.Sum(entries, check, "")
+	return n
+}
+
+// TestViolationIsNotHidden: a history that is bad is status 1, and in the ledger, whatever comes after it.
+func TestViolationIsNotHidden(t *testing.T) {
+	bad, dir := write(t, "bad.jsonl", appendOne, readNone), t.TempDir()
+	for name, after := range map[string]string{
+		"missing": "/nowhere/h.jsonl", "foreign": "main.go", "cut": write(t, "half.jsonl", appendOne[:30]), "directory": dir,
+	} {
+		path := filepath.Join(dir, name)
+		status, _, stderr := prove("check", "--ledger", path, bad, after)
+		if n := violations(t, path, "check"); status != exitViolated || n != 1 || !strings.HasPrefix(stderr, "prove: ") || strings.Contains(stderr, "input: ") {
+			t.Errorf("%s: status %d, %d violations in the ledger: %s", name, status, n, stderr)
+		}
+	}
+	path := filepath.Join(dir, "drawing")
+	if status, _, stderr := prove("check", "--ledger", path, "--svg", "/dev/full", bad); status != exitViolated || violations(t, path, "check") != 1 || !strings.Contains(stderr, "no space") {
+		t.Errorf("a drawing that fails: status %d: %s", status, stderr)
+	}
+	fifo := filepath.Join(dir, "fifo") // nobody writes it
+	if err := syscall.Mkfifo(fifo, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	path = filepath.Join(dir, "interrupt")
+	status, stdout, stderr := interruptedAt(t, "VIOLATED", "check", "--ledger", path, bad, fifo)
+	if status != exitViolated || violations(t, path, "check") != 1 {
+		t.Errorf("an interrupt: status %d:\n%s%s", status, stdout, stderr)
+	}
+	if writer, err := os.OpenFile(fifo, os.O_WRONLY, 0); err != nil || writer.Close() != nil { // lets what waits for it go
+		t.Error(err)
 	}
 }
 
@@ -277,6 +349,26 @@ func TestChaos(t *testing.T) {
 	}
 }
 
+// TestChaosThatTestedTooLittle hides nothing that it found.
+func TestChaosThatTestedTooLittle(t *testing.T) {
+	var out, errs bytes.Buffer
+	p := newProgram(t.Context(), &out, &errs)
+	path := filepath.Join(t.TempDir(), "ledger.jsonl")
+	c := chaosCommand{ledgerFlag: ledgerFlag{Ledger: path}}
+	if err := c.openLedger(p); err != nil {
+		t.Fatal(err)
+	}
+	few := errors.New("3 kills met only 5 answers: too little")
+	found := &chaos.Result{Changed: []string{"request 7 was told 1, and now 2"}}
+	err := errors.Join(c.finish(p, found, t.TempDir(), time.Second, few), p.outputs.Close())
+	if !errors.Is(err, cli.ErrTold) || !errors.Is(err, few) || !strings.Contains(out.String(), "VIOLATED: request 7") || violations(t, path, "chaos") != 1 {
+		t.Errorf("%v\n%s", err, out.String())
+	}
+	if err := c.finish(p, &chaos.Result{}, t.TempDir(), time.Second, few); !errors.Is(err, few) || errors.Is(err, cli.ErrTold) {
+		t.Errorf("nothing was found: %v", err)
+	}
+}
+
 // TestFuzz: a target is fuzzed and noted in the ledger; bad input is refused before anything runs.
 func TestFuzz(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "ledger.jsonl")
@@ -295,5 +387,26 @@ func TestFuzz(t *testing.T) {
 		if status, _, stderr := prove(append([]string{"fuzz"}, args...)...); status != exitUsage || !strings.HasPrefix(stderr, "prove: fuzz:") {
 			t.Errorf("%v: status %d, %s", args, status, stderr)
 		}
+	}
+}
+
+// TestFuzzInterrupted: a target that failed before the interrupt is status 1, and in the ledger; targets are counted as such.
+func TestFuzzInterrupted(t *testing.T) {
+	dir := t.TempDir()
+	t.Chdir(dir)
+	for name, text := range map[string]string{
+		"go.mod": "module example.org/m\n\ngo 1.26\n",
+		"m_test.go": "package m\n\nimport \"testing\"\n\nfunc FuzzBreaks(f *testing.F) {\n\tf.Add([]byte(\"seed\"))\n" +
+			"\tf.Fuzz(func(t *testing.T, b []byte) { t.Log(1 / len(b[min(1, len(b)):])) })\n}\n\n" +
+			"func FuzzHolds(f *testing.F) { f.Fuzz(func(*testing.T, []byte) {}) }\n",
+	} {
+		if err := os.WriteFile(name, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	path := filepath.Join(t.TempDir(), "ledger.jsonl")
+	status, stdout, stderr := interruptedAt(t, "VIOLATED", "fuzz", "--each", "5m", "--ledger", path)
+	if status != exitViolated || violations(t, path, "fuzz") != 1 || !strings.Contains(stdout, "1 of 2 targets") || !strings.Contains(stdout, "1 targets failed") {
+		t.Errorf("status %d:\n%s%s", status, stdout, stderr)
 	}
 }

@@ -35,7 +35,7 @@ var ErrInput = errors.New("input")
 // ErrInterrupted marks the error of a command that was ended early.
 var ErrInterrupted = errors.New("interrupted")
 
-// ErrTold is the error of a command that has said by itself what is wrong.
+// ErrTold is the error of a command that has found something wrong and has said so itself. It hides no other error, and none hides it.
 var ErrTold = errors.New("told")
 
 // Usage marks errors of the command line; nil if there are none.
@@ -87,15 +87,15 @@ func (s *Stdout) Reader(ctx context.Context, wanted func() bool) (context.Contex
 
 func (e Ending) tell(err error) int {
 	interrupted := append([]error{ErrInterrupted}, e.Interrupted...)
-	others := without(err, interrupted)
+	others, told := without(err, interrupted), errors.Is(err, ErrTold)
 	switch {
 	case err == nil:
 		return OK
-	case is(err, append([]error{ErrUsage}, e.Usage...)):
-		fmt.Fprintf(e.Stderr, "%s: %s\nTry: %s\n", e.Name, unmarked(err, ErrUsage), e.Help)
+	case !told && is(err, append([]error{ErrUsage}, e.Usage...)):
+		fmt.Fprintf(e.Stderr, "%s: %s\nTry: %s\n", e.Name, unmarked(err), e.Help)
 		return BadUsage
-	case errors.Is(err, ErrInput):
-		fmt.Fprintf(e.Stderr, "%s: %s\n", e.Name, unmarked(err, ErrInput))
+	case !told && errors.Is(err, ErrInput):
+		fmt.Fprintf(e.Stderr, "%s: %s\n", e.Name, unmarked(err))
 		return BadUsage
 	case others == nil:
 		if e.Stdout.Err() == nil {
@@ -104,13 +104,37 @@ func (e Ending) tell(err error) int {
 		return Interrupted
 	}
 	if others = without(others, []error{ErrTold}); others != nil {
-		fmt.Fprintln(e.Stderr, Red(e.Stderr, e.Name+": "+others.Error()))
+		fmt.Fprintln(e.Stderr, Red(e.Stderr, e.Name+": "+unmarked(others)))
 	}
 	return Failed
 }
 
-// unmarked is the text of an error without the mark that it begins with.
-func unmarked(err, mark error) string { return strings.TrimPrefix(err.Error(), mark.Error()+": ") }
+// unmarked is the text of an error without the marks that it, and each of the errors that it joins, begins with. What was marked may be
+// marked again.
+func unmarked(err error) string {
+	all := parts(err)
+	for _, mark := range []error{ErrUsage, ErrInput} {
+		if len(all) == 2 && all[0] == mark && err.Error() == mark.Error()+": "+all[1].Error() {
+			return unmarked(all[1])
+		}
+	}
+	if len(all) > 0 && err.Error() == errors.Join(all...).Error() {
+		texts := make([]string, len(all))
+		for i, part := range all {
+			texts[i] = unmarked(part)
+		}
+		return strings.Join(texts, "\n")
+	}
+	return strings.TrimPrefix(strings.TrimPrefix(err.Error(), ErrUsage.Error()+": "), ErrInput.Error()+": ")
+}
+
+// parts are the errors that an error wraps, if it wraps several.
+func parts(err error) []error {
+	if several, ok := err.(interface{ Unwrap() []error }); ok {
+		return several.Unwrap()
+	}
+	return nil
+}
 
 func is(err error, marks []error) bool {
 	for _, mark := range marks {

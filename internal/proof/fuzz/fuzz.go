@@ -43,6 +43,12 @@ type Result struct {
 	Output string
 }
 
+// FoundInput reports whether an input made the target fail, also if the run was ended early.
+func (r Result) FoundInput() bool { return strings.Contains(r.Output, failingInput) }
+
+// failingInput is what go test says when it has written such an input.
+const failingInput = "Failing input"
+
 // Targets lists the fuzz targets of the packages that the patterns name, such as ./..., in the go tool's order.
 func (g Go) Targets(ctx context.Context, patterns ...string) ([]Target, error) {
 	out, err := g.command(ctx, append([]string{"test", "-run", "^$", "-list", "^Fuzz"}, patterns...)...).CombinedOutput()
@@ -87,7 +93,7 @@ var outOfTime = regexp.MustCompile(`(?m)^--- FAIL: \w+ \([0-9.]+s\)\n\s+context 
 // ranOutOfTime reports whether go test failed for no other reason than that its time was over: now and then it takes the end of
 // -fuzztime for a failure, without an input (golang.org/issue/75804).
 func ranOutOfTime(out []byte) bool {
-	return outOfTime.Match(out) && !strings.Contains(string(out), "Failing input")
+	return outOfTime.Match(out) && !strings.Contains(string(out), failingInput)
 }
 
 var counted = regexp.MustCompile(`\bexecs: (\d+)`)
