@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -90,45 +89,59 @@ func (c *loadCommand) Run(p *program) (err error) {
 			err = errors.Join(err, os.RemoveAll(dir))
 		}
 	}()
-	path := c.path(out, dir)
+	path, err := c.path(out, dir)
+	if err != nil {
+		return err
+	}
 	if err := c.record(p, filepath.Join(dir, "engine"), path); err != nil {
 		return err
 	}
 	r, err := c.check(p, path, drawn)
-	if err != nil {
+	if r == nil {
 		return err
 	}
+	kept := deliver(out, path)
 	counts := map[string]int{"transactions_checked": r.Transactions + r.Sagas, "largest_history": r.Transactions + r.Sagas}
-	if err := errors.Join(copyTo(out, path), c.note("load", time.Since(start), len(r.Anomalies)+r.More, counts)); err != nil {
-		return err
-	}
-	if !r.OK() {
-		keep = !out.Used()
-		fmt.Fprintf(p.text, "the history is in %s\n", cmp.Or(out.Path(), path))
-		return cli.ErrTold
-	}
-	if p.ctx.Err() != nil {
+	err = errors.Join(err, kept, c.note("load", time.Since(start), len(r.Anomalies)+r.More, counts))
+	switch {
+	case !r.OK():
+		where := out.Path()
+		if keep = !out.Used() || kept != nil && !out.Regular(); keep {
+			where = path
+		}
+		if where != "" {
+			fmt.Fprintf(p.text, "the history is in %s\n", where)
+		}
+		return errors.Join(cli.ErrTold, err)
+	case err == nil && p.ctx.Err() != nil:
 		return cli.ErrInterrupted
 	}
-	return nil
+	return err
 }
 
-// path is where the history is recorded: in the file for it, or, as it is read again, in dir if that is none that can be.
-func (c *loadCommand) path(out *cli.Output, dir string) string {
+// path is where the history is recorded: beside the file for it, which stays as it is until all has gone well, or, if that is none that
+// can be read again, in dir.
+func (c *loadCommand) path(out *cli.Output, dir string) (string, error) {
 	if out.Regular() {
-		out.Keep()
-		return c.Out
+		path, err := out.Beside()
+		if err != nil {
+			err = cli.Usage(fmt.Errorf("out: %w", err))
+		}
+		return path, err
 	}
 	if strings.HasSuffix(c.Out, ".gz") {
-		return filepath.Join(dir, "history.jsonl.gz")
+		return filepath.Join(dir, "history.jsonl.gz"), nil
 	}
-	return filepath.Join(dir, "history.jsonl")
+	return filepath.Join(dir, "history.jsonl"), nil
 }
 
-// copyTo copies a file to an output that it is not in already.
-func copyTo(out *cli.Output, path string) error {
-	if !out.Used() || out.Regular() {
+// deliver puts a recorded history where it is wanted.
+func deliver(out *cli.Output, path string) error {
+	switch {
+	case !out.Used():
 		return nil
+	case out.Regular():
+		return out.Replace()
 	}
 	file, err := os.Open(path)
 	if err != nil {

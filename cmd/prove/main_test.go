@@ -256,6 +256,41 @@ func TestLoad(t *testing.T) {
 	}
 }
 
+// TestFailedLoadKeepsTheFile: of a run that fails the file for its history is as it was before, and no other is left; of one that
+// goes well it is replaced, with its permissions, through a link.
+func TestFailedLoadKeepsTheFile(t *testing.T) {
+	small, dir := t.TempDir(), t.TempDir()
+	if err := syscall.Mount("tmpfs", small, "tmpfs", 0, "size=64k"); errors.Is(err, syscall.EPERM) {
+		t.Skip("a file system of its own needs the right to mount one")
+	} else if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := syscall.Unmount(small, 0); err != nil {
+			t.Error(err)
+		}
+	}()
+	out, link := filepath.Join(dir, "out.jsonl"), filepath.Join(dir, "link.jsonl.gz")
+	if err := errors.Join(os.WriteFile(out, []byte("precious"), 0o640), os.Symlink("out.jsonl", link)); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{out, link, filepath.Join(dir, "new.jsonl")} {
+		status, _, stderr := prove("load", "--transactions", "300", "--clients", "4", "--dir", small, "--out", path)
+		if text, err := os.ReadFile(out); status != exitViolated || err != nil || string(text) != "precious" {
+			t.Fatalf("status %d: %s; the file holds %q, %v", status, stderr, text, err)
+		}
+		if left, err := os.ReadDir(dir); err != nil || len(left) != 2 {
+			t.Errorf("left behind: %v, %v", left, err)
+		}
+	}
+	status, _, stderr := prove("load", "--transactions", "300", "--clients", "4", "--dir", dir, "--out", link)
+	h, err := history.Load(link)
+	info, statErr := os.Lstat(out)
+	if err := errors.Join(err, statErr); status != exitOK || err != nil || h == nil || info.Mode() != 0o640 {
+		t.Errorf("status %d, %v, %v: %s", status, err, info, stderr)
+	}
+}
+
 // TestLoadInterrupted: a run that is ended early is checked as far as it went.
 func TestLoadInterrupted(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())

@@ -40,6 +40,7 @@ type Output struct {
 	to         io.Writer // nil: none
 	file       *os.File  // nil: standard output or error
 	made       string    // the path of the file if it was not there before
+	beside     string    // the path of a file that is to take its place, "" if there is none
 	appends    bool
 	isStdout   bool
 	held       bytes.Buffer
@@ -214,7 +215,7 @@ func (o *Output) Regular() bool {
 func (o *Output) Write(data []byte) (int, error) { return o.held.Write(data) }
 
 // Close writes what the output holds and closes it. A regular file then has that and nothing else, or is as it was before if there
-// was nothing to write. A new file that could not be written as a whole is removed. Further calls do nothing.
+// was nothing to write, or no room for it. A new file that could not be written as a whole is removed. Further calls do nothing.
 func (o *Output) Close() error {
 	if o.closed || o.to == nil {
 		return nil
@@ -225,6 +226,9 @@ func (o *Output) Close() error {
 	if o.file != nil {
 		err = errors.Join(err, o.file.Close())
 	}
+	if o.beside != "" {
+		err = errors.Join(err, os.Remove(o.beside))
+	}
 	if o.made != "" && (!wrote || err != nil) {
 		err = errors.Join(err, os.Remove(o.made))
 	}
@@ -234,18 +238,69 @@ func (o *Output) Close() error {
 	return nil
 }
 
+// flush writes what is held. What a regular file held is gone only when all of that is written; where no file can be made beside it, or
+// take its place, it is written over.
 func (o *Output) flush() error {
-	if o.held.Len() == 0 {
+	switch {
+	case o.held.Len() == 0:
 		return nil
+	case !o.Regular() || o.appends || o.made != "":
+		_, err := o.held.WriteTo(o.to)
+		return err
 	}
-	if o.Regular() && !o.appends {
-		if err := o.file.Truncate(0); err != nil {
+	if path, err := o.Beside(); err == nil {
+		if err := os.WriteFile(path, o.held.Bytes(), 0); err != nil {
 			return err
 		}
+		if o.replace() == nil {
+			return nil
+		}
+	}
+	if err := o.file.Truncate(0); err != nil {
+		return err
 	}
 	_, err := o.held.WriteTo(o.to)
 	return err
 }
 
-// Keep leaves the file to somebody who has written it by its name.
-func (o *Output) Keep() { o.made = "" }
+// Beside makes an empty file beside a regular output's, for somebody who writes it by its name, and may fail: [Output.Replace] puts it in
+// the output's place. Without that Close removes it, and the output's file is as it was before.
+func (o *Output) Beside() (path string, err error) {
+	real, err := filepath.EvalSymlinks(o.path)
+	if err != nil {
+		return "", err
+	}
+	file, err := os.CreateTemp(filepath.Dir(real), ".*-"+filepath.Base(o.path)) // the end of its name may say what it holds
+	if err != nil {
+		return "", err
+	}
+	o.beside = file.Name()
+	return o.beside, file.Close()
+}
+
+// Replace puts the file of [Output.Beside] in the output's place, with the output's permissions. If that fails it stays where it is, and
+// the error says where.
+func (o *Output) Replace() error {
+	if err := o.replace(); err != nil {
+		from := o.beside
+		o.beside = ""
+		return fmt.Errorf("%s: %w; what was written is in %s", o.flag, err, from)
+	}
+	return nil
+}
+
+func (o *Output) replace() error {
+	real, err := filepath.EvalSymlinks(o.path)
+	if err != nil {
+		return err
+	}
+	info := o.info()
+	if s, ok := info.Sys().(*syscall.Stat_t); ok {
+		_ = os.Chown(o.beside, int(s.Uid), int(s.Gid)) // who may not do that has a file of their own from now on
+	}
+	if err := errors.Join(os.Chmod(o.beside, info.Mode().Perm()), os.Rename(o.beside, real)); err != nil {
+		return err
+	}
+	o.beside, o.made = "", ""
+	return nil
+}

@@ -195,6 +195,77 @@ func TestPipeWithoutReader(t *testing.T) {
 	time.AfterFunc(100*time.Millisecond, func() { _ = reader.Close() })
 }
 
+// TestNoRoom: a report that there is no room for leaves the file as it was.
+func TestNoRoom(t *testing.T) {
+	disk := t.TempDir()
+	if err := syscall.Mount("tmpfs", disk, "tmpfs", 0, "size=1m"); errors.Is(err, syscall.EPERM) {
+		t.Skip("a file system of its own needs the right to mount one")
+	} else if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := syscall.Unmount(disk, 0); err != nil {
+			t.Error(err)
+		}
+	}()
+	path := filepath.Join(disk, "out")
+	write(t, path, "old")
+	o, _ := newOutputs(t)
+	out, err := o.Open("json", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, _ = out.Write(make([]byte, 2<<20))
+	if err := o.Close(); !errors.Is(err, syscall.ENOSPC) || content(t, path) != "old" {
+		t.Errorf("%v; it holds %d bytes", err, len(content(t, path)))
+	}
+	if left, err := os.ReadDir(disk); err != nil || len(left) != 1 {
+		t.Errorf("left behind: %v, %v", left, err)
+	}
+}
+
+// TestBeside: a file that is written by its name takes the output's place, with its permissions, or is gone.
+func TestBeside(t *testing.T) {
+	for _, replaced := range []bool{true, false} {
+		dir := t.TempDir()
+		for name, there := range map[string]bool{"old.gz": true, "new.gz": false} {
+			path := filepath.Join(dir, name)
+			if there {
+				write(t, path, "old")
+				if err := os.Chmod(path, 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			o, _ := newOutputs(t)
+			out, err := o.Open("out", path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			beside, err := out.Beside()
+			if err != nil || filepath.Dir(beside) != dir || filepath.Ext(beside) != ".gz" {
+				t.Fatalf("%s, %v", beside, err)
+			}
+			write(t, beside, "new")
+			if replaced {
+				err = out.Replace()
+			}
+			if err := errors.Join(err, o.Close()); err != nil {
+				t.Error(err)
+			}
+			info, err := os.Stat(path)
+			switch {
+			case replaced && (content(t, path) != "new" || there && info.Mode() != 0o600):
+				t.Errorf("%s is %v with %q", name, info, content(t, path))
+			case !replaced && there && content(t, path) != "old", !replaced && !there && err == nil:
+				t.Errorf("%s is %v, %v", name, info, err)
+			}
+		}
+		if left, err := filepath.Glob(filepath.Join(dir, ".*")); err != nil || len(left) > 0 {
+			t.Errorf("left behind: %v, %v", left, err)
+		}
+	}
+}
+
 // TestUnwritable: the error names the flag, before anything was done; a file that cannot be written as a whole is not left behind.
 func TestUnwritable(t *testing.T) {
 	for _, path := range []string{"/nowhere/at/all", t.TempDir()} {
