@@ -34,15 +34,9 @@ func (c *checkCommand) Run(p *program) (err error) {
 	if err := c.openLedger(p); err != nil {
 		return err
 	}
-	names, all := names(c.Files), make([]*drawn, len(c.Files))
-	for i := range c.Files {
-		target := c.drawings
-		if len(c.Files) > 1 {
-			target = target.of(names[i])
-		}
-		if all[i], err = p.draw(target); err != nil {
-			return err
-		}
+	all, err := c.open(p)
+	if err != nil {
+		return err
 	}
 	start, found := time.Now(), tally{}
 	for i, path := range c.Files {
@@ -51,6 +45,26 @@ func (c *checkCommand) Run(p *program) (err error) {
 		}
 	}
 	return c.finish(found, time.Since(start), err)
+}
+
+// open opens the drawings of each history.
+func (c *checkCommand) open(p *program) (all []*drawn, err error) {
+	names := names(c.Files)
+	for _, name := range names {
+		target := c.drawings
+		if len(names) > 1 {
+			target, err = target.of(p, name)
+		}
+		var d *drawn
+		if err == nil {
+			d, err = p.draw(target)
+		}
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, d)
+	}
+	return all, nil
 }
 
 // tally is what was found in the histories so far.
@@ -101,15 +115,20 @@ func names(files []string) []string {
 	return all
 }
 
-// of are the drawings of one of several histories.
-func (d drawings) of(name string) drawings {
-	for _, file := range []*string{&d.SVG, &d.DOT} {
-		if *file != "" && *file != os.DevNull {
-			dir, base := filepath.Split(*file)
-			*file = filepath.Join(dir, name+"-"+base)
+// of are the drawings of one of several histories. Each is a file of its own: a stream would have one behind the other, and take them for
+// one.
+func (d drawings) of(p *program, name string) (drawings, error) {
+	for flag, path := range map[string]*string{"svg": &d.SVG, "dot": &d.DOT} {
+		switch {
+		case *path == "" || *path == os.DevNull:
+		case !p.outputs.HasName(*path):
+			return d, cli.Usage(fmt.Errorf("%s: %s cannot take the drawings of several histories: name a file, or check one", flag, *path))
+		default:
+			dir, base := filepath.Split(*path)
+			*path = filepath.Join(dir, name+"-"+base)
 		}
 	}
-	return d
+	return d, nil
 }
 
 // drawn are the files that anomalies are drawn to.

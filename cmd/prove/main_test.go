@@ -112,6 +112,34 @@ func TestCheckOfSeveral(t *testing.T) {
 	}
 }
 
+// TestDrawingsOfSeveral: what has no name to make others of cannot take several drawings. Nothing is made, and no pipe is opened.
+func TestDrawingsOfSeveral(t *testing.T) {
+	dir := t.TempDir()
+	t.Chdir(dir)
+	fifo := filepath.Join(dir, "fifo")
+	if err := syscall.Mkfifo(fifo, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	bad, good := write(t, "bad.jsonl", appendOne, readNone), write(t, "good.jsonl", appendOne, readOne)
+	for _, flag := range []string{"--svg", "--dot"} {
+		for _, path := range []string{"-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1", fifo, "/dev/full", dir, dir + "/"} {
+			status, stdout, stderr := prove("check", bad, good, flag, path)
+			if status != exitUsage || stdout != "" || !strings.Contains(stderr, "cannot take the drawings of several histories") {
+				t.Errorf("%s %s: status %d, %s%s", flag, path, status, stdout, stderr)
+			}
+		}
+		if status, stdout, stderr := prove("check", bad, good, flag, os.DevNull); status != exitViolated || stderr != "" {
+			t.Errorf("the null device: status %d, %s%s", status, stdout, stderr)
+		}
+	}
+	if left, err := os.ReadDir(dir); err != nil || len(left) != 1 {
+		t.Errorf("there are %v, %v", left, err)
+	}
+	if status, stdout, _ := prove("check", bad, "--svg", "-"); status != exitViolated || !strings.Contains(stdout, "<svg") {
+		t.Errorf("one history: status %d, %s", status, stdout)
+	}
+}
+
 // cancelling is a standard output that ends a context when something is written to it.
 type cancelling struct {
 	bytes.Buffer
@@ -206,6 +234,7 @@ func TestBadInput(t *testing.T) {
 		{"too many workers", "load --workers 1000", "--workers is 1000"},
 		{"one file twice", "load --out " + unused + " --ledger " + unused, "is the file of --out, too"},
 		{"one file twice under two names", "check --svg " + unused + " --dot /." + unused + " " + good, "is the file of --svg, too"},
+		{"several to one stream", "check --svg - " + good + " " + good, "svg: - cannot take"},
 		{"standard output twice", "check --svg - --dot - " + good, "is the file of --svg, too"},
 		{"its own input", "check --svg " + good + " " + good, "is the file of --file, too"},
 		{"seed and seeds", "sim --seed 1 --seeds 1-5", "seed"},

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"syscall"
 )
 
@@ -141,6 +142,19 @@ func isFile(w io.Writer, info fs.FileInfo) bool {
 	}
 	its, err := f.Stat()
 	return err == nil && os.SameFile(its, info)
+}
+
+// HasName reports whether a path names a file that other files can have a similar name beside, there or not. The standard output and
+// error, pipes, devices, directories and what the process has open can not.
+func (o *Outputs) HasName(path string) bool {
+	info, err := os.Stat(path)
+	switch {
+	case path == "-" || filepath.Dir(path) == "/dev/fd" || strings.HasPrefix(path, "/proc/"):
+		return false
+	case err != nil:
+		return true // there is none yet, or opening it tells what is wrong
+	}
+	return info.Mode().IsRegular() && !isFile(o.stdout, info) && !isFile(o.stderr, info)
 }
 
 // isNull reports whether it is the null device, which may be given any number of times.

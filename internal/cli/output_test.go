@@ -137,6 +137,11 @@ func TestStandardOutputByItsOtherNames(t *testing.T) {
 	if _, err := o.Open("html", "-"); !errors.Is(err, ErrUsage) {
 		t.Errorf("error %v", err)
 	}
+	for other, want := range map[string]bool{path: false, "-": false, "/dev/fd/1": false, filepath.Dir(path): false, path + ".svg": true} {
+		if o.HasName(other) != want {
+			t.Errorf("%s: that it has a name of its own is %v", other, !want)
+		}
+	}
 	_, _ = stdout.Write([]byte("before "))
 	_, _ = out.Write([]byte("report"))
 	if err := o.Close(); err != nil || content(t, path) != "before report" {
