@@ -2,9 +2,11 @@ package main
 
 import (
 	"bytes"
+	"compress/gzip"
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"log/slog"
 	"maps"
 	"os"
@@ -303,6 +305,26 @@ func TestSummaryAndFile(t *testing.T) {
 	var report ycsb.Report
 	if err != nil || json.Unmarshal(data, &report) != nil || report.Protocol != "serializable" {
 		t.Errorf("%v in %s", err, data)
+	}
+}
+
+// TestStdoutIsForOne: an output that goes to the standard output is alone there; people read the standard error then, unless all is in
+// the output.
+func TestStdoutIsForOne(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "out.json")
+	for _, args := range []string{"--cpuprofile -", "--cpuprofile - --repeat 2 --json " + path} {
+		status, stdout, stderr := withFake(t.Context(), false, words("ycsb run "+args+few)...)
+		zip, err := gzip.NewReader(strings.NewReader(stdout))
+		if err == nil {
+			_, err = io.Copy(io.Discard, zip)
+		}
+		if status != exitOK || err != nil || !strings.Contains(stderr, "is right: 200,000") {
+			t.Errorf("%s: status %d, %v in %q\n%s", args, status, err, stdout[:min(len(stdout), 100)], stderr)
+		}
+	}
+	status, stdout, stderr := withFake(t.Context(), false, words("ycsb compare --html - --json "+path+few)...)
+	if status != exitOK || !strings.HasPrefix(stdout, "<!") || !strings.HasSuffix(strings.TrimSpace(stdout), "</html>") {
+		t.Errorf("a page: status %d, %s\n%s", status, stdout[:min(len(stdout), 100)], stderr)
 	}
 }
 

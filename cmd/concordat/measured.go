@@ -25,7 +25,7 @@ type job struct {
 }
 
 // runJob runs a job in rounds and writes its reports: one as an object, several as an array. After a wrong audit it goes on;
-// an interrupt ends it, and what was measured is written.
+// an interrupt ends it, and what was measured is written. On the standard output there is either what people read, or one output.
 func (p *program) runJob(j job) error {
 	out, err := p.outputs.Open("json", j.json)
 	if err != nil {
@@ -42,7 +42,7 @@ func (p *program) runJob(j job) error {
 		report, result, err := p.runIn(j.dir, j.label, j.run)
 		goOn := all.add(round, report, result, err)
 		if measured(result) && !out.ToStdout() {
-			all.fail(writeSummary(p.stdout, report, result))
+			all.fail(writeSummary(p.outputs.Text(), report, result))
 		}
 		if !goOn {
 			break

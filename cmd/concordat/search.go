@@ -42,10 +42,7 @@ func (c *searchCommand) Run(p *program) error {
 		return err
 	}
 	p.note(s.notes...)
-	text := io.Writer(p.stdout)
-	if out.ToStdout() {
-		text = p.stderr
-	}
+	text := p.outputs.Text()
 	searching.OnProbe = func(probe ycsb.Probe) { writeProbe(text, probe) }
 	report, err := p.search(c.protocol(), s, searching)
 	if report.Interrupted {

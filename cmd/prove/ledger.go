@@ -19,9 +19,8 @@ type ledgerFlag struct {
 
 // openLedger opens the ledger, before anything is done.
 func (f *ledgerFlag) openLedger(p *program) (err error) {
-	if f.out, err = p.outputs.OpenToAppend("ledger", f.Ledger); err == nil && f.out.ToStdout() {
-		p.text = p.stderr
-	}
+	f.out, err = p.outputs.OpenToAppend("ledger", f.Ledger)
+	p.text = p.outputs.Text()
 	return err
 }
 

@@ -87,8 +87,6 @@ func (p *program) main(args []string) int {
 // open opens an output. What is told goes to standard error if the output is the standard one.
 func (p *program) open(flag, path string) (*cli.Output, error) {
 	out, err := p.outputs.Open(flag, path)
-	if err == nil && out.ToStdout() {
-		p.text = p.stderr
-	}
+	p.text = p.outputs.Text()
 	return out, err
 }

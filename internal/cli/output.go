@@ -205,6 +205,14 @@ func (o *Outputs) Elsewhere() bool {
 	return slices.ContainsFunc(o.all, func(out *Output) bool { return out.file != nil })
 }
 
+// Text is where a command tells people things: the standard output, or the standard error if an output is the standard one.
+func (o *Outputs) Text() io.Writer {
+	if slices.ContainsFunc(o.all, (*Output).ToStdout) {
+		return o.stderr
+	}
+	return o.stdout
+}
+
 // Used reports whether there is an output.
 func (o *Output) Used() bool { return o.to != nil }
 
