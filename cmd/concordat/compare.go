@@ -52,7 +52,7 @@ func (c *compareCommand) Run(p *program) error {
 	if len(all.reports) == 0 {
 		return all.err
 	}
-	return errors.Join(all.err, p.writeComparison(all.reports, jsonOut, htmlOut, c.command(p.given)))
+	return errors.Join(all.err, p.writeComparison(all.reports, jsonOut, htmlOut, c.command(s, p.given)))
 }
 
 // compareAll runs one protocol after the other, all of them in each round, so that what changes over time on the machine
@@ -100,9 +100,9 @@ func (p *program) writeComparison(reports []ycsb.Report, jsonOut, htmlOut *cli.O
 	return errors.Join(err, wrote)
 }
 
-// command is the command line with which the comparison can be repeated: with all flags, or, beside properties, with those that
-// were given, as these go before properties.
-func (c *compareCommand) command(given map[string]bool) string {
+// command is the command line with which the comparison can be repeated: with all flags that make a difference, as they were used, or,
+// beside properties, with those of them that were given, as these go before properties.
+func (c *compareCommand) command(s settings, given map[string]bool) string {
 	words := []string{"concordat", "ycsb", "compare"}
 	for _, file := range c.PropertyFiles {
 		words = append(words, option("-P", "--properties", file)...)
@@ -110,17 +110,17 @@ func (c *compareCommand) command(given map[string]bool) string {
 	for _, property := range c.Properties {
 		words = append(words, option("-p", "--property", property)...)
 	}
-	plain := len(c.PropertyFiles)+len(c.Properties) == 0
+	plain, unused := len(c.PropertyFiles)+len(c.Properties) == 0, unused(s.config)
 	for _, flag := range []struct {
 		name  string
 		value any
 	}{
-		{"keys", c.Keys}, {"clients", c.Clients}, {"rate", c.Rate}, {"arrivals", c.Arrivals}, {"mix", c.Mix}, {"distribution", c.Distribution},
-		{"theta", c.Theta}, {"duration", c.Duration}, {"warmup", c.Warmup}, {"rollbacks", c.Rollbacks}, {"parties", c.Parties},
-		{"snapshot-keys", c.SnapshotKeys}, {"policy", c.Policy}, {"workers", c.Workers}, {"seed", c.Seed}, {"ids", c.IDs}, {"repeat", c.Repeat},
-		{"interval", c.Interval},
+		{"keys", s.config.Keys}, {"clients", s.config.Clients}, {"rate", s.config.Rate}, {"arrivals", s.config.Arrivals}, {"mix", c.Mix},
+		{"distribution", s.config.Distribution}, {"theta", s.config.Theta}, {"duration", s.config.Duration}, {"warmup", s.config.Warmup},
+		{"rollbacks", s.config.Rollbacks}, {"parties", s.config.Parties}, {"snapshot-keys", s.config.SnapshotKeys}, {"policy", s.policy},
+		{"workers", s.workers}, {"seed", s.config.Seed}, {"ids", c.IDs}, {"repeat", s.repeat}, {"interval", s.config.Interval},
 	} {
-		if plain || given[flag.name] {
+		if (plain || given[flag.name]) && unused[flag.name] == "" {
 			words = append(words, fmt.Sprintf("--%s=%v", flag.name, flag.value))
 		}
 	}

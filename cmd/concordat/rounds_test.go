@@ -206,19 +206,46 @@ func TestNoSkew(t *testing.T) {
 	}
 }
 
-// TestCommandOfThePage repeats the comparison: with all flags, or beside properties with those that were given.
+// TestCommandOfThePage repeats the comparison: with all flags, as they were used, or beside properties with those that were given.
 func TestCommandOfThePage(t *testing.T) {
 	c := &compareCommand{}
-	c.Keys, c.Mix, c.IDs = 7, "transfer=100", true
-	if got := c.command(nil); !strings.Contains(got, "--keys=7 ") || !strings.Contains(got, "--mix=transfer=100") || !strings.Contains(got, "--ids=true") {
+	c.Mix, c.IDs = "transfer=100", true
+	s := settings{config: ycsb.Config{Keys: 7, Mix: ycsb.Mix{Transfer: 1}}, workers: 2}
+	if got := c.command(s, nil); !strings.Contains(got, "--keys=7 ") || !strings.Contains(got, "--mix=transfer=100") || !strings.Contains(got, "--ids=true") || !strings.Contains(got, "--workers=2") {
 		t.Errorf("%s", got)
 	}
 	c.PropertyFiles, c.Properties = []string{"workloada"}, []string{"recordcount=9"}
-	if got, want := c.command(map[string]bool{"keys": true}), "concordat ycsb compare -P workloada -p recordcount=9 --keys=7"; got != want {
+	if got, want := c.command(s, map[string]bool{"keys": true}), "concordat ycsb compare -P workloada -p recordcount=9 --keys=7"; got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
 	c.PropertyFiles, c.Properties = []string{"my file", "-x"}, []string{"table=$a b"}
-	if got, want := c.command(nil), "concordat ycsb compare -P 'my file' --properties=-x -p 'table=$a b'"; got != want {
+	if got, want := c.command(s, nil), "concordat ycsb compare -P 'my file' --properties=-x -p 'table=$a b'"; got != want {
 		t.Errorf("%s, want %s", got, want)
+	}
+}
+
+// TestCommandOfThePageCanBePasted: what the page says runs, without a word of complaint, and says the same on its own page.
+func TestCommandOfThePageCanBePasted(t *testing.T) {
+	t.Chdir(t.TempDir())
+	said := regexp.MustCompile(`concordat (ycsb compare [^<]*)<`)
+	for _, args := range []string{
+		"--keys 5 --mix snapshot=50,transfer=50", "--keys 2", "--distribution Zipfian --theta 0 --policy Wait-Die --no-ids",
+		"--rate 1e6 --arrivals Poisson", "--mix read=100 -p operationcount=100 --keys 3",
+	} {
+		line := "ycsb compare --duration 20ms --warmup 0s --clients 4 " + args
+		var commands []string
+		for range 2 {
+			status, _, stderr := runWords(line + " --html page.html")
+			page, err := os.ReadFile("page.html")
+			match := said.FindSubmatch(page)
+			if status != exitOK || err != nil || match == nil || strings.Contains(stderr, "note") {
+				t.Fatalf("%s: status %d, %v, %s", line, status, err, stderr)
+			}
+			line = string(match[1])
+			commands = append(commands, line)
+		}
+		if commands[0] != commands[1] {
+			t.Errorf("%s\nand when it is repeated\n%s", commands[0], commands[1])
+		}
 	}
 }

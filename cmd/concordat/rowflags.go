@@ -94,22 +94,34 @@ func (w workload) settings(t timing, given map[string]bool) (settings, error) {
 
 // idle names the flags that were given and that nothing comes of, as others are what they are.
 func (w workload) idle(c ycsb.Config, given map[string]bool) (notes []string) {
-	skewed := c.Distribution == ycsb.Zipfian || c.Distribution == ycsb.Latest
+	why := unused(c)
 	for _, flag := range []struct {
-		name string
-		idle bool
-		why  string
+		name  string
+		usual bool
 	}{
-		{"theta", !skewed && w.Theta != 0 && w.Theta != ycsb.DefaultTheta, "the distribution is " + string(c.Distribution)},
-		{"rollbacks", c.Mix.Transfer == 0 && w.Rollbacks > 0, "there are no transfers"},
-		{"parties", c.Mix.Transfer == 0 && w.Parties != 2, "there are no transfers"},
-		{"snapshot-keys", c.Mix.Snapshot == 0 && w.SnapshotKeys != 10, "there are no snapshots"},
+		{"theta", w.Theta == 0 || w.Theta == ycsb.DefaultTheta}, {"rollbacks", w.Rollbacks == 0}, {"parties", w.Parties == 2},
+		{"snapshot-keys", w.SnapshotKeys == 10},
 	} {
-		if given[flag.name] && flag.idle {
-			notes = append(notes, fmt.Sprintf("--%s means nothing here: %s", flag.name, flag.why))
+		if given[flag.name] && !flag.usual && why[flag.name] != "" {
+			notes = append(notes, fmt.Sprintf("--%s means nothing here: %s", flag.name, why[flag.name]))
 		}
 	}
 	return notes
+}
+
+// unused are the flags that make no difference, as others are what they are, and why.
+func unused(c ycsb.Config) map[string]string {
+	why := make(map[string]string)
+	if c.Distribution != ycsb.Zipfian && c.Distribution != ycsb.Latest {
+		why["theta"] = "the distribution is " + string(c.Distribution)
+	}
+	if c.Mix.Transfer == 0 {
+		why["rollbacks"], why["parties"] = "there are no transfers", "there are no transfers"
+	}
+	if c.Mix.Snapshot == 0 {
+		why["snapshot-keys"] = "there are no snapshots"
+	}
+	return why
 }
 
 // clamp makes a skew of 0 the uniform distribution, which it is, and the snapshots no larger than the data unless the user
