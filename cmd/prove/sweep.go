@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -63,12 +64,14 @@ func (c *sweepCommand) Run(p *program) error {
 	start := time.Now()
 	seeds.Each(p.ctx, c.Parallel, func(seed uint64) bool {
 		s := sim.Sweep{Seed: seed, Orders: c.Orders, Depth: c.Depth, MaxPoints: c.Points, Progress: bar.step}
-		n, err := s.Run()
+		n, err := s.Run(p.ctx)
 		mu.Lock()
 		defer mu.Unlock()
-		swept++
 		counts.Add(n)
-		if err != nil {
+		if errors.Is(err, sim.ErrEnded) {
+			return false
+		}
+		if swept++; err != nil {
 			failures = append(failures, sweepFailure{seed, err})
 		}
 		return (err == nil || !c.StopAtFirst) && (c.Points == 0 || counts.Points < c.Points)

@@ -83,15 +83,19 @@ type RunOptions struct {
 	Prepare func(d *Driver)
 }
 
-// Run carries the plan out.
-func (p Plan) Run(o RunOptions) Result {
-	r := &run{plan: p, options: o, hash: fnv.New64a(), counts: Counts{Events: map[EventKind]int{}}}
+// ErrEnded: the context ended, and with it the run or sweep. Nothing was found wrong until then.
+var ErrEnded = errors.New("sim: ended early")
+
+// Run carries the plan out. When ctx ends it stops at the next event, with [ErrEnded].
+func (p Plan) Run(ctx context.Context, o RunOptions) Result {
+	r := &run{ctx: ctx, plan: p, options: o, hash: fnv.New64a(), counts: Counts{Events: map[EventKind]int{}}}
 	err := r.all()
 	return Result{Err: err, Hash: r.hash.Sum64(), Counts: r.counts}
 }
 
 // run is a plan that is being carried out: one process after another, until the events are over and the last one is audited.
 type run struct {
+	ctx     context.Context
 	plan    Plan
 	options RunOptions
 	hash    hash.Hash64
@@ -238,6 +242,9 @@ func (l *life) live() error {
 		return err
 	}
 	for l.next < len(l.plan.Events) {
+		if l.ctx.Err() != nil {
+			return ErrEnded
+		}
 		e := l.plan.Events[l.next]
 		l.next++
 		l.trace("%v: %v", l.d.Clock.Now().Sub(l.start), e)

@@ -87,7 +87,7 @@ func TestEachFaultAlone(t *testing.T) {
 // TestLongRun: runs may be long, in which logs are closed, also on a disk that fails.
 func TestLongRun(t *testing.T) {
 	for _, seed := range []uint64{2, 13} {
-		result := mustPlan(t, seed, short(1200), FaultDisk).Run(RunOptions{})
+		result := mustPlan(t, seed, short(1200), FaultDisk).Run(t.Context(), RunOptions{})
 		if result.Err != nil {
 			t.Errorf("seed %d: %v", seed, result.Err)
 		}
@@ -105,7 +105,7 @@ func TestSameSeedSameTrace(t *testing.T) {
 		var traces [2][]string
 		var results [2]Result
 		for i := range traces {
-			results[i] = p.Run(RunOptions{Trace: func(line string) { traces[i] = append(traces[i], line) }})
+			results[i] = p.Run(t.Context(), RunOptions{Trace: func(line string) { traces[i] = append(traces[i], line) }})
 		}
 		for i, line := range traces[0] {
 			if i >= len(traces[1]) || traces[1][i] != line {
@@ -183,10 +183,10 @@ func TestRunsFindPlants(t *testing.T) {
 			if len(f.Shrunk.Events) >= len(full.Events) {
 				t.Errorf("the plan has %d events and was not shrunk", len(full.Events))
 			}
-			if f.Shrunk.Run(RunOptions{Prepare: plant}).Err == nil {
+			if f.Shrunk.Run(t.Context(), RunOptions{Prepare: plant}).Err == nil {
 				t.Error("the shrunk plan does not fail")
 			}
-			if err := f.Shrunk.Run(RunOptions{}).Err; err != nil {
+			if err := f.Shrunk.Run(t.Context(), RunOptions{}).Err; err != nil {
 				t.Errorf("the shrunk plan fails also without the plant: %v", err)
 			}
 		})
@@ -197,7 +197,7 @@ func TestSweepsFindPlants(t *testing.T) {
 	for name, plant := range plants {
 		t.Run(name, func(t *testing.T) {
 			s := Sweep{Seed: 1, Orders: 5, Prepare: plant}
-			n, err := s.Run()
+			n, err := s.Run(t.Context())
 			if err == nil {
 				t.Fatalf("%d points did not find it", n.Points)
 			}
@@ -214,7 +214,7 @@ func TestSweep(t *testing.T) {
 		if raceEnabled {
 			s.MaxPoints = 300
 		}
-		n, err := s.Run()
+		n, err := s.Run(t.Context())
 		if err != nil {
 			t.Errorf("seed %d: %v", seed+1, err)
 		}
@@ -234,15 +234,57 @@ func TestSweep(t *testing.T) {
 }
 
 func TestSweepStopsAfterEnough(t *testing.T) {
-	n, err := (&Sweep{Seed: 1, MaxPoints: 20}).Run()
+	n, err := (&Sweep{Seed: 1, MaxPoints: 20}).Run(t.Context())
 	if err != nil || n.Points < 20 || n.Points > 30 {
 		t.Errorf("%d points, %v; about 20 were asked for", n.Points, err)
 	}
 	if err := n.Check(); err == nil {
 		t.Error("20 points are taken for a proof")
 	}
-	if _, err := (&Sweep{Depth: 4}).Run(); err == nil {
+	if _, err := (&Sweep{Depth: 4}).Run(t.Context()); err == nil {
 		t.Error("a depth of 4 is taken")
+	}
+}
+
+// TestEnded: a sweep, a seed and the search for a smaller plan end with their context, soon and without a finding.
+func TestEnded(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	points := 0
+	s := Sweep{Seed: 1, Progress: func() {
+		if points++; points == 5 {
+			cancel()
+		}
+	}}
+	if n, err := s.Run(ctx); !errors.Is(err, ErrEnded) || n.Points < 5 || n.Points > 100 {
+		t.Errorf("%d points, %v", n.Points, err)
+	}
+	events := 0
+	ended := RunOptions{Trace: func(string) { events++ }}
+	if r := mustPlan(t, 1, 1000, AllFaults()...).Run(ctx, ended); !errors.Is(r.Err, ErrEnded) || events > 500 {
+		t.Errorf("a plan: %v after %d lines", r.Err, events)
+	}
+	b := Batch{Seeds: Seeds{1, 3}}
+	if sum, err := b.Run(ctx); err != nil || sum.Seeds != 0 || len(sum.Failures) > 0 {
+		t.Errorf("a batch: %+v, %v", sum, err)
+	}
+	plan := mustPlan(t, 1, DefaultOrders, AllFaults()...)
+	if f := b.examine(ctx, plan, Result{Err: errRows}); len(f.Shrunk.Events) != len(plan.Events) {
+		t.Errorf("it was made smaller: %d events of %d", len(f.Shrunk.Events), len(plan.Events))
+	}
+}
+
+// TestStopHidesNothing that is found at the very point where a sweep stops.
+func TestStopHidesNothing(t *testing.T) {
+	for _, stop := range []error{errEnough, ErrEnded} {
+		if err := wrongFirst(stop, nil, errRows); !errors.Is(err, errRows) || errors.Is(err, stop) {
+			t.Errorf("%v", err)
+		}
+		if err := wrongFirst(nil, stop); !errors.Is(err, stop) {
+			t.Errorf("%v", err)
+		}
+	}
+	if err := wrongFirst(nil, nil); err != nil {
+		t.Error(err)
 	}
 }
 

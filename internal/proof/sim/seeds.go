@@ -106,7 +106,7 @@ type Summary struct {
 	Failures []Failure
 }
 
-// Run runs the batch until it is over or ctx ends.
+// Run runs the batch until it is over or ctx ends: seeds that it cuts short do not count.
 func (b Batch) Run(ctx context.Context) (Summary, error) {
 	if b.Orders == 0 {
 		b.Orders = DefaultOrders
@@ -124,8 +124,11 @@ func (b Batch) Run(ctx context.Context) (Summary, error) {
 		if err != nil {
 			panic(err) // it was good for the first seed
 		}
-		result := plan.Run(RunOptions{Trace: b.Trace, Prepare: b.Prepare})
-		failure := b.examine(plan, result)
+		result := plan.Run(ctx, RunOptions{Trace: b.Trace, Prepare: b.Prepare})
+		if errors.Is(result.Err, ErrEnded) {
+			return false
+		}
+		failure := b.examine(ctx, plan, result)
 		mu.Lock()
 		defer mu.Unlock()
 		sum.Seeds++
@@ -143,14 +146,17 @@ func (b Batch) Run(ctx context.Context) (Summary, error) {
 	return sum, nil
 }
 
-// examine makes the plan of a run that failed smaller.
-func (b Batch) examine(plan Plan, result Result) *Failure {
+// examine makes the plan of a run that failed smaller, until ctx ends.
+func (b Batch) examine(ctx context.Context, plan Plan, result Result) *Failure {
 	if result.Err == nil {
 		return nil
 	}
 	f := &Failure{Seed: plan.Seed, Err: result.Err, Shrunk: plan}
 	if b.ShrinkTries > 0 {
-		f.Shrunk = plan.Shrink(func(p Plan) bool { return p.Run(RunOptions{Prepare: b.Prepare}).Err != nil }, b.ShrinkTries)
+		f.Shrunk = plan.Shrink(func(p Plan) bool {
+			err := p.Run(ctx, RunOptions{Prepare: b.Prepare}).Err
+			return err != nil && !errors.Is(err, ErrEnded)
+		}, b.ShrinkTries)
 	}
 	return f
 }

@@ -1,6 +1,8 @@
 package sim
 
 import (
+	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -23,6 +25,7 @@ type Sweep struct {
 	// Prepare, if set, is called with each driver before it opens its engine: to plant a bug.
 	Prepare func(d *Driver)
 
+	ctx    context.Context
 	counts SweepCounts
 	rng    *rand.Rand
 	shots  []Snapshot
@@ -102,8 +105,8 @@ func (c *SweepCounts) Check() error {
 
 const defaultSweepOrders = 20
 
-// Run sweeps until everything is done or something is wrong.
-func (s *Sweep) Run() (SweepCounts, error) {
+// Run sweeps until everything is done or something is wrong, or ctx ends: then it stops at the next point, with [ErrEnded].
+func (s *Sweep) Run(ctx context.Context) (SweepCounts, error) {
 	if s.Orders == 0 {
 		s.Orders = defaultSweepOrders
 	}
@@ -113,13 +116,16 @@ func (s *Sweep) Run() (SweepCounts, error) {
 	if s.Depth < 1 || s.Depth > MaxDepth || s.Orders < 1 || s.Orders > MaxOrders {
 		return s.counts, fmt.Errorf("sim: a sweep is 1 to %d deep, over 1 to %d orders", MaxDepth, MaxOrders)
 	}
-	s.rng = rand.New(rand.NewPCG(s.Seed, 5))
+	s.ctx, s.rng = ctx, rand.New(rand.NewPCG(s.Seed, 5))
 	s.counts.Ops, s.counts.Steps, s.counts.Durable, s.counts.Damages = map[OpKind]int{}, map[string]int{}, map[string]int{}, map[string]int{}
 	for _, part := range []struct {
 		what string
 		do   func() error
 	}{{"crashes", s.crashes}, {"failures", s.failures}, {"damages", s.damages}} {
-		if err := part.do(); err != nil && !errors.Is(err, errEnough) {
+		switch err := part.do(); {
+		case errors.Is(err, ErrEnded):
+			return s.counts, ErrEnded
+		case err != nil && !errors.Is(err, errEnough):
 			return s.counts, fmt.Errorf("%s: %w", part.what, err)
 		}
 	}
@@ -129,13 +135,29 @@ func (s *Sweep) Run() (SweepCounts, error) {
 // errEnough ends a sweep after MaxPoints.
 var errEnough = errors.New("sim: enough points")
 
+// wrongFirst is what is wrong, of several errors, or else why the sweep stops: that hides nothing that is found where it stops.
+func wrongFirst(errs ...error) error {
+	var wrong, stop error
+	for _, err := range errs {
+		if errors.Is(err, errEnough) || errors.Is(err, ErrEnded) {
+			stop = err
+		} else {
+			wrong = errors.Join(wrong, err)
+		}
+	}
+	return cmp.Or(wrong, stop)
+}
+
 // point counts a point.
 func (s *Sweep) point() error {
 	s.counts.Points++
 	if s.Progress != nil {
 		s.Progress()
 	}
-	if s.MaxPoints > 0 && s.counts.Points >= s.MaxPoints {
+	switch {
+	case s.ctx.Err() != nil:
+		return ErrEnded
+	case s.MaxPoints > 0 && s.counts.Points >= s.MaxPoints:
 		return errEnough
 	}
 	return nil
@@ -174,7 +196,7 @@ func (s *Sweep) crashEverywhere(d *Driver) error {
 		}
 	}
 	if err := errors.Join(d.Run(s.Orders), d.Settle(), d.Wrong()); err != nil || failed != nil {
-		return errors.Join(failed, err, d.Engine.Abandon())
+		return wrongFirst(failed, err, d.Engine.Abandon())
 	}
 	d.AfterStep = nil
 	if err := d.Engine.Close(); err != nil {
@@ -245,7 +267,7 @@ func (s *Sweep) recover() error {
 		s.counts.Nested += r.Counts.Nested
 		s.counts.Recoveries.Add(r.Counts)
 		s.counts.Points += r.Counts.Points - 1
-		if err = errors.Join(err, s.point()); err != nil {
+		if err = wrongFirst(err, s.point()); err != nil {
 			return err
 		}
 	}
@@ -262,7 +284,7 @@ func (s *Sweep) failures() error {
 	for k := 1; ; k++ {
 		p := base
 		p.Events = slices.Concat([]Event{{Kind: EvFailAt, N: k, Keep: Keeps[k%len(Keeps)], Seed: uint64(k)}}, base.Events)
-		result := p.Run(RunOptions{Prepare: s.Prepare})
+		result := p.Run(s.ctx, RunOptions{Prepare: s.Prepare})
 		s.counts.Failures += result.Counts.Failures
 		s.counts.FailStops += result.Counts.FailStops
 		if result.Err != nil {
@@ -295,7 +317,7 @@ func (s *Sweep) damageEverywhere(d *Driver) error {
 		return err
 	}
 	closed := d.snapshotOf(d.Disk.Copy(), "after closing")
-	return errors.Join(s.damage(crashed, true), s.damage(closed, false))
+	return wrongFirst(s.damage(crashed, true), s.damage(closed, false))
 }
 
 func (s *Sweep) damage(shot Snapshot, crashed bool) error {
