@@ -14,7 +14,7 @@ import (
 
 // progress shows how far a run is: a bar for each stage, with the rate and the p99 of the last moment. Without a terminal it shows nothing.
 type progress struct {
-	w        io.Writer // nil without a terminal
+	line     *cli.Line // nil without a terminal
 	protocol string
 	bar      *progressbar.ProgressBar
 	last     ycsb.Progress
@@ -22,25 +22,24 @@ type progress struct {
 }
 
 func newProgress(w io.Writer, protocol string) *progress {
-	p := &progress{protocol: protocol}
-	if cli.Terminal(w) {
-		p.w = w
-	}
-	return p
+	return &progress{protocol: protocol, line: cli.NewLine(w)}
 }
 
-// barSteps is the length of a stage in the bar's own units.
-const barSteps = 1000
+const (
+	barSteps   = 1000 // the length of a stage in the bar's own units
+	barText    = 56   // what is written before the bar, mostly, and the percentage
+	barColumns = 30   // what the bar has, if there is room
+)
 
 // show is a ycsb.Driving's OnProgress.
 func (p *progress) show(now ycsb.Progress) {
-	if p.w == nil {
+	if p.line == nil {
 		return
 	}
 	if p.bar == nil || now.Stage != p.last.Stage {
 		p.close()
 		p.bar = progressbar.NewOptions(barSteps,
-			progressbar.OptionSetWriter(p.w), progressbar.OptionSetWidth(30), progressbar.OptionClearOnFinish(),
+			progressbar.OptionSetWriter(p.line), progressbar.OptionSetWidth(p.line.Room(barText, barColumns)), progressbar.OptionClearOnFinish(),
 			progressbar.OptionSetPredictTime(false), progressbar.OptionThrottle(50*time.Millisecond))
 		p.last, p.rate = now, float64(now.Count)/max(now.Spent.Seconds(), 0.01)
 		if now.Stage == "run" {

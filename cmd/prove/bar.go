@@ -16,14 +16,20 @@ type bar struct {
 	count atomic.Int64
 }
 
+const (
+	barText    = 46 // what is written beside the bar, mostly: what is counted, how many, how fast, how long
+	barColumns = 30 // what the bar has, if there is room
+)
+
 // newBar makes a bar with so many units, -1 if that is not known.
 func newBar(w io.Writer, units int, what string) *bar {
-	if !cli.Terminal(w) {
+	line := cli.NewLine(w)
+	if line == nil {
 		return &bar{}
 	}
 	return &bar{bar: progressbar.NewOptions(units,
-		progressbar.OptionSetWriter(w), progressbar.OptionSetDescription(what), progressbar.OptionShowCount(), progressbar.OptionShowIts(),
-		progressbar.OptionSetWidth(30), progressbar.OptionClearOnFinish(), progressbar.OptionThrottle(100*time.Millisecond))}
+		progressbar.OptionSetWriter(line), progressbar.OptionSetDescription(what), progressbar.OptionShowCount(), progressbar.OptionShowIts(),
+		progressbar.OptionSetWidth(line.Room(barText, barColumns)), progressbar.OptionClearOnFinish(), progressbar.OptionThrottle(100*time.Millisecond))}
 }
 
 // step moves the bar by one unit. It may be called by any goroutine.

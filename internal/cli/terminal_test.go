@@ -9,8 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// terminal opens a terminal of its own.
-func terminal(t *testing.T) *os.File {
+// terminal opens a terminal of its own, and the side on which a person would sit.
+func terminal(t *testing.T) (file, master *os.File) {
 	t.Helper()
 	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
 	if err != nil {
@@ -24,17 +24,44 @@ func terminal(t *testing.T) *os.File {
 	if err != nil {
 		t.Skipf("there is no terminal: %v", err)
 	}
-	file, err := os.OpenFile(fmt.Sprintf("/dev/pts/%d", number), os.O_RDWR|unix.O_NOCTTY, 0)
+	file, err = os.OpenFile(fmt.Sprintf("/dev/pts/%d", number), os.O_RDWR|unix.O_NOCTTY, 0)
 	if err != nil {
 		t.Skipf("there is no terminal: %v", err)
 	}
 	t.Cleanup(func() { _ = file.Close() })
-	return file
+	return file, master
+}
+
+// TestLinesDoNotWrap: of a line that is drawn again and again there is as much as fits, whatever the terminal is.
+func TestLinesDoNotWrap(t *testing.T) {
+	tty, master := terminal(t)
+	t.Setenv("TERM", "xterm")
+	line := NewLine(tty)
+	if line == nil || NewLine(new(bytes.Buffer)) != nil {
+		t.Fatal("a terminal is none, or another thing is one")
+	}
+	for columns, want := range map[int]string{0: "one██ and more\rtwo", 6: "one██\rtwo", 2: "o\rt", 1: "\r"} {
+		if err := unix.IoctlSetWinsize(int(tty.Fd()), unix.TIOCSWINSZ, &unix.Winsize{Row: 9, Col: uint16(columns)}); err != nil {
+			t.Fatal(err)
+		}
+		line.column = 0
+		if n, err := fmt.Fprint(line, "one██ and more", "\rtwo"); n == 0 || err != nil {
+			t.Fatal(n, err)
+		}
+		got := make([]byte, 100)
+		n, err := master.Read(got)
+		if err != nil || string(got[:n]) != want {
+			t.Errorf("%d columns: %q, %v", columns, got[:n], err)
+		}
+		if room := line.Room(4, 30); columns == 6 && room != 1 || columns == 2 && room != 0 || columns == 0 && room != 30 {
+			t.Errorf("%d columns: there is room for %d", columns, room)
+		}
+	}
 }
 
 // TestColours: only a terminal has them, and not one that cannot or whose user does not want them; bars need the first two.
 func TestColours(t *testing.T) {
-	tty := terminal(t)
+	tty, _ := terminal(t)
 	for _, test := range []struct {
 		term, noColor string
 		draws, red    bool
