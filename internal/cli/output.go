@@ -317,9 +317,7 @@ func (o *Output) replace() error {
 		return err
 	}
 	info := o.info()
-	if s, ok := info.Sys().(*syscall.Stat_t); ok {
-		_ = os.Chown(o.beside, int(s.Uid), int(s.Gid)) // who may not do that has a file of their own from now on
-	}
+	giveTo(o.beside, info)
 	if err := errors.Join(os.Chmod(o.beside, info.Mode().Perm()), os.Rename(o.beside, real)); err != nil {
 		return err
 	}
