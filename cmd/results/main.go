@@ -8,7 +8,8 @@
 //
 // It measures into a directory of its own, named for the commit, and copies what it has to --out at the end, when all is measured
 // and every audit was right. So it names the commit that it was started on, and a run that was ended early is gone on with by the
-// same command. What the command line names is looked at before anything is measured.
+// same command. Two runs do not measure in one directory: the second is refused while the first lives. What the command line names is
+// looked at before anything is measured.
 //
 // The exit status is 0 if all went well, 1 if an audit was wrong, a measurement failed or something could not be written, 2 if the
 // command line was wrong, 130 after an interrupt (SIGINT, SIGTERM or SIGHUP), and 141 if nobody reads the standard output any more.

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/concordat-dev/concordat/internal/cli"
 	"github.com/concordat-dev/concordat/internal/report/figures"
 	"github.com/concordat-dev/concordat/ycsb"
 )
@@ -186,6 +187,28 @@ func TestCommands(t *testing.T) {
 	}
 	if got, want := f.again(plan), `results --quick --only=zipf --seed=7 '--out=my results' '--quote=a b.md,c.md' '--work=it'"'"'s'`; got != want {
 		t.Errorf("%s, want %s", got, want)
+	}
+}
+
+// TestTwoRuns: the second in one working directory is refused, says why, and leaves the first's alone.
+func TestTwoRuns(t *testing.T) {
+	work, out := filepath.Join(t.TempDir(), "work"), filepath.Join(t.TempDir(), "out")
+	unlock, err := cli.LockDir(work)
+	if err != nil {
+		t.Fatal(err)
+	}
+	status, _, stderr := try(t, "--quick", "--only", "deadlocks", "--work", work, "--out", out)
+	if status != exitUsage || !strings.Contains(stderr, "work: "+work+": another process uses it") {
+		t.Errorf("status %d, %s", status, stderr)
+	}
+	if _, err := os.Stat(out); err == nil {
+		t.Error("there are results")
+	}
+	if _, err := os.Stat(work); err != nil {
+		t.Error(err)
+	}
+	if err := unlock(); err != nil {
+		t.Error(err)
 	}
 }
 

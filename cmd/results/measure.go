@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 
+	"github.com/concordat-dev/concordat/internal/cli"
 	"github.com/concordat-dev/concordat/internal/report/figures"
 	"github.com/concordat-dev/concordat/internal/scratch"
 	"github.com/concordat-dev/concordat/ycsb"
@@ -19,6 +20,17 @@ func (f flags) measure(ctx context.Context, plan figures.Plan, stdout, stderr io
 	if err := errors.Join(f.refuse(environment), f.check(work)); err != nil {
 		return err
 	}
+	unlock, err := cli.LockDir(work)
+	if errors.Is(err, cli.ErrLocked) {
+		return cli.Usage(fmt.Errorf("work: %w: two that measure disturb each other; wait, or end it", err))
+	} else if err != nil {
+		return fmt.Errorf("work: %w", err)
+	}
+	return errors.Join(f.measureIn(ctx, work, plan, environment, stdout, stderr), unlock())
+}
+
+// measureIn measures in a working directory that nobody else uses.
+func (f flags) measureIn(ctx context.Context, work string, plan figures.Plan, environment ycsb.Environment, stdout, stderr io.Writer) error {
 	sheets, err := f.sheets(ctx, plan, work, environment, stderr)
 	err = errors.Join(err, figures.Wrong(sheets))
 	if err == nil {

@@ -8,6 +8,9 @@ import (
 	"path/filepath"
 )
 
+// ErrLocked: another process has the lock of a directory; see [LockDir].
+var ErrLocked = errors.New("another process uses it")
+
 // CheckDir reports why nothing can be written into a directory that a flag names: an [ErrUsage] that names the flag. One that there is
 // not can be made if the nearest above it can be written into. Nothing is left there.
 func CheckDir(flag, path string) error {
