@@ -16,7 +16,7 @@ type compareCommand struct {
 	workload
 	Duration time.Duration `default:"5s" help:"Length of the measured part of each run."`
 	Warmup   time.Duration `default:"1s" help:"What comes before it and does not count."`
-	HTML     string        `name:"html" default:"concordat-compare.html" placeholder:"FILE" help:"The page to write (default: concordat-compare.html)."`
+	HTML     string        `name:"html" default:"concordat-compare.html" placeholder:"FILE" empty:"none" help:"The page to write (default: concordat-compare.html); --html= writes none."`
 }
 
 // compared are the protocols in the order in which they are run and shown.

@@ -96,12 +96,7 @@ func (p *program) main(args []string) int {
 	case err != nil:
 		err = usage(err)
 	case chosen != nil:
-		p.given = make(map[string]bool)
-		for _, step := range chosen.Path {
-			if step.Flag != nil {
-				p.given[step.Flag.Name] = true
-			}
-		}
+		p.given = cli.Given(chosen)
 		err = errors.Join(chosen.Run(p), p.outputs.Close())
 	}
 	return cli.Ending{

@@ -42,10 +42,7 @@ func (f *flags) settle(given map[string]bool) error {
 			f.Out = "results-quick"
 		}
 	}
-	switch {
-	case given["work"] && f.Work == "":
-		return cli.Usage(errors.New("work: the name of the directory is empty"))
-	case given["only"] && len(f.Only) == 0:
+	if given["only"] && len(f.Only) == 0 {
 		return cli.Usage(errors.New("only: it names no experiment"))
 	}
 	return nil

@@ -24,8 +24,6 @@ import (
 	"runtime/debug"
 	"strings"
 
-	"github.com/alecthomas/kong"
-
 	"github.com/concordat-dev/concordat/internal/cli"
 	"github.com/concordat-dev/concordat/internal/report/figures"
 	"github.com/concordat-dev/concordat/ycsb"
@@ -57,13 +55,13 @@ func main() {
 type flags struct {
 	Out    string   `placeholder:"DIR" help:"Where the results go. Default: results, or results-quick."`
 	Work   string   `placeholder:"DIR" help:"Where they are made, and gone on with after an interrupt. Default: one in the temporary directory, named for the commit."`
-	Only   []string `placeholder:"NAME" help:"Only this experiment. Repeatable."`
+	Only   []string `placeholder:"NAME" empty:"" help:"Only this experiment. Repeatable."`
 	Quick  bool     `help:"Fewer cells, for a second each."`
 	Fresh  bool     `help:"Measure again what an earlier run on this commit has measured."`
 	Render bool     `xor:"mode" help:"Measure nothing; render the results that are there."`
 	List   bool     `xor:"mode" help:"Only tell the experiments and how long they take."`
 	Seed   uint64   `default:"1" help:"Seed of the random choices."`
-	Quote  []string `placeholder:"FILE" help:"Files whose quoted numbers are brought up to date. Default: README.md, docs/performance.md and docs/GUARANTEES.md; none of a quick run."`
+	Quote  []string `placeholder:"FILE" empty:"none" help:"Files whose quoted numbers are brought up to date. Default: README.md, docs/performance.md and docs/GUARANTEES.md; none of a quick run."`
 }
 
 // quoting are the texts that quote numbers.
@@ -87,20 +85,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	case err != nil:
 		err = cli.Usage(err)
 	case chosen != nil:
-		err = f.do(ctx, given(chosen), out, stderr)
+		err = f.do(ctx, cli.Given(chosen), out, stderr)
 	}
 	return ending.Finish(ctx, err)
-}
-
-// given are the flags that the command line has.
-func given(chosen *kong.Context) map[string]bool {
-	flags := make(map[string]bool)
-	for _, step := range chosen.Path {
-		if step.Flag != nil {
-			flags[step.Flag.Name] = true
-		}
-	}
-	return flags
 }
 
 // do does what the flags say.

@@ -4,15 +4,20 @@
 package cli
 
 import (
+	"cmp"
+	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"al.essio.dev/pkg/shellescape"
 	"github.com/alecthomas/kong"
 )
 
 // Parse reads a command line into flags, a pointer to a struct with kong's tags. If all it asks for is help, that is written to stdout,
-// with the exit statuses, and chosen is nil. It panics if the struct's tags are not well-formed.
+// with the exit statuses, and chosen is nil. A value that is given and empty is an error, as it comes of a mistake, and what it would
+// mean is what the flag means when it is left out; flags of which "" says something have the tag empty. It panics if the struct's tags
+// are not well-formed.
 func Parse(flags any, name, about string, args []string, stdout, stderr io.Writer) (chosen *kong.Context, err error) {
 	helped := false
 	parser, err := kong.New(flags, kong.Name(name), kong.Description(about), kong.Writers(stdout, stderr),
@@ -24,7 +29,54 @@ func Parse(flags any, name, about string, args []string, stdout, stderr io.Write
 	if helped {
 		return nil, nil // what was parsed after the help does not count
 	}
-	return chosen, err
+	if err != nil {
+		return nil, err
+	}
+	if err := notEmpty(chosen); err != nil {
+		return nil, err
+	}
+	return chosen, nil
+}
+
+// notEmpty reports values that are given and empty.
+func notEmpty(chosen *kong.Context) error {
+	var errs []error
+	for _, step := range chosen.Path {
+		value := step.Positional
+		if step.Flag != nil {
+			value = step.Flag.Value
+		}
+		if value == nil || value.Tag.Has("empty") {
+			continue
+		}
+		what := map[string]string{"DIR": "name of the directory", "FILE": "name of the file"}[value.Tag.PlaceHolder]
+		if isEmpty(value.Target.Interface()) {
+			errs = append(errs, fmt.Errorf("%s: the %s is empty", value.Name, cmp.Or(what, "value")))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// isEmpty reports whether text, or one of several texts, is empty.
+func isEmpty(value any) bool {
+	switch v := value.(type) {
+	case string:
+		return v == ""
+	case []string:
+		return len(v) == 0 || slices.Contains(v, "")
+	}
+	return false
+}
+
+// Given are the flags that the command line has.
+func Given(chosen *kong.Context) map[string]bool {
+	flags := make(map[string]bool)
+	for _, step := range chosen.Path {
+		if step.Flag != nil {
+			flags[step.Flag.Name] = true
+		}
+	}
+	return flags
 }
 
 // help writes kong's help and the exit statuses.

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bytes"
+	"io"
 	"os"
 	"strings"
 	"syscall"
@@ -13,6 +14,9 @@ type flags struct {
 	Do struct {
 		What  string `arg:"" help:"What to do."`
 		Often int    `default:"1" help:"How often."`
+		Dir   string `placeholder:"DIR" help:"Where."`
+		Note  string `empty:"none" default:"x" help:"What is said."`
+		With  []string
 	} `cmd:"" help:"Do something."`
 }
 
@@ -27,6 +31,11 @@ func TestParse(t *testing.T) {
 		{args: []string{"do"}, fail: true},
 		{args: []string{"do", "it", "--often=x"}, fail: true},
 		{args: nil, fail: true},
+		{args: []string{"do", "it", "--often=2", "--note", "", "--with", "a,b"}},
+		{args: []string{"do", ""}, fail: true},
+		{args: []string{"do", "it", "--dir", ""}, fail: true},
+		{args: []string{"do", "it", "--dir="}, fail: true},
+		{args: []string{"do", "it", "--with="}, fail: true},
 	} {
 		var f flags
 		var out, errs bytes.Buffer
@@ -37,6 +46,10 @@ func TestParse(t *testing.T) {
 		if chosen != nil && (f.Do.What != "it" || f.Do.Often != 2) {
 			t.Errorf("%q is %+v", c.args, f)
 		}
+	}
+	_, err := Parse(new(flags), "test", "Tests.", []string{"do", "", "--dir="}, io.Discard, io.Discard)
+	if err == nil || err.Error() != "what: the value is empty\ndir: the name of the directory is empty" {
+		t.Errorf("empty values: %v", err)
 	}
 }
 
