@@ -155,7 +155,7 @@ func boolean(set func(*Config, bool)) func(*Config, string) error {
 // only accepts some values, which change nothing.
 func only(key string, values ...string) func(*Config, string) error {
 	return func(_ *Config, value string) error {
-		if slices.Contains(values, value) {
+		if slices.Contains(values, strings.ToLower(value)) {
 			return nil
 		}
 		return fmt.Errorf("there is no %s %q here; there is %s", key, value, strings.Join(values, ", "))

@@ -58,7 +58,7 @@ func readFile(name string) (Properties, error) {
 	source, err := os.Open(name)
 	if errors.Is(err, os.ErrNotExist) && !strings.ContainsAny(name, `./\`) {
 		var shippedErr error
-		if source, shippedErr = shipped.Open("workloads/" + name); shippedErr != nil {
+		if source, shippedErr = shipped.Open("workloads/" + strings.ToLower(name)); shippedErr != nil {
 			return nil, fmt.Errorf("%w, and none of those that come along: %s", err, strings.Join(ShippedWorkloads(), ", "))
 		}
 		err = nil

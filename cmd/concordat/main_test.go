@@ -242,7 +242,8 @@ func TestBadInput(t *testing.T) {
 
 // TestNamesInAnotherCase are the names, in the report, too.
 func TestNamesInAnotherCase(t *testing.T) {
-	status, stdout, stderr := withFake(t.Context(), false, words("ycsb run --protocol SAGA --policy Wait-Die --distribution Zipfian --mix Transfer=100 --rate 500 --arrivals Poisson --json -"+short)...)
+	t.Chdir(t.TempDir()) // where no file has the name of a workload
+	status, stdout, stderr := withFake(t.Context(), false, words("ycsb run -P TRANSFERS -p insertorder=Hashed --protocol SAGA --policy Wait-Die --distribution Zipfian --mix Transfer=100 --rate 500 --arrivals Poisson --json -"+short)...)
 	reports, err := ycsb.ParseReports([]byte(stdout))
 	if status != exitOK || err != nil {
 		t.Fatalf("status %d, %v: %s", status, err, stderr)

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -20,12 +21,12 @@ import (
 )
 
 type loadCommand struct {
-	Workload     string  `default:"list-append" enum:"list-append,bank,saga" help:"What the clients do: list-append, bank or saga."`
+	Workload     string  `default:"list-append" help:"What the clients do: list-append, bank or saga."`
 	Transactions int     `default:"100000" help:"How many transactions or sagas."`
 	Clients      int     `default:"64" help:"How many clients there are, each with one transaction at a time."`
 	Live         int     `default:"16" help:"How many lists or accounts they choose from at a time: few mean many conflicts."`
 	Refused      float64 `default:"0.03" help:"The share of transactions that fail at their end by themselves."`
-	Policy       string  `default:"detect" enum:"detect,wait-die,wound-wait,no-wait" help:"Policy of the locks: detect, wait-die, wound-wait or no-wait."`
+	Policy       string  `default:"detect" help:"Policy of the locks: detect, wait-die, wound-wait or no-wait."`
 	Workers      int     `help:"Workers of the engine. Default: half as many as processors, at least 1."`
 	Seed         uint64  `default:"1" help:"What the clients choose depends on it."`
 	Dir          string  `placeholder:"DIR" help:"Where the engine's directory is made, for the time of the run. Default: the system's for temporary files."`
@@ -34,10 +35,11 @@ type loadCommand struct {
 	ledgerFlag
 }
 
-// policies are the lock policies by their names on the command line.
-var policies = map[string]locks.Policy{
-	"detect": locks.Detect, "wait-die": locks.WaitDie, "wound-wait": locks.WoundWait, "no-wait": locks.NoWait,
-}
+// What some flags may be; upper and lower case are the same.
+var (
+	loadWorkloads = []string{string(history.ListAppend), string(history.Bank), string(history.Sagas)}
+	loadPolicies  = []string{locks.Detect.String(), locks.WaitDie.String(), locks.WoundWait.String(), locks.NoWait.String()}
+)
 
 // Bounds of what is recorded.
 const (
@@ -45,9 +47,16 @@ const (
 	mostLive         = 1_000_000
 )
 
-// validate checks what kong does not.
+// validate checks the flags, and makes their names lower case.
 func (c *loadCommand) validate() error {
 	var errs []error
+	oneOf := func(name string, value *string, all []string) {
+		if *value = strings.ToLower(*value); !slices.Contains(all, *value) {
+			errs = append(errs, fmt.Errorf("load: --%s must be one of %s, not %q", name, strings.Join(all, ", "), *value))
+		}
+	}
+	oneOf("workload", &c.Workload, loadWorkloads)
+	oneOf("policy", &c.Policy, loadPolicies)
 	within := func(name string, n, least, most int) {
 		if n < least || n > most {
 			errs = append(errs, fmt.Errorf("load: --%s is %d, it must be at least %d and at most %d", name, n, least, most))
@@ -181,8 +190,12 @@ func (c *loadCommand) record(p *program, dir, path string) (err error) {
 	}
 	ctx, stop := context.WithCancelCause(p.ctx)
 	defer stop(nil)
+	policy, err := locks.ParsePolicy(c.Policy)
+	if err != nil {
+		return err
+	}
 	e, err := engine.Open(engine.Options{
-		Dir: dir, Policy: policies[c.Policy], Workers: c.Workers, Logger: cli.NewLogger(p.stderr),
+		Dir: dir, Policy: policy, Workers: c.Workers, Logger: cli.NewLogger(p.stderr),
 		Fatal: func(err error) { stop(fmt.Errorf("load: the store failed: %w", err)) },
 	}, record.Parts()...)
 	if err != nil {

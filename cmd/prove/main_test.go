@@ -327,6 +327,19 @@ func TestFailedLoadKeepsTheFile(t *testing.T) {
 	}
 }
 
+// TestNamesInAnotherCase are the names.
+func TestNamesInAnotherCase(t *testing.T) {
+	status, stdout, stderr := prove("load", "--policy", "Wait-Die", "--workload", "BANK", "--transactions", "300", "--clients", "4", "--dir", t.TempDir())
+	if status != exitOK || !strings.Contains(stdout, "bank: 4 clients") {
+		t.Errorf("load: status %d, %s%s", status, stdout, stderr)
+	}
+	for _, faults := range []string{"Power,DISK", "None", "ALL"} {
+		if status, stdout, stderr := prove("sim", "--seed", "1", "--steps", "5", "--faults", faults); status != exitOK {
+			t.Errorf("%s: status %d, %s%s", faults, status, stdout, stderr)
+		}
+	}
+}
+
 // TestLoadInterrupted: a run that is ended early is checked as far as it went.
 func TestLoadInterrupted(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())

@@ -39,8 +39,9 @@ func AllFaults() []Fault {
 	}
 }
 
-// ParseFaults reads a list of faults with commas in between; "all" and "none" stand for themselves.
+// ParseFaults reads a list of faults with commas in between; "all" and "none" stand for themselves. Upper and lower case are the same.
 func ParseFaults(list string) ([]Fault, error) {
+	list = strings.ToLower(list)
 	switch list {
 	case "all":
 		return AllFaults(), nil
