@@ -7,6 +7,7 @@ import (
 	"math"
 	"slices"
 	"strings"
+	"time"
 
 	"gonum.org/v1/gonum/stat"
 	"gonum.org/v1/gonum/stat/distuv"
@@ -29,6 +30,9 @@ const (
 	// MinRatioMS and minRatioRate are what smaller figures count as in a ratio: the resolution of latencies, and of rates.
 	minRatioMS   = 0.001
 	minRatioRate = 0.1
+	// maxMS and maxPerSecond are more than any run has; a file with more is damaged.
+	maxMS        = 2 * float64(MaxLatency/time.Millisecond)
+	maxPerSecond = 1e12
 )
 
 func (c Comparing) withDefaults() Comparing {
@@ -81,8 +85,10 @@ type Ratio struct {
 // interval for their mean; pairing takes out what changes on the machine over time, if the runs of A and B took turns. There are
 // many intervals, so each has the confidence that makes all hold together (Bonferroni's correction).
 //
-// Errors: nothing to compare, configurations or numbers of runs that differ ([ErrNotPaired]), fewer than MinPairs, a run whose
-// audit was wrong ([ErrAudit]) or that was interrupted.
+// Kinds that are too rare to be in each run are left out: [Uncompared] names them.
+//
+// Errors: nothing to compare, configurations or numbers of runs that differ, or a kind that each run of one side has and none of the
+// other ([ErrNotPaired]), fewer than MinPairs, a run whose audit was wrong ([ErrAudit]), that was interrupted, or whose figures no run has.
 func Compare(a, b []Report, c Comparing) ([]Ratio, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
@@ -97,6 +103,9 @@ func Compare(a, b []Report, c Comparing) ([]Ratio, error) {
 	}
 	var all []figure
 	for _, p := range pairs {
+		if err := p.sameKinds(); err != nil {
+			return nil, err
+		}
 		all = append(all, p.figures()...)
 	}
 	level := 1 - (1-c.Confidence)/float64(len(all))
@@ -119,6 +128,24 @@ func usable(side string, reports []Report) error {
 		}
 		if r.Interrupted {
 			return fmt.Errorf("run %d of %s was interrupted", i+1, side)
+		}
+		if err := r.plausible(); err != nil {
+			return fmt.Errorf("run %d of %s: %w", i+1, side, err)
+		}
+	}
+	return nil
+}
+
+// plausible reports figures that no run has: they would make any ratio.
+func (r Report) plausible() error {
+	if !(r.CommittedPerS >= 0 && r.CommittedPerS <= maxPerSecond) {
+		return fmt.Errorf("committed_per_s is %g, which no run has", r.CommittedPerS)
+	}
+	for _, kind := range slices.Sorted(maps.Keys(r.LatencyMS)) {
+		for _, ms := range []float64{r.LatencyMS[kind].P50, r.LatencyMS[kind].P99} {
+			if !(ms >= 0 && ms <= maxMS) {
+				return fmt.Errorf("latency_ms of %s has %g, which no run has", kind, ms)
+			}
 		}
 	}
 	return nil
@@ -182,14 +209,7 @@ func (p paired) figures() []figure {
 		throughput.b = append(throughput.b, max(p.b[i].CommittedPerS, minRatioRate))
 	}
 	all := []figure{throughput}
-	kinds := slices.Sorted(maps.Keys(p.a[0].LatencyMS))
-	if len(kinds) == 2 {
-		kinds = []string{allKinds}
-	}
-	for _, kind := range kinds {
-		if !p.have(kind) {
-			continue // too rare to be in each run
-		}
+	for _, kind := range p.compared() {
 		p50 := figure{what: what, name: "p50 " + kind, lowIsGood: true}
 		p99 := figure{what: what, name: "p99 " + kind, lowIsGood: true}
 		for i := range p.a {
@@ -202,10 +222,69 @@ func (p paired) figures() []figure {
 	return all
 }
 
-// have reports whether each run has operations of a kind.
-func (p paired) have(kind string) bool {
-	missing := func(r Report) bool { _, ok := r.LatencyMS[kind]; return !ok }
-	return !slices.ContainsFunc(p.a, missing) && !slices.ContainsFunc(p.b, missing)
+// kinds are those that any run has, and "all", which each has that had anything to measure.
+func (p paired) kinds() []string {
+	seen := map[string]bool{allKinds: true}
+	for _, r := range slices.Concat(p.a, p.b) {
+		for kind := range r.LatencyMS {
+			seen[kind] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(seen))
+}
+
+// compared are the kinds that each run has. Of a single one, "all" is the same.
+func (p paired) compared() (all []string) {
+	kinds := p.kinds()
+	for _, kind := range kinds {
+		if (kind == allKinds || len(kinds) > 2) && having(p.a, kind) == len(p.a) && having(p.b, kind) == len(p.b) {
+			all = append(all, kind)
+		}
+	}
+	return all
+}
+
+// having is how many runs have operations of a kind.
+func having(runs []Report, kind string) (n int) {
+	for _, r := range runs {
+		if _, ok := r.LatencyMS[kind]; ok {
+			n++
+		}
+	}
+	return n
+}
+
+// sameKinds reports kinds that one side has in each run and the other in none: they are not rare, but lost.
+func (p paired) sameKinds() error {
+	for _, kind := range p.kinds() {
+		switch inA, inB := having(p.a, kind), having(p.b, kind); {
+		case inA == len(p.a) && inB == 0:
+			return fmt.Errorf("%w: of %s each run of A has latencies of %s, and no run of B", ErrNotPaired, p.a[0].describe(), kind)
+		case inB == len(p.b) && inA == 0:
+			return fmt.Errorf("%w: of %s each run of B has latencies of %s, and no run of A", ErrNotPaired, p.a[0].describe(), kind)
+		case kind == allKinds && inA+inB < len(p.a)+len(p.b):
+			return fmt.Errorf("%w: of %s some runs have no latencies of all operations", ErrNotPaired, p.a[0].describe())
+		}
+	}
+	return nil
+}
+
+// Uncompared names the kinds of operations of runs that [Compare] compares, each with its configuration, of which it says nothing: not
+// each run has some.
+func Uncompared(a, b []Report) (lines []string) {
+	pairs, err := pair(a, b)
+	if err != nil {
+		return nil // Compare says so
+	}
+	for _, p := range pairs {
+		for _, kind := range p.kinds() {
+			if having(p.a, kind)+having(p.b, kind) < len(p.a)+len(p.b) {
+				lines = append(lines, fmt.Sprintf("%s: %s is not compared, as it is in %d of %d runs only", p.a[0].describe(), kind,
+					having(p.a, kind)+having(p.b, kind), len(p.a)+len(p.b)))
+			}
+		}
+	}
+	return lines
 }
 
 // ratio computes the interval of one figure.

@@ -51,6 +51,7 @@ func (c *diffCommand) Run(p *program) error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", cli.ErrInput, err)
 	}
+	p.note(ycsb.Uncompared(a, b)...)
 	return p.writeRatios(ratios, c.Tolerance)
 }
 

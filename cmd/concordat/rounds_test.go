@@ -110,6 +110,17 @@ func TestDiff(t *testing.T) {
 		t.Fatal(err)
 	}
 	base := speed(t, 100, 102, 98, 101)
+	edited := func(old, new string, times int) string {
+		text, err := os.ReadFile(base)
+		path := filepath.Join(t.TempDir(), "edited.json")
+		if err == nil {
+			err = os.WriteFile(path, []byte(strings.Replace(string(text), old, new, times)), 0o644)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
 	for _, test := range []struct {
 		name, args string
 		status     int
@@ -124,6 +135,13 @@ func TestDiff(t *testing.T) {
 		{"noise", base + " " + speed(t, 30, 190, 110, 60), exitOK, "unclear"},
 		{"fewer rounds", base + " " + speed(t, 100, 101), exitUsage, "4 runs and B has 2"},
 		{"a single round", speed(t, 100) + " " + speed(t, 100), exitUsage, "use --repeat"},
+		{"a kind that B has lost", base + " " + edited(`"transfer": {`, `"all": {`, -1), exitUsage, "each run of A has latencies of transfer, and no run of B"},
+		{"a kind that A had not", edited(`"transfer": {`, `"all": {`, -1) + " " + base, exitUsage, "each run of B has latencies of transfer, and no run of A"},
+		{"no latencies at all", base + " " + edited(`"latency_ms": {`, `"latency": {`, -1), exitUsage, "and no run of B"},
+		{"a kind that is rare", base + " " + edited(`"transfer": {`, `"read": {`, 1), exitOK, "note: rows, saga, 10 keys"},
+		{"an absurd rate", base + " " + edited(`"committed_per_s": 1`, `"committed_per_s": 1e308, "x": 1`, 1), exitUsage, "run 1 of B: committed_per_s is 1e+308"},
+		{"a negative rate", edited(`"committed_per_s": 1`, `"committed_per_s": -1`, 1) + " " + base, exitUsage, "run 1 of A: committed_per_s is -1"},
+		{"an absurd latency", base + " " + edited(`"p99": `, `"p99": 1e308, "x": `, 1), exitUsage, "has 1e+308, which no run has"},
 		{"an old file", base + " " + old, exitUsage, "no schema"},
 	} {
 		status, stdout, stderr := withFake(t.Context(), false, words("ycsb diff "+test.args)...)
