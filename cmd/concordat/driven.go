@@ -33,6 +33,7 @@ type driven struct {
 	policy   locks.Policy
 	workers  int
 	driving  ycsb.Driving
+	notes    []string // what flags mean nothing here
 }
 
 // check checks the flags. All that is wrong with them is in the error, which is errUsage.
@@ -81,5 +82,5 @@ func (p *program) drive(name string, f drivenFlags, d driven, parameters map[str
 		}
 		return ycsb.DriveReport(setup, driving, result, ycsb.ThisEnvironment()), result, err
 	}
-	return p.runJob(job{label: name, dir: f.Dir, json: f.JSON, repeat: f.Repeat, profile: f.CPUProfile, run: run})
+	return p.runJob(job{label: name, dir: f.Dir, json: f.JSON, repeat: f.Repeat, profile: f.CPUProfile, notes: d.notes, run: run})
 }

@@ -103,14 +103,27 @@ func TestDrivenBadInput(t *testing.T) {
 		if status != exitUsage || !strings.Contains(stderr, test.want) || strings.Contains(stdout, "committed") {
 			t.Errorf("concordat %s: status %d, want 2 and %q, and got:\n%s%s", test.args, status, test.want, stdout, stderr)
 		}
+		if strings.Contains(stderr, "usage: ") {
+			t.Errorf("concordat %s: the mark of the error is told:\n%s", test.args, stderr)
+		}
 	}
 }
 
 // TestSmallWeights: only their proportions count.
 func TestSmallWeights(t *testing.T) {
 	status, stdout, stderr := runWords("ycsb hotel --hotels 5 --flights 4 --customers 6 --search 1e-320 --recommend 0 --login 0 --reserve 0 --operations 200 --warmup 0s --clients 4 --protocol Saga --choice UNIFORM")
-	if status != exitOK || !strings.Contains(stdout, "choice uniform") {
+	if status != exitOK || !strings.Contains(stdout, "choice uniform") || strings.Contains(stderr, "note") {
 		t.Errorf("status %d:\n%s%s", status, stdout, stderr)
+	}
+}
+
+// TestDrivenIdleFlags: what a flag says and nothing comes of is told.
+func TestDrivenIdleFlags(t *testing.T) {
+	for flags, want := range map[string]bool{"--choice Uniform --deviation 0.5": true, "--choice Normal --deviation 0.5": false, "--choice uniform": false} {
+		status, stdout, stderr := runWords(tinyHotel + " " + flags)
+		if status != exitOK || strings.Contains(stderr, "note: --deviation means nothing here: the choice is uniform") != want {
+			t.Errorf("%s: status %d:\n%s%s", flags, status, stdout, stderr)
+		}
 	}
 }
 

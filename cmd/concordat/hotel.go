@@ -38,10 +38,19 @@ func (c *hotelCommand) Run(p *program) error {
 	)); err != nil {
 		return err
 	}
+	d.notes = c.idle(p.given)
 	return p.drive("hotel", c.drivenFlags, d, c.parameters(), func(dir string, logger *slog.Logger) (closable, error) {
 		o.Dir, o.Logger = dir, logger
 		return hotel.OpenWorkload(o)
 	})
+}
+
+// idle names the flags that were given and that nothing comes of, as others are what they are.
+func (c *hotelCommand) idle(given map[string]bool) (notes []string) {
+	if given["deviation"] && !strings.EqualFold(c.Choice, string(hotel.Normal)) {
+		notes = append(notes, "--deviation means nothing here: the choice is "+strings.ToLower(c.Choice))
+	}
+	return notes
 }
 
 func (c *hotelCommand) mix() hotel.Mix {
