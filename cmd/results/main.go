@@ -12,11 +12,13 @@
 // looked at before anything is measured.
 //
 // The exit status is 0 if all went well, 1 if an audit was wrong, a measurement failed or something could not be written, 2 if the
-// command line was wrong, 130 after an interrupt (SIGINT, SIGTERM or SIGHUP), and 141 if nobody reads the standard output any more.
+// command line was wrong or there is nothing to render, 130 after an interrupt (SIGINT, SIGTERM or SIGHUP), and 141 if nobody reads the
+// standard output any more.
 package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -104,7 +106,11 @@ func (f flags) do(ctx context.Context, given map[string]bool, stdout, stderr io.
 		list(stdout, plan)
 		return nil
 	case f.Render:
-		return f.render(stdout)
+		err := f.render(stdout)
+		if errors.Is(err, figures.ErrResults) {
+			err = fmt.Errorf("%w: %w", cli.ErrInput, err)
+		}
+		return err
 	}
 	return f.measure(ctx, plan, stdout, stderr)
 }

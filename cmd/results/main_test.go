@@ -160,17 +160,17 @@ func testQuotes(t *testing.T, out string) {
 	}
 }
 
-// TestRenderNothing: no results, or such of another version, are errors that say so.
+// TestRenderNothing: no results, or such of another version, are inputs that are bad, and what is said says so.
 func TestRenderNothing(t *testing.T) {
 	dir := t.TempDir()
-	if status, _, stderr := try(t, "--render", "--out", dir); status != exitFailed || !strings.Contains(stderr, "no results") {
+	if status, _, stderr := try(t, "--render", "--out", dir); status != exitUsage || !strings.Contains(stderr, "no results") {
 		t.Errorf("status %d, %q", status, stderr)
 	}
 	path := filepath.Join(dir, "csv", "zipf.csv")
 	if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), os.WriteFile(path, []byte("# schema: 0\n"), 0o600)); err != nil {
 		t.Fatal(err)
 	}
-	if status, _, stderr := try(t, "--render", "--out", dir); status != exitFailed || !strings.Contains(stderr, `schema "0", not`) {
+	if status, _, stderr := try(t, "--render", "--out", dir); status != exitUsage || !strings.Contains(stderr, `schema "0", not`) {
 		t.Errorf("status %d, %q", status, stderr)
 	}
 }

@@ -20,16 +20,19 @@ const (
 	chartsDir  = "charts"
 )
 
+// ErrResults: a directory has no results, or such as cannot be rendered.
+var ErrResults = errors.New("figures: there is nothing to render")
+
 // RenderDir renders all summaries of a directory of results beside them, and removes charts that earlier renderings left and this one
-// has not.
+// has not. After an [ErrResults] nothing was written.
 func RenderDir(dir string) error {
 	summaries, err := ReadSummaries(dir)
 	if err != nil {
-		return err
+		return fmt.Errorf("%w: %w", ErrResults, err)
 	}
 	files, err := Render(summaries)
 	if err != nil {
-		return err
+		return fmt.Errorf("%w: %w", ErrResults, err)
 	}
 	err = removeOthers(dir, chartsDir, files)
 	for name, data := range files {
