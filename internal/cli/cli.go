@@ -1,6 +1,7 @@
 // Package cli is what the project's programs do alike with their command lines: [Parse] reads one, [Context] ends with a signal,
 // [Stdout] notices when nobody reads any more, [Outputs] are the files that a command writes, [CheckDir] looks at directories before
-// anything is run, [LockDir] keeps others out of one, [Group] is for programs that it starts, and an [Ending] makes an error a message and an exit status.
+// anything is run, [LockDir] keeps others out of one, [Group] is for programs that it starts, a [Line] is one that is drawn again and
+// again, and an [Ending] makes an error a message and an exit status.
 package cli
 
 import (

@@ -9,7 +9,8 @@
 // In the end every request is asked once more: whoever was told an outcome is told the same. The histories of lists, of a bank
 // and of sagas, all made at once on one directory, are then checked by package history.
 //
-// Start reading at Run; keeper.go has the processes, monkey.go what is done to them, disk.go what may be filled up, client.go what clients make of it.
+// Start reading at Run; keeper.go has the processes, monkey.go what is done to them, disk.go what may be filled up, client.go what
+// clients make of it.
 package chaos
 
 import (
