@@ -127,7 +127,7 @@ func (g *egress) deliver() error {
 	if err != nil {
 		return err
 	}
-	last := records[len(records)-1].Seq
+	last := records[len(records)-1].Seq // once they are written the records are the receiver's
 	if _, notes := g.to.(noter); !notes {
 		records = slices.DeleteFunc(records, func(r Record) bool { return r.parked != "" })
 	}
@@ -135,7 +135,7 @@ func (g *egress) deliver() error {
 		err = g.write(records)
 	}
 	if err != nil {
-		return g.refuse(records, err)
+		return g.refuse(from, last, err)
 	}
 	g.delivered.Store(last)
 	return nil
@@ -166,26 +166,34 @@ func (g *egress) read(from, to uint64) (records []Record, err error) {
 	return records, nil
 }
 
-// refuse takes an error of a Write: what came before the record at fault counts as taken, if the error tells, and a record that the
-// receiver cannot take is parked.
-func (g *egress) refuse(records []Record, err error) error {
+// refuse takes an error of a Write of the records from first to last: what came before the record at fault counts as taken, if the error
+// tells, and a record that the receiver cannot take is parked.
+func (g *egress) refuse(first, last uint64, err error) error {
 	told, ok := err.(*guardedError)
 	if !ok {
 		return err
 	}
-	first, last := records[0].Seq, records[len(records)-1].Seq
 	if bad := told.bad; bad != nil && bad.Seq >= first && bad.Seq <= last {
 		g.delivered.Store(bad.Seq - 1)
-		at := slices.IndexFunc(records, func(r Record) bool { return r.Seq == bad.Seq })
-		if at < 0 || records[at].parked != "" {
-			return err
-		}
-		return g.park(records[at], bad)
+		return g.parkRow(bad, err)
 	}
 	if part := told.part; part != nil && part.last+1 >= first && part.last < last {
 		g.delivered.Store(part.last)
 	}
 	return err
+}
+
+// parkRow parks a record as its row has it: what was written is the receiver's, which may have changed it. The stub of one that is
+// parked already stays, with the error.
+func (g *egress) parkRow(bad *Unacceptable, err error) error {
+	records, readErr := g.read(bad.Seq, bad.Seq)
+	switch {
+	case readErr != nil:
+		return errors.Join(err, readErr)
+	case records[0].parked != "":
+		return err
+	}
+	return g.park(records[0], bad)
 }
 
 // write hands records to the receiver. If it has not returned when nobody waits any more, its receiver is closed once it has.

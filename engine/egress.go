@@ -30,7 +30,7 @@ type Egress interface {
 	Position() (uint64, error)
 	// Write takes records in the order of their numbers, and returns nil once they are durable at the receiver. After an error
 	// the same records are written again, later, unless it is or wraps an [Unacceptable]: then that record is parked. Write may
-	// block; it holds up only this egress. The slice and its records are the receiver's.
+	// block; it holds up only this egress. The slice and its records are the receiver's, to keep or to change.
 	Write(ctx context.Context, records []Record) error
 	// Close is called once, after the last Write, and not at all if Position was not called.
 	Close() error

@@ -87,6 +87,60 @@ func TestRefusedRecordIsParked(t *testing.T) {
 	}
 }
 
+// TestWrittenRecordsAreTheReceivers: it may do with the slice and the records what it likes. One that it refuses then is parked as it was
+// emitted, and so are those of a callback.
+func TestWrittenRecordsAreTheReceivers(t *testing.T) {
+	spoil := func(r engine.Record) {
+		for i := range r.Value {
+			r.Value[i] = 'X'
+		}
+	}
+	for name, write := range map[string]func(records []engine.Record) error{
+		"overwritten": func(records []engine.Record) error {
+			for i := range records {
+				spoil(records[i])
+				records[i].Seq, records[i].Key = 0, "X"
+			}
+			return engine.Refuse(2, errors.New("not to my taste"))
+		},
+		"cleared": func(records []engine.Record) error {
+			clear(records)
+			return engine.Refuse(2, errors.New("not to my taste"))
+		},
+		"callback": func(records []engine.Record) error {
+			return engine.Callback(func(_ context.Context, r engine.Record) error {
+				spoil(r)
+				if r.Seq == 2 {
+					return engine.Refuse(0, errors.New("not to my taste"))
+				}
+				return nil
+			}).Write(ctx, records)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var taken atomic.Int64
+			to := &egressFunc{new(headstrong), func(records []engine.Record) error {
+				if n := len(records); records[0].Seq > 2 || records[n-1].Seq < 2 {
+					taken.Add(int64(n))
+					return nil
+				}
+				return write(records)
+			}}
+			e := open(t, engine.Options{Logger: new(logLines).logger(), Egresses: map[string]engine.Egress{"wire": to}}, tellers)
+			must(t, e.Do(ctx, newTeller.On("a", 0)))
+			must(t, e.Do(ctx, tell.On("a", 3)))
+			eventually(t, "it goes on behind the one that is refused", func() bool { return taken.Load() == 1 })
+			parked, err := e.ParkedRecords(ctx, "wire")
+			must(t, err)
+			var v news
+			if len(parked) != 1 || parked[0].Seq != 2 || parked[0].Key != "a" || functions.Decode(parked[0].Value, &v) != nil || v.N != 2 {
+				t.Errorf("parked are %+v", parked)
+			}
+			must(t, e.Close())
+		})
+	}
+}
+
 // TestParkedBound: at MaxParked the egress waits, and says so, until somebody drops one.
 func TestParkedBound(t *testing.T) {
 	var far received
