@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/concordat-dev/concordat/functions"
@@ -19,8 +20,11 @@ import (
 type Ingress interface {
 	// Run reads the records after a position (0: from the start) and gives each to deliver, in order, with its position, which
 	// must grow from record to record. It returns when ctx ends or there are no more records. After any other error, or a panic, it
-	// is run again, 10 ms to 5 s later: the longer, the more often it has failed without a record in between. deliver blocks while the engine has much to do; it fails when the message cannot be delivered, which is a
-	// fault of the record: Run may skip it.
+	// is run again, 10 ms to 5 s later: the longer, the more often it has failed without a record in between.
+	//
+	// deliver blocks while the engine has much to do; it fails when the message cannot be delivered, which is a fault of the record:
+	// Run may skip it. It may be called from several goroutines, whose order is then Run's to keep. It ends with Run, as ctx does:
+	// whoever calls it later gets an error, since the next Run begins behind the last record that was taken.
 	Run(ctx context.Context, after uint64, deliver func(position uint64, m functions.Message) error) error
 }
 
@@ -34,9 +38,11 @@ type feed struct {
 
 	slots  chan struct{} // records that are not sealed yet
 	last   uint64        // position of the last record that was taken: the worker's
-	given  uint64        // position of the last record that was delivered: the ingress's
 	ctx    context.Context
 	cancel context.CancelFunc
+
+	giving sync.Mutex // held while a record is delivered
+	given  uint64     // position of the last record that was delivered
 
 	abandon chan struct{} // closed when nobody waits for the source any more
 	ended   chan struct{} // closed when the loop is over
@@ -91,7 +97,7 @@ func (e *Engine) runIngresses() {
 	for _, f := range e.feeds {
 		if !e.options.Seams.Stepped {
 			go f.loop()
-		} else if err := f.from.Run(f.ctx, f.given, f.deliver); err != nil {
+		} else if err := f.from.Run(f.ctx, f.given, f.newRun().deliver); err != nil {
 			panic(fmt.Sprintf("engine: Run of ingress %q in a stepped engine: %v", f.name, err))
 		}
 	}
@@ -123,8 +129,11 @@ func (f *feed) loop() {
 	defer close(f.ended)
 	wait := firstBackOff
 	for {
-		given := f.given
-		ran := guarded(func() error { return f.from.Run(f.ctx, given, f.deliver) })
+		run, given := f.newRun(), f.lastGiven()
+		ran := guarded(func() error {
+			defer run.end(errRunOver)
+			return f.from.Run(run.ctx, given, run.deliver)
+		})
 		var err error
 		select {
 		case err = <-ran:
@@ -135,7 +144,7 @@ func (f *feed) loop() {
 		if err == nil || f.ctx.Err() != nil {
 			return
 		}
-		if f.given != given {
+		if f.lastGiven() != given {
 			wait = firstBackOff
 		}
 		f.complain(err, wait)
@@ -158,13 +167,46 @@ func (f *feed) complain(err error, wait time.Duration) {
 	log.Warn("an ingress failed", "ingress", f.name, "error", err, "again in", wait)
 }
 
+// lastGiven is the position of the last record that was delivered. It waits for one that is being delivered.
+func (f *feed) lastGiven() uint64 {
+	f.giving.Lock()
+	defer f.giving.Unlock()
+	return f.given
+}
+
+// errRunOver: somebody has kept what an ingress delivers with.
+var errRunOver = errors.New("engine: deliver was called after its Run had returned")
+
+// feedRun is one run of an ingress. Once it is over nothing is delivered in it any more: first its context ends, then the next run asks
+// for the position, which waits for a record that is just being delivered. So no record is taken in both.
+type feedRun struct {
+	feed *feed
+	ctx  context.Context
+	end  context.CancelCauseFunc
+}
+
+func (f *feed) newRun() *feedRun {
+	r := &feedRun{feed: f}
+	r.ctx, r.end = context.WithCancelCause(f.ctx)
+	return r
+}
+
+// over says why nothing is delivered in the run any more, if that is so.
+func (r *feedRun) over() error {
+	switch {
+	case r.feed.ctx.Err() != nil:
+		return errors.Join(ErrClosed, r.feed.ctx.Err())
+	case r.ctx.Err() != nil:
+		return fmt.Errorf("%w: ingress %q", context.Cause(r.ctx), r.feed.name)
+	}
+	return nil
+}
+
 // deliver hands a record to the engine.
-func (f *feed) deliver(position uint64, m functions.Message) error {
+func (r *feedRun) deliver(position uint64, m functions.Message) error {
+	f := r.feed
 	if isNil(m) {
 		return fmt.Errorf("%w: ingress %q delivers no message at position %d", functions.ErrBadCall, f.name, position)
-	}
-	if position <= f.given {
-		return fmt.Errorf("engine: ingress %q delivers position %d after %d", f.name, position, f.given)
 	}
 	q := &request{env: m.Envelope(), feed: f, position: position}
 	if err := f.engine.registry.check(&q.env, f.engine.options.MaxBytes); err != nil {
@@ -173,10 +215,24 @@ func (f *feed) deliver(position uint64, m functions.Message) error {
 	if q.env.Into != nil {
 		return fmt.Errorf("%w: a message of an ingress has nobody to take its result", functions.ErrBadCall)
 	}
-	if err := f.takeSlot(); err != nil {
+	f.giving.Lock()
+	defer f.giving.Unlock()
+	return r.give(q)
+}
+
+// give admits a record, if its position is behind that of the last one.
+func (r *feedRun) give(q *request) error {
+	f := r.feed
+	if err := r.over(); err != nil {
 		return err
 	}
-	if err := f.waitForSpace(); err != nil {
+	if q.position <= f.given {
+		return fmt.Errorf("engine: ingress %q delivers position %d after %d", f.name, q.position, f.given)
+	}
+	if err := r.takeSlot(); err != nil {
+		return err
+	}
+	if err := r.waitForSpace(); err != nil {
 		<-f.slots
 		return err
 	}
@@ -184,12 +240,13 @@ func (f *feed) deliver(position uint64, m functions.Message) error {
 		<-f.slots
 		return errors.Join(err, f.ctx.Err())
 	}
-	f.given = position
+	f.given = q.position
 	return nil
 }
 
 // takeSlot waits until few enough records are not sealed. In a stepped engine nothing happens meanwhile, so there it does not wait.
-func (f *feed) takeSlot() error {
+func (r *feedRun) takeSlot() error {
+	f := r.feed
 	select {
 	case f.slots <- struct{}{}:
 		return nil
@@ -201,21 +258,21 @@ func (f *feed) takeSlot() error {
 	select {
 	case f.slots <- struct{}{}:
 		return nil
-	case <-f.ctx.Done():
-		return context.Cause(f.ctx)
+	case <-r.ctx.Done():
+		return r.over()
 	}
 }
 
-// waitForSpace waits until there is room on the disk, or the engine closes.
-func (f *feed) waitForSpace() error {
-	for f.engine.space.low() {
-		if f.engine.options.Seams.Stepped {
-			return f.engine.space.err()
+// waitForSpace waits until there is room on the disk, or the run is over.
+func (r *feedRun) waitForSpace() error {
+	for r.feed.engine.space.low() {
+		if r.feed.engine.options.Seams.Stepped {
+			return r.feed.engine.space.err()
 		}
 		select {
 		case <-time.After(100 * time.Millisecond):
-		case <-f.ctx.Done():
-			return context.Cause(f.ctx)
+		case <-r.ctx.Done():
+			return r.over()
 		}
 	}
 	return nil

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -227,6 +228,73 @@ func TestIngressThatFailsIsRunAgain(t *testing.T) {
 		t.Errorf("the log says: %s", log.String())
 	}
 	must(t, e.Close())
+}
+
+// TestDeliverEndsWithItsRun: what a run was given to deliver with fails once the run is over, so that no record is taken in two runs,
+// and says after Close that the engine is closed.
+func TestDeliverEndsWithItsRun(t *testing.T) {
+	type deliver = func(uint64, functions.Message) error
+	runs := make(chan deliver, 2)
+	source := ingressFunc(func(ctx context.Context, after uint64, d deliver) error {
+		runs <- d
+		if after == 0 {
+			return errors.Join(d(1, newNote.On("n", 0)), errors.New("test: lost connection"))
+		}
+		<-ctx.Done()
+		return nil
+	})
+	e := open(t, engine.Options{Logger: new(logLines).logger(), Ingresses: map[string]engine.Ingress{"in": source}}, notes)
+	first, second := <-runs, <-runs
+	must(t, second(2, jot.On("n", 2)))
+	err := first(3, jot.On("n", 3))
+	wantErr(t, err, err, `"in"`, "after its Run had returned")
+	must(t, second(3, jot.On("n", 3)))
+	eventually(t, "each is taken once", func() bool { return fmt.Sprint(ask(t, e, lines.On("n"))) == "[2 3]" })
+	must(t, e.Close())
+	wantErr(t, first(4, jot.On("n", 4)), engine.ErrClosed)
+	wantErr(t, second(4, jot.On("n", 4)), engine.ErrClosed)
+}
+
+// TestContextEndsWithItsRun, as deliver does: also what a Run has left behind can know that it is over.
+func TestContextEndsWithItsRun(t *testing.T) {
+	left := make(chan context.Context, 1)
+	source := ingressFunc(func(ctx context.Context, _ uint64, _ func(uint64, functions.Message) error) error {
+		left <- ctx
+		return nil
+	})
+	e := open(t, engine.Options{Ingresses: map[string]engine.Ingress{"in": source}}, notes)
+	<-(<-left).Done()
+	must(t, e.Close())
+}
+
+// TestPositionsAreTakenOnce, whoever delivers them and at the same time.
+func TestPositionsAreTakenOnce(t *testing.T) {
+	const positions, givers = 2000, 4
+	taken := make(chan int64, 1)
+	source := ingressFunc(func(_ context.Context, _ uint64, deliver func(uint64, functions.Message) error) error {
+		var n atomic.Int64
+		for p := uint64(1); p <= positions; p++ {
+			var all sync.WaitGroup
+			for range givers {
+				all.Go(func() {
+					if deliver(p, jot.On("n", int(p))) == nil {
+						n.Add(1)
+					}
+				})
+			}
+			all.Wait()
+		}
+		taken <- n.Load()
+		return nil
+	})
+	dir := t.TempDir()
+	e := open(t, engine.Options{Dir: dir}, notes)
+	must(t, e.Do(ctx, newNote.On("n", 0)))
+	e = reopen(t, e, engine.Options{Dir: dir, Ingresses: map[string]engine.Ingress{"in": source}}, notes)
+	if n := <-taken; n != positions {
+		t.Errorf("%d deliveries of %d positions were taken", n, positions)
+	}
+	eventually(t, "they are handled", func() bool { return len(ask(t, e, lines.On("n"))) == positions })
 }
 
 // TestIngressLeavesRoomForClients: however much an ingress has, clients are not told that the engine is overloaded.

@@ -121,7 +121,7 @@ var table = []plant{
 		pkg: "engine", test: "TestRefusedRecordsTakeNoRoom", why: `overloaded: 4096 records of ingress`,
 		edits: []edit{
 			{"engine/ingress.go", `	if err := f.engine.registry.check(&q.env, f.engine.options.MaxBytes); err != nil {`, `	if err := f.engine.registry.check(&q.env, f.engine.options.MaxBytes); err != nil {
-		_ = f.takeSlot() // and nobody gives it back`},
+		_ = r.takeSlot() // and nobody gives it back`},
 		},
 	},
 	{
