@@ -221,6 +221,105 @@ func TestReplacedSourceStaysLost(t *testing.T) {
 	}
 }
 
+// TestSourceIsReplacedBeforeItIsRead: a run knows the file also if it has read nothing of it yet, and at each run that follows.
+func TestSourceIsReplacedBeforeItIsRead(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "in")
+	another := "another line\nand another line\n"
+	begin := func() (engine.Ingress, *gathered) {
+		writeFile(t, path, "one\ntwo\n")
+		return engine.JSONLinesSource(path, toEcho, engine.JSONLinesOptions{}), new(gathered)
+	}
+	s, g := begin()
+	must(t, s.Run(ctx, 8, g.deliver))
+	writeFile(t, path+"~", another)
+	must(t, os.Rename(path+"~", path))
+	err := s.Run(ctx, 8, g.deliver)
+	wantErr(t, err, err, "replaced", path)
+	if len(g.lines) > 0 {
+		t.Errorf("delivered are %v", g.lines)
+	}
+	must(t, s.Run(ctx, 0, g.deliver)) // an ingress that has read nothing may begin with any file
+	if !slices.Equal(g.lines, []string{"another line", "and another line"}) {
+		t.Errorf("delivered are %v", g.lines)
+	}
+
+	s, g = begin()
+	g.refuse = func(string) error { return errRude }
+	wantErr(t, s.Run(ctx, 4, g.deliver), errRude) // nothing of it was taken
+	writeFile(t, path, another)
+	err = s.Run(ctx, 4, g.deliver)
+	wantErr(t, err, err, "replaced")
+}
+
+// TestSourceOfLikeLines: what a file is known by is more than its last line.
+func TestSourceOfLikeLines(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "in")
+	for name, lines := range map[string][2]string{
+		"first":                  {"a\ntick\n", "b\ntick\ntick\n"},
+		"many":                   {"a\n" + strings.Repeat("tick\n", 40), "b\n" + strings.Repeat("tick\n", 50)},
+		"long":                   {strings.Repeat("a", 1000) + "\ntick\n", strings.Repeat("b", 1000) + "\ntick\ntick\n"},
+		"that lead to nothing":   {"a\n#\n#\ntick\n", "a\n#\n!\ntick\n" + "tick\n"},
+		"at which the file ends": {"a\n#\n", "b\n#\ntick\n"},
+	} {
+		writeFile(t, path, lines[0])
+		var g gathered
+		came := make(chan string, 100)
+		g.refuse = func(line string) error { came <- line; return nil }
+		following, stop := context.WithCancel(ctx)
+		over := make(chan error, 1)
+		s := engine.JSONLinesSource(path, toEcho, engine.JSONLinesOptions{Follow: true, Poll: time.Millisecond})
+		go func() { over <- s.Run(following, 0, g.deliver) }()
+		for _, line := range strings.Fields(strings.ReplaceAll(lines[0], "#\n", "")) {
+			wantNext(t, came, over, line)
+		}
+		writeFile(t, path+"~", lines[1])
+		must(t, os.Rename(path+"~", path))
+		err := <-over
+		if err == nil || !strings.Contains(err.Error(), "replaced") {
+			t.Errorf("lines %s: %v", name, err)
+		}
+		stop()
+	}
+}
+
+// TestSourceIsReplacedWhileItIsRead: what is written over the file while its lines are delivered is not taken for their rest.
+func TestSourceIsReplacedWhileItIsRead(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "in")
+	writeFile(t, path, strings.Repeat("old\n", 100_000))
+	var g gathered
+	g.refuse = func(line string) error {
+		if len(g.lines) == 0 {
+			file, err := os.OpenFile(path, os.O_WRONLY, 0)
+			must(t, err)
+			_, err = file.WriteString(strings.Repeat("new\n", 100_000))
+			must(t, errors.Join(err, file.Close()))
+		}
+		return nil
+	}
+	err := engine.JSONLinesSource(path, toEcho, engine.JSONLinesOptions{}).Run(ctx, 0, g.deliver)
+	wantErr(t, err, err, "replaced")
+	if n := len(g.lines); n == 0 || slices.Contains(g.lines, "new") {
+		t.Errorf("%d lines came, the last %q", n, g.lines[n-1])
+	}
+}
+
+// TestSourceBecomesSomethingElse: a directory or a pipe in the place of a followed file is an error that says so.
+func TestSourceBecomesSomethingElse(t *testing.T) {
+	for word, replace := range map[string]func(path string) error{
+		"directory": func(path string) error { return os.Mkdir(path, 0o700) },
+		"pipe":      func(path string) error { return syscall.Mkfifo(path, 0o600) },
+	} {
+		path := filepath.Join(t.TempDir(), "in")
+		writeFile(t, path, "one\n")
+		came, over, _ := follow(t, path, engine.JSONLinesOptions{Follow: true})
+		wantNext(t, came, over, "one")
+		must(t, os.Remove(path))
+		must(t, replace(path))
+		err := <-over
+		wantErr(t, err, err, word, path)
+	}
+}
+
 // TestCorrectedSource: a copy of the file with the bad line corrected, as an editor makes, is read on.
 func TestCorrectedSource(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "in")

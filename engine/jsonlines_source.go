@@ -50,9 +50,10 @@ func (o JSONLinesOptions) withDefaults() JSONLinesOptions {
 // be JSON. A last line without a line end is taken to be half-written: it is left until it has one.
 //
 // The position is the byte behind the line. So each line leads to its message exactly once, over restarts and crashes, as long
-// as the file is only appended to. One that is shorter than the position, or has other bytes before it than were read, is an error,
-// which the ingress repeats until the engine is opened without it: the new file needs an ingress with another name. What was still
-// appended to a file that was moved away is read first.
+// as the file is only appended to. One that is shorter than the position, or has other bytes before it than were read (the last 256 are
+// looked at), is an error, which the ingress repeats until the engine is opened without it: the new file needs an ingress with another
+// name. That is so also for a file that is rotated by cutting it. What was still appended to a file that was moved away is read first.
+// A change in place without a change of size, such as of a last line without end, is not noticed until the file grows.
 //
 // What is at path may also be a device or a named pipe, such as /dev/stdin. The position counts its bytes then, and what was read and
 // not sealed when the process ends is lost. A pipe that nobody writes to is waited for; it is over when its writers have closed it,
@@ -67,9 +68,8 @@ type linesSource struct {
 	options   JSONLinesOptions
 
 	pipe *pipeReader // instead of a file that can be read again
-	at   int64       // behind the last line that was read
-	tail []byte      // the end of that line
-	lost error       // the file that was read is no more
+	seen seenBytes   // before the position at which the next Run begins
+	lost error       // the file that had them is no more
 }
 
 // check reports what is wrong with the ingress, before anything is opened.
@@ -89,6 +89,9 @@ func (s *linesSource) check() error {
 
 // Run implements [Ingress].
 func (s *linesSource) Run(ctx context.Context, after uint64, deliver func(uint64, functions.Message) error) error {
+	if after == 0 || s.seen.at != int64(after) {
+		s.lost = nil // that was another position's
+	}
 	if s.lost != nil {
 		return s.lost
 	}
@@ -121,31 +124,11 @@ func (s *linesSource) run(ctx context.Context, after uint64, deliver func(uint64
 	}
 	r := &linesReader{source: s, file: file, position: int64(after), deliver: deliver}
 	defer func() { _ = r.file.Close() }()
-	for {
-		moved := r.moved()
-		if err := r.readOn(ctx); err != nil {
-			return err
-		}
-		if !s.options.Follow {
-			r.warnOfRest()
-			return nil
-		}
-		if moved { // what was left of the old one has been read
-			file, err := s.open(ctx)
-			if err != nil {
-				return err
-			}
-			_, r.file, r.rest = r.file.Close(), file, 0
-			continue
-		}
-		if err := s.pause(ctx); err != nil {
-			return err
-		}
+	if err := r.begin(); err != nil {
+		return err
 	}
+	return r.follow(ctx)
 }
-
-// errReplaced: the bytes of a position are those of another file.
-var errReplaced = errors.New("a position is of one file only: read the new one as an ingress with another name")
 
 // open opens the file. If it is to be followed and is not there, it is waited for.
 func (s *linesSource) open(ctx context.Context) (*os.File, error) {
@@ -187,8 +170,10 @@ type linesReader struct {
 	source   *linesSource
 	file     *os.File
 	deliver  func(uint64, functions.Message) error
-	position int64 // behind the last whole line
-	rest     int64 // bytes behind that: a line that has no end yet
+	position int64     // behind the last whole line
+	seen     seenBytes // before that
+	rest     int64     // bytes behind that: a line that has no end yet
+	given    int64     // behind the last line that was delivered
 }
 
 // moved reports whether the path is another file's by now. A path that is nobody's may be given to it again.
@@ -201,48 +186,94 @@ func (r *linesReader) moved() bool {
 	return err == nil && !os.SameFile(mine, named)
 }
 
-// maxTail bounds the bytes before the position by which a file is known again.
-const maxTail = 256
-
-// checkTail makes sure that the file has what was read of it: it may have been cut and written anew, or replaced. A copy with a line
-// behind the position corrected, as editors make, is as good as the file itself.
-func (r *linesReader) checkTail(size int64) error {
+// begin finds out what the file has before the position at which the run begins, or makes sure that it has what an earlier one saw.
+func (r *linesReader) begin() error {
 	s := r.source
-	if len(s.tail) == 0 || s.at < r.position || s.at > size {
-		return nil
+	if s.seen.at == r.position && (len(s.seen.bytes) > 0 || r.position == 0) {
+		r.seen.set(&s.seen)
+		return r.seen.check(r.file)
 	}
-	found := make([]byte, len(s.tail))
-	if _, err := r.file.ReadAt(found, s.at-int64(len(found))); err != nil {
+	s.seen = seenBytes{at: r.position}
+	if _, err := r.checkSize(); err != nil {
 		return err
 	}
-	if !bytes.Equal(found, s.tail) {
-		return fmt.Errorf("it was read up to byte %d, and has other bytes before that now: it was replaced: %w", s.at, errReplaced)
+	err := r.seen.take(r.file, r.position)
+	if err == nil {
+		s.seen.set(&r.seen)
 	}
+	return err
+}
+
+// follow reads to the end of the file, and what is appended, if it is to be followed.
+func (r *linesReader) follow(ctx context.Context) error {
+	for {
+		moved := r.moved()
+		if err := r.readOn(ctx); err != nil {
+			return err
+		}
+		if !r.source.options.Follow {
+			r.warnOfRest()
+			return nil
+		}
+		next := r.source.pause
+		if moved { // what was left of the old one has been read
+			next = r.reopen
+		}
+		if err := next(ctx); err != nil {
+			return err
+		}
+	}
+}
+
+// reopen goes on with the file that has the path now.
+func (r *linesReader) reopen(ctx context.Context) error {
+	file, err := r.source.open(ctx)
+	if err != nil {
+		return err
+	}
+	stream, err := isStream(file)
+	if err == nil && stream {
+		err = fmt.Errorf("it is a pipe or a device now: %w", errReplaced)
+	}
+	if err != nil {
+		return errors.Join(err, file.Close())
+	}
+	_, r.file, r.rest = r.file.Close(), file, 0
 	return nil
 }
 
-// passed notes what a line ends with.
-func (s *linesSource) passed(end int64, line []byte) {
-	s.at, s.tail = end, append(s.tail[:0], line[max(0, len(line)-maxTail):]...)
+// checkSize makes sure that the file has all bytes before the position.
+func (r *linesReader) checkSize() (size int64, err error) {
+	info, err := r.file.Stat()
+	if err != nil {
+		return 0, err
+	}
+	if size = info.Size(); size < r.position {
+		err = fmt.Errorf("it has %d bytes, but was read up to byte %d: it was cut or replaced: %w", size, r.position, errReplaced)
+	}
+	return size, err
+}
+
+// ReadAt reads on, and makes sure that the file is still the one that had the bytes before the position: so not after that, when it may
+// have been written anew just before the read. A copy with a line behind the position corrected, as editors make, is as good as the file.
+func (r *linesReader) ReadAt(p []byte, at int64) (n int, err error) {
+	n, err = r.file.ReadAt(p, at)
+	if changed := r.seen.check(r.file); changed != nil {
+		return 0, changed
+	}
+	return n, err
 }
 
 // readOn delivers the whole lines behind the position.
 func (r *linesReader) readOn(ctx context.Context) error {
-	info, err := r.file.Stat()
+	size, err := r.checkSize()
 	if err != nil {
 		return err
-	}
-	size := info.Size()
-	if size < r.position {
-		return fmt.Errorf("it has %d bytes, but was read up to byte %d: it was cut or replaced: %w", size, r.position, errReplaced)
 	}
 	if size == r.position+r.rest {
 		return nil
 	}
-	if err := r.checkTail(size); err != nil {
-		return err
-	}
-	return r.readLines(ctx, bufio.NewReaderSize(io.NewSectionReader(r.file, r.position, size-r.position), 1<<16))
+	return r.readLines(ctx, bufio.NewReaderSize(io.NewSectionReader(r, r.position, size-r.position), 1<<16))
 }
 
 // readLines delivers the whole lines up to the end, and notes how long the rest is.
@@ -261,7 +292,10 @@ func (r *linesReader) readLines(ctx context.Context, lines *bufio.Reader) error 
 			return err
 		}
 		r.position = end
-		r.source.passed(end, line)
+		r.seen.add(line)
+		if r.given == end {
+			r.source.seen.set(&r.seen) // the next Run begins here
+		}
 	}
 }
 
@@ -294,7 +328,9 @@ func (r *linesReader) give(ctx context.Context, end int64, line []byte) error {
 	}
 	m, err := r.source.message(line)
 	if err == nil && m != nil {
-		err = r.deliver(uint64(end), m)
+		if err = r.deliver(uint64(end), m); err == nil {
+			r.given = end
+		}
 	}
 	switch {
 	case err == nil:
