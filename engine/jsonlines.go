@@ -14,6 +14,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"sync"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/fxamacker/cbor/v2"
@@ -47,6 +48,8 @@ import (
 // What is at path may also be a device or a named pipe, such as /dev/null or /dev/stdout. That keeps no position: after a restart, and
 // after an error in the midst of a Write, records may come again, with the same numbers, as with [Callback]. A pipe that nobody reads
 // holds up its egress until somebody does.
+//
+// What it makes is one egress of one engine at a time.
 func JSONLines(path string) Egress {
 	return &jsonLines{path: path, open: func() (linesFile, error) { return openLines(path) }}
 }
@@ -80,6 +83,8 @@ type jsonLines struct {
 	path string
 	open func() (linesFile, error)
 
+	users linesUsers // what follows belongs to one of them
+
 	stream *lineStream // instead of a file: a device or a pipe
 
 	file  linesFile
@@ -87,6 +92,30 @@ type jsonLines struct {
 	last  uint64 // the last of them; 0 if there is none
 	torn  bool   // there is something behind size, left by a crash or a failed Write: it has to go
 	lines bytes.Buffer
+}
+
+// linesUsers counts the engines that have called Position of one egress and not Close. All but the first were refused; the Close that they
+// owe must not close what is the first one's. When it is the first that closes while one that was refused is about to, they change
+// places.
+type linesUsers struct {
+	mu sync.Mutex
+	n  int
+}
+
+// begin reports whether nobody else is there.
+func (u *linesUsers) begin() (alone bool) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.n++
+	return u.n == 1
+}
+
+// end reports whether nobody is left.
+func (u *linesUsers) end() (last bool) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.n = max(0, u.n-1)
+	return u.n == 0
 }
 
 // check reports what is wrong with the egress, before anything is opened.
@@ -113,6 +142,10 @@ type parkedLine struct {
 
 // Position implements [Egress].
 func (j *jsonLines) Position() (position uint64, err error) {
+	if !j.users.begin() {
+		return 0, fmt.Errorf("JSON lines: %s: %w", j.path, errTwice)
+	}
+	j.last, j.size, j.torn = 0, 0, false // of an earlier engine
 	if j.stream, err = streamAt(j.path); err != nil {
 		return 0, fmt.Errorf("JSON lines: %w", err)
 	}
@@ -124,7 +157,7 @@ func (j *jsonLines) Position() (position uint64, err error) {
 	}
 	tail, err := readTail(j.file)
 	if err != nil {
-		return 0, errors.Join(fmt.Errorf("JSON lines: %s: %w", j.path, err), j.Close())
+		return 0, errors.Join(fmt.Errorf("JSON lines: %s: %w", j.path, err), j.closeFile())
 	}
 	j.size, j.last, j.torn = tail.cut, tail.last, tail.cut < tail.size
 	return j.last, nil
@@ -145,7 +178,7 @@ func (j *jsonLines) openFile() error {
 		err = errors.Join(dir.Sync(), dir.Close())
 	}
 	if err != nil {
-		return errors.Join(err, j.Close())
+		return errors.Join(err, j.closeFile())
 	}
 	return nil
 }
@@ -242,9 +275,16 @@ func (j *jsonLines) notesParked() {}
 
 // Close implements [Egress].
 func (j *jsonLines) Close() error {
+	if !j.users.end() {
+		return nil
+	}
 	if j.stream != nil {
 		return j.stream.close()
 	}
+	return j.closeFile()
+}
+
+func (j *jsonLines) closeFile() error {
 	if j.file == nil {
 		return nil
 	}

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/concordat-dev/concordat/engine"
+	"github.com/concordat-dev/concordat/functions"
 )
 
 // mkfifo makes a named pipe.
@@ -115,6 +116,59 @@ func TestOneFileForOneEgress(t *testing.T) {
 	must(t, e.Do(ctx, tell.On("a", 3)))
 	must(t, e.Close())
 	wantLines(t, path, 3)
+}
+
+// TestOneOwnerOfLines: an egress or a source of lines knows one position, so it is refused under a second name and in a second engine,
+// and the first does not notice.
+func TestOneOwnerOfLines(t *testing.T) {
+	in, out := filepath.Join(t.TempDir(), "in"), filepath.Join(t.TempDir(), "out")
+	writeFile(t, in, "1\n")
+	toTell := func([]byte) (functions.Message, error) { return tell.On("a", 1), nil }
+	lines := engine.JSONLines(out)
+	source := engine.JSONLinesSource(in, toTell, engine.JSONLinesOptions{Follow: true, Poll: time.Millisecond})
+	refuses(t, engine.Options{Dir: t.TempDir(), Egresses: map[string]engine.Egress{"paid": lines, "shipped": lines}}, nil, nil, `egress "shipped"`, `egress "paid"`, "one of its own")
+	refuses(t, engine.Options{Dir: t.TempDir(), Ingresses: map[string]engine.Ingress{"paid": source, "shipped": source}}, nil, nil, `ingress "shipped"`, `ingress "paid"`)
+
+	dir := t.TempDir()
+	e := open(t, engine.Options{Dir: dir}, tellers)
+	must(t, e.Do(ctx, newTeller.On("a", 0)))
+	e = reopen(t, e, engine.Options{Dir: dir, Egresses: map[string]engine.Egress{"wire": lines}, Ingresses: map[string]engine.Ingress{"in": source}}, tellers)
+	refuses(t, engine.Options{Dir: t.TempDir(), Egresses: map[string]engine.Egress{"wire": lines}}, nil, nil, `egress "wire"`, "in another engine")
+	eventually(t, "the first reads", func() bool { return ask(t, e, told.On("a")) == 1 })
+	var log logLines
+	second := open(t, engine.Options{Logger: log.logger(), Ingresses: map[string]engine.Ingress{"in": source}}, tellers)
+	eventually(t, "the second says why it does not read", func() bool { return log.line(in, "in another engine") != "" })
+	must(t, second.Close())
+	appendFile(t, in, "2\n")
+	eventually(t, "the first goes on", func() bool { return ask(t, e, told.On("a")) == 2 })
+	must(t, e.Close())
+	wantLines(t, out, 2)
+	e = open(t, engine.Options{Dir: dir, Egresses: map[string]engine.Egress{"wire": lines}, Ingresses: map[string]engine.Ingress{"in": source}}, tellers)
+	appendFile(t, in, "3\n")
+	eventually(t, "another one may have them later", func() bool { return ask(t, e, told.On("a")) == 3 })
+	must(t, e.Close())
+	wantLines(t, out, 3)
+}
+
+// TestStreamOfASecondEngine: what an earlier engine wrote to a device is no reason to leave anything out.
+func TestStreamOfASecondEngine(t *testing.T) {
+	path := mkfifo(t)
+	reader, err := os.OpenFile(path, os.O_RDWR, 0)
+	must(t, err)
+	defer reader.Close()
+	scanner := bufio.NewScanner(reader)
+	lines := engine.JSONLines(path)
+	for range 2 {
+		e := open(t, engine.Options{Egresses: map[string]engine.Egress{"wire": lines}}, tellers)
+		must(t, e.Do(ctx, newTeller.On("a", 0)))
+		must(t, e.Do(ctx, tell.On("a", 2)))
+		for n := 1; n <= 2; n++ {
+			if !scanner.Scan() || !strings.HasPrefix(scanner.Text(), fmt.Sprintf(`{"seq":%d,`, n)) {
+				t.Errorf("line %d is %s", n, scanner.Text())
+			}
+		}
+		must(t, e.Close())
+	}
 }
 
 // TestJSONLinesCutWhileOpen: a file that somebody cuts under its egress gets no hole: the egress says so and waits.

@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
+	"sync/atomic"
 	"time"
 
 	"github.com/concordat-dev/concordat/functions"
@@ -55,6 +56,8 @@ func (o JSONLinesOptions) withDefaults() JSONLinesOptions {
 // name. That is so also for a file that is rotated by cutting it. What was still appended to a file that was moved away is read first.
 // A change in place without a change of size, such as of a last line without end, is not noticed until the file grows.
 //
+// What it makes is one ingress of one engine at a time: two names need two of them.
+//
 // What is at path may also be a device or a named pipe, such as /dev/stdin. The position counts its bytes then, and what was read and
 // not sealed when the process ends is lost. A pipe that nobody writes to is waited for; it is over when its writers have closed it,
 // unless it is followed.
@@ -66,6 +69,8 @@ type linesSource struct {
 	path      string
 	toMessage func(line []byte) (functions.Message, error)
 	options   JSONLinesOptions
+
+	runs atomic.Bool // what follows belongs to one Run at a time
 
 	pipe *pipeReader // instead of a file that can be read again
 	seen seenBytes   // before the position at which the next Run begins
@@ -87,8 +92,15 @@ func (s *linesSource) check() error {
 	return nil
 }
 
+// errTwice: what JSONLines or JSONLinesSource made knows one position.
+var errTwice = errors.New("it is in use already, under another name or in another engine: each needs one of its own")
+
 // Run implements [Ingress].
 func (s *linesSource) Run(ctx context.Context, after uint64, deliver func(uint64, functions.Message) error) error {
+	if !s.runs.CompareAndSwap(false, true) {
+		return fmt.Errorf("JSON lines: %s: %w", s.path, errTwice)
+	}
+	defer s.runs.Store(false)
 	if after == 0 || s.seen.at != int64(after) {
 		s.lost = nil // that was another position's
 	}

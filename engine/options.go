@@ -211,7 +211,23 @@ func (o Options) Validate() error {
 	for _, name := range slices.Sorted(maps.Keys(o.Ingresses)) {
 		errs = append(errs, checkEnd("ingress", name, o.Ingresses[name]))
 	}
+	errs = append(errs, checkSole("egress", o.Egresses), checkSole("ingress", o.Ingresses))
 	return errors.Join(errs...)
+}
+
+// checkSole reports an egress or ingress of this package that has two names: it has one position.
+func checkSole[E any](what string, ends map[string]E) error {
+	names := map[any]string{}
+	for _, name := range slices.Sorted(maps.Keys(ends)) {
+		switch end := any(ends[name]).(type) {
+		case *jsonLines, *linesSource:
+			if first, twice := names[end]; twice {
+				return fmt.Errorf("engine: %s %q is the same as %s %q: %w", what, name, what, first, errTwice)
+			}
+			names[end] = name
+		}
+	}
+	return nil
 }
 
 // checkEnd reports what is wrong with an egress or an ingress.
