@@ -42,12 +42,17 @@ import (
 //
 // A file with content that it did not write is an error at engine.Open; so is one that is damaged among the last lines, which
 // are all it reads. So is one that another egress writes to, of this engine or another one, in this process or another, by whatever name
-// (on file systems with locks). If lines are missing from the end, because somebody cut the file or put back an old copy, the next Write
-// fails, and goes on failing.
+// (on file systems with locks), also as this process's output. If lines are missing from the end, because somebody cut the file or put
+// back an old copy, the next Write fails, and goes on failing.
 //
 // What is at path may also be a device or a named pipe, such as /dev/null or /dev/stdout. That keeps no position: after a restart, and
 // after an error in the midst of a Write, records may come again, with the same numbers, as with [Callback]. A pipe that nobody reads
-// holds up its egress until somebody does.
+// holds up its egress until somebody does. A pipe belongs to one egress, as a file does (in another process: while that has it open to
+// write). Devices, and the process's own output, may be those of several, which write whole lines in turns.
+//
+// A line for which a pipe has no room left may be cut short by Close or by a crash. If its reader stays, the line after it begins on a
+// line of its own, as long as the process is the same. Another process does not know of it: its first line comes right behind what was
+// cut short.
 //
 // What it makes is one egress of one engine at a time.
 func JSONLines(path string) Egress {
@@ -88,9 +93,10 @@ type jsonLines struct {
 	stream *lineStream // instead of a file: a device or a pipe
 
 	file  linesFile
-	size  int64  // of the lines that are synced
-	last  uint64 // the last of them; 0 if there is none
-	torn  bool   // there is something behind size, left by a crash or a failed Write: it has to go
+	held  *targetHold // of the file
+	size  int64       // of the lines that are synced
+	last  uint64      // the last of them; 0 if there is none
+	torn  bool        // there is something behind size, left by a crash or a failed Write: it has to go
 	lines bytes.Buffer
 }
 
@@ -170,6 +176,9 @@ func (j *jsonLines) openFile() error {
 		return err
 	}
 	j.file = file
+	if err := j.holdFile(); err != nil {
+		return errors.Join(err, j.closeFile())
+	}
 	dir, err := vfs.Default.OpenDir(filepath.Dir(j.path))
 	switch {
 	case errors.Is(err, fs.ErrPermission): // a directory that can be passed and not listed cannot be synced
@@ -181,6 +190,28 @@ func (j *jsonLines) openFile() error {
 		return errors.Join(err, j.closeFile())
 	}
 	return nil
+}
+
+// holdFile takes the file for this egress: its lock says nothing of those who write to it as the process's output.
+func (j *jsonLines) holdFile() error {
+	info, err := j.file.Stat()
+	if err != nil {
+		return err
+	}
+	held, free := linesOut.hold(info, nil)
+	if !free {
+		return fmt.Errorf("%s: %w", j.path, errTaken)
+	}
+	j.held = held
+	return nil
+}
+
+// hold is what the egress writes to, or nil.
+func (j *jsonLines) hold() *targetHold {
+	if j.stream != nil {
+		return j.stream.hold
+	}
+	return j.held
 }
 
 // Write implements [Egress].
@@ -288,8 +319,9 @@ func (j *jsonLines) closeFile() error {
 	if j.file == nil {
 		return nil
 	}
+	j.held.release()
 	err := j.file.Close()
-	j.file = nil
+	j.file, j.held = nil, nil
 	return err
 }
 

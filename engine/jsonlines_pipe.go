@@ -25,6 +25,31 @@ func newPipeReader(s *linesSource, file *os.File) *pipeReader {
 	return &pipeReader{source: s, file: file, lines: bufio.NewReaderSize(file, 1<<16)}
 }
 
+// errRead: two ingresses would each get parts of lines.
+var errRead = errors.New("another ingress reads the pipe")
+
+// run reads while nobody else does.
+func (p *pipeReader) run(ctx context.Context, after uint64, deliver func(uint64, functions.Message) error) error {
+	info, err := p.file.Stat()
+	if err != nil {
+		return err
+	}
+	hold, free := linesIn.hold(info, nil)
+	if !free {
+		return p.giveBack(errRead)
+	}
+	defer hold.release()
+	return p.read(ctx, after, deliver)
+}
+
+// giveBack closes a pipe of which nothing was read yet: who holds it open counts as a reader.
+func (p *pipeReader) giveBack(err error) error {
+	if p.began {
+		return err
+	}
+	return p.end(err)
+}
+
 // read delivers lines until the writers have closed the pipe, or forever if it is followed.
 func (p *pipeReader) read(ctx context.Context, after uint64, deliver func(uint64, functions.Message) error) error {
 	stop := context.AfterFunc(ctx, func() { _ = p.file.SetReadDeadline(time.Unix(1, 0)) })

@@ -60,7 +60,7 @@ func (o JSONLinesOptions) withDefaults() JSONLinesOptions {
 //
 // What is at path may also be a device or a named pipe, such as /dev/stdin. The position counts its bytes then, and what was read and
 // not sealed when the process ends is lost. A pipe that nobody writes to is waited for; it is over when its writers have closed it,
-// unless it is followed.
+// unless it is followed. One ingress of a process reads it at a time; for another one that is an error until it is over.
 func JSONLinesSource(path string, toMessage func(line []byte) (functions.Message, error), o JSONLinesOptions) Ingress {
 	return &linesSource{path: path, toMessage: toMessage, options: o.withDefaults()}
 }
@@ -120,7 +120,7 @@ func (s *linesSource) Run(ctx context.Context, after uint64, deliver func(uint64
 
 func (s *linesSource) run(ctx context.Context, after uint64, deliver func(uint64, functions.Message) error) error {
 	if s.pipe != nil {
-		return s.pipe.read(ctx, after, deliver)
+		return s.pipe.run(ctx, after, deliver)
 	}
 	file, err := s.open(ctx)
 	if err != nil {
@@ -132,7 +132,7 @@ func (s *linesSource) run(ctx context.Context, after uint64, deliver func(uint64
 		return errors.Join(err, file.Close())
 	case stream:
 		s.pipe = newPipeReader(s, file)
-		return s.pipe.read(ctx, after, deliver)
+		return s.pipe.run(ctx, after, deliver)
 	}
 	r := &linesReader{source: s, file: file, position: int64(after), deliver: deliver}
 	defer func() { _ = r.file.Close() }()
