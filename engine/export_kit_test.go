@@ -38,7 +38,7 @@ type LinesFile = linesFile
 
 // JSONLinesOn is JSONLines with a file that the test wraps.
 func JSONLinesOn(path string, wrap func(LinesFile) LinesFile) Egress {
-	return &jsonLines{path: path, open: func() (linesFile, error) {
+	return &jsonLines{path: path, open: func(path string) (linesFile, error) {
 		file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o644)
 		return wrap(file), err
 	}}

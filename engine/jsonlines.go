@@ -28,7 +28,14 @@ import (
 //
 // Each record is in the file exactly once, over restarts and crashes: the file's last line says how far it is, and what a crash
 // left half-written behind that is written anew. The file is made if it is missing, its directory is not. It is opened by engine.Open,
-// and belongs to one egress of one engine. Moving it away while the engine is closed is fine: the next record starts a new one.
+// and belongs to one egress of one engine. A relative path is of the directory in which the process is then.
+//
+// The file may be moved away or deleted, also while the engine is open: the next record starts a new one, or goes into an empty one that
+// has the path by then, and what was moved keeps what it has. So it can be rotated by renaming it, with nothing to tell the engine. What
+// is deleted is gone: the engine does not keep records that were taken. A file that is replaced by a copy, as editors do, is gone on
+// with if its last line is the last record that was written; any other one is an error of each Write, until the right one, or none, has
+// the path. Rotation that copies the file and cuts it (copytruncate) is such an error too. What was being written when the file was
+// moved is taken out of it and written to the new one; only a crash at that moment can leave it in both.
 //
 // The value is what the record's encoding holds: structs and maps are objects with sorted keys, slices arrays, integers of any
 // size exact numbers, times strings (RFC 3339, nanoseconds), byte slices base64. Keys of maps that are no strings are written
@@ -56,7 +63,7 @@ import (
 //
 // What it makes is one egress of one engine at a time.
 func JSONLines(path string) Egress {
-	return &jsonLines{path: path, open: func() (linesFile, error) { return openLines(path) }}
+	return &jsonLines{path: path, open: openLines}
 }
 
 // errTaken: two egresses would write to one file, each at its own idea of the end.
@@ -86,10 +93,11 @@ type linesFile interface {
 
 type jsonLines struct {
 	path string
-	open func() (linesFile, error)
+	open func(path string) (linesFile, error)
 
 	users linesUsers // what follows belongs to one of them
 
+	place  string      // the path, also in another directory
 	stream *lineStream // instead of a file: a device or a pipe
 
 	file  linesFile
@@ -152,7 +160,10 @@ func (j *jsonLines) Position() (position uint64, err error) {
 		return 0, fmt.Errorf("JSON lines: %s: %w", j.path, errTwice)
 	}
 	j.last, j.size, j.torn = 0, 0, false // of an earlier engine
-	if j.stream, err = streamAt(j.path); err != nil {
+	if j.place, err = standing(j.path); err == nil {
+		j.stream, err = streamAt(j.place)
+	}
+	if err != nil {
 		return 0, fmt.Errorf("JSON lines: %w", err)
 	}
 	if j.stream != nil {
@@ -171,7 +182,7 @@ func (j *jsonLines) Position() (position uint64, err error) {
 
 // openFile opens the file, and makes its name durable in case it is new.
 func (j *jsonLines) openFile() error {
-	file, err := j.open()
+	file, err := j.open(j.place)
 	if err != nil {
 		return err
 	}
@@ -179,7 +190,7 @@ func (j *jsonLines) openFile() error {
 	if err := j.holdFile(); err != nil {
 		return errors.Join(err, j.closeFile())
 	}
-	dir, err := vfs.Default.OpenDir(filepath.Dir(j.path))
+	dir, err := vfs.Default.OpenDir(filepath.Dir(j.place))
 	switch {
 	case errors.Is(err, fs.ErrPermission): // a directory that can be passed and not listed cannot be synced
 		err = file.Sync()
@@ -227,17 +238,31 @@ func (j *jsonLines) Write(ctx context.Context, records []Record) error {
 }
 
 func (j *jsonLines) write(ctx context.Context, records []Record) error {
+	if len(records) == 0 {
+		return nil
+	}
+	if j.stream == nil {
+		if err := j.goOn(records[0].Seq); err != nil {
+			return err
+		}
+	}
 	last, encodeErr := j.encode(records)
 	if j.lines.Len() == 0 {
 		return encodeErr
 	}
+	put := j.append
 	if j.stream != nil {
-		if err := j.stream.write(ctx, j.lines.Bytes()); err != nil {
-			return err
-		}
-		j.last = last
-		return encodeErr
+		put = func() error { return j.stream.write(ctx, j.lines.Bytes()) }
 	}
+	if err := put(); err != nil {
+		return err
+	}
+	j.last = last
+	return encodeErr
+}
+
+// append puts the encoded lines behind the last synced line of the file, durably.
+func (j *jsonLines) append() error {
 	switch info, err := j.file.Stat(); {
 	case err != nil:
 		return err
@@ -256,8 +281,14 @@ func (j *jsonLines) write(ctx context.Context, records []Record) error {
 	if err := j.file.Sync(); err != nil {
 		return err
 	}
-	j.size, j.last, j.torn = j.size+int64(j.lines.Len()), last, false
-	return encodeErr
+	switch named, err := j.isNamed(); {
+	case err != nil:
+		return err
+	case !named:
+		return errors.Join(errMoved, j.cutBack())
+	}
+	j.size, j.torn = j.size+int64(j.lines.Len()), false
+	return nil
 }
 
 // maxKeptBytes bounds the memory for lines that is kept from one Write to the next.

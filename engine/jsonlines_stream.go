@@ -184,7 +184,7 @@ func sameFile(to Egress, others []*egress) string {
 	if !ok {
 		return ""
 	}
-	info, err := os.Stat(mine.path)
+	info, err := os.Stat(mine.place)
 	if err != nil {
 		return ""
 	}
