@@ -459,11 +459,15 @@ func TestDeadlockIsBrokenAndRetried(t *testing.T) {
 // TestLockWaits: a wait is counted, with its time, when it is over; a lock that is free costs no wait.
 func TestLockWaits(t *testing.T) {
 	clock := newPassingClock()
+	work.Store(clock)
 	slowly := twopc.New("test/slowly", func(tx *twopc.Tx, _ int) error {
-		defer clock.pass(7 * time.Millisecond) // while the lock is held
-		return tx.Do(take.On(deskID(0), 1))
+		if err := tx.Do(take.On(deskID(0), 1)); err != nil {
+			return err
+		}
+		return tx.Do(labour.On("m", 7*time.Millisecond)) // while the lock is held
 	})
-	e := openDesks(t, engine.Options{Workers: 2, Seams: engine.Seams{Clock: clock}}, 1, slowly)
+	e := openDesks(t, engine.Options{Workers: 2, Seams: engine.Seams{Clock: clock}}, 1, slowly, mills)
+	must(t, e.Do(ctx, newMill.On("m", 0)))
 	must(t, e.Do(ctx, slowly.With(0)))
 	if s := e.Stats(); s.LockWaits != 0 || s.LockWaitTime != 0 {
 		t.Errorf("nobody had to wait, and the counts are %+v", s)
