@@ -23,8 +23,10 @@ type coord struct {
 	touched  bool // in the running epoch's list
 	over     bool
 	hasRow   bool
-	parked   bool // see left: no process has survived it
-	at       int  // in that list
+	seenIn   uint64 // the conductor's last look that has come by it, see leaveOutFree
+	stands   int    // how often it has
+	parked   bool   // see left: no process has survived it
+	at       int    // in that list
 	worker   *worker
 	req      *request // whose outcome it settles; nil if a message started it
 

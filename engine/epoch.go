@@ -2,6 +2,7 @@ package engine
 
 import (
 	"maps"
+	"slices"
 
 	"github.com/concordat-dev/concordat/deadlock"
 	"github.com/concordat-dev/concordat/functions"
@@ -174,21 +175,33 @@ func (e *Engine) hasWork() bool {
 
 // untangle breaks all cycles of the wait-for graph and reports whether there were any.
 func (e *Engine) untangle() bool {
-	e.graph.Reset()
-	waiting := false
-	resource := 0
+	if e.cutting.Load() && e.clocks.elapsed() < e.lookAfter {
+		return false
+	}
+	began := e.clocks.elapsed()
+	broken := e.breakAll()
+	// Where many wait a look takes long, and all workers rest meanwhile. It is owed at rest, where nothing else goes on; at cuts by force
+	// it is to take a fifth of the time at most.
+	now := e.clocks.elapsed()
+	e.lookAfter = now + 4*(now-began)
+	return broken
+}
+
+func (e *Engine) breakAll() bool {
 	e.tangled = e.tangled[:0]
 	for _, w := range e.workers {
 		w.pruneContended()
-		for _, i := range w.contended {
-			waiting = true
-			deadlock.AddLock(&e.graph, resource, &i.seat.Lock)
-			e.tangled = append(e.tangled, i)
-			resource++
-		}
+		e.tangled = append(e.tangled, w.contended...)
 	}
-	if !waiting {
+	if e.options.Seams.Tangled == nil { // a simulator is told of all who wait
+		e.leaveOutFree()
+	}
+	if len(e.tangled) == 0 {
 		return false
+	}
+	e.graph.Reset()
+	for resource, i := range e.tangled {
+		deadlock.AddLock(&e.graph, resource, &i.seat.Lock)
 	}
 	e.leaving = e.leaving[:0]
 	if e.cutting.Load() {
@@ -202,6 +215,45 @@ func (e *Engine) untangle() bool {
 		return false
 	}
 	e.breakCycles(cycles)
+	return true
+}
+
+// leaveOutFree leaves out the locks that are on no cycle. A cycle comes to a lock by one transaction and leaves it by another, and each of
+// the two stands in another lock too, or twice in this one. So a lock in which there are not two such is on none. Often all are left
+// out, and one look at each who waits was enough.
+func (e *Engine) leaveOutFree() {
+	for before := -1; len(e.tangled) != before; {
+		before = len(e.tangled)
+		e.looks++
+		for _, i := range e.tangled {
+			for _, claim := range i.seat.Lock.Levels {
+				if c := claim.Ref.Ref.coord; c != nil {
+					c.look(e.looks)
+				}
+			}
+		}
+		e.tangled = slices.DeleteFunc(e.tangled, (*instance).isFree)
+	}
+}
+
+// look counts how often a transaction stands in the locks that are looked at.
+func (c *coord) look(number uint64) {
+	if c.seenIn != number {
+		c.seenIn, c.stands = number, 0
+	}
+	c.stands++
+}
+
+// isFree reports whether fewer than two of the claims of an instance's lock are of transactions that stand in the locks twice.
+func (i *instance) isFree() bool {
+	twice := 0
+	for _, claim := range i.seat.Lock.Levels {
+		if c := claim.Ref.Ref.coord; c != nil && c.stands > 1 {
+			if twice++; twice == 2 {
+				return false
+			}
+		}
+	}
 	return true
 }
 
@@ -268,6 +320,7 @@ func (e *Engine) cut() {
 			behind = behind || w.hasBacklog()
 			w.carry()
 		}
+		w.waiters = slices.DeleteFunc(w.waiters, func(c *call) bool { return c.number != 0 || !c.visit.Claim.Waiting() })
 		w.cutRuns(s.forced)
 		w.cutFeeds()
 		for _, i := range p.dirty {
@@ -354,11 +407,9 @@ func (w *worker) carry() {
 			w.carryCall(m.call)
 		}
 	})
-	for _, i := range w.contended {
-		for _, claim := range i.seat.Lock.Levels {
-			if claim.Waiting() {
-				w.carryCall(claim.Ref.Ref)
-			}
+	for _, c := range w.waiters {
+		if c.visit.Claim.Waiting() {
+			w.carryCall(c)
 		}
 	}
 	w.carryQueued()

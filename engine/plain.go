@@ -94,6 +94,9 @@ func (w *worker) acquire(c *call, v *visit) locks.Result {
 	if result == locks.Waits {
 		w.noteContended(c.inst)
 		c.waits = w.engine.clocks.elapsed()
+		if c.isMessage() && c.number == 0 {
+			w.waiters = append(w.waiters, c)
+		}
 	}
 	return result
 }

@@ -106,6 +106,7 @@ type worker struct {
 	idleSagas spares[sagas.Coordinator]
 	idleCalls spares[call]
 	contended []*instance // have had waiters since the last look
+	waiters   []*call     // messages that have come to wait for a lock since the last cut
 	timers    timerHeap   // due in wall time
 	backOffs  timerHeap   // due in engine time
 	routines  []*routines.Routine
