@@ -67,6 +67,30 @@ func (w *worker) fits(bytes int64) bool {
 	return false
 }
 
+// takeRoom is fits for what the caller writes at once, which charges it: so it does not count twice.
+func (w *worker) takeRoom(bytes int64) bool {
+	if !w.fits(bytes) {
+		return false
+	}
+	if bytes >= w.engine.budget.portion {
+		w.charged -= bytes
+	}
+	return true
+}
+
+// chargeRows counts rows that are written at the cut.
+func (w *worker) chargeRows(bytes, rows int) {
+	if rows > 0 {
+		w.charge(bytes + (rows-1)*int(w.engine.budget.row))
+	}
+}
+
+// addCharged adds a row to the running epoch, and counts it.
+func (w *worker) addCharged(key, value []byte) {
+	w.charge(len(value))
+	w.addRow(key, value)
+}
+
 // bytesOf is what effects add to an epoch.
 func bytesOf(e *functions.Effects) (bytes int) {
 	for i := range e.Sends {
@@ -79,6 +103,15 @@ func bytesOf(e *functions.Effects) (bytes int) {
 		bytes += rowOverhead + len(e.Emits[i].Key) + len(e.Emits[i].Value)
 	}
 	return bytes
+}
+
+// charged is what the running epoch counts for. The conductor calls it.
+func (e *Engine) charged() int64 {
+	charged := e.budget.used.Load()
+	for _, w := range e.workers {
+		charged += w.charged
+	}
+	return charged
 }
 
 // isFull reports whether the running epoch has used its share.

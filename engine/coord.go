@@ -19,7 +19,7 @@ type coord struct {
 	value    any // the input itself, if it is at hand
 	shard    uint16
 	origin        // of the message that began it, if one did
-	resume   bool // the body is to be resumed later: msgGoOn is on its way
+	resume   bool // it is to go on later: msgGoOn is on its way
 	touched  bool // in the running epoch's list
 	over     bool
 	hasRow   bool
@@ -37,6 +37,7 @@ type coord struct {
 	locking *call                     // of a transaction: the lock that is asked for
 	changes int64                     // of a transaction: bytes that it has changed, in this attempt
 	saga    *sagas.Coordinator        // of a saga
+	then    sagas.ActionKind          // of a saga: what it is to go on with
 	// Steps of a saga that an earlier opening has accepted, perhaps under a larger Options.MaxBytes.
 	accepted int
 
@@ -72,6 +73,9 @@ func (w *worker) startMessage(env *functions.Envelope, from origin) {
 // start begins a run, or goes on with a saga that a row brought back.
 func (w *worker) start(c *coord) {
 	w.touch(c)
+	if c.rows.inRun {
+		w.charge(len(c.input)) // the run's row is written anew
+	}
 	if c.function.Protocol == coordinator.Saga {
 		if c.saga == nil { // a new one, not one that a row brought back
 			w.engine.setSaga(c, sagas.Journal{})
@@ -195,6 +199,7 @@ func (w *worker) conclude(c *coord, o outcome, effects *functions.Effects) {
 	w.touch(c)
 	c.over = true
 	w.forgetAlarm(c)
+	w.chargeDrop(c)
 	if !effects.Empty() {
 		w.applyOutcome(c, effects)
 	}

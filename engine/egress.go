@@ -264,10 +264,19 @@ func (e *Engine) writeEgresses(batch store.Batch, s *sealing) {
 	}
 }
 
-// deleteDelivered deletes the rows of records that the receiver has.
+// maxDeletedOneByOne is the number of records whose rows are deleted one by one; see maxRowsDropped.
+const maxDeletedOneByOne = 4096
+
+// deleteDelivered deletes the rows of records that the receiver has. Of a long backlog they are millions, and no epoch counts them: those
+// go as a range.
 func (g *egress) deleteDelivered(batch store.Batch) {
 	var buf [256]byte
-	for delivered := g.delivered.Load(); g.deleted < delivered; {
+	delivered := g.delivered.Load()
+	if delivered-g.deleted > maxDeletedOneByOne {
+		batch.DeleteRange(format.EgressKey(nil, g.name, g.deleted+1), format.EgressKey(nil, g.name, delivered+1))
+		g.deleted = delivered
+	}
+	for g.deleted < delivered {
 		g.deleted++
 		batch.Delete(format.EgressKey(buf[:0], g.name, g.deleted))
 	}

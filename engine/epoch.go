@@ -54,8 +54,11 @@ type image struct {
 	state functions.Image
 }
 
-// row is a row to be written, or deleted if value is nil.
-type row struct{ key, value []byte }
+// row is a row to be written, or deleted if there is no value.
+type row struct {
+	key, value []byte
+	effects    *format.JournalEffects // in the place of the value: the sealer encodes them
+}
 
 // keyRange is the keys from lower (included) to upper (excluded).
 type keyRange struct{ lower, upper []byte }
@@ -312,7 +315,7 @@ func (e *Engine) coordsWaiting() map[uint64]*coord {
 // cut ends the running epoch and hands it to the sealer.
 func (e *Engine) cut() {
 	e.cutTrial()
-	s := &sealing{epoch: e.epoch, forced: e.cutting.Load()}
+	s := &sealing{epoch: e.epoch, forced: e.cutting.Load(), charged: e.charged()}
 	behind := false
 	for _, w := range e.workers {
 		p := w.epoch

@@ -158,7 +158,7 @@ func checkJournalRow(t *testing.T, e *Engine, shard uint16, key, value []byte) {
 // rereadJournal reads a journal's row, and returns what would be written in its place.
 func (e *Engine) rereadJournal(t *testing.T, shard uint16, key, value []byte) ([]byte, error) {
 	t.Helper()
-	id, entry, err := format.JournalNumbers(key)
+	id, part, _, err := format.JournalNumbers(key)
 	if err == nil {
 		run := format.NumberedKey(nil, shard, format.KindCoordinator, id)
 		if err := e.recoverRun(shard, run, []byte("\xa2\x01\x69fuzz/saga\x02\x41\x07")); err != nil {
@@ -174,8 +174,11 @@ func (e *Engine) rereadJournal(t *testing.T, shard uint16, key, value []byte) ([
 	}
 	c := e.workerOf(shard).coords[id]
 	c.info()
-	if entry < 0 {
+	switch part {
+	case format.JournalIsHead:
 		return c.saga.MarshalHead()
+	case format.JournalIsEffects:
+		return functions.EncodeRow(c.saga.Effects.Stored())
 	}
 	return c.saga.Entries[0].Marshal()
 }

@@ -79,9 +79,9 @@ func TestWrongDirectory(t *testing.T) {
 	must(t, e.Close())
 	must(t, open(t, engine.Options{Dir: dir, Shards: 8}, notes).Close())
 
-	for _, version := range []int{0, 3} {
+	for _, version := range []int{0, format.Version + 1} {
 		writeRow(t, dir, format.Prefix(nil, format.NodeShard, format.KindFormat), map[int]int{1: version, 2: 8})
-		refuses(t, engine.Options{Dir: dir}, engine.ErrFormat, nil, fmt.Sprint("version ", version), "versions 1 to 2")
+		refuses(t, engine.Options{Dir: dir}, engine.ErrFormat, nil, fmt.Sprint("version ", version), fmt.Sprint("versions 1 to ", format.Version))
 	}
 	writeRow(t, dir, format.Prefix(nil, format.NodeShard, format.KindFormat), "what")
 	refuses(t, engine.Options{Dir: dir}, engine.ErrDamaged, nil, "format")

@@ -25,7 +25,7 @@ func (e *Engine) Inventory() (v Inventory) {
 		panic("engine: an inventory is for stepped engines")
 	}
 	v.InFlight.Kept, v.Timers.Kept, v.Queued.Kept = e.inFlight.Load(), e.timers.Load(), e.queued.Load()
-	v.Charged = e.budget.used.Load()
+	v.Charged = e.charged()
 	for _, w := range e.workers {
 		v.add(w)
 	}
@@ -38,7 +38,6 @@ func (e *Engine) Inventory() (v Inventory) {
 // add adds what a worker has.
 func (v *Inventory) add(w *worker) {
 	v.Queued.Kept += w.queued
-	v.Charged += w.charged
 	v.Runs += len(w.coords)
 	v.Messages += len(w.inbox) + len(w.mail) + w.taken.len() + w.urgent.len() + w.underWay()
 	w.eachBegun(func(m message) { v.Queued.Found += m.queued() })

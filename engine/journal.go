@@ -10,7 +10,8 @@ import (
 )
 
 // The rows of a saga's journal. The run's own row has what never changes and is written once; an epoch adds what it changed: rows of
-// entries, and seldom the head. All go when the run is over.
+// entries, and seldom the head. The effects of the outcome have rows that are written once, when the saga begins to be undone. All go when
+// the run is over. Each row counts for the epoch when it changes, not when it is written: then the epoch can still be cut.
 //
 // Up to format version 1 the journal was in the run's own row, as a whole. One that is found so is written as rows with the next epoch
 // that changes it.
@@ -19,6 +20,8 @@ import (
 type journalRows struct {
 	head    bool
 	entries int
+	effects int
+	charged bool // the effects count for the epoch that writes them
 	inRun   bool // none: it is in the run's own row
 }
 
@@ -49,6 +52,30 @@ func (w *worker) cutRun(c *coord) {
 		c.rows.entries = max(c.rows.entries, i+1)
 		w.addRow(format.JournalEntryKey(nil, c.shard, c.id, i), encodes(c.saga.Entries[i].Marshal()))
 	}
+	if c.saga.TakeEffects() {
+		w.cutEffects(c)
+	}
+}
+
+// cutEffects writes the effects of a saga's outcome. The sealer encodes them.
+func (w *worker) cutEffects(c *coord) {
+	rows := sagas.EffectsRows(&c.saga.Effects)
+	for i := range rows {
+		w.epoch.rows = append(w.epoch.rows, row{key: format.JournalEffectsKey(nil, c.shard, c.id, i), effects: &rows[i]})
+	}
+	c.rows.effects = len(rows)
+}
+
+// chargeJournal counts for the epoch what has changed of a saga's journal.
+func (w *worker) chargeJournal(c *coord) {
+	if c.saga == nil || c.over {
+		return
+	}
+	w.chargeRows(c.saga.TakeGrowth())
+	if c.saga.HasNewEffects() && !c.rows.charged {
+		c.rows.charged = true
+		w.charge(bytesOf(&c.saga.Effects))
+	}
 }
 
 // encodes is the encoding of what always encodes.
@@ -67,7 +94,7 @@ func (w *worker) dropRun(c *coord) {
 		w.survived(c.left)
 		c.left = nil
 	}
-	if c.rows.entries > maxRowsDropped {
+	if c.rows.entries+c.rows.effects > maxRowsDropped {
 		w.epoch.ranges = append(w.epoch.ranges, keyRange{format.JournalKey(nil, c.shard, c.id), format.JournalKey(nil, c.shard, c.id+1)})
 		return
 	}
@@ -76,6 +103,16 @@ func (w *worker) dropRun(c *coord) {
 	}
 	for i := range c.rows.entries {
 		w.addRow(format.JournalEntryKey(nil, c.shard, c.id, i), nil)
+	}
+	for i := range c.rows.effects {
+		w.addRow(format.JournalEffectsKey(nil, c.shard, c.id, i), nil)
+	}
+}
+
+// chargeDrop counts for the epoch what it takes to delete the rows of a run.
+func (w *worker) chargeDrop(c *coord) {
+	if c.hasRow {
+		w.chargeRows(0, 2+min(c.rows.entries+c.rows.effects, maxRowsDropped))
 	}
 }
 
@@ -95,7 +132,7 @@ type journalReader struct {
 }
 
 func (r *journalReader) row(shard uint16, key, value []byte) error {
-	id, entry, err := format.JournalNumbers(key)
+	id, part, n, err := format.JournalNumbers(key)
 	if err != nil {
 		return fmt.Errorf("%w: journal: %w", ErrDamaged, err)
 	}
@@ -109,14 +146,19 @@ func (r *journalReader) row(shard uint16, key, value []byte) error {
 	}
 	rows := &r.coord.rows
 	switch {
-	case entry < 0:
+	case part == format.JournalIsHead:
 		rows.head = true
 		err = r.reader.Head(value)
-	case entry != rows.entries:
-		err = fmt.Errorf("step %d is missing", rows.entries+1)
-	default:
+	case part == format.JournalIsEntry && n == rows.entries:
 		rows.entries++
 		err = r.reader.Entry(value)
+	case part == format.JournalIsEntry:
+		err = fmt.Errorf("step %d is missing", rows.entries+1)
+	case n == rows.effects:
+		rows.effects++
+		err = r.reader.Effects(value)
+	default:
+		err = fmt.Errorf("of the effects of its outcome row %d is missing", rows.effects+1)
 	}
 	if err != nil {
 		return fmt.Errorf("%w: the journal of saga %d: %w", ErrDamaged, id, err)

@@ -228,7 +228,7 @@ func TestDirectoryOfVersion1(t *testing.T) {
 	}
 	var row map[int]int
 	must(t, functions.Decode(rows[string(format.Prefix(nil, format.NodeShard, format.KindFormat))], &row))
-	if row[1] != 2 {
+	if row[1] != format.Version {
 		t.Errorf("the format is %v", row)
 	}
 }

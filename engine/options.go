@@ -77,14 +77,14 @@ type Options struct {
 	// sealed, or after 1,000,000 messages on a worker. Default: 50 ms.
 	MaxDrain time.Duration
 
-	// MaxJournalBytes bounds the journal of a saga: the arguments, results and failures of its steps, and something for each. A
-	// saga that needs more fails with functions.ErrTooLarge and is undone. They are kept in memory. The number of steps is
-	// bounded by coordinator.MaxSteps. Default: 256 MiB.
+	// MaxJournalBytes bounds the journal of a saga: the arguments, results and failures of its steps, something for each, and the
+	// effects that it attaches to its outcomes. A saga that needs more fails with functions.ErrTooLarge and is undone. They are kept
+	// in memory. The number of steps is bounded by coordinator.MaxSteps. Default: 256 MiB.
 	MaxJournalBytes int
 
 	// MaxEpochBytes bounds what is written at once, and with it the memory for it: about this much while one epoch runs and as
-	// much again for the one that is being sealed. A transaction may change a quarter of it, and one operation send, emit and set
-	// timers of an eighth; more fails with functions.ErrTooLarge. Default: 1 GiB, or 8 times MaxBytes if that is more. At least 8
+	// much again for the one that is being sealed. A transaction may change a quarter of it, a saga make steps at once of a quarter, and
+	// one operation, or one outcome, send, emit and set timers of an eighth; more fails with functions.ErrTooLarge. Default: 1 GiB, or 8 times MaxBytes if that is more. At least 8
 	// times MaxBytes, at most 3 GiB.
 	MaxEpochBytes int64
 
@@ -271,6 +271,9 @@ type Seams struct {
 	Spent func(s Spent)
 	// Seal replaces the sealing of an epoch; write is the default way. It must return nil only once the batch is durable.
 	Seal func(epoch uint64, batch store.Batch, write func() error) error
+	// Charged, if set, is called before Seal with how many bytes the epoch's rows had been counted for before it was cut: no batch has
+	// more, but for a few hundred bytes a row.
+	Charged func(epoch uint64, bytes int64)
 	// Recovered, if set, is called by Open before anything runs, with all rows that the directory has. Its error is Open's.
 	Recovered func(scan RowScan) error
 	// Walking, if set, is called by each walk when what it is going to show is durable, before it reads that.

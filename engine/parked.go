@@ -91,7 +91,7 @@ func (g *egress) park(r Record, bad *Unacceptable) error {
 		return g.parkAtEnd(r, reason)
 	}
 	q, err := e.beginControl(e.workers[0], func(w *worker) error {
-		g.parkRows(r, reason, w.now, w.addRow)
+		g.parkRows(r, reason, w.now, w.addCharged)
 		return nil
 	})
 	switch {
@@ -176,7 +176,7 @@ func (e *Engine) ParkedRecords(ctx context.Context, egress string) (all []Parked
 // is not there is [ErrNoParked].
 func (e *Engine) RetryParked(ctx context.Context, egress string, seq uint64) error {
 	return e.unpark(ctx, egress, seq, func(w *worker, p format.Parked) {
-		w.epoch.emits = append(w.epoch.emits, functions.Emitted{Egress: egress, Key: p.Key, Value: p.Value})
+		w.emit(functions.Emitted{Egress: egress, Key: p.Key, Value: p.Value})
 	})
 }
 
@@ -201,7 +201,7 @@ func (e *Engine) unpark(ctx context.Context, egress string, seq uint64, f func(*
 		if err := functions.Decode(value, &p); err != nil {
 			return fmt.Errorf("%w: parked record %d of egress %q: %w", ErrDamaged, seq, g.name, err)
 		}
-		w.addRow(key, nil)
+		w.addCharged(key, nil)
 		delete(g.parked, seq)
 		g.parkedCount.Store(int64(len(g.parked)))
 		f(w, p)

@@ -44,7 +44,7 @@ type call struct {
 	waits time.Duration // since when it has waited for its lock, if it does: see clocks.elapsed
 
 	outcome   outcome
-	changed   int // with the outcome: bytes more that the transaction will write
+	changed   int // with the outcome: bytes more that the transaction will write; of a saga's, what the step's row has without it
 	tentative int // at the instance: the largest state that the transaction's visit has made there
 }
 
@@ -226,7 +226,7 @@ func (w *worker) logPanic(what string, err error) {
 func (w *worker) done(c *call) {
 	switch {
 	case c.coord != nil:
-		w.charge(len(c.outcome.result.Encoded()) + len(c.outcome.failure))
+		w.charge(c.changed + len(c.outcome.result.Encoded()) + len(c.outcome.failure)) // its row in the journal
 		w.send(c.coord.worker, message{kind: msgDone, call: c})
 	case c.req == nil:
 		if c.number != 0 {
@@ -280,10 +280,15 @@ func (w *worker) apply(from functions.Address, shard uint16, e *functions.Effect
 	for _, id := range e.Cancels {
 		w.cancelTimer(from, id)
 	}
-	for i := range e.Emits {
-		w.charge(len(e.Emits[i].Key) + len(e.Emits[i].Value))
+	w.emit(e.Emits...)
+}
+
+// emit has records go to their egresses with the running epoch.
+func (w *worker) emit(records ...functions.Emitted) {
+	for i := range records {
+		w.charge(len(records[i].Key) + len(records[i].Value))
 	}
-	w.epoch.emits = append(w.epoch.emits, e.Emits...)
+	w.epoch.emits = append(w.epoch.emits, records...)
 }
 
 // sendMessage sends a message that nobody waits for, and returns it if it is for an instance.

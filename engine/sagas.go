@@ -27,16 +27,12 @@ func (w *worker) actSaga(c *coord, acts []sagas.Action) {
 				since = w.engine.clocks.elapsed()
 			}
 			if w.engine.cutting.Load() || (resumed > 2 && w.engine.clocks.elapsed()-since > slice) || w.costs.isLong(c.function) {
-				c.resume = true
-				w.begun.push(message{kind: msgGoOn, coord: c})
+				w.actLater(c, a.Kind)
 				continue
 			}
 			acts = w.runSaga(c, acts)
 		case sagas.ActStop:
-			if c.routine != nil {
-				c.routine.Stop()
-				c.saga.Effects = c.routine.OnFailure
-			}
+			acts = w.stopSaga(c, acts)
 		case sagas.ActCall:
 			w.sendStep(c, a.Entry, false)
 		case sagas.ActUndo:
@@ -52,14 +48,48 @@ func (w *worker) actSaga(c *coord, acts []sagas.Action) {
 		}
 	}
 	w.sgActs = acts[:0]
+	w.chargeJournal(c)
+}
+
+// actLater carries out an action when the worker comes to it again, if need be in the next epoch.
+func (w *worker) actLater(c *coord, kind sagas.ActionKind) {
+	c.resume, c.then = true, kind
+	w.begun.push(message{kind: msgGoOn, coord: c})
+}
+
+// hasRoomFor reports whether the running epoch has room for what the end of a saga or of its body adds to it. If not the action is carried
+// out in the next one: many such ends can come at once, and each may add much.
+func (w *worker) hasRoomFor(c *coord, bytes int, kind sagas.ActionKind) bool {
+	if w.takeRoom(int64(bytes)) {
+		return true
+	}
+	w.actLater(c, kind)
+	return false
+}
+
+// stopSaga unwinds the body.
+func (w *worker) stopSaga(c *coord, acts []sagas.Action) []sagas.Action {
+	if c.routine == nil {
+		return c.saga.Stopped(functions.Effects{}, acts)
+	}
+	c.routine.Stop()
+	if _, bytes := c.routine.Attached(); !w.hasRoomFor(c, bytes, sagas.ActStop) {
+		return acts
+	}
+	return c.saga.Stopped(c.routine.OnFailure, acts)
 }
 
 // runSaga runs the body up to its next steps or its end.
 func (w *worker) runSaga(c *coord, acts []sagas.Action) []sagas.Action {
-	for !w.resumeBody(c) {
+	for !c.routine.Returned() {
+		c.routine.Limit(c.saga.Room())
+		if w.resumeBody(c) {
+			break
+		}
 		steps := c.routine.Issued()
-		err := w.checkUndos(c, steps)
+		err := w.checkSteps(c, steps)
 		if err == nil {
+			c.attach()
 			acts = c.saga.Issue(steps, w.now, acts)
 			if difference := c.saga.TakeDifference(); difference != "" {
 				w.engine.options.Logger.Warn("a saga goes on with another version of its steps", "function", c.function.Name, "saga", c.id, "difference", difference)
@@ -68,25 +98,40 @@ func (w *worker) runSaga(c *coord, acts []sagas.Action) []sagas.Action {
 		}
 		c.routine.Refuse(steps, err)
 	}
-	err := w.verdict(c)
-	effects := c.routine.OnSuccess
-	if err != nil {
-		effects = c.routine.OnFailure
-	}
-	acts = c.saga.Returned(c.routine.Result, err, effects, acts)
-	if c.saga.Phase != saga.Done {
-		c.saga.Effects = c.routine.OnFailure // also of a body that returned nil, but was cancelled or diverged
-	}
-	return acts
+	return w.returnSaga(c, acts)
 }
 
-// checkUndos reports a compensation that could not be delivered. It is asked before the step is made, when nothing is to be undone
-// yet; not of steps that were made before a restart.
-func (w *worker) checkUndos(c *coord, steps []routines.Step) error {
+// attach counts the effects that the body has attached to its outcomes towards the journal.
+func (c *coord) attach() {
+	success, failure := c.routine.Attached()
+	c.saga.Attached(success + failure)
+}
+
+// returnSaga takes the end of the body, once there is room for the effects of the outcome, which is failure if it was cancelled or diverged.
+func (w *worker) returnSaga(c *coord, acts []sagas.Action) []sagas.Action {
+	err := w.verdict(c)
+	success, failure := c.routine.Attached()
+	bytes := max(success, failure)
+	if err != nil {
+		bytes = failure
+	}
+	if !w.hasRoomFor(c, bytes, sagas.ActResume) {
+		return acts
+	}
+	return c.saga.Returned(c.routine.Result, err, c.routine.OnSuccess, c.routine.OnFailure, acts)
+}
+
+// checkSteps reports a compensation that could not be delivered, and steps that are recorded together and do not fit into an epoch. It
+// is asked before they are made, when nothing is to be undone yet; not of steps that were made before a restart.
+func (w *worker) checkSteps(c *coord, steps []routines.Step) error {
 	if c.saga.Replaying() {
 		return nil
 	}
+	bytes := 0
 	for i := range steps {
+		if bytes += sagas.SizeOf(&steps[i]); int64(bytes) > w.engine.budget.share {
+			return fmt.Errorf("%w: %d steps at once have more than %d bytes: a quarter of Options.MaxEpochBytes", functions.ErrTooLarge, len(steps), w.engine.budget.share)
+		}
 		if !steps[i].HasUndo {
 			continue
 		}
@@ -97,8 +142,8 @@ func (w *worker) checkUndos(c *coord, steps []routines.Step) error {
 	return nil
 }
 
-// goOn starts a run or resumes a saga that had to let others have their turn, and decides a transaction for whose changes there was no
-// room.
+// goOn starts a run or goes on with a saga that had to let others have their turn, or for whose effects there was no room, and decides a
+// transaction for whose changes there was none.
 func (w *worker) goOn(c *coord) {
 	if !c.resume || c.over {
 		return
@@ -113,7 +158,7 @@ func (w *worker) goOn(c *coord) {
 		w.actTx(c, w.returnTx(c, w.txActs[:0]))
 		return
 	}
-	w.actSaga(c, w.runSaga(c, w.sgActs[:0]))
+	w.actSaga(c, append(w.sgActs[:0], sagas.Action{Kind: c.then}))
 }
 
 // sendStep sends a step's call or its compensation. One that cannot be delivered fails at once.
@@ -123,15 +168,15 @@ func (w *worker) sendStep(c *coord, entry int, undo bool) {
 	if undo {
 		env = &step.Undo
 	}
-	w.charge(len(step.Call.Arg) + len(step.Undo.Arg) + len(step.Result.Encoded())) // its row, if the saga outlives the epoch
 	out := w.newCall(c, entry)
-	out.undo = undo
+	out.undo, out.changed = undo, sagas.SizeOf(step)
 	most := w.engine.options.MaxBytes
 	if undo || entry < c.accepted {
 		most = anyBytes // it was within the bound when the step was made
 	}
 	if err := w.engine.registry.check(env, most); err != nil {
 		out.outcome.failure = functions.EncodeFailure(err)
+		w.charge(out.changed + len(out.outcome.failure))
 		w.send(w, message{kind: msgDone, call: out})
 		return
 	}
@@ -160,11 +205,17 @@ func (w *worker) wakeSaga(c *coord, entry int) {
 	case entry == backOff:
 		w.actSaga(c, c.saga.Wake(w.sgActs[:0]))
 	default:
+		w.charge(sagas.SizeOf(&c.saga.Entries[entry].Step))
 		w.actSaga(c, c.saga.Reply(entry, nil, nil, w.sgActs[:0]))
 	}
 }
 
+// finishSaga ends a saga, once there is room for the effects of its outcome. One that is done had its room when its body returned.
 func (w *worker) finishSaga(c *coord) {
+	if c.saga.Phase != saga.Done && !w.hasRoomFor(c, bytesOf(&c.saga.Effects), sagas.ActFinish) {
+		return
+	}
+	c.saga.Finished()
 	result, err := c.saga.Outcome()
 	o := outcome{result: result}
 	if err != nil {

@@ -15,7 +15,8 @@ import (
 // sealing is an epoch on its way to the disk.
 type sealing struct {
 	epoch    uint64
-	forced   bool // cut before it was drained
+	forced   bool  // cut before it was drained
+	charged  int64 // for what its rows were counted
 	portions []*portion
 	marks    format.Watermark
 }
@@ -73,6 +74,9 @@ func (e *Engine) write(s *sealing, batch store.Batch) error {
 	}
 	batch.Set(format.Prefix(nil, format.NodeShard, format.KindWatermark), value)
 	size := batch.Len()
+	if e.options.Seams.Charged != nil {
+		e.options.Seams.Charged(s.epoch, s.charged)
+	}
 	if err := e.options.Seams.Seal(s.epoch, batch, batch.Seal); err != nil {
 		return err
 	}
@@ -115,9 +119,12 @@ type shardRows struct {
 func (e *Engine) writePortions(batch store.Batch, s *sealing) {
 	for _, p := range s.portions {
 		for _, r := range p.rows {
-			if r.value == nil {
+			switch {
+			case r.effects != nil:
+				batch.Set(r.key, encodeRow(r.effects))
+			case r.value == nil:
 				batch.Delete(r.key)
-			} else {
+			default:
 				batch.Set(r.key, r.value)
 			}
 		}

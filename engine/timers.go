@@ -118,8 +118,7 @@ func (w *worker) setTimer(from functions.Address, shard uint16, t *functions.Tim
 	if err != nil {
 		panic("engine: a timer's row always encodes: " + err.Error())
 	}
-	w.charge(len(value))
-	w.addRow(format.TimerKey(nil, shard, set.due, set.seq), value)
+	w.addCharged(format.TimerKey(nil, shard, set.due, set.seq), value)
 }
 
 func (w *worker) cancelTimer(from functions.Address, id functions.TimerID) {
@@ -136,7 +135,7 @@ func (w *worker) dropTimer(t *timer) {
 	if t.left {
 		w.engine.trials.left.Add(-1)
 	}
-	w.addRow(format.TimerKey(nil, t.shard, t.due, t.seq), nil)
+	w.addCharged(format.TimerKey(nil, t.shard, t.due, t.seq), nil)
 }
 
 // dropOwnTimers takes back what an instance that is deleted had set for itself: the next one with its id did not ask for it. What it set
@@ -227,7 +226,7 @@ func (w *worker) fire(h *timerHeap, now int64, atMost int) (fired int) {
 		if t.left {
 			w.engine.trials.left.Add(-1)
 		}
-		w.addRow(format.TimerKey(nil, t.shard, t.due, t.seq), nil)
+		w.addCharged(format.TimerKey(nil, t.shard, t.due, t.seq), nil)
 		if c := w.sendMessage(&t.env, origin{line: lineArrivals}); t.isOwn() {
 			w.keepFired(t, c)
 		}

@@ -278,13 +278,13 @@ func (w *worker) fireSuspect(u *unfinished) {
 			u.call.worker.keepFired(t, u.call) // nobody else uses the engine yet
 		}
 		u.worker, u.row = u.call.worker, format.NumberedKey(nil, u.call.shard, format.KindMessage, u.number)
-		w.addRow(u.row, encodeRow(format.Carried{StoredMessage: env.Stored(), Arrived: true, Own: t.isOwn()}))
+		w.addCharged(u.row, encodeRow(format.Carried{StoredMessage: env.Stored(), Arrived: true, Own: t.isOwn()}))
 	} else {
 		u.coord = &coord{id: u.number, function: e.registry.coordinators[env.Coordinator].Function, input: env.Arg, value: env.Value, hasRow: true}
 		u.coord.shard = e.registry.numberShard(u.number)
 		u.coord.worker = e.workerOf(u.coord.shard)
 		u.worker, u.row = u.coord.worker, u.coord.key()
-		w.addRow(u.row, u.coord.row())
+		w.addCharged(u.row, u.coord.row())
 	}
 	u.timer = nil
 	u.attach()

@@ -168,7 +168,7 @@ func TestStepThatHasNotHappenedIsOfTheNewVersion(t *testing.T) {
 func forgetResult(t *testing.T, dir string) {
 	t.Helper()
 	for key, value := range rowsOf(t, dir) {
-		if _, entry, err := format.JournalNumbers([]byte(key)); key[2] != format.KindJournal || err != nil || entry != 0 {
+		if _, part, n, err := format.JournalNumbers([]byte(key)); key[2] != format.KindJournal || err != nil || part != format.JournalIsEntry || n != 0 {
 			continue
 		}
 		var e map[int]any

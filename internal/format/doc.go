@@ -12,6 +12,7 @@
 //	shard 'c' id                  [Run]: a coordinator function that goes on beyond an epoch, with its input
 //	shard 'j' id                  [JournalHead] of a saga
 //	shard 'j' id entry            [JournalEntry]: a step of a saga
+//	shard 'j' id ffffffff n       [JournalEffects]: effects of a saga's outcome
 //	shard 's' kind rest           [Starts]: how often something unfinished was started, whose row is: shard kind rest
 //	node  's'                     [Trial]: what was being handled when the process died
 //	node  'w'                     [Watermark]: sealed epochs and counters

@@ -10,9 +10,13 @@ type JournalHead struct {
 	Phase   saga.Phase              `cbor:"1,keyasint"`
 	Entries []JournalEntry          `cbor:"2,keyasint,omitempty"` // of a journal in one row
 	Failure []byte                  `cbor:"3,keyasint,omitempty"`
-	Effects functions.StoredEffects `cbor:"4,keyasint"`
+	Effects functions.StoredEffects `cbor:"4,keyasint"` // up to format version 2; now they have rows of their own
 	Due     int64                   `cbor:"5,keyasint,omitempty"`
 }
+
+// JournalEffects is a row with some of the effects that a saga's outcome has. They are written once, when the outcome is known, and not
+// again with the head.
+type JournalEffects = functions.StoredEffects
 
 // JournalEntry is the row of a step.
 type JournalEntry struct {

@@ -3,6 +3,7 @@ package format
 import (
 	"encoding/binary"
 	"fmt"
+	"math"
 )
 
 // The kinds of rows; the package's comment has their keys.
@@ -78,16 +79,38 @@ func JournalEntryKey(key []byte, shard uint16, id uint64, entry int) []byte {
 	return binary.BigEndian.AppendUint32(JournalKey(key, shard, id), uint32(entry))
 }
 
-// JournalNumbers reads the saga's id and the number of the entry from a journal's key; of the head's key the number is -1.
-func JournalNumbers(key []byte) (id uint64, entry int, err error) {
-	const head = 2 + 1 + 8
-	switch len(key) {
-	case head:
-		return binary.BigEndian.Uint64(key[head-8:]), -1, nil
-	case head + 4:
-		return binary.BigEndian.Uint64(key[head-8:]), int(binary.BigEndian.Uint32(key[head:])), nil
+// JournalEffectsKey appends the key of a row with effects of a saga's outcome: behind all entries, in the place of one that no saga has.
+func JournalEffectsKey(key []byte, shard uint16, id uint64, n int) []byte {
+	return binary.BigEndian.AppendUint32(JournalEntryKey(key, shard, id, effectsEntry), uint32(n))
+}
+
+// effectsEntry is the number that rows of effects have in the place of an entry's.
+const effectsEntry = math.MaxUint32
+
+// JournalPart says what a row of a saga's journal has.
+type JournalPart uint8
+
+// The parts of a journal, in the order of their keys.
+const (
+	JournalIsHead JournalPart = iota
+	JournalIsEntry
+	JournalIsEffects
+)
+
+// JournalNumbers reads from the key of a journal's row the saga's id, what it has, and its number among those of its kind.
+func JournalNumbers(key []byte) (id uint64, part JournalPart, n int, err error) {
+	const head, entry, effects = 2 + 1 + 8, 2 + 1 + 8 + 4, 2 + 1 + 8 + 4 + 4
+	last := func() uint32 { return binary.BigEndian.Uint32(key[len(key)-4:]) }
+	switch {
+	case len(key) == head:
+	case len(key) == entry && last() != effectsEntry:
+		part, n = JournalIsEntry, int(last())
+	case len(key) == effects && binary.BigEndian.Uint32(key[head:]) == effectsEntry:
+		part, n = JournalIsEffects, int(last())
+	default:
+		return 0, 0, 0, fmt.Errorf("format: the key of a journal's row has %d bytes: %x", len(key), key)
 	}
-	return 0, 0, fmt.Errorf("format: the key of a journal's row has %d bytes", len(key))
+	return binary.BigEndian.Uint64(key[head-8:]), part, n, nil
 }
 
 // StartsKey makes the key of the number of starts of a carried message or a coordinator record, of its row's key.

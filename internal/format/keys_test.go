@@ -162,15 +162,23 @@ func TestKeysAppend(t *testing.T) {
 	}
 }
 
-// TestJournalKeys: the head of a journal comes before its entries, these are in order, and another saga's come behind all of them.
+// TestJournalKeys: the head of a journal comes before its entries, these are in order, effects come behind them, and another saga's rows
+// behind all of them.
 func TestJournalKeys(t *testing.T) {
 	var keys [][]byte
 	for _, id := range []uint64{0, 1, 255, 256, math.MaxUint64} {
 		keys = append(keys, JournalKey(nil, 3, id))
-		for _, entry := range []int{0, 1, 255, 256, 1 << 24, math.MaxUint32} {
+		for _, entry := range []int{0, 1, 255, 256, 1 << 24, math.MaxUint32 - 1} {
 			key := JournalEntryKey(nil, 3, id, entry)
-			if gotID, gotEntry, err := JournalNumbers(key); gotID != id || gotEntry != entry || err != nil {
-				t.Errorf("entry %d of %d is read as %d of %d: %v", entry, id, gotEntry, gotID, err)
+			if gotID, part, n, err := JournalNumbers(key); gotID != id || part != JournalIsEntry || n != entry || err != nil {
+				t.Errorf("entry %d of %d is read as %d of %d, %d: %v", entry, id, n, gotID, part, err)
+			}
+			keys = append(keys, key)
+		}
+		for _, row := range []int{0, 1, 255, 256, math.MaxUint32} {
+			key := JournalEffectsKey(nil, 3, id, row)
+			if gotID, part, n, err := JournalNumbers(key); gotID != id || part != JournalIsEffects || n != row || err != nil {
+				t.Errorf("effects %d of %d are read as %d of %d, %d: %v", row, id, n, gotID, part, err)
 			}
 			keys = append(keys, key)
 		}
@@ -178,13 +186,16 @@ func TestJournalKeys(t *testing.T) {
 	if !slices.IsSortedFunc(keys, bytes.Compare) {
 		t.Errorf("not sorted: %q", keys)
 	}
-	if id, entry, err := JournalNumbers(keys[7]); id != 1 || entry != -1 || err != nil {
-		t.Errorf("a head is read as entry %d of %d: %v", entry, id, err)
+	if id, part, n, err := JournalNumbers(keys[12]); id != 1 || part != JournalIsHead || n != 0 || err != nil {
+		t.Errorf("a head is read as %d of %d, %d: %v", n, id, part, err)
 	}
-	for _, length := range []int{0, 3, 10, 12, 14, 16} {
-		if _, _, err := JournalNumbers(make([]byte, length)); err == nil {
+	for _, length := range []int{0, 3, 10, 12, 14, 16, 18, 19, 20} {
+		if _, _, _, err := JournalNumbers(make([]byte, length)); err == nil {
 			t.Errorf("%d bytes are a key", length)
 		}
+	}
+	if _, _, _, err := JournalNumbers(JournalEffectsKey(nil, 3, 1, 0)[:15]); err == nil {
+		t.Error("an entry that no saga has is a key")
 	}
 }
 

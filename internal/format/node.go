@@ -9,8 +9,9 @@ import (
 //
 //	1  a saga's journal is in the run's own row
 //	2  it has rows of its own: an older program would run the saga again from its start
+//	3  so have the effects of its outcome: an older program would find damage
 const (
-	Version       = 2
+	Version       = 3
 	OldestVersion = 1
 )
 

@@ -23,6 +23,12 @@ func (r *Routine) WithChecker(c Checker) *Routine {
 	return r
 }
 
+// Limit sets how many bytes of effects the run may have attached when it is resumed next, to both outcomes together.
+func (r *Routine) Limit(room int) { r.room = room }
+
+// Attached is about how many bytes the effects take that the body has attached to success, and to failure.
+func (r *Routine) Attached() (success, failure int) { return r.successBytes, r.failureBytes }
+
 // AddSuccess attaches effects to success. One that cannot be carried out dooms the run.
 func (r *Routine) AddSuccess(effects ...functions.Effect) {
 	r.attachAll(&r.OnSuccess, &r.successBytes, effects)
@@ -60,11 +66,14 @@ func (r *Routine) attach(to *functions.Effects, bytes *int, e functions.Effect) 
 		if err := r.checker.Check(&added); err != nil {
 			return err
 		}
-		size := *bytes + r.checker.Bytes(&added)
-		if size > r.checker.MaxBytes {
-			return fmt.Errorf("%w: with it there are %d bytes for one outcome, at most %d", functions.ErrTooLarge, size, r.checker.MaxBytes)
+		more := r.checker.Bytes(&added)
+		if *bytes+more > r.checker.MaxBytes {
+			return fmt.Errorf("%w: with it there are %d bytes for one outcome, at most %d", functions.ErrTooLarge, *bytes+more, r.checker.MaxBytes)
 		}
-		*bytes = size
+		if all := r.successBytes + r.failureBytes + more; all > r.room {
+			return fmt.Errorf("%w: with it there are %d bytes for both outcomes, and the journal has room for %d: Options.MaxJournalBytes", functions.ErrTooLarge, all, r.room)
+		}
+		*bytes += more
 	}
 	to.Append(&added)
 	return nil

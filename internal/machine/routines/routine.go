@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"iter"
+	"math"
 	"sync/atomic"
 
 	"github.com/petermattis/goid"
@@ -46,6 +47,7 @@ type Routine struct {
 	// OnSuccess and OnFailure are the effects that the body attached to its outcome.
 	OnSuccess, OnFailure       functions.Effects
 	successBytes, failureBytes int
+	room                       int // for both together
 	checker                    Checker
 	stepErr                    error // of a step that cannot be made: the run fails
 	badEffect                  error // an effect that cannot be carried out: the run fails
@@ -85,7 +87,7 @@ func (r *Routine) Begin(f *Function, input []byte, attempt int) {
 	r.number++
 	r.Result, r.Err, r.stepErr, r.badEffect = nil, nil, nil, nil
 	r.OnSuccess, r.OnFailure = functions.Effects{}, functions.Effects{}
-	r.successBytes, r.failureBytes = 0, 0
+	r.successBytes, r.failureBytes, r.room = 0, 0, math.MaxInt
 }
 
 // Resume runs the body until it issues steps, which [Routine.Issued] then returns, or returns, which it reports. All issued
@@ -98,6 +100,9 @@ func (r *Routine) Resume() (returned bool) {
 
 // Issued returns the steps that the body waits for. Resume gives control back to it once they are filled in.
 func (r *Routine) Issued() []Step { return r.issued }
+
+// Returned reports whether the body has returned, or was unwound.
+func (r *Routine) Returned() bool { return r.returned }
 
 // Attempt counts the runs for the same start, from 1.
 func (r *Routine) Attempt() int { return r.attempt }

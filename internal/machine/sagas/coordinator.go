@@ -2,6 +2,7 @@ package sagas
 
 import (
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/concordat-dev/concordat/functions"
@@ -15,6 +16,9 @@ import (
 // Running. The body issues groups of steps. A new step is recorded and called; a step that the journal has already, because
 // this is a replay after a restart, must be the same one: its recorded result is given to the body, and only if it has none is
 // it called. When all of a group are back the body is resumed. Returning nil ends the saga as done.
+//
+// Stopping. A body that is not to go on is unwound: Stop, answered by Stopped with the effects that it had attached to failure. The end of
+// a saga is a Finish, answered by Finished. The engine answers both when there is room in an epoch for what that writes.
 //
 // Undoing. The body has failed, was cancelled or diverged. The groups are compensated from the last to the first, one group at
 // a time, its entries at once: each entry that succeeded and has a compensation. A failed compensation is tried again after a
@@ -31,8 +35,9 @@ type Coordinator struct {
 	Journal
 
 	maxTries int
-	maxBytes int // of the entries; 0: any
+	maxBytes int // of the entries and effects; 0: any
 	bytes    int // of the entries, about
+	attached int // bytes of effects that the body has attached to its outcomes, or that it ended with
 	cursor   int // entries that the body has issued in this process
 	steps    []routines.Step
 	first    int // the entry of steps[0]
@@ -46,8 +51,11 @@ type Coordinator struct {
 	from, to int
 	least    int // those with so many failed tries have their next
 
-	changed     []int // the entries that changed since they were written
-	headChanged bool
+	changed        []int // the entries that changed since they were written
+	headChanged    bool
+	effectsChanged bool
+	growth         int // bytes of rows that have become due since TakeGrowth was called last
+	rows           int // and how many
 
 	difference string // between what is recorded and what the body does now
 	told       bool
@@ -63,13 +71,13 @@ type ActionKind uint8
 const (
 	ActRun     ActionKind = iota + 1 // run the body from the start
 	ActResume                        // the steps have their results: resume the body
-	ActStop                          // unwind the body: it will not be resumed
+	ActStop                          // unwind the body: it will not be resumed; answered by Stopped
 	ActCall                          // make the call of Entry; answered by Reply
 	ActSleep                         // wait until Due; answered by Reply for Entry
 	ActUndo                          // make the compensation of Entry; answered by UndoReply
 	ActBackOff                       // wait until Due; answered by Wake
 	ActReport                        // the saga is stuck: tell whoever waits for it
-	ActFinish                        // the saga is over: see Phase and Outcome
+	ActFinish                        // nothing is left to do, see Outcome; answered by Finished
 )
 
 var actionNames = [...]string{"", "run", "resume", "stop", "call", "sleep", "undo", "back-off", "report", "finish"}
@@ -95,8 +103,12 @@ func (c *Coordinator) Init(j Journal, maxTries int) {
 	if len(j.Failure) > 0 {
 		c.err = functions.DecodeFailure(j.Failure)
 	}
+	if j.effectsInHead {
+		c.changeHead()
+		c.effectsChanged = true
+	}
 	for i := range c.Entries {
-		c.bytes += sizeOf(&c.Entries[i].Step)
+		c.bytes += SizeOf(&c.Entries[i].Step) + errorSize(c.Entries[i].Step.Err)
 	}
 	if c.to = len(c.Entries); j.Phase == saga.Stuck {
 		c.findGroup()
@@ -106,8 +118,41 @@ func (c *Coordinator) Init(j Journal, maxTries int) {
 	}
 }
 
-// Bound sets how many bytes the entries of the journal may have, roughly; 0 for any number. A saga that needs more fails.
+// Bound sets how many bytes the entries of the journal may have, and the effects of the saga's outcomes, roughly; 0 for any number. A saga
+// that needs more fails.
 func (c *Coordinator) Bound(maxBytes int) { c.maxBytes = maxBytes }
+
+// Attached tells how many bytes of effects the body has attached to its outcomes.
+func (c *Coordinator) Attached(bytes int) { c.attached = bytes }
+
+// Bytes is about what the journal takes, with the effects that the body has attached.
+func (c *Coordinator) Bytes() int { return c.bytes + c.attached }
+
+// Room is how many bytes more the journal has room for; those of a saga that repeats what it did before a restart were accepted then.
+func (c *Coordinator) Room() int {
+	if c.maxBytes == 0 || c.Replaying() {
+		return math.MaxInt
+	}
+	return c.maxBytes - c.bytes
+}
+
+// TakeGrowth says how many bytes, about, and how many rows the journal's changes will be that were made since it was asked last; without
+// those that answers make.
+func (c *Coordinator) TakeGrowth() (bytes, rows int) {
+	bytes, rows = c.growth, c.rows
+	c.growth, c.rows = 0, 0
+	return bytes, rows
+}
+
+// HasNewEffects reports whether the effects are to be written.
+func (c *Coordinator) HasNewEffects() bool { return c.effectsChanged }
+
+// TakeEffects says whether the effects are to be written now, which is once.
+func (c *Coordinator) TakeEffects() bool {
+	changed := c.effectsChanged
+	c.effectsChanged = false
+	return changed
+}
 
 // TakeChanges says what of the journal has changed since it was asked last: the head, and which entries. These are valid until the
 // next event.
@@ -128,14 +173,37 @@ func (c *Coordinator) ChangeAll() {
 	}
 }
 
+// change notes that an entry is to be written.
 func (c *Coordinator) change(i int) {
+	if e := &c.Entries[i]; !e.changed {
+		c.growth += SizeOf(&e.Step)
+		c.rows++
+		c.changeAnswered(i)
+	}
+}
+
+// changeAnswered notes that an entry is to be written because its step or its compensation has its answer. That counts for the epoch
+// where the answer is made.
+func (c *Coordinator) changeAnswered(i int) {
 	if e := &c.Entries[i]; !e.changed {
 		e.changed = true
 		c.changed = append(c.changed, i)
 	}
 }
 
-func (c *Coordinator) setPhase(p saga.Phase) { c.Phase, c.headChanged = p, true }
+// changeHead notes that the head is to be written.
+func (c *Coordinator) changeHead() {
+	if !c.headChanged {
+		c.headChanged = true
+		c.growth += len(c.Failure)
+		c.rows++
+	}
+}
+
+func (c *Coordinator) setPhase(p saga.Phase) {
+	c.Phase = p
+	c.changeHead()
+}
 
 // Outcome is the saga's result, or its failure.
 func (c *Coordinator) Outcome() (*functions.Result, error) { return c.result, c.err }
@@ -205,9 +273,9 @@ func (c *Coordinator) Reply(entry int, result *functions.Result, err error, out 
 		}
 	} else {
 		e.State, e.Step.Err = saga.Failed, err
-		c.hasRoom(len(err.Error()))
+		c.hasRoom(errorSize(err))
 	}
-	c.change(entry)
+	c.changeAnswered(entry)
 	c.out--
 	return c.resumeIfBack(c.sendMore(out))
 }
@@ -224,17 +292,18 @@ func (c *Coordinator) hasRoom(bytes int) bool {
 }
 
 func (c *Coordinator) checkRoom(bytes int) error {
-	if c.maxBytes == 0 || bytes == 0 || c.bytes+bytes <= c.maxBytes {
+	if c.maxBytes == 0 || bytes == 0 || c.Bytes()+bytes <= c.maxBytes {
 		return nil
 	}
-	return fmt.Errorf("%w: after %d steps the saga's journal would have %d bytes, at most %d: Options.MaxJournalBytes",
-		functions.ErrTooLarge, len(c.Entries), c.bytes+bytes, c.maxBytes)
+	return fmt.Errorf("%w: after %d steps the saga's journal would have %d bytes, %d of them effects of its outcomes, at most %d: Options.MaxJournalBytes",
+		functions.ErrTooLarge, len(c.Entries), c.Bytes()+bytes, c.attached, c.maxBytes)
 }
 
 // stopFor makes the saga stop, and fail with err, once what is out is back; also after a restart.
 func (c *Coordinator) stopFor(err error) {
 	if c.stop == nil {
-		c.stop, c.Failure, c.headChanged = err, functions.EncodeFailure(err), true
+		c.stop, c.Failure = err, functions.EncodeFailure(err)
+		c.changeHead()
 	}
 }
 
@@ -270,20 +339,30 @@ func (c *Coordinator) verdict(err error) error {
 	return err
 }
 
-// Returned takes the end of the body, and the effects that it attached to the outcome that it chose. If the saga fails though the
-// body returned nil, these are dropped; the engine has those for failure.
-func (c *Coordinator) Returned(result *functions.Result, err error, effects functions.Effects, out []Action) []Action {
+// Returned takes the end of the body, and the effects that it attached to success and to failure: those of the saga's outcome, which need
+// not be the one that the body chose, are kept.
+func (c *Coordinator) Returned(result *functions.Result, err error, success, failure functions.Effects, out []Action) []Action {
 	c.mustBe(saga.Running)
-	verdict := c.verdict(err)
-	if (verdict == nil) == (err == nil) {
-		c.Effects = effects
-	}
-	if verdict != nil {
-		return c.startUndo(verdict, out)
+	if verdict := c.verdict(err); verdict != nil {
+		return c.startUndo(verdict, failure, out)
 	}
 	c.setPhase(saga.Done)
-	c.result = result
+	c.Effects, c.result = success, result
 	return append(out, Action{Kind: ActFinish})
+}
+
+// Stopped takes the end of a body that was unwound, and the effects that it had attached to failure.
+func (c *Coordinator) Stopped(failure functions.Effects, out []Action) []Action {
+	c.mustBe(saga.Running)
+	return c.startUndo(c.stop, failure, out)
+}
+
+// Finished takes that the saga's effects and its outcome are on their way. Until then one that is undone is being undone, so that a
+// crash leads to a Finish again.
+func (c *Coordinator) Finished() {
+	if c.Phase == saga.Undoing {
+		c.setPhase(saga.Undone)
+	}
 }
 
 // Cancel asks a running saga to stop and compensate; its failure is err. Calls that are out are waited for, sleeps are not. It
@@ -309,9 +388,10 @@ func (c *Coordinator) Cancel(err error, out []Action) (bool, []Action) {
 	return true, out
 }
 
+// stopBody has the body unwound, which leaves the saga as it is until the engine says that it was.
 func (c *Coordinator) stopBody(err error, out []Action) []Action {
-	c.steps = nil
-	return c.startUndo(err, append(out, Action{Kind: ActStop}))
+	c.steps, c.stop = nil, err
+	return append(out, Action{Kind: ActStop})
 }
 
 func (c *Coordinator) mustBe(want saga.Phase) {

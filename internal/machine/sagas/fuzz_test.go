@@ -118,6 +118,10 @@ func (r *replay) act(a sagas.Action, todo []sagas.Action) []sagas.Action {
 		return r.machine.UndoReply(a.Entry, r.err(), now, todo)
 	case sagas.ActBackOff:
 		return r.machine.Wake(todo)
+	case sagas.ActStop:
+		return r.machine.Stopped(functions.Effects{}, todo)
+	case sagas.ActFinish:
+		r.machine.Finished()
 	}
 	return todo
 }
@@ -125,7 +129,7 @@ func (r *replay) act(a sagas.Action, todo []sagas.Action) []sagas.Action {
 // body issues the next recorded group, or returns.
 func (r *replay) body(todo []sagas.Action) []sagas.Action {
 	if len(r.past) == 0 || r.choose()%8 == 7 {
-		return r.machine.Returned(nil, r.err(), functions.Effects{}, todo)
+		return r.machine.Returned(nil, r.err(), functions.Effects{}, functions.Effects{}, todo)
 	}
 	group := 1
 	for group < len(r.past) && r.past[group].Group == r.past[0].Group {

@@ -9,14 +9,16 @@ import (
 // Journal is what is recorded of a saga. Whatever is not in a sealed journal has not happened: a step that is recorded as
 // issued and has no result was not executed in the state that was sealed with it.
 //
-// On the disk it is a row for each entry, and one for the rest, its head; see stored.go. So what an epoch writes of it is what the
-// epoch changed, however long it is.
+// On the disk it is a row for each entry, rows for the effects, and one for the rest, its head; see stored.go. So what an epoch writes of
+// it is what the epoch changed, however long it is, and however much its outcome leads to.
 type Journal struct {
 	Phase   saga.Phase
 	Entries []Entry
 	Failure []byte            // the encoded failure, from Undoing on; while Running, why it is to stop
 	Effects functions.Effects // what to do once undone
 	Due     int64             // Undoing: when the next try of a compensation is due, Unix nanoseconds; 0 if none waits
+
+	effectsInHead bool // as it was read: they are to have rows of their own
 }
 
 // Entry is a step in the journal.
@@ -65,13 +67,21 @@ func (e *Entry) needsUndo() bool {
 // entryBytes is about what an entry takes besides its arguments, ids and result.
 const entryBytes = 64
 
-// sizeOf is about how many bytes a step's row has, without a failure.
-func sizeOf(s *routines.Step) int {
+// SizeOf is about how many bytes a step's row has, without a failure.
+func SizeOf(s *routines.Step) int {
 	size := entryBytes + envelopeSize(&s.Call) + len(s.Result.Encoded())
 	if s.HasUndo {
 		size += envelopeSize(&s.Undo)
 	}
 	return size
+}
+
+// errorSize is about how many bytes a failure has in a row: its text, and the failures in it.
+func errorSize(err error) int {
+	if err == nil {
+		return 0
+	}
+	return 2 * len(err.Error())
 }
 
 func envelopeSize(e *functions.Envelope) int {

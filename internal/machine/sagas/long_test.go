@@ -41,7 +41,7 @@ func (d *driver) act(a sagas.Action) []sagas.Action {
 	switch a.Kind {
 	case sagas.ActRun, sagas.ActResume:
 		if len(d.groups) == 0 {
-			return d.machine.Returned(nil, errScript, functions.Effects{}, nil)
+			return d.machine.Returned(nil, errScript, functions.Effects{}, functions.Effects{}, nil)
 		}
 		steps := slices.Clone(d.steps[:d.groups[0]])
 		d.groups = d.groups[1:]
@@ -57,6 +57,10 @@ func (d *driver) act(a sagas.Action) []sagas.Action {
 		return d.machine.UndoReply(a.Entry, err, time.Time{}, nil)
 	case sagas.ActBackOff:
 		return d.machine.Wake(nil)
+	case sagas.ActStop:
+		return d.machine.Stopped(functions.Effects{}, nil)
+	case sagas.ActFinish:
+		d.machine.Finished()
 	}
 	return nil
 }

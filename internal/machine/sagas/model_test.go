@@ -253,7 +253,8 @@ func TestCancelledAtTheEnd(t *testing.T) {
 		t.Fatal("not cancelled")
 	}
 	success := functions.Effects{Emits: []functions.Emitted{{Egress: "success"}}}
-	acts := c.Returned(functions.EncodedResult([]byte{1}), nil, success, nil)
+	acts := c.Returned(functions.EncodedResult([]byte{1}), nil, success, functions.Effects{}, nil)
+	c.Finished()
 	result, err := c.Outcome()
 	if len(acts) != 1 || acts[0].Kind != sagas.ActFinish || c.Phase != saga.Undone || result.Encoded() != nil || !errors.Is(err, saga.ErrCancelled) {
 		t.Errorf("%v, %v, %q, %v", acts, c.Phase, result, err)
@@ -304,7 +305,7 @@ func TestImpossibleEventsPanic(t *testing.T) {
 	w.finishAll()
 	for name, event := range map[string]func(c *sagas.Coordinator){
 		"issue":  func(c *sagas.Coordinator) { c.Issue([]routines.Step{{}}, w.clock(), nil) },
-		"return": func(c *sagas.Coordinator) { c.Returned(nil, nil, functions.Effects{}, nil) },
+		"return": func(c *sagas.Coordinator) { c.Returned(nil, nil, functions.Effects{}, functions.Effects{}, nil) },
 		"undo":   func(c *sagas.Coordinator) { c.UndoReply(0, nil, w.clock(), nil) },
 	} {
 		func() {

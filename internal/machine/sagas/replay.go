@@ -34,7 +34,7 @@ func (c *Coordinator) recordAll(steps []routines.Step, now time.Time) error {
 	}
 	bytes := 0
 	for i := range steps {
-		bytes += sizeOf(&steps[i])
+		bytes += SizeOf(&steps[i])
 	}
 	if err := c.checkRoom(bytes); err != nil {
 		return err
@@ -83,10 +83,10 @@ func (c *Coordinator) replay(i int, step *routines.Step) bool {
 		c.difference = fmt.Sprintf("step %d was %s, is now %s", i+1, describe(&e.Step), describe(step))
 	}
 	if e.State == saga.Issued && step.Sleep == 0 {
-		c.bytes -= sizeOf(&e.Step)
+		c.bytes -= SizeOf(&e.Step)
 		e.Step.Call, e.Step.Undo, e.shapes = step.Call, step.Undo, now
 		e.Step.Call.Into = nil
-		c.bytes += sizeOf(&e.Step)
+		c.bytes += SizeOf(&e.Step)
 		c.change(i)
 	}
 	return true

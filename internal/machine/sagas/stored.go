@@ -10,18 +10,44 @@ import (
 	"github.com/concordat-dev/concordat/saga"
 )
 
-// A journal's rows. The head has all but the entries; a journal that is running and is not to stop has none, because it would say
-// nothing. An entry's row is written again when its step is answered or its compensation tried.
+// A journal's rows. The head has all but the entries and the effects; a journal that is running and is not to stop has none, because it
+// would say nothing. An entry's row is written again when its step is answered or its compensation tried. The effects are written once,
+// with the head that says that the saga is being undone.
 //
-// Directories of before had one row for all: a head with the entries in it.
+// Up to format version 2 the head had the effects, and in version 1 one row had all: a head with the entries in it.
 
-// MarshalHead encodes all but the entries.
+// MarshalHead encodes all but the entries and the effects.
 func (j *Journal) MarshalHead() ([]byte, error) {
 	return functions.EncodeRow(j.head())
 }
 
 func (j *Journal) head() *format.JournalHead {
-	return &format.JournalHead{Phase: j.Phase, Failure: j.Failure, Effects: j.Effects.Stored(), Due: j.Due}
+	return &format.JournalHead{Phase: j.Phase, Failure: j.Failure, Due: j.Due}
+}
+
+// effectsRow is about how many bytes of effects a row has: fewer rows than effects, and none that is much larger than its largest effect.
+const effectsRow = 64 << 10
+
+// EffectsRows cuts effects into rows, which share nothing with them but what never changes; they are to be encoded by
+// functions.EncodeRow.
+func EffectsRows(e *functions.Effects) (rows []format.JournalEffects) {
+	left := 0
+	row := func(size int) *format.JournalEffects {
+		if left < size {
+			rows, left = append(rows, format.JournalEffects{}), effectsRow
+		}
+		left -= size
+		return &rows[len(rows)-1]
+	}
+	for i := range e.Sends {
+		r := row(entryBytes + envelopeSize(&e.Sends[i]))
+		r.Sends = append(r.Sends, e.Sends[i].Stored())
+	}
+	for i := range e.Emits {
+		r := row(entryBytes + len(e.Emits[i].Key) + len(e.Emits[i].Value))
+		r.Emits = append(r.Emits, e.Emits[i])
+	}
+	return rows
 }
 
 // Marshal encodes an entry.
@@ -33,6 +59,7 @@ func (e *Entry) Marshal() ([]byte, error) {
 // Marshal encodes the whole journal in one, as it was before its entries had rows of their own.
 func (j *Journal) Marshal() ([]byte, error) {
 	s := j.head()
+	s.Effects = j.Effects.Stored()
 	s.Entries = make([]format.JournalEntry, len(j.Entries))
 	for i := range j.Entries {
 		s.Entries[i] = j.Entries[i].stored()
@@ -62,6 +89,7 @@ func (e *Entry) stored() format.JournalEntry {
 type Reader struct {
 	head    format.JournalHead
 	entries []format.JournalEntry
+	effects format.JournalEffects // from rows of their own
 }
 
 // Head reads the head, or what [Journal.Marshal] made.
@@ -84,6 +112,17 @@ func (r *Reader) Entry(data []byte) error {
 	return nil
 }
 
+// Effects reads the next row of effects.
+func (r *Reader) Effects(data []byte) error {
+	var s format.JournalEffects
+	if err := functions.Decode(data, &s); err != nil {
+		return fmt.Errorf("saga: effects of the outcome do not decode: %w", err)
+	}
+	r.effects.Sends = append(r.effects.Sends, s.Sends...)
+	r.effects.Emits = append(r.effects.Emits, s.Emits...)
+	return nil
+}
+
 // Entries is the number of entries that have been read.
 func (r *Reader) Entries() int { return len(r.entries) }
 
@@ -94,6 +133,9 @@ func (r *Reader) Journal(resolver functions.Resolver) (Journal, error) {
 		return Journal{}, fmt.Errorf("saga: journal %w", err)
 	}
 	j := Journal{Phase: r.head.Phase, Failure: r.head.Failure, Effects: r.head.Effects.Resolve(resolver), Due: r.head.Due}
+	j.effectsInHead = !j.Effects.Empty()
+	others := r.effects.Resolve(resolver)
+	j.Effects.Append(&others)
 	j.Entries = make([]Entry, len(r.entries))
 	for i := range r.entries {
 		j.Entries[i] = entryOf(&r.entries[i], resolver)
@@ -118,6 +160,10 @@ func (r *Reader) check() error {
 		return fmt.Errorf("has unknown phase %d", phase)
 	case (phase == saga.Undoing || phase == saga.Stuck || phase == saga.Undone) && len(r.head.Failure) == 0:
 		return fmt.Errorf("is %v without a failure", phase)
+	case phase == saga.Running && len(r.effects.Sends)+len(r.effects.Emits) > 0:
+		return fmt.Errorf("has effects of its outcome, and none")
+	case len(r.effects.Sends)+len(r.effects.Emits) > 0 && len(r.head.Effects.Sends)+len(r.head.Effects.Emits) > 0:
+		return fmt.Errorf("has the effects of its outcome twice")
 	}
 	group := 0
 	for i := range r.entries {

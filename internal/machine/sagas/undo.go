@@ -8,9 +8,10 @@ import (
 	"github.com/concordat-dev/concordat/saga"
 )
 
-func (c *Coordinator) startUndo(err error, out []Action) []Action {
-	c.setPhase(saga.Undoing)
+func (c *Coordinator) startUndo(err error, failure functions.Effects, out []Action) []Action {
 	c.err, c.Failure = err, functions.EncodeFailure(err)
+	c.setPhase(saga.Undoing)
+	c.Effects, c.effectsChanged = failure, !failure.Empty()
 	c.to = len(c.Entries)
 	return c.undoNext(out)
 }
@@ -20,7 +21,6 @@ func (c *Coordinator) startUndo(err error, out []Action) []Action {
 func (c *Coordinator) undoNext(out []Action) []Action {
 	c.setDue(0)
 	if !c.findGroup() {
-		c.setPhase(saga.Undone)
 		return append(out, Action{Kind: ActFinish})
 	}
 	c.next, c.least = c.from, math.MaxInt
@@ -66,9 +66,10 @@ func (c *Coordinator) UndoReply(entry int, err error, now time.Time, out []Actio
 		e.Undo = Compensated
 	} else {
 		e.Tries++
+		c.bytes += errorSize(err) - errorSize(e.Step.Err)
 		e.Step.Err = err // why the compensation failed, for whoever looks
 	}
-	c.change(entry)
+	c.changeAnswered(entry)
 	c.out--
 	if out = c.undoMore(out); c.out > 0 {
 		return out
@@ -87,7 +88,8 @@ func (c *Coordinator) UndoReply(entry int, err error, now time.Time, out []Actio
 
 func (c *Coordinator) setDue(due int64) {
 	if c.Due != due {
-		c.Due, c.headChanged = due, true
+		c.Due = due
+		c.changeHead()
 	}
 }
 

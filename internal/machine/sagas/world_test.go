@@ -39,10 +39,11 @@ type disk struct {
 	emitted  []string
 	head     []byte   // of the journal
 	entries  [][]byte // and its entries; these are not written in place
+	effects  [][]byte // and its effects
 }
 
 func (d disk) clone() disk {
-	return disk{maps.Clone(d.accounts), maps.Clone(d.done), maps.Clone(d.faults), slices.Clone(d.order), slices.Clone(d.emitted), d.head, slices.Clone(d.entries)}
+	return disk{maps.Clone(d.accounts), maps.Clone(d.done), maps.Clone(d.faults), slices.Clone(d.order), slices.Clone(d.emitted), d.head, slices.Clone(d.entries), d.effects}
 }
 
 // journal reads the journal from its rows.
@@ -55,6 +56,11 @@ func (d disk) journal(r functions.Resolver) (sagas.Journal, error) {
 	}
 	for _, e := range d.entries {
 		if err := reader.Entry(e); err != nil {
+			return sagas.Journal{}, err
+		}
+	}
+	for _, e := range d.effects {
+		if err := reader.Effects(e); err != nil {
 			return sagas.Journal{}, err
 		}
 	}
@@ -109,7 +115,7 @@ func (w *world) act(acts []sagas.Action) {
 		case sagas.ActStop:
 			w.tell("  stop")
 			w.routine.Stop()
-			w.machine.Effects = w.routine.OnFailure
+			acts = w.machine.Stopped(w.routine.OnFailure, acts)
 		case sagas.ActReport:
 			_, err := w.machine.Outcome()
 			w.tell("  stuck: %v", err)
@@ -132,18 +138,11 @@ func (w *world) resume(acts []sagas.Action) []sagas.Action {
 		return acts
 	}
 	w.tell("  the body returns %v", w.routine.Err)
-	effects := w.routine.OnSuccess
-	if w.routine.Err != nil {
-		effects = w.routine.OnFailure
-	}
-	acts = w.machine.Returned(w.routine.Result, w.routine.Err, effects, acts)
-	if w.machine.Phase != saga.Done {
-		w.machine.Effects = w.routine.OnFailure
-	}
-	return acts
+	return w.machine.Returned(w.routine.Result, w.routine.Err, w.routine.OnSuccess, w.routine.OnFailure, acts)
 }
 
 func (w *world) finish() {
+	w.machine.Finished()
 	_, err := w.machine.Outcome()
 	w.tell("  %v: %v", w.machine.Phase, err)
 	for _, e := range w.machine.Effects.Emits {
@@ -163,6 +162,12 @@ func (w *world) write() {
 	if head {
 		w.disk.head = must(w.machine.MarshalHead())
 	}
+	if w.machine.TakeEffects() {
+		w.disk.effects = nil
+		for _, row := range sagas.EffectsRows(&w.machine.Effects) {
+			w.disk.effects = append(w.disk.effects, must(functions.EncodeRow(row)))
+		}
+	}
 	for _, i := range entries {
 		if i >= len(w.disk.entries) {
 			w.disk.entries = append(w.disk.entries, make([][]byte, i+1-len(w.disk.entries))...)
@@ -170,6 +175,9 @@ func (w *world) write() {
 		w.disk.entries[i] = must(w.machine.Entries[i].Marshal())
 	}
 	w.writes = append(w.writes, w.disk.clone())
+	if w.machine.Phase == saga.Done {
+		return // its effects have happened, and are in no row
+	}
 	j := must(w.disk.journal(w))
 	if got, want := must(j.Marshal()), must(w.machine.Marshal()); !bytes.Equal(got, want) {
 		panic(fmt.Sprintf("the rows hold %x, the journal is %x", got, want))

@@ -233,7 +233,7 @@ var table = []plant{
 		name: "timer-twice", breaks: "the row of a timer that fired stays, so that a restart fires it again.",
 		pkg: "engine", test: "TestTimersFireOnce", why: `the timers that fired are \[0 0 `,
 		edits: []edit{
-			{"engine/timers.go", `		w.addRow(format.TimerKey(nil, t.shard, t.due, t.seq), nil)`, ``},
+			{"engine/timers.go", `		w.addCharged(format.TimerKey(nil, t.shard, t.due, t.seq), nil)`, ``},
 		},
 	},
 	{

@@ -54,6 +54,7 @@ type Driver struct {
 	rng     *rand.Rand
 	mu      sync.Mutex  // for snapshots, which the file system takes from any goroutine
 	stands  atomic.Bool // no time passes, whatever happens
+	charged int64       // for what the epoch that is sealed next was counted
 	written atomic.Bool // the last epoch is: if the log has more to write, it is being closed
 	waiting []waiting
 	feeder  *feeder
@@ -100,7 +101,7 @@ func NewDriver(seed uint64) *Driver {
 	}
 	d.Options.Seams = engine.Seams{
 		Clock: d.Clock, Stepped: true, SweepEvery: []int{3, 10, 40}[d.rng.IntN(3)],
-		Spent: d.spent, Seal: d.seal, Recovered: d.recovered, Tangled: d.tangled,
+		Spent: d.spent, Seal: d.seal, Charged: func(_ uint64, bytes int64) { d.charged = bytes }, Recovered: d.recovered, Tangled: d.tangled,
 	}
 	d.expires = d.rng.IntN(2) == 0
 	return d
@@ -153,8 +154,14 @@ func (d *Driver) recovered(scan engine.RowScan) error {
 	return d.ledger.recovered(scan, len(d.Records), d.Clock)
 }
 
+// rowSlack is what a row may have besides what its epoch was charged for: its key, and names.
+const rowSlack = 192
+
 func (d *Driver) seal(epoch uint64, batch store.Batch, write func() error) error {
 	d.collect() // nothing may be there that was not there before
+	if most := d.charged + rowSlack*int64(batch.Count()); int64(batch.Len()) > most {
+		d.report(fmt.Errorf("epoch %d has %d bytes in %d rows, and was charged for %d", epoch, batch.Len(), batch.Count(), d.charged))
+	}
 	if d.BeforeSeal != nil {
 		d.BeforeSeal()
 	}
