@@ -94,10 +94,12 @@ func (w *worker) addCharged(key, value []byte) {
 // bytesOf is what effects add to an epoch.
 func bytesOf(e *functions.Effects) (bytes int) {
 	for i := range e.Sends {
-		bytes += rowOverhead + len(e.Sends[i].ID) + len(e.Sends[i].Arg)
+		m := &e.Sends[i]
+		bytes += rowOverhead + len(m.ID) + argBytes(m.Op, m.Arg, m.Value)
 	}
 	for i := range e.Timers {
-		bytes += rowOverhead + len(e.Timers[i].Message.ID) + len(e.Timers[i].Message.Arg)
+		m := &e.Timers[i].Message
+		bytes += rowOverhead + len(m.ID) + argBytes(m.Op, m.Arg, m.Value)
 	}
 	for i := range e.Emits {
 		bytes += rowOverhead + len(e.Emits[i].Key) + len(e.Emits[i].Value)
@@ -114,6 +116,44 @@ func (e *Engine) charged() int64 {
 	return charged
 }
 
+// Transactions that are not decided keep what they have changed in memory, as long as they wait for locks. All together may keep
+// Options.MaxEpochBytes. Workers count in their own memory, and tell in portions.
+
+// countUndecided counts bytes that a transaction has changed, or that are decided.
+func (w *worker) countUndecided(bytes int64) {
+	w.undecided += bytes
+	if portion := w.engine.budget.portion; w.undecided >= portion || w.undecided <= -portion {
+		w.engine.undecided.Add(w.undecided)
+		w.undecided = 0
+	}
+}
+
+// isCrowded reports whether undecided transactions have as much as they may.
+func (w *worker) isCrowded() bool {
+	return w.engine.undecided.Load()+w.undecided > w.engine.options.MaxEpochBytes
+}
+
+func (e *Engine) errUndecided() error {
+	return fmt.Errorf("%w: all transactions that are not decided have changed more than %d bytes: Options.MaxEpochBytes", functions.ErrTooLarge, e.options.MaxEpochBytes)
+}
+
+// countAttached counts the effects that a transaction's body has attached to its outcomes by now.
+func (w *worker) countAttached(c *coord) {
+	success, failure := c.routine.Attached()
+	if all := int64(success + failure); all != c.attached {
+		w.countUndecided(all - c.attached)
+		c.attached = all
+	}
+}
+
+// dropAttached ends that: the attempt is over.
+func (w *worker) dropAttached(c *coord) {
+	if c.attached != 0 {
+		w.countUndecided(-c.attached)
+		c.attached = 0
+	}
+}
+
 // isFull reports whether the running epoch has used its share.
 func (b *budget) isFull() bool { return b.used.Load() > b.share }
 
@@ -126,30 +166,6 @@ func (e *Engine) cutNow() {
 // errChanges is the failure of a transaction that changes more than fits into an epoch.
 func (e *Engine) errChanges(bytes int64) error {
 	return fmt.Errorf("%w: the transaction changes %d bytes, at most %d: a quarter of Options.MaxEpochBytes", functions.ErrTooLarge, bytes, e.budget.share)
-}
-
-// weight is how much a message that nobody waits for counts towards Options.MaxMessages: 1, and 1 more for each KiB of its argument.
-// It counts from when it is sent until it is run; so one that leads to another always has room for it.
-func weight(arg []byte) int64 { return 1 + int64(len(arg))>>10 }
-
-// tell tells the engine what this worker has counted in the round.
-func (w *worker) tell() {
-	if w.queued != 0 {
-		w.engine.queued.Add(w.queued)
-		w.queued = 0
-	}
-}
-
-// checkRoom reports whether there is room for more messages that nobody waits for.
-func (w *worker) checkRoom(sends []functions.Envelope) error {
-	more := int64(0)
-	for i := range sends {
-		more += weight(sends[i].Arg)
-	}
-	if limit := int64(w.engine.options.MaxMessages); w.engine.queued.Load()+w.queued+more > limit {
-		return fmt.Errorf("%w: %d", ErrTooManyMessages, limit)
-	}
-	return nil
 }
 
 // keptMemory is how many entries a slice may have room for that is kept to be used again.

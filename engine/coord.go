@@ -36,8 +36,10 @@ type coord struct {
 	calls   []*call                   // of a transaction: by step, the calls that are out
 	locking *call                     // of a transaction: the lock that is asked for
 	changes int64                     // of a transaction: bytes that it has changed, in this attempt
-	saga    *sagas.Coordinator        // of a saga
-	then    sagas.ActionKind          // of a saga: what it is to go on with
+	// Of a transaction: bytes of effects that its body has attached to its outcomes, in this attempt.
+	attached int64
+	saga     *sagas.Coordinator // of a saga
+	then     sagas.ActionKind   // of a saga: what it is to go on with
 	// Steps of a saga that an earlier opening has accepted, perhaps under a larger Options.MaxBytes.
 	accepted int
 
@@ -200,6 +202,7 @@ func (w *worker) conclude(c *coord, o outcome, effects *functions.Effects) {
 	c.over = true
 	w.forgetAlarm(c)
 	w.chargeDrop(c)
+	w.dropAttached(c)
 	if !effects.Empty() {
 		w.applyOutcome(c, effects)
 	}

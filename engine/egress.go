@@ -94,6 +94,7 @@ type egress struct {
 	asked bool   // for its position: it has to be closed
 	last  uint64 // the last record that was numbered: the conductor's
 
+	held      atomic.Int64  // records that undecided transactions hold back
 	sealed    atomic.Uint64 // the last record that is durable
 	delivered atomic.Uint64 // the last record that Write has taken
 	deleted   uint64        // the last record whose row is deleted: the sealer's
@@ -212,11 +213,11 @@ func (g *egress) firstRow() (first uint64, err error) {
 }
 
 // checkBacklog reports whether an egress has no room for what an operation emits. What an egress waits for is exact while a worker
-// runs, since numbers are given at the cut.
+// runs, since numbers are given at the cut. What undecided transactions hold back counts too.
 func (w *worker) checkBacklog(emits []functions.Emitted) error {
 	most := uint64(w.engine.options.MaxBacklog)
-	for _, g := range w.engine.egresses {
-		waits := g.last - g.delivered.Load()
+	for i, g := range w.engine.egresses {
+		waits := g.last - g.delivered.Load() + w.heldFor(i)
 		if waits+uint64(len(w.epoch.emits)+len(emits)) <= most {
 			continue
 		}
@@ -226,6 +227,16 @@ func (w *worker) checkBacklog(emits []functions.Emitted) error {
 		}
 	}
 	return nil
+}
+
+// heldFor counts the records for an egress that undecided transactions hold back. A worker may tell of what it gives back before another
+// tells of what it holds.
+func (w *worker) heldFor(egress int) uint64 {
+	held := w.engine.egresses[egress].held.Load()
+	if w.heldEmits != nil {
+		held += w.heldEmits[egress]
+	}
+	return uint64(max(held, 0))
 }
 
 // countFor counts the records for an egress.

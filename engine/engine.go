@@ -41,7 +41,8 @@ type Engine struct {
 	toldChanged sync.Map      // the functions of which it was reported that an argument has changed its shape
 	budget      budget
 	queued      atomic.Int64  // messages that nobody waits for and that were not run yet, by weight
-	timers      atomic.Int64  // that instances have set
+	timers      atomic.Int64  // that instances have set, by weight
+	undecided   atomic.Int64  // bytes that undecided transactions have changed
 	sealed      atomic.Uint64 // the last epoch that is durable
 	sealing     atomic.Bool   // an epoch is with the sealer
 	cutting     atomic.Bool   // the epoch has gone on for too long: urgent messages only

@@ -51,5 +51,6 @@ const ErrTooManyMessages functions.Failure = "concordat: too many messages"
 // ErrEgressFull: an operation emitted a record while Options.MaxBacklog records of its egress were not delivered. The operation failed.
 const ErrEgressFull functions.Failure = "concordat: egress full"
 
-// ErrTooManyTimers: an operation set a timer while Options.MaxTimers were set. The operation failed.
+// ErrTooManyTimers: an operation set a timer while Options.MaxTimers were set, or its instance had functions.MaxEffects for itself. The
+// operation failed.
 const ErrTooManyTimers functions.Failure = "concordat: too many timers"

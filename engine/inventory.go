@@ -1,19 +1,26 @@
 package engine
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/concordat-dev/concordat/locks"
+)
 
 // Inventory is what an engine has in memory, recounted, beside what its counters say of it.
 type Inventory struct {
 	InFlight Counted // requests that wait for their outcome; see Options.MaxInFlight
-	Timers   Counted // of instances; see Options.MaxTimers
+	Timers   Counted // of instances, by weight; see Options.MaxTimers
 	Queued   Counted // messages that nobody waits for, by weight; see Options.MaxMessages
 	Cached   Counted // bytes of instances; see Options.CacheBytes
+	Held     Counted // records that undecided transactions hold back; see Options.MaxBacklog
 
 	Runs     int   // of coordinator functions that have outlived an epoch
 	Messages int   // of any kind, and requests that were not accepted yet
 	Locks    int   // instances whose lock is held or waited for
 	Unsealed int   // by its counter: records of ingresses that are not sealed
 	Charged  int64 // by its counter: bytes of the running epoch
+
+	Undecided int64 // by its counter: bytes that undecided transactions have changed
 }
 
 // Counted is a number as the engine keeps it, and as it is found.
@@ -25,7 +32,10 @@ func (e *Engine) Inventory() (v Inventory) {
 		panic("engine: an inventory is for stepped engines")
 	}
 	v.InFlight.Kept, v.Timers.Kept, v.Queued.Kept = e.inFlight.Load(), e.timers.Load(), e.queued.Load()
-	v.Charged = e.charged()
+	v.Charged, v.Undecided = e.charged(), e.undecided.Load()
+	for _, g := range e.egresses {
+		v.Held.Kept += g.held.Load()
+	}
 	for _, w := range e.workers {
 		v.add(w)
 	}
@@ -38,6 +48,11 @@ func (e *Engine) Inventory() (v Inventory) {
 // add adds what a worker has.
 func (v *Inventory) add(w *worker) {
 	v.Queued.Kept += w.queued
+	v.Timers.Kept += w.timersSet
+	v.Undecided += w.undecided
+	for _, n := range w.heldEmits {
+		v.Held.Kept += n
+	}
 	v.Runs += len(w.coords)
 	v.Messages += len(w.inbox) + len(w.mail) + w.taken.len() + w.urgent.len() + w.underWay()
 	w.eachBegun(func(m message) { v.Queued.Found += m.queued() })
@@ -49,7 +64,7 @@ func (v *Inventory) add(w *worker) {
 	}
 	for _, t := range w.timers.heap {
 		if t.coord == nil {
-			v.Timers.Found++
+			v.Timers.Found += t.weight()
 		}
 	}
 	for _, q := range w.requests {
@@ -71,6 +86,22 @@ func (v *Inventory) addCache(c *cache) {
 		v.Cached.Found += i.bytes()
 		if !i.seat.Lock.Free() {
 			v.Locks++
+			v.addHeld(&i.seat.Lock)
+		}
+	}
+}
+
+// addHeld adds what transactions hold back at an instance.
+func (v *Inventory) addHeld(lock *locks.Lock[*visit]) {
+	for _, claim := range lock.Levels {
+		h := heldBy(claim.Ref)
+		if h == nil || claim.Waiting() {
+			continue
+		}
+		v.Queued.Found += h.queued
+		v.Timers.Found += h.timers
+		for _, n := range h.emits {
+			v.Held.Found += n
 		}
 	}
 }
@@ -79,7 +110,7 @@ func (v *Inventory) addCache(c *cache) {
 func (m message) queued() int64 {
 	switch {
 	case m.kind == msgCall && m.call.isMessage():
-		return weight(m.call.arg)
+		return m.call.weight()
 	case m.kind == msgStart:
 		return weight(m.coord.input)
 	}
@@ -102,10 +133,13 @@ func (v Inventory) Idle() error {
 	for _, c := range []struct {
 		what string
 		Counted
-	}{{"requests in flight", v.InFlight}, {"timers", v.Timers}, {"queued messages", v.Queued}, {"bytes in the caches", v.Cached}} {
+	}{{"requests in flight", v.InFlight}, {"timers", v.Timers}, {"queued messages", v.Queued}, {"bytes in the caches", v.Cached}, {"records that are held back", v.Held}} {
 		if c.Kept != c.Found {
 			return fmt.Errorf("engine: the count of %s is %d, and there are %d", c.what, c.Kept, c.Found)
 		}
+	}
+	if v.Undecided != 0 {
+		return fmt.Errorf("engine: at rest %d bytes count as changed by transactions that are not decided", v.Undecided)
 	}
 	if v.Messages > 0 || v.Locks > 0 || v.Unsealed > 0 || v.Charged > 0 {
 		return fmt.Errorf("engine: at rest there are %d messages, %d locks, %d records and %d bytes that are not sealed", v.Messages, v.Locks, v.Unsealed, v.Charged)

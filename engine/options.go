@@ -63,12 +63,14 @@ type Options struct {
 	KeepOutcomes time.Duration
 
 	// MaxTimers bounds the timers that instances have set at a time; an operation that sets one more fails with ErrTooManyTimers.
-	// They are kept in memory. Sleeps of sagas do not count. Default: 1,000,000.
+	// They are kept in memory: one with an argument of more than a KiB counts once more for each KiB. Sleeps of sagas do not count. An
+	// instance has at most functions.MaxEffects timers for itself, since its deletion takes them back. Default: 1,000,000.
 	MaxTimers int
 
 	// MaxMessages bounds the messages that nobody waits for (those that functions sent, of timers and of ingresses) and that have
 	// not been run yet. They are kept in memory, in some 500 bytes each; one with an argument of more than a KiB counts once more
-	// for each KiB. An operation that sends more than there is room for fails with ErrTooManyMessages. Default: 1,000,000.
+	// for each KiB. An operation that sends more than there is room for fails with ErrTooManyMessages. What a transaction's calls
+	// send counts from the call on, and so do their timers and records for their bounds. Default: 1,000,000.
 	MaxMessages int
 
 	// MaxDrain bounds how long work that goes on and on, such as a function that keeps sending to itself, may hold up a request:
@@ -84,7 +86,8 @@ type Options struct {
 
 	// MaxEpochBytes bounds what is written at once, and with it the memory for it: about this much while one epoch runs and as
 	// much again for the one that is being sealed. A transaction may change a quarter of it, a saga make steps at once of a quarter, and
-	// one operation, or one outcome, send, emit and set timers of an eighth; more fails with functions.ErrTooLarge. Default: 1 GiB, or 8 times MaxBytes if that is more. At least 8
+	// one operation, or one outcome, send, emit and set timers of an eighth; more fails with functions.ErrTooLarge. So does the transaction that changes something
+	// while all those that are not decided have changed this much. Default: 1 GiB, or 8 times MaxBytes if that is more. At least 8
 	// times MaxBytes, at most 3 GiB.
 	MaxEpochBytes int64
 

@@ -43,9 +43,13 @@ type call struct {
 	part  int
 	waits time.Duration // since when it has waited for its lock, if it does: see clocks.elapsed
 
+	held *held // of a transaction's visit: what it holds back
+
 	outcome   outcome
-	changed   int // with the outcome: bytes more that the transaction will write; of a saga's, what the step's row has without it
-	tentative int // at the instance: the largest state that the transaction's visit has made there
+	crowded   bool // with the outcome: undecided transactions have no room for what it would change
+	changed   int  // with the outcome: bytes more that the transaction will write; of a saga's, what the step's row has without it
+	tentative int  // at the instance: the largest state that the transaction's visit has made there
+	grown     int  // at the instance: all that the visit has changed, as Engine.undecided counts it
 }
 
 // initCall sets up a call of an envelope that the registry has checked.
@@ -126,7 +130,7 @@ func (w *worker) endWait(c *call) {
 func (w *worker) execute(c *call) {
 	inst := c.inst
 	if c.isMessage() {
-		w.queued -= weight(c.arg)
+		w.queued -= c.weight()
 		if c.fired != nil && !w.isStillWanted(c.fired) {
 			w.done(c)
 			return
@@ -169,8 +173,10 @@ func (w *worker) runOperation(c *call) (*functions.Result, error) {
 }
 
 func (w *worker) checkEffects(e *functions.Effects) error {
-	if limit := int64(w.engine.options.MaxTimers); len(e.Timers) > 0 && w.engine.timers.Load()+int64(len(e.Timers)) > limit {
-		return fmt.Errorf("%w: %d", ErrTooManyTimers, limit)
+	if len(e.Timers) > 0 {
+		if err := w.checkTimers(e.Timers); err != nil {
+			return err
+		}
 	}
 	if len(e.Sends) > 0 {
 		if err := w.checkRoom(e.Sends); err != nil {
@@ -293,8 +299,8 @@ func (w *worker) emit(records ...functions.Emitted) {
 
 // sendMessage sends a message that nobody waits for, and returns it if it is for an instance.
 func (w *worker) sendMessage(env *functions.Envelope, from origin) *call {
-	w.queued += weight(env.Arg)
-	w.charge(len(env.ID) + len(env.Arg)) // it may have to be carried
+	w.queued += weightOf(env)
+	w.charge(len(env.ID) + argBytes(env.Op, env.Arg, env.Value)) // it may have to be carried
 	if env.Op == nil {
 		w.startMessage(env, from)
 		return nil

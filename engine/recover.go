@@ -299,7 +299,7 @@ func (e *Engine) recoverTimer(shard uint16, key, value []byte) error {
 		return fmt.Errorf("engine: the timer of %v due %v%s is for what this program does not have: %w",
 			t.from, time.Unix(0, t.due), forInstance(&stored.Message), err)
 	}
-	e.timers.Add(1)
+	e.timers.Add(t.weight())
 	e.workerOf(shard).timers.add(t)
 	return nil
 }

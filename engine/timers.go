@@ -29,42 +29,60 @@ type timer struct {
 }
 
 // isOwn reports whether an instance has set the timer for itself.
-func (t *timer) isOwn() bool {
-	return t.coord == nil && t.env.Op != nil && t.env.ID == t.from.ID && t.env.Op.Type.Name == t.from.Type
+func (t *timer) isOwn() bool { return t.coord == nil && isOwn(t.from, &t.env) }
+
+// isOwn reports whether a message is for an instance.
+func isOwn(of functions.Address, env *functions.Envelope) bool {
+	return env.Op != nil && env.ID == of.ID && env.Op.Type.Name == of.Type
+}
+
+// weight is what a timer that an instance has set counts towards Options.MaxTimers.
+func (t *timer) weight() int64 { return weightOf(&t.env) }
+
+// ownTimers are those that an instance has set for itself, and that are not handled.
+type ownTimers struct {
+	first *timer
+	count int
 }
 
 // timerHeap orders a worker's timers by due time.
 type timerHeap struct {
 	heap  []*timer
 	bySeq map[uint64]*timer
-	own   map[functions.Address]*timer // the first of a list of those that an instance has set for itself, and that are not handled
+	own   map[functions.Address]ownTimers
 }
 
 // link adds a timer to those of its instance's own.
 func (h *timerHeap) link(t *timer) {
 	if h.own == nil {
-		h.own = map[functions.Address]*timer{}
+		h.own = map[functions.Address]ownTimers{}
 	}
-	if t.next = h.own[t.from]; t.next != nil {
+	own := h.own[t.from]
+	if t.next = own.first; t.next != nil {
 		t.next.prev = t
 	}
-	h.own[t.from] = t
+	h.own[t.from] = ownTimers{t, own.count + 1}
 }
 
 func (h *timerHeap) unlink(t *timer) {
+	own := h.own[t.from]
+	if own.count--; own.first == t {
+		own.first = t.next
+	}
+	if t.prev != nil {
+		t.prev.next = t.next
+	}
 	if t.next != nil {
 		t.next.prev = t.prev
 	}
-	switch {
-	case t.prev != nil:
-		t.prev.next = t.next
-	case t.next != nil:
-		h.own[t.from] = t.next
-	default:
+	t.prev, t.next = nil, nil
+	if h.own[t.from] = own; own.count == 0 {
 		delete(h.own, t.from)
 	}
-	t.prev, t.next = nil, nil
 }
+
+// countOwn counts the timers that an instance has set for itself, and that are not handled.
+func (h *timerHeap) countOwn(of functions.Address) int { return h.own[of].count }
 
 func (h *timerHeap) Len() int { return len(h.heap) }
 
@@ -113,7 +131,7 @@ func (h *timerHeap) add(t *timer) { heap.Push(h, t) }
 func (w *worker) setTimer(from functions.Address, shard uint16, t *functions.Timer) {
 	set := &timer{due: t.ID.Due, seq: t.ID.Seq, from: from, shard: shard, env: t.Message}
 	w.timers.add(set)
-	w.engine.timers.Add(1)
+	w.timersSet += set.weight()
 	value, err := functions.EncodeRow(format.Timer{From: from, Message: t.Message.Stored()})
 	if err != nil {
 		panic("engine: a timer's row always encodes: " + err.Error())
@@ -131,7 +149,7 @@ func (w *worker) cancelTimer(from functions.Address, id functions.TimerID) {
 // dropTimer takes a timer back, with its row.
 func (w *worker) dropTimer(t *timer) {
 	heap.Remove(&w.timers, t.index)
-	w.engine.timers.Add(-1)
+	w.timersSet -= t.weight()
 	if t.left {
 		w.engine.trials.left.Add(-1)
 	}
@@ -141,7 +159,7 @@ func (w *worker) dropTimer(t *timer) {
 // dropOwnTimers takes back what an instance that is deleted had set for itself: the next one with its id did not ask for it. What it set
 // for others has been sent, as far as they are concerned, and what others set for it is for whoever has the id then.
 func (w *worker) dropOwnTimers(of functions.Address) {
-	for t := w.timers.own[of]; t != nil; t = w.timers.own[of] {
+	for t := w.timers.own[of].first; t != nil; t = w.timers.own[of].first {
 		if t.call == nil {
 			w.dropTimer(t)
 		} else {
@@ -222,7 +240,7 @@ func (w *worker) fire(h *timerHeap, now int64, atMost int) (fired int) {
 			w.arrivals.push(message{kind: msgWake, coord: t.coord, which: uint32(t.entry)})
 			continue
 		}
-		w.engine.timers.Add(-1)
+		w.timersSet -= t.weight()
 		if t.left {
 			w.engine.trials.left.Add(-1)
 		}

@@ -16,6 +16,7 @@ func (w *worker) actTx(c *coord, acts []transactions.Action) {
 	for i := 0; i < len(acts); i++ {
 		switch a := acts[i]; a.Kind {
 		case transactions.ActRun:
+			w.dropAttached(c)
 			w.begin(c, int(c.tx.Owner().Attempt))
 			acts = w.runTx(c, acts)
 		case transactions.ActResume:
@@ -43,10 +44,15 @@ func (w *worker) actTx(c *coord, acts []transactions.Action) {
 
 // runTx runs the body up to its next steps or its end.
 func (w *worker) runTx(c *coord, acts []transactions.Action) []transactions.Action {
-	if w.resumeBody(c) {
+	returned := w.resumeBody(c)
+	w.countAttached(c)
+	if returned {
 		return w.returnTx(c, acts)
 	}
 	steps := c.routine.Issued()
+	if w.isCrowded() && c.attached > 0 {
+		return w.refuseSteps(c, steps, w.engine.errUndecided(), acts)
+	}
 	for i := range steps {
 		if err := w.engine.registry.check(&steps[i].Call, w.engine.options.MaxBytes); err != nil {
 			return w.refuseSteps(c, steps, err, acts)
@@ -63,12 +69,22 @@ func (w *worker) runTx(c *coord, acts []transactions.Action) []transactions.Acti
 // next one.
 func (w *worker) returnTx(c *coord, acts []transactions.Action) []transactions.Action {
 	err := w.verdict(c)
-	if err == nil && !w.fits(c.changes) {
+	if !w.fits(c.writes(err)) {
 		c.resume = true
 		w.begun.push(message{kind: msgGoOn, coord: c})
 		return acts
 	}
 	return c.tx.Returned(err, acts)
+}
+
+// writes is how many bytes a transaction whose body has returned is going to write: its changes and the effects of success, or those of
+// failure.
+func (c *coord) writes(err error) int64 {
+	success, failure := c.routine.Attached()
+	if err != nil || c.tx.IsDoomed() {
+		return int64(failure)
+	}
+	return c.changes + int64(success)
 }
 
 // refuseSteps dooms a transaction that makes a call that cannot be delivered.
@@ -138,6 +154,9 @@ func (w *worker) onVote(out *call) {
 	switch {
 	case out.conflict:
 		err = twopc.ErrDeadlock
+	case out.crowded:
+		err = w.engine.errUndecided()
+		acts = c.tx.Cancel(err, acts) // dooms also where the call may fail
 	case out.outcome.failure != nil:
 		err = out.outcome.err()
 	default:
@@ -202,6 +221,11 @@ func (w *worker) enterSeat(c *call) {
 
 // runPrepare runs a transaction's call, whose lock is held.
 func (w *worker) runPrepare(c *call) {
+	if !c.op.Kind.Reads() && w.isCrowded() {
+		c.crowded = true
+		w.vote(c)
+		return
+	}
 	result, err := c.stay.visit.Prepare(c.op, w.enter(c), c.arg, w.engine.options.MaxBytes, &w.effects, w.checker)
 	w.leave()
 	if err != nil {
@@ -214,7 +238,8 @@ func (w *worker) runPrepare(c *call) {
 	w.vote(c)
 }
 
-// growth is how many bytes more a transaction will write at a participant, because of a call that has just succeeded there.
+// growth is how many bytes more a transaction will write at a participant, because of a call that has just succeeded there. They count as
+// undecided from here on, and what the call wants to happen as held back.
 func (w *worker) growth(c *call) (bytes int) {
 	if !c.op.Kind.Reads() {
 		if size := c.inst.seat.Cell.Size(); size > c.stay.tentative {
@@ -223,7 +248,10 @@ func (w *worker) growth(c *call) (bytes int) {
 	}
 	if !w.effects.Empty() {
 		bytes += bytesOf(&w.effects)
+		w.hold(c.stay, &w.effects)
 	}
+	c.stay.grown += bytes
+	w.countUndecided(int64(bytes))
 	return bytes
 }
 
@@ -266,6 +294,7 @@ func (w *worker) commit(stay *call) {
 		w.changed(stay.inst)
 	}
 	w.grant(granted)
+	w.endStay(stay)
 	if v.Deleted {
 		w.dropOwnTimers(stay.address())
 	}
@@ -278,8 +307,16 @@ func (w *worker) commit(stay *call) {
 	}
 }
 
+// endStay ends the counting of what a transaction has changed at an instance, and of what it holds back there.
+func (w *worker) endStay(stay *call) {
+	w.giveBack(stay)
+	w.countUndecided(-int64(stay.grown))
+	stay.grown = 0
+}
+
 // abort undoes a transaction's changes to an instance.
 func (w *worker) abort(stay *call) {
+	w.endStay(stay)
 	w.grant(stay.visit.Abort(w.granted[:0]))
 	w.cache.charge(stay.inst) // an epoch that was cut meanwhile may have charged it for what is undone now
 }

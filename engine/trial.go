@@ -268,7 +268,7 @@ func (e *Engine) haveTurn(turn []*unfinished) {
 func (w *worker) fireSuspect(u *unfinished) {
 	e, t := w.engine, u.timer
 	env := &t.env
-	e.timers.Add(-1)
+	w.timersSet -= t.weight()
 	w.addRow(format.TimerKey(nil, t.shard, t.due, t.seq), nil)
 	w.queued += weight(env.Arg)
 	if env.Op != nil {

@@ -96,6 +96,10 @@ type worker struct {
 	queued  int64 // change of Engine.queued that is not told yet
 	charged int64 // bytes for the running epoch that are not told yet; see budget
 
+	timersSet int64   // change of Engine.timers that is not told yet
+	heldEmits []int64 // of records that undecided transactions hold back, by egress: likewise
+	undecided int64   // of Engine.undecided: likewise
+
 	cache     cache
 	requests  map[string]*request // with ids, not settled or not yet sealed
 	seen      *seen.Filter        // of the ids whose outcomes have rows
