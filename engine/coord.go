@@ -29,6 +29,7 @@ type coord struct {
 	at       int    // in that list
 	worker   *worker
 	req      *request // whose outcome it settles; nil if a message started it
+	slotOf   *feed    // until it begins: the ingress whose record starts it, if that has a slot
 
 	routine *routines.Routine
 	tx      *transactions.Coordinator // of a transaction
@@ -64,17 +65,22 @@ func (w *worker) startFor(q *request) {
 }
 
 // startMessage starts a coordinator function that a message asks for, on some worker.
-func (w *worker) startMessage(env *functions.Envelope, from origin) {
+func (w *worker) startMessage(env *functions.Envelope, from origin) *coord {
 	id := w.engine.nextID.Add(1)
 	c := &coord{id: id, function: w.engine.registry.coordinators[env.Coordinator].Function, input: env.Arg, value: env.Value, origin: from}
 	c.shard = w.engine.registry.numberShard(id)
 	c.worker = w.engine.workerOf(c.shard)
 	w.send(c.worker, message{kind: msgStart, coord: c})
+	return c
 }
 
 // start begins a run, or goes on with a saga that a row brought back.
 func (w *worker) start(c *coord) {
 	w.touch(c)
+	if c.slotOf != nil {
+		w.handledFed(c.slotOf, len(c.input))
+		c.slotOf = nil
+	}
 	if c.rows.inRun {
 		w.charge(len(c.input)) // the run's row is written anew
 	}

@@ -44,7 +44,7 @@ type portion struct {
 	replies  []*request // to be released
 	touched  []*coord
 	emits    []functions.Emitted
-	feeds    []fed // what was taken from ingresses
+	feeds    []fed // what was taken from ingresses, and handled of that
 	records  []egressRecord
 }
 

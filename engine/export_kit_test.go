@@ -86,7 +86,7 @@ func Runs(e *Engine) string {
 // TimersSet is how many timers instances have set.
 func TimersSet(e *Engine) int { return int(e.timers.Load()) }
 
-// MaxUnsealed is how many records of an ingress may be taken and not sealed yet.
+// MaxUnsealed is how many records of an ingress may be taken, and not handled and sealed yet.
 const MaxUnsealed = maxUnsealed
 
 // SealNow seals the epoch of a stepped engine that waits for that, if one does.

@@ -22,9 +22,10 @@ type Ingress interface {
 	// must grow from record to record. It returns when ctx ends or there are no more records. After any other error, or a panic, it
 	// is run again, 10 ms to 5 s later: the longer, the more often it has failed without a record in between.
 	//
-	// deliver blocks while the engine has much to do; it fails when the message cannot be delivered, which is a fault of the record:
-	// Run may skip it. It may be called from several goroutines, whose order is then Run's to keep. It ends with Run, as ctx does:
-	// whoever calls it later gets an error, since the next Run begins behind the last record that was taken.
+	// deliver blocks while the messages of earlier records are not handled, at most 1,024, or an eighth of Options.MaxMessages if that is
+	// less; it fails when the message cannot be delivered, which is a fault of the record: Run may skip it. It may be called from several
+	// goroutines, whose order is then Run's to keep. It ends with Run, as ctx does: whoever calls it later gets an error, since the next
+	// Run begins behind the last record that was taken.
 	Run(ctx context.Context, after uint64, deliver func(position uint64, m functions.Message) error) error
 }
 
@@ -36,7 +37,7 @@ type feed struct {
 	from   Ingress
 	worker *worker // takes all its records, so that their order is kept
 
-	slots  chan struct{} // records that are not sealed yet
+	slots  chan struct{} // of records whose messages are not handled, or where that is not sealed yet
 	last   uint64        // position of the last record that was taken: the worker's
 	ctx    context.Context
 	cancel context.CancelFunc
@@ -49,12 +50,19 @@ type feed struct {
 	hangs   bool          // Run has not returned: the loop's, read once it has ended
 }
 
-// maxUnsealed bounds the records of an ingress that have been taken and are not sealed yet.
-const maxUnsealed = 4096
+// maxUnsealed bounds the records of an ingress whose messages have been taken and were not handled in a sealed epoch. A source that is
+// faster than its messages waits, and leaves most of Options.MaxMessages to others. A record of a row that a restart found has no slot.
+const maxUnsealed = 1024
+
+// slotsFor is how many slots an ingress has: with all taken it has an eighth of Options.MaxMessages.
+func slotsFor(o *Options) int { return min(maxUnsealed, max(1, o.MaxMessages/8)) }
+
+// slotsOf is how many slots a record with an argument of so many bytes takes: one, and one for each further 16 KiB.
+func (f *feed) slotsOf(bytes int) int { return min(cap(f.slots), 1+bytes/placeBytes) }
 
 func (e *Engine) setUpIngresses() error {
 	for name, from := range e.options.Ingresses {
-		f := &feed{engine: e, name: name, from: from, slots: make(chan struct{}, maxUnsealed)}
+		f := &feed{engine: e, name: name, from: from, slots: make(chan struct{}, slotsFor(&e.options))}
 		f.abandon, f.ended = make(chan struct{}), make(chan struct{})
 		f.ctx, f.cancel = context.WithCancel(context.Background())
 		f.worker = e.workerOf(e.registry.requestShard(name))
@@ -229,37 +237,42 @@ func (r *feedRun) give(q *request) error {
 	if q.position <= f.given {
 		return fmt.Errorf("engine: ingress %q delivers position %d after %d", f.name, q.position, f.given)
 	}
-	if err := r.takeSlot(); err != nil {
+	slots := f.slotsOf(argBytes(q.env.Op, q.env.Arg, q.env.Value))
+	if err := r.takeSlots(slots); err != nil {
 		return err
 	}
 	if err := r.waitForSpace(); err != nil {
-		<-f.slots
+		f.giveBack(slots)
 		return err
 	}
 	if err := f.engine.admitTo(f.worker, q); err != nil {
-		<-f.slots
+		f.giveBack(slots)
 		return errors.Join(err, f.ctx.Err())
 	}
 	f.given = q.position
 	return nil
 }
 
-// takeSlot waits until few enough records are not sealed. In a stepped engine nothing happens meanwhile, so there it does not wait.
-func (r *feedRun) takeSlot() error {
+// takeSlots waits until few enough records are under way. In a stepped engine nothing happens meanwhile, so there it does not wait.
+func (r *feedRun) takeSlots(n int) error {
 	f := r.feed
-	select {
-	case f.slots <- struct{}{}:
-		return nil
-	default:
+	if f.engine.options.Seams.Stepped && len(f.slots)+n > cap(f.slots) {
+		return fmt.Errorf("%w: %d records of ingress %q are not handled and sealed yet", ErrOverloaded, len(f.slots), f.name)
 	}
-	if f.engine.options.Seams.Stepped {
-		return fmt.Errorf("%w: %d records of ingress %q are not sealed yet", ErrOverloaded, maxUnsealed, f.name)
+	for i := range n {
+		select {
+		case f.slots <- struct{}{}:
+		case <-r.ctx.Done():
+			f.giveBack(i)
+			return r.over()
+		}
 	}
-	select {
-	case f.slots <- struct{}{}:
-		return nil
-	case <-r.ctx.Done():
-		return r.over()
+	return nil
+}
+
+func (f *feed) giveBack(slots int) {
+	for range slots {
+		<-f.slots
 	}
 }
 
@@ -278,33 +291,46 @@ func (r *feedRun) waitForSpace() error {
 	return nil
 }
 
-// fed counts the records that an epoch took from an ingress.
+// fed is what an epoch did with records of an ingress.
 type fed struct {
 	feed  *feed
-	count int
+	taken bool // some: its position is written
+	slots int  // of those whose messages it has handled
 }
 
 // acceptFed takes a record of an ingress.
 func (w *worker) acceptFed(q *request) {
 	q.feed.last = q.position
-	w.countFed(q.feed)
-	w.sendMessage(&q.env, origin{lineFed, q.feed})
+	w.fedOf(q.feed).taken = true
+	c, run := w.sendMessage(&q.env, origin{lineFed, q.feed})
+	if c != nil {
+		c.slotOf = q.feed
+	} else {
+		run.slotOf = q.feed
+	}
 }
 
-func (w *worker) countFed(f *feed) {
+// handledFed notes that the message of a record was handled, or the run that it starts has begun.
+func (w *worker) handledFed(f *feed, bytes int) { w.fedOf(f).slots += f.slotsOf(bytes) }
+
+// fedOf finds what the running epoch does with records of an ingress.
+func (w *worker) fedOf(f *feed) *fed {
 	feeds := w.epoch.feeds
 	for i := range feeds {
 		if feeds[i].feed == f {
-			feeds[i].count++
-			return
+			return &feeds[i]
 		}
 	}
-	w.epoch.feeds = append(feeds, fed{f, 1})
+	w.epoch.feeds = append(feeds, fed{feed: f})
+	return &w.epoch.feeds[len(feeds)]
 }
 
 // cutFeeds writes the positions of the ingresses that were read.
 func (w *worker) cutFeeds() {
 	for _, f := range w.epoch.feeds {
+		if !f.taken {
+			continue
+		}
 		position := f.feed.last
 		value, err := functions.EncodeRow(position)
 		if err != nil {
@@ -315,8 +341,4 @@ func (w *worker) cutFeeds() {
 }
 
 // sealed makes room for further records.
-func (f fed) sealed() {
-	for range f.count {
-		<-f.feed.slots
-	}
-}
+func (f fed) sealed() { f.feed.giveBack(f.slots) }

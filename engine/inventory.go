@@ -17,7 +17,7 @@ type Inventory struct {
 	Runs     int   // of coordinator functions that have outlived an epoch
 	Messages int   // of any kind, and requests that were not accepted yet
 	Locks    int   // instances whose lock is held or waited for
-	Unsealed int   // by its counter: records of ingresses that are not sealed
+	Unsealed int   // by its counter: records of ingresses that are not handled and sealed
 	Charged  int64 // by its counter: bytes of the running epoch
 
 	Undecided int64 // by its counter: bytes that undecided transactions have changed

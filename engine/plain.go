@@ -33,6 +33,7 @@ type call struct {
 
 	number uint64      // of a message: its row, once it was carried from one epoch to the next
 	fired  *timer      // of a message: that its instance had set for itself
+	slotOf *feed       // of a message: the ingress whose record it is, if that has a slot
 	left   *unfinished // of a message that an earlier process left
 
 	// At the instance.
@@ -235,6 +236,10 @@ func (w *worker) done(c *call) {
 		w.charge(c.changed + len(c.outcome.result.Encoded()) + len(c.outcome.failure)) // its row in the journal
 		w.send(c.coord.worker, message{kind: msgDone, call: c})
 	case c.req == nil:
+		if c.slotOf != nil {
+			w.handledFed(c.slotOf, argBytes(c.op, c.arg, c.value))
+			c.slotOf = nil
+		}
 		if c.number != 0 {
 			w.charge(0)
 			w.addRow(format.NumberedKey(nil, c.shard, format.KindMessage, c.number), nil)
@@ -297,16 +302,15 @@ func (w *worker) emit(records ...functions.Emitted) {
 	w.epoch.emits = append(w.epoch.emits, records...)
 }
 
-// sendMessage sends a message that nobody waits for, and returns it if it is for an instance.
-func (w *worker) sendMessage(env *functions.Envelope, from origin) *call {
+// sendMessage sends a message that nobody waits for, and returns it, or the run that it is to start.
+func (w *worker) sendMessage(env *functions.Envelope, from origin) (*call, *coord) {
 	w.queued += weightOf(env)
 	w.charge(len(env.ID) + argBytes(env.Op, env.Arg, env.Value)) // it may have to be carried
 	if env.Op == nil {
-		w.startMessage(env, from)
-		return nil
+		return nil, w.startMessage(env, from)
 	}
 	c := &call{origin: from}
 	w.engine.initCall(c, env)
 	w.send(c.worker, message{kind: msgCall, call: c})
-	return c
+	return c, nil
 }

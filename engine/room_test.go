@@ -1,6 +1,7 @@
 package engine_test
 
 import (
+	"context"
 	"fmt"
 	"sync/atomic"
 	"testing"
@@ -146,6 +147,22 @@ func TestOwnTimersAreBounded(t *testing.T) {
 // released lets the transactions end that hold a lock.
 var released atomic.Bool
 
+// doze takes a while.
+var doze = functions.View(vats, "doze", func(*functions.Ctx, crate) (int, error) { time.Sleep(100 * time.Microsecond); return 0, nil })
+
+// hold holds the lock of the vat hot; v0 is there.
+var hold = twopc.New("test/hold", func(tx *twopc.Tx, _ int) error {
+	if err := tx.Do(pour.On("hot", nil)); err != nil {
+		return err
+	}
+	for !released.Load() {
+		if _, err := twopc.Ask(tx, doze.On("v0")); err != nil {
+			return err
+		}
+	}
+	return nil
+})
+
 // TestUndecidedTransactionsAreBounded: transactions that have changed much and wait for a lock keep at most Options.MaxEpochBytes together.
 // One more fails, and says so; those that had room go on. Effects that they attach to their outcomes count too.
 func TestUndecidedTransactionsAreBounded(t *testing.T) {
@@ -153,17 +170,6 @@ func TestUndecidedTransactionsAreBounded(t *testing.T) {
 		N        int
 		Attached bool
 	}
-	hold := twopc.New("test/hold", func(tx *twopc.Tx, _ int) error {
-		if err := tx.Do(pour.On("hot", nil)); err != nil {
-			return err
-		}
-		for !released.Load() {
-			if _, err := twopc.Ask(tx, sip.On("v0")); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
 	wait := twopc.New("test/wait", func(tx *twopc.Tx, c change) error {
 		goods := make([]byte, 30_000)
 		if c.Attached {
@@ -211,4 +217,50 @@ func TestUndecidedTransactionsAreBounded(t *testing.T) {
 		}
 		must(t, e.Do(ctx, wait.With(change{0, attached})))
 	}
+}
+
+// TestIngressWaitsForItsMessages: an ingress that is faster than what handles its records waits, however often an epoch is cut meanwhile;
+// it keeps nobody else from sending. Each record is handled.
+func TestIngressWaitsForItsMessages(t *testing.T) {
+	released.Store(false)
+	const records = 100
+	var given atomic.Int64
+	begin := make(chan struct{})
+	source := ingressFunc(func(ctx context.Context, after uint64, deliver func(uint64, functions.Message) error) error {
+		<-begin
+		for p := after + 1; p <= records; p++ {
+			message := functions.Message(pour.On("hot", nil))
+			if p%10 == 0 {
+				message = fatSaga.With(fatRun{Steps: 1})
+			}
+			if err := deliver(p, message); err != nil {
+				return err
+			}
+			given.Add(1)
+		}
+		return nil
+	})
+	o := engine.Options{Dir: t.TempDir(), Workers: 2, MaxMessages: 80}
+	e := open(t, o, vats, fatSaga, hold)
+	must(t, e.Do(ctx, pour.On("v0", nil)))
+	must(t, e.Do(ctx, pour.On("v1", nil)))
+	must(t, e.Close())
+	o.Ingresses = map[string]engine.Ingress{"in": source}
+	e = open(t, o, vats, fatSaga, hold)
+	holds, err := e.Submit(hold.With(0))
+	must(t, err)
+	eventually(t, "epochs are cut", func() bool { return e.Stats().Epochs > 3 })
+	close(begin)
+	eventually(t, "records are taken", func() bool { return given.Load() >= 10 })
+	epochs := e.Stats().Epochs
+	eventually(t, "epochs are cut", func() bool { return e.Stats().Epochs > epochs+5 })
+	if n := given.Load(); n != 10+1 { // each tenth begins at once
+		t.Errorf("%d records were taken, and one is handled", n)
+	}
+	must(t, e.Do(ctx, burstOut.On("v1", burst{Messages: 50})))
+	released.Store(true)
+	must(t, holds.Wait(ctx))
+	eventually(t, "all records are taken", func() bool { return given.Load() == records })
+	must(t, e.Do(ctx, pour.On("hot", nil)))
+	eventually(t, "the messages are run", func() bool { return e.Queued() == 0 })
 }

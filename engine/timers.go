@@ -245,7 +245,7 @@ func (w *worker) fire(h *timerHeap, now int64, atMost int) (fired int) {
 			w.engine.trials.left.Add(-1)
 		}
 		w.addCharged(format.TimerKey(nil, t.shard, t.due, t.seq), nil)
-		if c := w.sendMessage(&t.env, origin{line: lineArrivals}); t.isOwn() {
+		if c, _ := w.sendMessage(&t.env, origin{line: lineArrivals}); t.isOwn() {
 			w.keepFired(t, c)
 		}
 	}

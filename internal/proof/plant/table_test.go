@@ -118,10 +118,10 @@ var table = []plant{
 	},
 	{
 		name: "refused-slots", breaks: "a record of an ingress that is refused keeps its place among those that are not sealed.",
-		pkg: "engine", test: "TestRefusedRecordsTakeNoRoom", why: `overloaded: 4096 records of ingress`,
+		pkg: "engine", test: "TestRefusedRecordsTakeNoRoom", why: `overloaded: 1024 records of ingress`,
 		edits: []edit{
 			{"engine/ingress.go", `	if err := f.engine.registry.check(&q.env, f.engine.options.MaxBytes); err != nil {`, `	if err := f.engine.registry.check(&q.env, f.engine.options.MaxBytes); err != nil {
-		_ = r.takeSlot() // and nobody gives it back`},
+		_ = r.takeSlots(1) // and nobody gives it back`},
 		},
 	},
 	{
