@@ -26,10 +26,12 @@ type coord struct {
 	seenIn   uint64 // the conductor's last look that has come by it, see leaveOutFree
 	stands   int    // how often it has
 	parked   bool   // see left: no process has survived it
-	at       int    // in that list
-	worker   *worker
-	req      *request // whose outcome it settles; nil if a message started it
-	slotOf   *feed    // until it begins: the ingress whose record starts it, if that has a slot
+	// No client's place counts for it: see Options.MaxRuns.
+	background bool
+	at         int // in that list
+	worker     *worker
+	req        *request // whose outcome it settles; nil if a message started it
+	slotOf     *feed    // until it begins: the ingress whose record starts it, if that has a slot
 
 	routine *routines.Routine
 	tx      *transactions.Coordinator // of a transaction
@@ -46,7 +48,9 @@ type coord struct {
 
 	alarm *timer      // of a saga: the end of its sleep or back-off
 	rows  journalRows // of a saga
-	left  *unfinished // an earlier process left it, and it is not known yet whether this one survives it
+	// Of a saga: the bytes of its journal, as Engine.journals counts them.
+	journal int64
+	left    *unfinished // an earlier process left it, and it is not known yet whether this one survives it
 }
 
 // startFor starts the coordinator function that a client asked for.
@@ -70,6 +74,7 @@ func (w *worker) startMessage(env *functions.Envelope, from origin) *coord {
 	c := &coord{id: id, function: w.engine.registry.coordinators[env.Coordinator].Function, input: env.Arg, value: env.Value, origin: from}
 	c.shard = w.engine.registry.numberShard(id)
 	c.worker = w.engine.workerOf(c.shard)
+	w.toBackground(c)
 	w.send(c.worker, message{kind: msgStart, coord: c})
 	return c
 }
@@ -209,6 +214,8 @@ func (w *worker) conclude(c *coord, o outcome, effects *functions.Effects) {
 	w.forgetAlarm(c)
 	w.chargeDrop(c)
 	w.dropAttached(c)
+	w.dropJournal(c)
+	w.endBackground(c)
 	if !effects.Empty() {
 		w.applyOutcome(c, effects)
 	}

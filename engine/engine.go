@@ -43,6 +43,8 @@ type Engine struct {
 	queued      atomic.Int64  // messages that nobody waits for and that were not run yet, by weight
 	timers      atomic.Int64  // that instances have set, by weight
 	undecided   atomic.Int64  // bytes that undecided transactions have changed
+	background  atomic.Int64  // coordinator functions that no client's place counts for, by weight
+	journals    atomic.Int64  // bytes of all journals
 	sealed      atomic.Uint64 // the last epoch that is durable
 	sealing     atomic.Bool   // an epoch is with the sealer
 	cutting     atomic.Bool   // the epoch has gone on for too long: urgent messages only

@@ -48,6 +48,10 @@ const ErrNoEgress functions.Failure = "concordat: unknown egress"
 // ErrTooManyMessages: an operation sent a message while Options.MaxMessages were waiting to be run. The operation failed.
 const ErrTooManyMessages functions.Failure = "concordat: too many messages"
 
+// ErrTooManyRuns: an operation sent a message, or set a timer, that starts a coordinator function while Options.MaxRuns were under way. The
+// operation failed.
+const ErrTooManyRuns functions.Failure = "concordat: too many coordinator functions"
+
 // ErrEgressFull: an operation emitted a record while Options.MaxBacklog records of its egress were not delivered. The operation failed.
 const ErrEgressFull functions.Failure = "concordat: egress full"
 

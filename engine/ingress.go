@@ -241,7 +241,7 @@ func (r *feedRun) give(q *request) error {
 	if err := r.takeSlots(slots); err != nil {
 		return err
 	}
-	if err := r.waitForSpace(); err != nil {
+	if err := r.waitForRoom(&q.env); err != nil {
 		f.giveBack(slots)
 		return err
 	}
@@ -276,11 +276,16 @@ func (f *feed) giveBack(slots int) {
 	}
 }
 
-// waitForSpace waits until there is room on the disk, or the run is over.
-func (r *feedRun) waitForSpace() error {
-	for r.feed.engine.space.low() {
-		if r.feed.engine.options.Seams.Stepped {
-			return r.feed.engine.space.err()
+// waitForRoom waits until there is room on the disk, and for a coordinator function if the record starts one, or the run is over.
+func (r *feedRun) waitForRoom(env *functions.Envelope) error {
+	e := r.feed.engine
+	for {
+		err := e.tooManyRuns(env)
+		if e.space.low() {
+			err = e.space.err()
+		}
+		if err == nil || e.options.Seams.Stepped {
+			return err
 		}
 		select {
 		case <-time.After(100 * time.Millisecond):
@@ -288,7 +293,6 @@ func (r *feedRun) waitForSpace() error {
 			return r.over()
 		}
 	}
-	return nil
 }
 
 // fed is what an epoch did with records of an ingress.

@@ -12,7 +12,10 @@ type Inventory struct {
 	Timers   Counted // of instances, by weight; see Options.MaxTimers
 	Queued   Counted // messages that nobody waits for, by weight; see Options.MaxMessages
 	Cached   Counted // bytes of instances; see Options.CacheBytes
+	Journals Counted // bytes of the journals of sagas; see Options.MaxJournalsBytes
 	Held     Counted // records that undecided transactions hold back; see Options.MaxBacklog
+
+	Background Counted // coordinator functions that no client's place counts for, by weight; see Options.MaxRuns
 
 	Runs     int   // of coordinator functions that have outlived an epoch
 	Messages int   // of any kind, and requests that were not accepted yet
@@ -33,6 +36,7 @@ func (e *Engine) Inventory() (v Inventory) {
 	}
 	v.InFlight.Kept, v.Timers.Kept, v.Queued.Kept = e.inFlight.Load(), e.timers.Load(), e.queued.Load()
 	v.Charged, v.Undecided = e.charged(), e.undecided.Load()
+	v.Background.Kept, v.Journals.Kept = e.background.Load(), e.journals.Load()
 	for _, g := range e.egresses {
 		v.Held.Kept += g.held.Load()
 	}
@@ -50,6 +54,8 @@ func (v *Inventory) add(w *worker) {
 	v.Queued.Kept += w.queued
 	v.Timers.Kept += w.timersSet
 	v.Undecided += w.undecided
+	v.Background.Kept += w.background
+	v.Journals.Kept += w.journals
 	for _, n := range w.heldEmits {
 		v.Held.Kept += n
 	}
@@ -60,11 +66,15 @@ func (v *Inventory) add(w *worker) {
 		v.Messages += line.len()
 		for _, m := range line.all() {
 			v.Queued.Found += m.queued()
+			if m.kind == msgStart && w.coords[m.coord.id] != m.coord {
+				v.addRun(m.coord)
+			}
 		}
 	}
 	for _, t := range w.timers.heap {
 		if t.coord == nil {
 			v.Timers.Found += t.weight()
+			v.Background.Found += runsOf(&t.env)
 		}
 	}
 	for _, q := range w.requests {
@@ -73,11 +83,21 @@ func (v *Inventory) add(w *worker) {
 		}
 	}
 	for _, c := range w.coords {
+		v.addRun(c)
 		if c.req != nil && c.req.env.RequestID == "" {
 			v.InFlight.Found += c.req.waiting()
 		}
 	}
 	v.addCache(&w.cache)
+}
+
+func (v *Inventory) addRun(c *coord) {
+	if c.background {
+		v.Background.Found += weight(c.input)
+	}
+	if c.saga != nil {
+		v.Journals.Found += int64(c.saga.Bytes())
+	}
 }
 
 func (v *Inventory) addCache(c *cache) {
@@ -100,6 +120,7 @@ func (v *Inventory) addHeld(lock *locks.Lock[*visit]) {
 		}
 		v.Queued.Found += h.queued
 		v.Timers.Found += h.timers
+		v.Background.Found += h.runs
 		for _, n := range h.emits {
 			v.Held.Found += n
 		}
@@ -133,7 +154,10 @@ func (v Inventory) Idle() error {
 	for _, c := range []struct {
 		what string
 		Counted
-	}{{"requests in flight", v.InFlight}, {"timers", v.Timers}, {"queued messages", v.Queued}, {"bytes in the caches", v.Cached}, {"records that are held back", v.Held}} {
+	}{
+		{"requests in flight", v.InFlight}, {"timers", v.Timers}, {"queued messages", v.Queued}, {"bytes in the caches", v.Cached},
+		{"records that are held back", v.Held}, {"coordinator functions in the background", v.Background}, {"bytes of journals", v.Journals},
+	} {
 		if c.Kept != c.Found {
 			return fmt.Errorf("engine: the count of %s is %d, and there are %d", c.what, c.Kept, c.Found)
 		}

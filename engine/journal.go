@@ -66,11 +66,12 @@ func (w *worker) cutEffects(c *coord) {
 	c.rows.effects = len(rows)
 }
 
-// chargeJournal counts for the epoch what has changed of a saga's journal.
+// chargeJournal counts what has changed of a saga's journal, for the epoch and for the memory of all.
 func (w *worker) chargeJournal(c *coord) {
 	if c.saga == nil || c.over {
 		return
 	}
+	w.countJournal(c)
 	w.chargeRows(c.saga.TakeGrowth())
 	if c.saga.HasNewEffects() && !c.rows.charged {
 		c.rows.charged = true
@@ -121,6 +122,8 @@ func (e *Engine) setSaga(c *coord, j sagas.Journal) {
 	c.saga = c.worker.idleSagas.take()
 	c.saga.Init(j, e.options.MaxUndoTries)
 	c.saga.Bound(e.options.MaxJournalBytes)
+	c.saga.Attached(bytesOf(&j.Effects))
+	c.worker.countJournal(c)
 	c.accepted = len(j.Entries)
 }
 

@@ -73,6 +73,13 @@ type Options struct {
 	// send counts from the call on, and so do their timers and records for their bounds. Default: 1,000,000.
 	MaxMessages int
 
+	// MaxRuns bounds the coordinator functions that are under way and that no place in MaxInFlight counts for: those that messages
+	// start, from when they are sent, or set as timers, until they end; those that an earlier opening has left; and stuck sagas, once
+	// their clients were told. They are kept in memory, in some 10 KiB each; one with an input of more than a KiB counts once more for
+	// each KiB. An operation that starts more fails with ErrTooManyRuns, a client's start with ErrOverloaded, and an ingress waits.
+	// Default: 1,000,000.
+	MaxRuns int
+
 	// MaxDrain bounds how long work that goes on and on, such as a function that keeps sending to itself, may hold up a request:
 	// the request is answered after at most so long, plus two seals, plus the one operation that runs. What does not come to an
 	// end by then is carried from one epoch to the next; each epoch is cut after half of MaxDrain from when the one before is
@@ -83,6 +90,10 @@ type Options struct {
 	// effects that it attaches to its outcomes. A saga that needs more fails with functions.ErrTooLarge and is undone. They are kept
 	// in memory. The number of steps is bounded by coordinator.MaxSteps. Default: 256 MiB.
 	MaxJournalBytes int
+
+	// MaxJournalsBytes bounds the journals of all sagas that are under way together, as MaxJournalBytes counts them. A saga whose next
+	// step needs more fails with functions.ErrTooLarge and is undone. Those that an earlier opening has left go on. Default: 4 GiB.
+	MaxJournalsBytes int64
 
 	// MaxEpochBytes bounds what is written at once, and with it the memory for it: about this much while one epoch runs and as
 	// much again for the one that is being sealed. A transaction may change a quarter of it, a saga make steps at once of a quarter, and
@@ -151,8 +162,10 @@ func (o Options) withDefaults() Options {
 	setDefault(&o.KeepOutcomes, time.Hour)
 	setDefault(&o.MaxTimers, 1_000_000)
 	setDefault(&o.MaxMessages, 1_000_000)
+	setDefault(&o.MaxRuns, 1_000_000)
 	setDefault(&o.MaxDrain, 50*time.Millisecond)
 	setDefault(&o.MaxJournalBytes, 256<<20)
+	setDefault(&o.MaxJournalsBytes, 4<<30)
 	setDefault(&o.MaxEpochBytes, max(1<<30, statesInEpoch*int64(o.MaxBytes)))
 	setDefault(&o.MaxBacklog, 10_000_000)
 	setDefault(&o.MaxParked, 1000)
@@ -201,6 +214,8 @@ func (o Options) Validate() error {
 	check(o.FilterBytes >= 0, "Options.FilterBytes is negative")
 	check(o.MaxTimers >= 0, "Options.MaxTimers is negative")
 	check(o.MaxMessages >= 0, "Options.MaxMessages is negative")
+	check(o.MaxRuns >= 0, "Options.MaxRuns is negative")
+	check(o.MaxJournalsBytes >= 0, "Options.MaxJournalsBytes is negative")
 	check(o.MaxDrain >= 0, "Options.MaxDrain is negative")
 	o.checkEpochBytes(check)
 	check(o.MaxBacklog >= 0, "Options.MaxBacklog is negative")

@@ -184,6 +184,9 @@ func (w *worker) checkEffects(e *functions.Effects) error {
 			return err
 		}
 	}
+	if err := w.checkRuns(e); err != nil {
+		return err
+	}
 	if bytes := bytesOf(e); int64(bytes) > w.engine.budget.share/2 {
 		return fmt.Errorf("%w: an operation sends, emits and sets timers of %d bytes, at most %d: an eighth of Options.MaxEpochBytes",
 			functions.ErrTooLarge, bytes, w.engine.budget.share/2)

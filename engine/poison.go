@@ -52,6 +52,8 @@ func (e *Engine) park(u *unfinished) {
 		}
 		delete(u.worker.coords, c.id)
 		e.queued.Add(-weight(c.input))
+		u.worker.endBackground(c)
+		u.worker.dropJournal(c)
 	}
 	e.trials.parked = append(e.trials.parked, p)
 	e.options.Logger.Error("it is parked: no process survives it", "kind", p.Kind, "id", p.ID, "target", p.Target, "starts", p.Starts)

@@ -273,6 +273,7 @@ func (e *Engine) recoverRun(shard uint16, key, value []byte) error {
 		c.worker.requests[s.RequestID] = c.req
 	}
 	c.worker.coords[id] = c
+	c.worker.toBackground(c)
 	e.queued.Add(weight(c.input))
 	c.worker.sent.push(message{kind: msgStart, coord: c})
 	return nil
@@ -299,7 +300,7 @@ func (e *Engine) recoverTimer(shard uint16, key, value []byte) error {
 		return fmt.Errorf("engine: the timer of %v due %v%s is for what this program does not have: %w",
 			t.from, time.Unix(0, t.due), forInstance(&stored.Message), err)
 	}
-	e.timers.Add(t.weight())
+	e.workerOf(shard).countTimer(t, 1)
 	e.workerOf(shard).timers.add(t)
 	return nil
 }

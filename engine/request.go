@@ -170,6 +170,9 @@ func (e *Engine) submit(q *request) error {
 	if err := e.registry.check(&q.env, e.options.MaxBytes); err != nil {
 		return err
 	}
+	if err := e.tooManyRuns(&q.env); err != nil {
+		return err
+	}
 	if err := e.admits(classOf(&q.env), placesFor(&q.env)); err != nil {
 		return err
 	}

@@ -15,9 +15,9 @@ import (
 
 // held is what a transaction's visit holds back.
 type held struct {
-	queued, timers int64
-	own            int     // timers that the instance sets for itself
-	emits          []int64 // by egress
+	queued, timers, runs int64
+	own                  int     // timers that the instance sets for itself
+	emits                []int64 // by egress
 }
 
 // hold counts what a transaction's call has added to its visit's effects.
@@ -28,9 +28,11 @@ func (w *worker) hold(stay *call, e *functions.Effects) {
 	more := held{own: countOwn(stay.address(), e.Timers)}
 	for i := range e.Sends {
 		more.queued += weightOf(&e.Sends[i])
+		more.runs += runsOf(&e.Sends[i])
 	}
 	for i := range e.Timers {
 		more.timers += weightOf(&e.Timers[i].Message)
+		more.runs += runsOf(&e.Timers[i].Message)
 	}
 	if len(e.Emits) > 0 {
 		more.emits = make([]int64, len(w.engine.egresses))
@@ -53,6 +55,7 @@ func (w *worker) giveBack(stay *call) {
 func (w *worker) countHeld(h *held, sign int64) {
 	w.queued += sign * h.queued
 	w.timersSet += sign * h.timers
+	w.background += sign * h.runs
 	if len(h.emits) > 0 && w.heldEmits == nil {
 		w.heldEmits = make([]int64, len(w.engine.egresses))
 	}
@@ -64,6 +67,7 @@ func (w *worker) countHeld(h *held, sign int64) {
 func (h *held) add(more *held) {
 	h.queued += more.queued
 	h.timers += more.timers
+	h.runs += more.runs
 	h.own += more.own
 	if h.emits == nil {
 		h.emits = more.emits
@@ -92,6 +96,10 @@ func (w *worker) tell() {
 	if w.timersSet != 0 {
 		e.timers.Add(w.timersSet)
 		w.timersSet = 0
+	}
+	if w.background != 0 {
+		e.background.Add(w.background)
+		w.background = 0
 	}
 	for i, n := range w.heldEmits {
 		if n != 0 {

@@ -90,6 +90,7 @@ func (w *worker) runSaga(c *coord, acts []sagas.Action) []sagas.Action {
 		err := w.checkSteps(c, steps)
 		if err == nil {
 			c.attach()
+			w.shareJournals(c)
 			acts = c.saga.Issue(steps, w.now, acts)
 			if difference := c.saga.TakeDifference(); difference != "" {
 				w.engine.options.Logger.Warn("a saga goes on with another version of its steps", "function", c.function.Name, "saga", c.id, "difference", difference)
@@ -192,6 +193,7 @@ func (w *worker) sagaReply(out *call) {
 		w.actSaga(c, c.saga.UndoReply(step, err, time.Unix(0, w.engine.clocks.now()), w.sgActs[:0]))
 		return
 	}
+	w.shareJournals(c)
 	w.actSaga(c, c.saga.Reply(step, result, err, w.sgActs[:0]))
 }
 
@@ -237,6 +239,7 @@ func (w *worker) reportStuck(c *coord) {
 	if told == nil || (told.done == nil && told.next == nil) {
 		return
 	}
+	w.toBackground(c)
 	c.req = &request{env: told.env, identity: told.identity, shard: told.shard, coord: c}
 	if told.env.RequestID != "" {
 		w.requests[told.env.RequestID] = c.req

@@ -39,6 +39,12 @@ func isOwn(of functions.Address, env *functions.Envelope) bool {
 // weight is what a timer that an instance has set counts towards Options.MaxTimers.
 func (t *timer) weight() int64 { return weightOf(&t.env) }
 
+// countTimer counts a timer that an instance has set, or no longer.
+func (w *worker) countTimer(t *timer, sign int64) {
+	w.timersSet += sign * t.weight()
+	w.background += sign * runsOf(&t.env)
+}
+
 // ownTimers are those that an instance has set for itself, and that are not handled.
 type ownTimers struct {
 	first *timer
@@ -131,7 +137,7 @@ func (h *timerHeap) add(t *timer) { heap.Push(h, t) }
 func (w *worker) setTimer(from functions.Address, shard uint16, t *functions.Timer) {
 	set := &timer{due: t.ID.Due, seq: t.ID.Seq, from: from, shard: shard, env: t.Message}
 	w.timers.add(set)
-	w.timersSet += set.weight()
+	w.countTimer(set, 1)
 	value, err := functions.EncodeRow(format.Timer{From: from, Message: t.Message.Stored()})
 	if err != nil {
 		panic("engine: a timer's row always encodes: " + err.Error())
@@ -149,7 +155,7 @@ func (w *worker) cancelTimer(from functions.Address, id functions.TimerID) {
 // dropTimer takes a timer back, with its row.
 func (w *worker) dropTimer(t *timer) {
 	heap.Remove(&w.timers, t.index)
-	w.timersSet -= t.weight()
+	w.countTimer(t, -1)
 	if t.left {
 		w.engine.trials.left.Add(-1)
 	}
@@ -240,7 +246,7 @@ func (w *worker) fire(h *timerHeap, now int64, atMost int) (fired int) {
 			w.arrivals.push(message{kind: msgWake, coord: t.coord, which: uint32(t.entry)})
 			continue
 		}
-		w.timersSet -= t.weight()
+		w.countTimer(t, -1)
 		if t.left {
 			w.engine.trials.left.Add(-1)
 		}

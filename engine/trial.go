@@ -268,7 +268,7 @@ func (e *Engine) haveTurn(turn []*unfinished) {
 func (w *worker) fireSuspect(u *unfinished) {
 	e, t := w.engine, u.timer
 	env := &t.env
-	w.timersSet -= t.weight()
+	w.countTimer(t, -1)
 	w.addRow(format.TimerKey(nil, t.shard, t.due, t.seq), nil)
 	w.queued += weight(env.Arg)
 	if env.Op != nil {
@@ -284,6 +284,7 @@ func (w *worker) fireSuspect(u *unfinished) {
 		u.coord.shard = e.registry.numberShard(u.number)
 		u.coord.worker = e.workerOf(u.coord.shard)
 		u.worker, u.row = u.coord.worker, u.coord.key()
+		w.toBackground(u.coord)
 		w.addCharged(u.row, u.coord.row())
 	}
 	u.timer = nil

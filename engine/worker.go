@@ -100,6 +100,9 @@ type worker struct {
 	heldEmits []int64 // of records that undecided transactions hold back, by egress: likewise
 	undecided int64   // of Engine.undecided: likewise
 
+	background int64 // of Engine.background: likewise
+	journals   int64 // of Engine.journals: likewise
+
 	cache     cache
 	requests  map[string]*request // with ids, not settled or not yet sealed
 	seen      *seen.Filter        // of the ids whose outcomes have rows

@@ -37,6 +37,7 @@ type Coordinator struct {
 	maxTries int
 	maxBytes int // of the entries and effects; 0: any
 	bytes    int // of the entries, about
+	share    int // how many bytes more the journals of all sagas may have
 	attached int // bytes of effects that the body has attached to its outcomes, or that it ended with
 	cursor   int // entries that the body has issued in this process
 	steps    []routines.Step
@@ -99,7 +100,7 @@ func (c *Coordinator) Init(j Journal, maxTries int) {
 		clear(c.Entries)
 		j.Entries = c.Entries[:0]
 	}
-	*c = Coordinator{Journal: j, maxTries: maxTries, changed: c.changed[:0]}
+	*c = Coordinator{Journal: j, maxTries: maxTries, share: math.MaxInt, changed: c.changed[:0]}
 	if len(j.Failure) > 0 {
 		c.err = functions.DecodeFailure(j.Failure)
 	}
@@ -121,6 +122,9 @@ func (c *Coordinator) Init(j Journal, maxTries int) {
 // Bound sets how many bytes the entries of the journal may have, and the effects of the saga's outcomes, roughly; 0 for any number. A saga
 // that needs more fails.
 func (c *Coordinator) Bound(maxBytes int) { c.maxBytes = maxBytes }
+
+// Share sets how many bytes more the journals of all sagas may have together.
+func (c *Coordinator) Share(room int) { c.share = room }
 
 // Attached tells how many bytes of effects the body has attached to its outcomes.
 func (c *Coordinator) Attached(bytes int) { c.attached = bytes }
@@ -292,11 +296,16 @@ func (c *Coordinator) hasRoom(bytes int) bool {
 }
 
 func (c *Coordinator) checkRoom(bytes int) error {
-	if c.maxBytes == 0 || bytes == 0 || c.Bytes()+bytes <= c.maxBytes {
-		return nil
+	switch {
+	case bytes == 0:
+	case c.maxBytes != 0 && c.Bytes()+bytes > c.maxBytes:
+		return fmt.Errorf("%w: after %d steps the saga's journal would have %d bytes, %d of them effects of its outcomes, at most %d: Options.MaxJournalBytes",
+			functions.ErrTooLarge, len(c.Entries), c.Bytes()+bytes, c.attached, c.maxBytes)
+	case bytes > c.share:
+		return fmt.Errorf("%w: after %d steps, %d bytes more would be too many for the journals of all sagas together: Options.MaxJournalsBytes",
+			functions.ErrTooLarge, len(c.Entries), bytes)
 	}
-	return fmt.Errorf("%w: after %d steps the saga's journal would have %d bytes, %d of them effects of its outcomes, at most %d: Options.MaxJournalBytes",
-		functions.ErrTooLarge, len(c.Entries), c.Bytes()+bytes, c.attached, c.maxBytes)
+	return nil
 }
 
 // stopFor makes the saga stop, and fail with err, once what is out is back; also after a restart.

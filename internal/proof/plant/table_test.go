@@ -207,7 +207,7 @@ var table = []plant{
 		pkg: "internal/proof/sim", test: "TestCountsAtRest", why: `the count of timers is`,
 		edits: []edit{
 			{"engine/timers.go", `	heap.Remove(&w.timers, t.index)
-	w.timersSet -= t.weight()`, `	heap.Remove(&w.timers, t.index)`},
+	w.countTimer(t, -1)`, `	heap.Remove(&w.timers, t.index)`},
 		},
 	},
 	{
