@@ -177,7 +177,7 @@ func (w *worker) checkOwnTimers(timers []functions.Timer) error {
 // countOwn counts the timers that an instance sets for itself.
 func countOwn(of functions.Address, timers []functions.Timer) (n int) {
 	for i := range timers {
-		if isOwn(of, &timers[i].Message) {
+		if timers[i].Message.IsFor(of) {
 			n++
 		}
 	}

@@ -29,12 +29,7 @@ type timer struct {
 }
 
 // isOwn reports whether an instance has set the timer for itself.
-func (t *timer) isOwn() bool { return t.coord == nil && isOwn(t.from, &t.env) }
-
-// isOwn reports whether a message is for an instance.
-func isOwn(of functions.Address, env *functions.Envelope) bool {
-	return env.Op != nil && env.ID == of.ID && env.Op.Type.Name == of.Type
-}
+func (t *timer) isOwn() bool { return t.coord == nil && t.env.IsFor(t.from) }
 
 // weight is what a timer that an instance has set counts towards Options.MaxTimers.
 func (t *timer) weight() int64 { return weightOf(&t.env) }

@@ -226,7 +226,7 @@ var (
 	})
 	timesWoken atomic.Int64
 	endTx      = twopc.New("test/end-waker", func(tx *twopc.Tx, commit bool) error {
-		if err := tx.Do(endWaker.On("a")); err != nil {
+		if err := tx.All(wake.On("a", "a"), wake.On("a", "b"), endWaker.On("a")); err != nil {
 			return err
 		}
 		if err := tx.All(newWaker.On("a", 0)); err != nil {
@@ -248,7 +248,7 @@ func TestTimersEndWithTheirInstance(t *testing.T) {
 		a, b int // what reaches them
 	}{
 		"deleted":         {endWaker.On("a"), nil, 1, 1},
-		"by transaction":  {endTx.With(true), nil, 2, 1},
+		"by transaction":  {endTx.With(true), nil, 2, 2}, // which has it set another for each before
 		"aborted":         {endTx.With(false), errRude, 4, 1},
 		"with a last one": {lastWill.On("a"), nil, 101, 1},
 	} {

@@ -33,6 +33,11 @@ type Envelope struct {
 	Into        func(*Result) error // stores the result where the caller wants it
 }
 
+// IsFor reports whether the message is a call on an instance.
+func (e *Envelope) IsFor(a Address) bool {
+	return e.Op != nil && e.ID == a.ID && e.Op.Type.Name == a.Type
+}
+
 // Encoded is the encoded argument or input.
 func (e *Envelope) Encoded() []byte { return EncodedArg(e.Arg, e.Value) }
 

@@ -1,6 +1,8 @@
 package transactions
 
 import (
+	"slices"
+
 	"github.com/concordat-dev/concordat/functions"
 	"github.com/concordat-dev/concordat/locks"
 )
@@ -45,6 +47,9 @@ func (s *Seat[R]) Committed() functions.Image {
 
 // Prepare runs an operation of a transaction that holds the lock in the operation's mode. What the operation collected in
 // effects is added to the visit's if it succeeds and check accepts it. A failure leaves the seat as it was before the operation.
+//
+// Invariant: of the timers among the visit's effects that the instance has set for itself, each was set by the instance that is there
+// now, or by the operation that has deleted it. So a transaction that replaces an instance sets none of its predecessor's.
 func (v *Visit[R]) Prepare(op *functions.Operation, ctx *functions.Ctx, arg []byte, maxBytes int, effects *functions.Effects, check func(*functions.Effects) error) (*functions.Result, error) {
 	s := v.Seat
 	before := s.Cell.Image()
@@ -57,7 +62,10 @@ func (v *Visit[R]) Prepare(op *functions.Operation, ctx *functions.Ctx, arg []by
 	if err != nil {
 		return nil, err
 	}
-	v.Deleted = v.Deleted || op.Kind == functions.KindDelete
+	if op.Kind == functions.KindDelete {
+		v.Deleted = true
+		v.dropOwnTimers(ctx.Self())
+	}
 	if !effects.Empty() {
 		if v.Effects == nil {
 			v.Effects = new(functions.Effects)
@@ -68,6 +76,13 @@ func (v *Visit[R]) Prepare(op *functions.Operation, ctx *functions.Ctx, arg []by
 		s.writer, v.before = v, before
 	}
 	return result, nil
+}
+
+// dropOwnTimers drops what an instance that is deleted has set for itself in the visit.
+func (v *Visit[R]) dropOwnTimers(self functions.Address) {
+	if v.Effects != nil {
+		v.Effects.Timers = slices.DeleteFunc(v.Effects.Timers, func(t functions.Timer) bool { return t.Message.IsFor(self) })
+	}
 }
 
 // Commit makes the visit's changes the instance's state, ends the visit, and reports whether there were any. Claims that are
