@@ -196,6 +196,7 @@ func TestOutcome(t *testing.T) {
 	}
 
 	must(t, e.Do(ctx, addTaken.On("a", 4).Into(new(int)).As("good")))
+	must(t, e.Do(ctx, take.On("a", 0).As("no result")))
 	wantErr(t, e.Do(ctx, take.On("missing", 1).As("bad")), functions.ErrNotFound)
 	_, err := e.Submit(errandSaga.As("slow", errand{Desks: []string{"a"}, Wait: time.Hour}))
 	must(t, err)
@@ -207,6 +208,9 @@ func TestOutcome(t *testing.T) {
 		}
 		wantErr(t, look("good", engine.Succeeded).Decode(new(string)), engine.ErrResult)
 		wantErr(t, look("good", engine.Succeeded).Decode(new(unreadable)), engine.ErrResult, "panic")
+		if must(t, look("no result", engine.Succeeded).Decode(&n)); n != 4 {
+			t.Errorf("where there is no result %d was stored", n)
+		}
 		wantErr(t, look("bad", engine.Failed).Err, functions.ErrNotFound)
 		wantErr(t, look("bad", engine.Failed).Decode(&n), functions.ErrNotFound)
 		wantErr(t, look("slow", engine.Running).Decode(&n), engine.ErrUnknown, "running")

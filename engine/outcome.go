@@ -108,20 +108,17 @@ type Outcome struct {
 	result []byte
 }
 
-// Decode stores the result of a request that succeeded in *result, and is the failure of one that failed. Errors besides that:
-// [ErrUnknown] in all other states; [ErrResult] for a result that does not decode, or whose codec method panics.
-func (o Outcome) Decode(result any) (err error) {
+// Decode stores the result of a request that succeeded in *result, and is the failure of one that failed. A request that succeeded and
+// has no result leaves *result as it is. Errors besides that: [ErrUnknown] in all other states; [ErrResult] for a result that does not
+// decode, also because a codec method of its type panics: then there is a functions.PanicError in it.
+func (o Outcome) Decode(result any) error {
 	switch o.State {
 	case Succeeded:
-		defer func() {
-			if r := recover(); r != nil {
-				err = fmt.Errorf("%w: %w", ErrResult, functions.NewPanicError(r))
-			}
-		}()
-		if err := functions.Decode(o.result, result); err != nil {
-			return fmt.Errorf("%w: %w", ErrResult, err)
+		if len(o.result) == 0 {
+			return nil
 		}
-		return nil
+		decode := func(r *functions.Result) error { return functions.Decode(r.Encoded(), result) }
+		return readResult(decode, functions.EncodedResult(o.result))
 	case Failed:
 		return o.Err
 	}

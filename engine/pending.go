@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 
 	"github.com/concordat-dev/concordat/functions"
@@ -16,7 +17,7 @@ type Pending struct{ s *submitted }
 type submitted struct {
 	request
 	once sync.Once
-	told error // what result returned: it stores the result, which must be done once
+	told error // what result returned: it stores the result, which is done once, whatever the code of users does that decodes it
 }
 
 // Submit begins a request and does not wait for it. It never blocks. An error means that nothing happened.
@@ -33,7 +34,8 @@ func (e *Engine) Submit(r functions.Request) (Pending, error) {
 
 // Wait waits for the outcome, and returns the same as [Engine.Do] would. It may be called any number of times, from many
 // goroutines, with contexts that end: an outcome that is there is told in any case. A result goes where the request said (Into)
-// before the first Wait that tells it returns.
+// before the first Wait that tells it returns. Should a codec method of the result's type end the goroutine of that one
+// (runtime.Goexit), the others return [ErrResult].
 func (p Pending) Wait(ctx context.Context) error {
 	if p.s == nil {
 		return errNotSubmitted
@@ -44,9 +46,15 @@ func (p Pending) Wait(ctx context.Context) error {
 	if err := p.s.await(ctx); err != nil {
 		return err
 	}
-	p.s.once.Do(func() { p.s.told = p.s.result() })
+	p.s.once.Do(func() {
+		p.s.told = errEndedWait
+		p.s.told = p.s.result()
+	})
 	return p.s.told
 }
+
+// errEndedWait is what stays told if the first Wait that has the outcome does not return.
+var errEndedWait = fmt.Errorf("%w: %w", ErrResult, functions.NewGoexitError())
 
 var errNotSubmitted = errors.New("engine: the zero Pending is of no request: nothing was submitted")
 

@@ -158,9 +158,20 @@ func (q *request) result() error {
 		return err
 	}
 	if q.env.Into != nil {
-		if err := q.env.Into(q.outcome.result); err != nil {
-			return fmt.Errorf("%w: %w", ErrResult, err)
+		return readResult(q.env.Into, q.outcome.result)
+	}
+	return nil
+}
+
+// readResult gives a result to what decodes it, which may be code of users: a codec method of the result's type.
+func readResult(into func(*functions.Result) error, result *functions.Result) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("%w: %w", ErrResult, functions.NewPanicError(p))
 		}
+	}()
+	if err := into(result); err != nil {
+		return fmt.Errorf("%w: %w", ErrResult, err)
 	}
 	return nil
 }
