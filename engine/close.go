@@ -13,8 +13,9 @@ import (
 const (
 	// closeGrace is how long Close waits beyond its deadline for what it has told to stop.
 	closeGrace = 2 * time.Second
-	// diskGrace is how long it waits for the disk at least, even if that is over.
-	diskGrace = 500 * time.Millisecond
+	// diskGrace and unwindGrace are how long it waits for the disk, and for bodies that are unwound, at least, even if that is over.
+	diskGrace   = 500 * time.Millisecond
+	unwindGrace = 200 * time.Millisecond
 )
 
 // closing is the end of an engine, which happens once.
@@ -166,7 +167,8 @@ func (e *Engine) held() error {
 	return errors.New("engine: the workers have not come to their end; the directory stays locked until they have")
 }
 
-// unwind unwinds the bodies of what has not ended. Their defers run, which is user code.
+// unwind unwinds the bodies of what has not ended. Their defers run, which is user code. They have unwindGrace at least: whatever else has
+// used up the time until hard is over, a body is at fault only if it does not end.
 func (e *Engine) unwind(hard context.Context) error {
 	var now atomic.Pointer[string]
 	unwound := guarded(func() error {
@@ -179,16 +181,31 @@ func (e *Engine) unwind(hard context.Context) error {
 		if n := now.Load(); n != nil {
 			return *n
 		}
-		return "none"
+		return "a coordinator function"
+	}
+	err, ended := awaitLeast(unwound, hard, unwindGrace)
+	switch {
+	case !ended:
+		return fmt.Errorf("engine: the body of %s does not end when it is unwound; its goroutine is left behind", name())
+	case err != nil:
+		return fmt.Errorf("engine: unwind the body of %s: %w", name(), err)
+	}
+	return nil
+}
+
+// awaitLeast waits until something is done, hard is over, and least has passed; the latter two only if it is not done before.
+func awaitLeast(done <-chan error, hard context.Context, least time.Duration) (err error, ended bool) {
+	passed := time.After(least)
+	select {
+	case err = <-done:
+		return err, true
+	case <-hard.Done():
 	}
 	select {
-	case err := <-unwound:
-		if err != nil {
-			return fmt.Errorf("engine: unwind the body of %s: %w", name(), err)
-		}
-		return nil
-	case <-hard.Done():
-		return fmt.Errorf("engine: the body of %s does not end when it is unwound; its goroutine is left behind", name())
+	case err = <-done:
+		return err, true
+	case <-passed:
+		return nil, false
 	}
 }
 
@@ -214,16 +231,8 @@ func (e *Engine) closeStore() error {
 func (e *Engine) closeInTime(hard context.Context) error {
 	closed := make(chan error, 1)
 	go func() { closed <- e.closeStore() }()
-	least := time.After(diskGrace)
-	select {
-	case err := <-closed:
+	if err, ended := awaitLeast(closed, hard, diskGrace); ended {
 		return err
-	case <-hard.Done():
-	}
-	select {
-	case err := <-closed:
-		return err
-	case <-least:
 	}
 	go func() { e.closedLate(<-closed) }()
 	return errors.New("engine: the disk has not written its tables yet, without which nothing is lost; the directory stays locked until it has")

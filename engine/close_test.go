@@ -249,6 +249,17 @@ func TestCloseOnAStuckDisk(t *testing.T) {
 	must(t, e.Close())
 }
 
+// TestNoBodyIsAtFaultForTheDeadline: that a deadline is over is no fault of bodies that end when they are unwound.
+func TestNoBodyIsAtFaultForTheDeadline(t *testing.T) {
+	e := openDesk(t, engine.Options{})
+	must(t, e.Close())
+	over, cancel := context.WithCancel(ctx)
+	cancel()
+	for range 100 {
+		must(t, engine.Unwind(e, over))
+	}
+}
+
 // TestLastCuts: Close cuts three more epochs for what was admitted. A transaction that needs them all has its outcome, one that needs
 // four is told ErrUnknown.
 func TestLastCuts(t *testing.T) {

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"context"
 	"os"
 
 	"github.com/concordat-dev/concordat/internal/format"
@@ -95,3 +96,6 @@ func SealNow(e *Engine) {
 		e.seal(<-e.toSeal)
 	}
 }
+
+// Unwind unwinds the bodies that are left, as Close does, when hard is over.
+func Unwind(e *Engine, hard context.Context) error { return e.unwind(hard) }
