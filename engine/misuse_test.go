@@ -242,6 +242,41 @@ func TestWhatBodiesGiveAway(t *testing.T) {
 	}
 }
 
+// TestEndlessMisuse: bodies and operations that try forever, here or on other goroutines, what fails at once hold no worker.
+func TestEndlessMisuse(t *testing.T) {
+	var log logLines
+	var kept atomic.Pointer[twopc.Tx]
+	keep := twopc.New("test/keep-tx", func(tx *twopc.Tx, _ int) error { kept.Store(tx); return nil })
+	stale := func() error { return kept.Load().Try(take.On("b", 1)) }
+	staleTx := twopc.New("test/stale-tx", func(*twopc.Tx, int) error { patiently(stale); return nil })
+	staleSaga := saga.New("test/stale-saga", func(*saga.Run, int) error { patiently(stale); return nil })
+	staleOp := functions.Update(desks, "stale", func(*functions.Ctx, *desk, int) error { patiently(stale); return nil })
+	foreignTx := twopc.New("test/foreign-tx", func(tx *twopc.Tx, _ int) error {
+		var group sync.WaitGroup
+		for range 3 {
+			group.Go(func() { patiently(func() error { return tx.Do(take.On("b", 1)) }) })
+		}
+		group.Wait()
+		return nil
+	})
+	e := open(t, engine.Options{Workers: 1, Logger: log.logger()}, desks, keep, staleTx, staleSaga, foreignTx)
+	must(t, e.Do(ctx, newDesk.On("a", false)))
+	must(t, e.Do(ctx, newDesk.On("b", false)))
+	must(t, e.Do(ctx, keep.With(0)))
+	for name, r := range map[string]functions.Request{
+		"transaction": staleTx.With(0), "saga": staleSaga.With(0), "operation": staleOp.On("a", 0), "other goroutines": foreignTx.With(0),
+	} {
+		soon, cancel := context.WithTimeout(ctx, 20*time.Second)
+		if err := e.Do(soon, r); !errors.Is(err, functions.ErrBadCall) && !errors.Is(err, functions.ErrPanic) {
+			t.Fatalf("%s: %v", name, err)
+		}
+		cancel()
+	}
+	if n := ask(t, e, taken.On("b")); n != 0 {
+		t.Errorf("%d calls were made", n)
+	}
+}
+
 // TestBodyThatDoesNotEnd: a saga whose body catches what unwinds it is cancelled like any other, and does not keep an engine from
 // closing.
 func TestBodyThatDoesNotEnd(t *testing.T) {

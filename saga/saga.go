@@ -127,7 +127,8 @@ func newFunction[A any](name string, body func(s *Run, input A) (*functions.Resu
 }
 
 // Run is a running saga, for its body only and on its goroutine: a step that is made elsewhere, or later, fails with
-// functions.ErrBadCall, and so does the saga if it is not over.
+// functions.ErrBadCall, and so does the saga if it is not over. A goroutine that tries it coordinator.MaxSteps times is ended
+// (runtime.Goexit): its deferred functions run.
 type Run struct {
 	routine *routines.Routine
 	run     uint64

@@ -110,7 +110,8 @@ func newFunction[A any](name string, body func(tx *Tx, input A) (*functions.Resu
 }
 
 // Tx is a running transaction, for its body only and on its goroutine: a call that is made elsewhere, or later, fails with
-// functions.ErrBadCall, and so does the transaction if it is not over.
+// functions.ErrBadCall, and so does the transaction if it is not over. A goroutine that tries it coordinator.MaxSteps times is ended
+// (runtime.Goexit): its deferred functions run.
 type Tx struct {
 	routine *routines.Routine
 	run     uint64

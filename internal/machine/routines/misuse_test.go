@@ -163,3 +163,90 @@ func TestBodyThatEndsItsGoroutine(t *testing.T) {
 		go r.Close()
 	}
 }
+
+// TestEndlessCallsForARunThatIsOver: a body that tries forever what fails at once, since it belongs to the run before, comes to an end.
+func TestEndlessCallsForARunThatIsOver(t *testing.T) {
+	for name, body := range map[string]func(r *Routine){
+		"recovers not": func(r *Routine) {
+			for r.Enter(r.Number()-1) != nil {
+			}
+		},
+		"recovers": func(r *Routine) {
+			for {
+				func() {
+					defer func() { _ = recover() }()
+					_ = r.Enter(r.Number() - 1)
+				}()
+			}
+		},
+	} {
+		r := NewRoutine()
+		r.Begin(misusing(func(*Routine) {}), nil, 1)
+		r.Resume()
+		r.Begin(misusing(body), nil, 1)
+		if !r.Resume() || !errors.Is(r.Err, functions.ErrBadCall) || r.IsLost() != (name == "recovers") {
+			t.Errorf("%s: lost %v, error %v", name, r.IsLost(), r.Err)
+		}
+		go r.Close()
+	}
+}
+
+// TestEndlessCallsOnOtherGoroutines: goroutines that try forever what fails at once, since they are not the body's, end, at the bound and
+// not before; their deferred functions run, and the body that waits for them fails.
+func TestEndlessCallsOnOtherGoroutines(t *testing.T) {
+	r := NewRoutine()
+	defer r.Close()
+	r.Begin(misusing(func(r *Routine) {
+		var group sync.WaitGroup
+		for range 40 {
+			group.Go(func() {
+				for r.Enter(r.Number()) != nil {
+				}
+			})
+		}
+		group.Wait()
+	}), nil, 1)
+	if !r.Resume() || !errors.Is(r.Err, functions.ErrBadCall) || r.IsLost() {
+		t.Errorf("lost %v, error %v", r.IsLost(), r.Err)
+	}
+	for over := range 2 {
+		r.Begin(misusing(func(r *Routine) {
+			returned := false
+			var group sync.WaitGroup
+			group.Go(func() {
+				for range coordinator.MaxSteps + over {
+					_ = r.Enter(r.Number())
+				}
+				returned = true
+			})
+			if group.Wait(); returned != (over == 0) {
+				t.Errorf("%d over the bound: returned %v", over, returned)
+			}
+		}), nil, 1)
+		r.Resume()
+	}
+}
+
+// TestFewUnwindsAreOutlived: some layers that catch everything and go on do not cost the routine; a body that pauses between its tries
+// holds the worker for a few pauses only.
+func TestFewUnwindsAreOutlived(t *testing.T) {
+	for tries, lost := range map[int]bool{maxUnwinds: false, maxUnwinds + 1: true} {
+		r := NewRoutine()
+		r.Begin(misusing(func(r *Routine) {
+			for range tries {
+				func() {
+					defer func() { _ = recover() }()
+					_ = r.IssueOne(step())
+				}()
+			}
+		}), nil, 1)
+		r.Resume()
+		if r.Stop(); r.IsLost() != lost {
+			t.Errorf("after %d tries: lost %v", tries, r.IsLost())
+		}
+		go r.Close()
+	}
+	if maxUnwinds > 10 {
+		t.Errorf("a body may pause %d times between two tries", maxUnwinds)
+	}
+}

@@ -36,9 +36,11 @@ type Routine struct {
 	steps    int
 	unwinds  int // times that the body was unwound
 
-	number    uint64        // of the run
-	goroutine int64         // on which bodies run
-	misused   atomic.Uint64 // the last run for which a call came from another one
+	number    uint64            // of the run
+	goroutine int64             // on which bodies run
+	stale     int               // calls that this body has made for a run that is over
+	misused   atomic.Uint64     // the last run for which a call came from another one
+	foreign   [16]atomic.Uint32 // by goroutine, some of them together: calls that came from others since misused was set
 
 	// Result and Err are what the body returned; Err may be a *functions.PanicError.
 	Result *functions.Result
@@ -53,7 +55,8 @@ type Routine struct {
 	badEffect                  error // an effect that cannot be carried out: the run fails
 }
 
-// stopped is the panic that unwinds the body of a routine that is stopped, or has made coordinator.MaxSteps calls.
+// stopped is the panic that unwinds the body of a routine that is stopped, or has made coordinator.MaxSteps calls, or as many for a run
+// that is over.
 type stopped struct{}
 
 // NewRoutine makes a routine at rest. Close it when it is no longer needed.
@@ -83,7 +86,7 @@ func (r *Routine) Begin(f *Function, input []byte, attempt int) {
 		panic("coordinator: a routine begins only after it has returned")
 	}
 	r.function, r.input, r.attempt = f, input, attempt
-	r.issued, r.returned, r.stopping, r.steps, r.unwinds = nil, false, false, 0, 0
+	r.issued, r.returned, r.stopping, r.steps, r.unwinds, r.stale = nil, false, false, 0, 0, 0
 	r.number++
 	r.Result, r.Err, r.stepErr, r.badEffect = nil, nil, nil, nil
 	r.OnSuccess, r.OnFailure = functions.Effects{}, functions.Effects{}
