@@ -1,8 +1,11 @@
 package engine
 
 import (
+	"math"
 	"sync"
 	"time"
+
+	"github.com/concordat-dev/concordat/functions"
 )
 
 // Clock tells the wall time, which may be set forward and back at any moment, and wakes.
@@ -54,6 +57,23 @@ func (c *clocks) both() (wall time.Time, elapsed time.Duration) {
 	}
 	now := time.Now()
 	return now, now.Sub(c.opened)
+}
+
+// unix is the wall time in nanoseconds.
+func (c *clocks) unix() int64 { return functions.UnixNano(c.wall.Now()) }
+
+// firstTime is the engine time at which an engine begins whose directory was made, or used by a program that went by the wall clock, at a
+// wall time: it leaves room for a century of engine time, whatever the wall clock shows.
+func firstTime(made time.Time) int64 { return min(max(functions.UnixNano(made), 1), lastFirstTime) }
+
+const lastFirstTime = math.MaxInt64 - 100*365*24*int64(time.Hour)
+
+// storable is a wall time as a row can have it.
+func storable(t time.Time) time.Time {
+	if year := t.Year(); year < 1 || year > 9999 {
+		return time.Unix(0, functions.UnixNano(t))
+	}
+	return t
 }
 
 // goOnFrom sets the engine time.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/concordat-dev/concordat/engine"
+	"github.com/concordat-dev/concordat/saga"
 )
 
 // TestIDsOutliveClockJumps: a request under an id runs once, however the wall clock is set between its first time and its next; also
@@ -86,13 +87,26 @@ func TestEpochsAreCutWhenTheClockGoesBack(t *testing.T) {
 type settableClock struct {
 	mu    sync.Mutex
 	set   time.Duration
+	began time.Time // it shows this and the time since the test began, unless it is zero
 	timer *time.Timer
 }
+
+var testsBegan = time.Now()
 
 func (c *settableClock) Now() time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if !c.began.IsZero() {
+		return c.began.Add(time.Since(testsBegan))
+	}
 	return time.Now().Round(0).Add(c.set)
+}
+
+// setTo sets the clock to about a time.
+func (c *settableClock) setTo(at time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.began = at
 }
 
 func (c *settableClock) Wake(at time.Time, f func()) {
@@ -124,4 +138,42 @@ func TestTimersFireAfterAClockJump(t *testing.T) {
 	defer cancel()
 	must(t, p.Wait(short))
 	eventually(t, "the timer fires", func() bool { return len(ask(t, e, lines.On("diary"))) > 1 })
+}
+
+// TestOddClocks: whatever a wall clock shows, and wherever it is set, requests run once, over restarts, timers are due when the time that
+// can be told has come, and compensations are tried again.
+func TestOddClocks(t *testing.T) {
+	at := func(year int) time.Time { return time.Date(year, 6, 1, 0, 0, 0, 0, time.UTC) }
+	for from, c := range map[int]struct {
+		to     int
+		atOnce bool // there is no later time to be due at
+	}{
+		1: {2026, false}, 1600: {2026, false}, 1969: {1970, false}, 1970: {2262, false}, 2026: {2263, false}, 2100: {2300, false},
+		2262: {9000, true}, 2263: {2264, true}, 2300: {9999, true}, 9999: {20000, true},
+	} {
+		t.Run(fmt.Sprint(from), func(t *testing.T) {
+			clock := &settableClock{}
+			clock.setTo(at(from))
+			o := engine.Options{Dir: t.TempDir(), MaxUndoTries: 2, Seams: engine.Seams{Clock: clock}}
+			parts := append(errandParts(), bells)
+			e := open(t, o, parts...)
+			must(t, e.Do(ctx, newNote.On("diary", 0)))
+			must(t, e.Do(ctx, newBell.On("b", 0)))
+			must(t, e.Do(ctx, newBell.On("c", 0)))
+			must(t, e.Do(ctx, newDesk.On("a", true)))
+			must(t, e.Do(ctx, set.On("b", []alarm{{1, 24 * time.Hour}})))
+			wantErr(t, e.Do(ctx, errandSaga.With(errand{Desks: []string{"a"}, Fail: true})), saga.ErrStuck) // after it was tried again
+			must(t, e.Do(ctx, take.On("a", 1).As("id")))
+			if !c.atOnce {
+				wantDiary(t, e)
+			}
+			e = reopen(t, e, o, parts...)
+			clock.setTo(at(c.to))
+			wantDiary(t, e, 1)
+			must(t, e.Do(ctx, take.On("a", 1).As("id")))
+			if n := ask(t, e, taken.On("a")); n != 2 { // one of them the saga's
+				t.Errorf("%d were taken, want 2", n)
+			}
+		})
+	}
 }

@@ -459,7 +459,7 @@ func (w *worker) carryCall(c *call) {
 
 // marks is the watermark of the epoch that is being cut.
 func (e *Engine) marks() format.Watermark {
-	m := format.Watermark{Epoch: e.epoch, NextID: e.nextID.Load(), At: e.clocks.wall.Now(), Time: e.clocks.now()}
+	m := format.Watermark{Epoch: e.epoch, NextID: e.nextID.Load(), At: storable(e.clocks.wall.Now()), Time: e.clocks.now()}
 	for i := range e.timerSeq {
 		m.Timers = max(m.Timers, e.timerSeq[i].n&timerCountMask)
 	}

@@ -106,7 +106,7 @@ func (g *egress) park(r Record, bad *Unacceptable) error {
 
 // parkRows parks a record by the rows that it adds.
 func (g *egress) parkRows(r Record, reason string, now time.Time, add func(key, value []byte)) {
-	add(format.ParkedKey(nil, g.name, r.Seq), encodeRow(format.Parked{Key: r.Key, Value: r.Value, Reason: reason, At: now}))
+	add(format.ParkedKey(nil, g.name, r.Seq), encodeRow(format.Parked{Key: r.Key, Value: r.Value, Reason: reason, At: storable(now)}))
 	add(format.EgressKey(nil, g.name, r.Seq), encodeRow(format.Record{Egress: g.name, Key: r.Key, Parked: reason}))
 	g.parked[r.Seq] = struct{}{}
 	g.parkedCount.Store(int64(len(g.parked)))

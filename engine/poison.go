@@ -274,7 +274,7 @@ func (o *offline) endRun(batch store.Batch, row, value []byte) error {
 	q.outcome.failure = functions.EncodeFailure(fmt.Errorf("%w: %s", ErrDropped, r.Function))
 	at := m.Time
 	if at == 0 {
-		at = m.At.UnixNano()
+		at = firstTime(m.At)
 	}
 	writeOutcome(batch, q, at)
 	return nil

@@ -144,9 +144,9 @@ func (e *Engine) recoverMarks() error {
 	case m.Time != 0:
 		e.clocks.goOnFrom(m.Time)
 	case found: // by a program that went by the wall clock
-		e.clocks.goOnFrom(m.At.UnixNano())
+		e.clocks.goOnFrom(firstTime(m.At))
 	default:
-		e.clocks.goOnFrom(now.UnixNano())
+		e.clocks.goOnFrom(firstTime(now))
 	}
 	e.takeMarks(m)
 	return nil

@@ -214,7 +214,7 @@ func (w *worker) timerIsDue() bool {
 	if w.engine.trials.frozen.Load() {
 		return false
 	}
-	return (w.timers.Len() > 0 && w.timers.heap[0].due <= clocks.wall.Now().UnixNano()) ||
+	return (w.timers.Len() > 0 && w.timers.heap[0].due <= clocks.unix()) ||
 		(w.backOffs.Len() > 0 && w.backOffs.heap[0].due <= clocks.now())
 }
 
@@ -223,7 +223,7 @@ func (w *worker) timerIsDue() bool {
 func (w *worker) fireTimers() bool {
 	left := maxFire
 	if w.timers.Len() > 0 {
-		left -= w.fire(&w.timers, w.engine.clocks.wall.Now().UnixNano(), left)
+		left -= w.fire(&w.timers, w.engine.clocks.unix(), left)
 	}
 	if w.backOffs.Len() > 0 {
 		left -= w.fire(&w.backOffs, w.engine.clocks.now(), left)
@@ -259,33 +259,46 @@ const lookAgain = time.Second
 
 // armClock asks the clock to wake the engine when the next timer is due, or to look again. The conductor calls it.
 func (e *Engine) armClock() {
-	next := e.nextDue()
-	if next == math.MaxInt64 || e.trials.frozen.Load() {
+	delay, any := e.untilDue()
+	if !any || e.trials.frozen.Load() {
 		return
 	}
-	if now := e.clocks.wall.Now().UnixNano(); !e.options.Seams.Stepped && next > now {
-		next = min(next, now+int64(lookAgain))
+	if !e.options.Seams.Stepped {
+		delay = min(delay, lookAgain)
 	}
+	now := e.clocks.wall.Now()
+	next := functions.DueAfter(now, delay)
 	if armed := e.armed.Load(); armed != 0 && armed <= next {
 		return
 	}
 	e.armed.Store(next)
-	e.clocks.wall.Wake(time.Unix(0, next), func() {
+	e.clocks.wall.Wake(now.Add(delay), func() {
 		e.armed.CompareAndSwap(next, 0)
 		e.gate.nudge()
 	})
 }
 
-// nextDue is the wall time at which the next timer is due, as the wall clock goes now.
-func (e *Engine) nextDue() int64 {
-	next := int64(math.MaxInt64)
+// untilDue is how long it takes until the next timer is due, as the clocks go now; false if there is none.
+func (e *Engine) untilDue() (delay time.Duration, any bool) {
+	delay = math.MaxInt64
 	for _, w := range e.workers {
 		if w.timers.Len() > 0 {
-			next = min(next, w.timers.heap[0].due)
+			delay, any = min(delay, until(w.timers.heap[0].due, e.clocks.unix())), true
 		}
 		if w.backOffs.Len() > 0 {
-			next = min(next, e.clocks.wall.Now().UnixNano()+w.backOffs.heap[0].due-e.clocks.now())
+			delay, any = min(delay, until(w.backOffs.heap[0].due, e.clocks.now())), true
 		}
 	}
-	return next
+	return delay, any
+}
+
+// until is how long it takes from one time to another, at most what a Duration can tell; 0 if that is over.
+func until(due, now int64) time.Duration {
+	switch {
+	case due <= now:
+		return 0
+	case now < 0 && due > math.MaxInt64+now:
+		return math.MaxInt64
+	}
+	return time.Duration(due - now)
 }

@@ -169,7 +169,7 @@ func (u *unfinished) attach() {
 // sortTimers takes the timers that are suspect from a worker's heap. Those that are due and are not count as left until they fire.
 func (e *Engine) sortTimers(w *worker) {
 	t := &e.trials
-	now := e.clocks.wall.Now().UnixNano()
+	now := e.clocks.unix()
 	var suspect []*timer
 	for _, timer := range w.timers.heap {
 		switch {
@@ -205,7 +205,7 @@ func (e *Engine) tryUnfinished() {
 	t.suspects = nil
 	e.onWorkers(e.workers[:1], func(w *worker) {
 		t.hasRow = true
-		w.addRow(nodeTrialKey(), encodeRow(format.Trial{Below: e.nextID.Load() + 1, Due: w.now.UnixNano()}))
+		w.addRow(nodeTrialKey(), encodeRow(format.Trial{Below: e.nextID.Load() + 1, Due: functions.UnixNano(w.now)}))
 	})
 	t.frozen.Store(false)
 	e.gate.nudge()
@@ -321,7 +321,7 @@ func (w *worker) restsUntilLater(c *coord) bool {
 	if c.saga == nil {
 		return false
 	}
-	return c.isStuck() || (c.alarm != nil && !c.backsOff() && c.alarm.due > w.engine.clocks.wall.Now().UnixNano())
+	return c.isStuck() || (c.alarm != nil && !c.backsOff() && c.alarm.due > w.engine.clocks.unix())
 }
 
 // survivedCut ends the trial of a run that goes on beyond an epoch, if it has added to its journal or rests.

@@ -247,3 +247,23 @@ func TestFailureHandler(t *testing.T) {
 		})
 	}
 }
+
+// A wall clock may show any time. Those that timers cannot have are the first or the last that they can.
+func TestTimesBeyondTimers(t *testing.T) {
+	first, last := time.Unix(0, math.MinInt64), time.Unix(0, math.MaxInt64)
+	for _, tc := range []struct {
+		at   time.Time
+		want int64
+	}{
+		{time.Time{}, math.MinInt64}, {first.Add(-time.Second), math.MinInt64}, {first.Add(2 * time.Second), math.MinInt64 + 2e9},
+		{time.Unix(0, -1), -1}, {time.Unix(0, 1), 1},
+		{last.Add(-2 * time.Second), math.MaxInt64 - 2e9}, {last.Add(time.Second), math.MaxInt64}, {time.Unix(math.MaxInt64>>1, 0), math.MaxInt64},
+	} {
+		if got := functions.UnixNano(tc.at); got != tc.want {
+			t.Errorf("%v is %d, want %d", tc.at, got, tc.want)
+		}
+		if due := functions.DueAfter(tc.at, time.Hour); due < tc.want {
+			t.Errorf("an hour after %v is %d", tc.at, due)
+		}
+	}
+}
