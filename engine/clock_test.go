@@ -65,6 +65,23 @@ func TestEngineTimeGoesOnOverRestarts(t *testing.T) {
 	}
 }
 
+// TestIdleTimeIsKept: the time that has passed since the last epoch counts too when an engine is closed: outcomes expire in one that runs
+// now and then, and asks little.
+func TestIdleTimeIsKept(t *testing.T) {
+	clock := newPassingClock()
+	o := engine.Options{Dir: t.TempDir(), Seams: engine.Seams{Clock: clock}}
+	e := openDesk(t, o)
+	must(t, e.Do(ctx, take.On("a", 1).As("id")))
+	for range 4 {
+		clock.pass(20 * time.Minute)
+		e = reopen(t, e, o, requestParts()...)
+	}
+	must(t, e.Do(ctx, take.On("a", 1).As("id")))
+	if n := ask(t, e, taken.On("a")); n != 2 {
+		t.Errorf("after 80 minutes of four idle processes it has run %d times, want 2", n)
+	}
+}
+
 // TestEpochsAreCutWhenTheClockGoesBack: a function that sends to itself keeps nobody out, also when the wall clock was set back.
 func TestEpochsAreCutWhenTheClockGoesBack(t *testing.T) {
 	clock := newHandClock()

@@ -8,6 +8,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/concordat-dev/concordat/internal/format"
 )
 
 const (
@@ -222,9 +224,26 @@ func (w *worker) closeRoutines(now *atomic.Pointer[string]) {
 	}
 }
 
-// closeStore deletes the rows of what the egresses have, and closes the directory. Nothing else uses the store any more.
+// closeStore deletes the rows of what the egresses have, keeps the engine time, and closes the directory. Nothing else uses the store any
+// more.
 func (e *Engine) closeStore() error {
-	return errors.Join(e.forgetDelivered(), e.store.Flush(), e.store.Close())
+	return errors.Join(e.lastRows(), e.store.Flush(), e.store.Close())
+}
+
+// lastRows writes what is written when there are no epochs any more.
+func (e *Engine) lastRows() error {
+	batch := e.store.NewBatch()
+	for _, g := range e.egresses {
+		g.deleteDelivered(batch)
+	}
+	if m := e.marked; m.Epoch > 0 && m.Epoch == e.sealed.Load() { // else nothing was ever sealed, or the last epoch is not
+		m.At, m.Time = storable(e.clocks.wall.Now()), max(m.Time, e.clocks.now())
+		batch.Set(format.Prefix(nil, format.NodeShard, format.KindWatermark), encodeRow(m))
+	}
+	if batch.Count() == 0 {
+		return batch.Close()
+	}
+	return batch.Seal()
 }
 
 // closeInTime closes the directory. If the disk takes longer than until hard is over, and than diskGrace, it becomes free later.

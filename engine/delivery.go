@@ -290,15 +290,3 @@ func (g *egress) left() error {
 	}
 	return errors.Join(errs...)
 }
-
-// forgetDelivered deletes the rows of the last records that were delivered.
-func (e *Engine) forgetDelivered() error {
-	batch := e.store.NewBatch()
-	for _, g := range e.egresses {
-		g.deleteDelivered(batch)
-	}
-	if batch.Count() == 0 {
-		return batch.Close()
-	}
-	return batch.Seal()
-}

@@ -72,7 +72,8 @@ type Engine struct {
 	failure     error // why; read once failed is closed
 
 	// The conductor's. While it runs no worker does.
-	epoch     uint64 // the running epoch
+	epoch     uint64           // the running epoch
+	marked    format.Watermark // of the epoch before
 	graph     deadlock.Graph
 	tangled   []*instance
 	looks     uint64        // at who may be in a cycle

@@ -340,6 +340,7 @@ func (e *Engine) cut() {
 	e.budget.used.Store(0)
 	e.behind.Store(behind)
 	s.marks = e.marks()
+	e.marked = s.marks
 	if e.stopping.Load() {
 		e.lastCuts++
 	}

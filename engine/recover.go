@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"time"
 
@@ -164,13 +165,13 @@ func decodeMarks(value []byte) (m format.Watermark, err error) {
 
 // takeMarks goes on with the counters of the last sealed epoch.
 func (e *Engine) takeMarks(m format.Watermark) {
-	e.epoch = m.Epoch + 1
+	e.epoch, e.marked = m.Epoch+1, m
 	e.sealed.Store(m.Epoch)
 	e.nextID.Store(m.NextID)
 	for i := range e.timerSeq {
 		e.timerSeq[i].n = m.Timers | uint64(i)<<timerWorkerShift
 	}
-	e.absent = m.Egress
+	e.absent = maps.Clone(m.Egress) // e.marked keeps its own
 	for _, g := range e.egresses {
 		g.last = m.Egress[g.name]
 		delete(e.absent, g.name)

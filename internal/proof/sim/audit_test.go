@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/format"
 )
 
 // audited runs a world to its end and returns the auditor's material.
@@ -223,6 +224,40 @@ func TestLedger(t *testing.T) {
 		case c.want != "" && (!errors.Is(err, errRows) || !strings.Contains(err.Error(), c.want)):
 			t.Errorf("%s: %v, want %q", c.name, err, c.want)
 		}
+	}
+}
+
+// TestLedgerKnowsClosing: an engine that was closed may have left a later watermark than that of its last epoch, and no other.
+func TestLedgerKnowsClosing(t *testing.T) {
+	encode := func(change func(m *format.Watermark)) string {
+		m := format.Watermark{Epoch: 5, NextID: 7, Timers: 2, Egress: map[string]uint64{"out": 3}, At: time.Unix(100, 0).UTC(), Time: 1000}
+		change(&m)
+		value, err := functions.EncodeRow(m)
+		must(t, err)
+		return string(value)
+	}
+	sealed := encode(func(*format.Watermark) {})
+	o := outcomes{ran: 2000}
+	for name, c := range map[string]struct {
+		change func(m *format.Watermark)
+		may    bool
+	}{
+		"the same":            {func(*format.Watermark) {}, true},
+		"later":               {func(m *format.Watermark) { m.Time, m.At = 2000, time.Unix(1, 0).UTC() }, true},
+		"later than time ran": {func(m *format.Watermark) { m.Time = 2001 }, false},
+		"earlier":             {func(m *format.Watermark) { m.Time = 999 }, false},
+		"an earlier epoch":    {func(m *format.Watermark) { m.Epoch = 4 }, false},
+		"smaller numbers":     {func(m *format.Watermark) { m.NextID = 6 }, false},
+		"other timers":        {func(m *format.Watermark) { m.Timers = 3 }, false},
+		"other records":       {func(m *format.Watermark) { m.Egress = nil }, false},
+	} {
+		found := encode(c.change)
+		if got := o.closedLater(sealed, found); (got == found) != c.may {
+			t.Errorf("%s: may be %v, want %v", name, got == found, c.may)
+		}
+	}
+	if o.closedLater("", sealed) != "" {
+		t.Error("a watermark that was never sealed may be")
 	}
 }
 

@@ -148,6 +148,10 @@ func (l *ledger) recovered(scan func(visit func(key, value []byte) error) error,
 	mayBeGone := func(key, value string) bool {
 		return isDelivered(key, delivered) || (outcomeID(key) != "" && l.outcomes.mayBeGone(value, clock.Elapsed()))
 	}
+	want[watermarkKey] = l.outcomes.closedLater(want[watermarkKey], found[watermarkKey])
+	if want[watermarkKey] == "" {
+		delete(want, watermarkKey)
+	}
 	diff := diffRows(want, found, mayBeGone)
 	if diff != "" && l.pending != nil {
 		applyRows(want, l.pending)

@@ -83,6 +83,23 @@ func timeOf(value string) (int64, error) {
 	return mark.Time, err
 }
 
+// closedLater is found, if it is the watermark that an engine which was closed may have left in the place of the one that it sealed last:
+// the same, but that engine time has passed, and epochs that had no rows. Otherwise it is sealed.
+func (o *outcomes) closedLater(sealed, found string) string {
+	var a, b format.Watermark
+	if functions.Decode([]byte(sealed), &a) != nil || functions.Decode([]byte(found), &b) != nil || b.Time < a.Time || b.Time > o.ran {
+		return sealed
+	}
+	if b.Epoch < a.Epoch || b.NextID < a.NextID || b.Timers != a.Timers {
+		return sealed
+	}
+	a.Epoch, a.NextID, a.At, a.Time = b.Epoch, b.NextID, b.At, b.Time
+	if again, err := functions.Encode(a); err != nil || string(again) != found {
+		return sealed
+	}
+	return found
+}
+
 // take takes the rows of an epoch, which was cut at latest or before that. An id gets a second outcome, and the row of its first goes,
 // only if that has expired; and the time by which it has is the time that has passed.
 func (o *outcomes) take(changes []rowChange, latest int64) error {
