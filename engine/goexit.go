@@ -43,6 +43,8 @@ func (w *worker) afterGoexit() {
 	w.effects.Reset()
 	w.logPanic(c.op.FullName(), errEndedGoroutine)
 	switch {
+	case c.inst != nil && c.inst.seat.Cell.GaveUpReading(): // nothing of it has run
+		w.again(c)
 	case c.stay != nil: // a transaction's
 		c.outcome.failure = functions.EncodeFailure(errEndedGoroutine)
 		w.vote(c)
@@ -55,6 +57,15 @@ func (w *worker) afterGoexit() {
 		w.grant(c.inst.seat.Lock.Release(&c.visit.Claim, w.granted[:0]))
 	}
 	w.entered = nil
+}
+
+// again runs a call whose instance's state is known not to decode by now.
+func (w *worker) again(c *call) {
+	if c.stay != nil {
+		w.runPrepare(c)
+	} else {
+		w.carryOut(c)
+	}
 }
 
 // dropLost forgets a routine whose body cannot be unwound, or has ended its goroutine, and ends what is left of it.

@@ -3,6 +3,7 @@ package engine_test
 import (
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -125,6 +126,33 @@ func oldGoods(t *testing.T, o engine.Options) {
 	must(t, e.Close())
 }
 
+// TestFirstOperationOnABadInstance: whatever comes first to an instance whose migration ends its goroutine does what it would do later.
+func TestFirstOperationOnABadInstance(t *testing.T) {
+	for name, want := range map[string]error{"delete": nil, "replace": nil, "clear": nil, "message": nil, "set": functions.ErrBadState, "tx": functions.ErrBadState} {
+		o := engine.Options{Dir: t.TempDir(), Workers: 1}
+		oldGoods(t, o)
+		g, x := goodsOf[goodsRetyped](), goodsRetyped{"nut", "5 EUR"}
+		functions.Migrate(g.kind, func([]byte) (goodsRetyped, error) { runtime.Goexit(); return goodsRetyped{}, nil })
+		replace := twopc.New("test/replace", func(tx *twopc.Tx, id string) error {
+			return errors.Join(tx.Do(g.remove.On(id)), tx.Do(g.make.On(id, x)))
+		})
+		setTx := twopc.New("test/set-tx", func(tx *twopc.Tx, id string) error { return tx.Do(g.set.On(id, x)) })
+		clear := saga.New("test/clear", func(s *saga.Run, id string) error { return s.Do(g.remove.On(id), saga.NoUndo) })
+		tellers := functions.NewType[int]("test/teller")
+		tell := functions.Upsert(tellers, "tell", func(ctx *functions.Ctx, _ *int, id string) error { ctx.Send(g.remove.On(id)); return nil })
+		e := open(t, o, g.kind, replace, setTx, clear, tellers)
+		wantErr(t, e.Do(ctx, map[string]functions.Request{
+			"delete": g.remove.On("b"), "replace": replace.With("b"), "clear": clear.With("b"), "message": tell.On("x", "b"),
+			"set": g.set.On("b", x), "tx": setTx.With("b"),
+		}[name]), want)
+		eventually(t, "messages are handled", func() bool { return e.Queued() == 0 })
+		if exists := ask(t, e, g.kind.Exists("b")); exists != (want != nil || name == "replace") {
+			t.Errorf("%s: it exists: %v", name, exists)
+		}
+		must(t, e.Close())
+	}
+}
+
 // walked is what a walk yields, a word for each instance.
 func walked(e *engine.Engine, g goods[goodsRetyped]) (words []string) {
 	for i, err := range engine.Walk(e, g.kind, "") {
@@ -143,6 +171,19 @@ func walked(e *engine.Engine, g goods[goodsRetyped]) (words []string) {
 // TestInstancesThatDoNotDecode: a walk names them and goes on, they can be deleted, alone or in a transaction that replaces them, and
 // refuse all else.
 func TestInstancesThatDoNotDecode(t *testing.T) {
+	for name, migration := range map[string]func([]byte) (goodsRetyped, error){
+		"no migration": nil,
+		"panics":       func([]byte) (goodsRetyped, error) { panic("test") },
+		"ends its goroutine": func([]byte) (goodsRetyped, error) {
+			runtime.Goexit()
+			return goodsRetyped{}, nil
+		},
+	} {
+		t.Run(name, func(t *testing.T) { testBadInstances(t, migration) })
+	}
+}
+
+func testBadInstances(t *testing.T, migration func([]byte) (goodsRetyped, error)) {
 	o := engine.Options{Dir: t.TempDir()}
 	oldGoods(t, o)
 	g := goodsOf[goodsRetyped]()
@@ -154,6 +195,9 @@ func TestInstancesThatDoNotDecode(t *testing.T) {
 		return errors.Join(tx.Do(g.remove.On(id)), errRude)
 	})
 	clear := saga.New("test/clear", func(s *saga.Run, id string) error { return s.Do(g.remove.On(id), saga.NoUndo) })
+	if migration != nil {
+		functions.Migrate(g.kind, migration)
+	}
 	parts := []functions.Part{g.kind, replace, spoiled, clear}
 	e := open(t, o, parts...)
 	if got := walked(e, g); !slices.Equal(got, []string{"a=9 EUR", "b is bad", "c=9 EUR", "d is bad", "e=9 EUR"}) {
@@ -175,6 +219,7 @@ func TestInstancesThatDoNotDecode(t *testing.T) {
 	}
 	must(t, e.Do(ctx, replace.With("b")))
 	must(t, e.Do(ctx, clear.With("d")))
+	must(t, e.Do(ctx, g.set.On("b", x))) // what replaced it is like any other
 	e = reopen(t, e, o, parts...)
 	if got := walked(e, g); !slices.Equal(got, []string{"a=9 EUR", "b=5 EUR", "c=9 EUR", "e=9 EUR"}) {
 		t.Errorf("the walk yields %v", got)

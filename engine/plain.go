@@ -129,7 +129,6 @@ func (w *worker) endWait(c *call) {
 
 // execute runs a call on its instance, whose lock is free or held for it.
 func (w *worker) execute(c *call) {
-	inst := c.inst
 	if c.isMessage() {
 		w.queued -= c.weight()
 		if c.fired != nil && !w.isStillWanted(c.fired) {
@@ -137,6 +136,11 @@ func (w *worker) execute(c *call) {
 			return
 		}
 	}
+	w.carryOut(c)
+}
+
+// carryOut runs a call's operation, and does what follows from it.
+func (w *worker) carryOut(c *call) {
 	result, err := w.runOperation(c)
 	if err != nil {
 		w.failed(c, err)
@@ -144,7 +148,7 @@ func (w *worker) execute(c *call) {
 	}
 	c.outcome = outcome{result: result}
 	if !c.op.Kind.Reads() {
-		w.changed(inst)
+		w.changed(c.inst)
 	}
 	if c.op.Kind == functions.KindDelete {
 		w.dropOwnTimers(c.address()) // before it sets new ones

@@ -28,7 +28,8 @@ type Instance[S any] struct {
 // holds up nobody. It blocks until what it sees is durable, at most for one sync, and reads the store on the caller's goroutine.
 //
 // An error beside an Instance with an ID is about that instance alone, and the walk goes on with the next: [ErrDamaged], with
-// functions.ErrBadState, for a state that does not decode and that no migration reads (see functions.Migrate). Any other error comes
+// functions.ErrBadState, for a state that does not decode and that no migration reads (see functions.Migrate), also because that panics or
+// ends its goroutine; migrations and codec methods run on one of their own. Any other error comes
 // without an ID and ends the walk: [ErrClosed], also when the deadline of a Close is over meanwhile; [ErrUnknown] if the engine failed
 // meanwhile; [ErrUnknownType] for a type that the engine was not opened with; [ErrDamaged] for rows that cannot be read. Close waits
 // for walks until its deadline, and ends them then: if the loop's body calls Close, that waits so long for its own walk.
@@ -40,9 +41,15 @@ func Walk[S any](e *Engine, t *functions.Type[S], from string) iter.Seq2[Instanc
 			return
 		}
 		left := false
+		decode := t.DecodeState
+		if t.RunsCode() {
+			apart := apart[S]{of: t}
+			defer apart.stop()
+			decode = apart.decode
+		}
 		err := e.walk(d.DefinedName(), from, func(id, state []byte) (more bool, err error) {
 			i := Instance[S]{ID: string(id)}
-			if i.State, err = t.DecodeState(state); err != nil {
+			if i.State, err = decode(state); err != nil {
 				err = fmt.Errorf("%w: instance %s/%s: %w", ErrDamaged, d.DefinedName(), id, err)
 			}
 			left = !yield(i, err)

@@ -19,6 +19,39 @@ type Cell struct {
 	bytes []byte // the encoded state, never written in place; nil if only value has it
 	value any    // the decoded state, a *S; nil if not decoded. Of a type that is encoded late it is never written in place.
 	bound int    // without bytes: how long they would be at most
+
+	reading reading
+}
+
+// reading is how far the decoding of a cell's stored state is, which may run code of users: migrations and codec methods.
+type reading uint8
+
+const (
+	notReading  reading = iota
+	readingNow          // it runs, or has ended its goroutine
+	neverReadIt         // it has ended its goroutine, and is not tried again
+)
+
+// GaveUpReading is asked after an operation has ended its goroutine. It reports whether that was in the decoding of the state, before
+// anything of the operation was run. From then on the state counts as one that does not decode: the operation can be run again, and fails
+// with ErrBadState unless it is a Delete.
+func (c *Cell) GaveUpReading() bool {
+	if c.reading != readingNow {
+		return false
+	}
+	c.reading = neverReadIt
+	return true
+}
+
+// read decodes the stored state.
+func (c *Cell) read() (err error) {
+	if c.reading != notReading {
+		return fmt.Errorf("%w: %w", ErrBadState, NewGoexitError())
+	}
+	c.reading = readingNow
+	c.value, c.whole, err = c.Type.decodeState(c.bytes, c.whole)
+	c.reading = notReading
+	return err
 }
 
 // Image returns the state to go back to with [Cell.Restore].
@@ -117,7 +150,7 @@ func (c *Cell) run(op *Operation, ctx *Ctx, arg []byte, maxBytes int, before *Im
 
 // ready checks that the instance is there (or not there, for a create) and decodes its state, for operations that change it
 // into a value of their own.
-func (c *Cell) ready(kind Kind) (err error) {
+func (c *Cell) ready(kind Kind) error {
 	switch {
 	case kind == KindProbe:
 		return nil
@@ -129,8 +162,7 @@ func (c *Cell) ready(kind Kind) (err error) {
 	case !c.Exists:
 		return ErrNotFound
 	case c.value == nil:
-		c.value, c.whole, err = c.Type.decodeState(c.bytes, c.whole)
-		return err
+		return c.read()
 	case c.Type.late != nil && !kind.Reads():
 		c.value = c.Type.late.copy(c.value)
 	}
@@ -141,6 +173,7 @@ func (c *Cell) ready(kind Kind) (err error) {
 // again at once: then the next operation finds what it would find after a restart, and bytes that do not decode are refused
 // while the operation can still fail.
 func (c *Cell) keep(kind Kind, maxBytes int) error {
+	c.reading = notReading // the new state is another
 	if kind == KindDelete {
 		c.Restore(Image{})
 		return nil

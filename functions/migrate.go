@@ -49,6 +49,11 @@ func (t *Type[S]) DecodeState(data []byte) (state S, err error) {
 	return *value.(*S), nil
 }
 
+// RunsCode reports whether the decoding of a state may run code of users: migrations, or codec methods. For the engine.
+func (t *Type[S]) RunsCode() bool {
+	return len(t.info.migrations) > 0 || t.info.states.proof >= proofDecode
+}
+
 // decodeState decodes a stored state, a *S, as it is or by a migration. It is taken as it is if it is known to be whole, or turns out to
 // be, see checkWhole; whole says that it is from now on.
 func (t *TypeInfo) decodeState(data []byte, known bool) (state any, whole bool, err error) {
