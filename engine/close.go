@@ -236,6 +236,7 @@ func (e *Engine) lastRows() error {
 	for _, g := range e.egresses {
 		g.deleteDelivered(batch)
 	}
+	e.endTurn(batch)
 	if m := e.marked; m.Epoch > 0 && m.Epoch == e.sealed.Load() { // else nothing was ever sealed, or the last epoch is not
 		m.At, m.Time = storable(e.clocks.wall.Now()), max(m.Time, e.clocks.now())
 		batch.Set(format.Prefix(nil, format.NodeShard, format.KindWatermark), encodeRow(m))

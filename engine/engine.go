@@ -104,8 +104,9 @@ type paddedCount struct {
 // operating system's error (errors.Is finds fs.ErrPermission, syscall.EROFS); egresses without a position; unfinished work for functions
 // that are not among the parts.
 //
-// Something that ended the last process while it handled what it had found, if it may be what was found, is tried before Open returns, and
-// parked in the end: see [MaxStarts] and [Engine.Parked].
+// Something that ended the last process while it handled what it had found, if it may be what was found, is tried before all else that was
+// left, and parked in the end: see [MaxStarts] and [Engine.Parked]. Open waits for that, for two seconds at most: then requests are
+// answered meanwhile, and messages and timers wait until it is done.
 //
 // After an error nothing stays open: the directory is free, and egresses that were asked for their position are closed.
 func Open(o Options, parts ...functions.Part) (_ *Engine, err error) {

@@ -97,5 +97,11 @@ func SealNow(e *Engine) {
 	}
 }
 
+// NextSize is how many suspects have their first turn together, after a turn.
+var NextSize = nextSize
+
+// HaveTurns reports whether suspects have their turns in the background, or will have them.
+func HaveTurns(e *Engine) bool { return e.trials.frozen.Load() }
+
 // Unwind unwinds the bodies that are left, as Close does, when hard is over.
 func Unwind(e *Engine, hard context.Context) error { return e.unwind(hard) }

@@ -18,7 +18,7 @@ import (
 // ErrParked: the run that the request belongs to is parked, because no process has survived it. See [Engine.Parked].
 var ErrParked = errors.New("engine: parked")
 
-// ErrNotParked: nothing with that ID is parked in the directory.
+// ErrNotParked: nothing with that ID is parked in the directory, or suspect.
 var ErrNotParked = errors.New("engine: not parked")
 
 // ErrDropped is the outcome of a run that was parked and that a person has dropped. What it had done stands: the steps that a saga had
@@ -26,13 +26,16 @@ var ErrNotParked = errors.New("engine: not parked")
 const ErrDropped functions.Failure = "concordat: parked, and dropped by a person"
 
 // Parked is a message, or a run of a coordinator function, that has ended [MaxStarts] processes in which it was alone in the end. It
-// stays where it is until a person retries or drops it, which needs the directory closed: see [RetryParkedIn] and [DropParkedIn].
+// stays where it is until a person retries or drops it, which needs the directory closed: see [RetryParkedIn] and [DropParkedIn]. Or it is
+// a suspect, which [ParkedIn] lists besides: processes have ended since they began to handle it, maybe of something else; it will be
+// started again when the directory is opened.
 type Parked struct {
 	ID        string `json:"id"`                   // names it in its directory
 	Kind      string `json:"kind"`                 // "message" or "run"
 	Target    string `json:"target"`               // the operation and instance, or the coordinator function
 	RequestID string `json:"request_id,omitempty"` // of a run that a request with an id began
 	Starts    int    `json:"starts"`               // after which it was parked, and maybe retried
+	Suspect   bool   `json:"suspect,omitempty"`    // it is not parked yet
 }
 
 // Parked lists what is parked, in no order. It does not change while the engine is open.
@@ -126,7 +129,11 @@ func openOffline(dir string) (*offline, error) {
 	return &offline{s, e.options.Shards}, nil
 }
 
-// ParkedIn lists what is parked in a directory that no engine has open, by shard and number. It needs none of the program's parts.
+// minListed is the number of starts from which a suspect is listed: with the first nothing is known of it but that it was there.
+const minListed = 2
+
+// ParkedIn lists what is parked in a directory that no engine has open, and what is suspect, by shard and number. It needs none of the
+// program's parts.
 func ParkedIn(dir string) (all []Parked, err error) {
 	o, err := openOffline(dir)
 	if err != nil {
@@ -137,7 +144,7 @@ func ParkedIn(dir string) (all []Parked, err error) {
 		prefix := format.Prefix(nil, shard, format.KindStarts)
 		err := o.store.Scan(prefix, format.Upper(prefix), func(key, value []byte) error {
 			p, err := o.parked(key, value)
-			if err == nil && p.Starts >= MaxStarts {
+			if err == nil && p.Starts >= minListed {
 				all = append(all, p)
 			}
 			return err
@@ -163,7 +170,7 @@ func (o *offline) parked(key, value []byte) (p Parked, err error) {
 	if err != nil || !found {
 		return p, fmt.Errorf("%w: there is a number of starts of %q, which is not there: %w", ErrDamaged, row, err)
 	}
-	p = Parked{ID: parkedID(row), Kind: "message", Starts: s.Starts}
+	p = Parked{ID: parkedID(row), Kind: "message", Starts: s.Starts, Suspect: s.Starts < MaxStarts}
 	if row[2] == format.KindMessage {
 		var m functions.StoredMessage
 		err = functions.Decode(value, &m)
@@ -180,19 +187,23 @@ func (o *offline) parked(key, value []byte) (p Parked, err error) {
 }
 
 // RetryParkedIn lets what is parked in a directory that no engine has open be started once more, alone, when it is opened next. If that
-// process does not survive it either it is parked again. An ID that is not parked is [ErrNotParked]; then none is retried.
+// process does not survive it either it is parked again. A suspect is started again anyway, and stays as it is. An ID that is neither is
+// [ErrNotParked]; then none is retried.
 func RetryParkedIn(dir string, ids ...string) error {
-	return onParked(dir, ids, func(_ *offline, batch store.Batch, row, _ []byte) error {
+	return onParked(dir, ids, func(_ *offline, batch store.Batch, p Parked, row, _ []byte) error {
+		if p.Suspect {
+			return nil
+		}
 		batch.Set(format.StartsKey(row), encodeRow(format.Starts{Starts: MaxStarts - 1}))
 		return nil
 	})
 }
 
-// DropParkedIn drops what is parked in a directory that no engine has open. A message is gone as if it had never been sent. A run is over
+// DropParkedIn drops what is parked, or suspect, in a directory that no engine has open. A message is gone as if it had never been sent. A run is over
 // as it stands: what it has done is not undone, no more of it happens, its effects for an outcome do not, and if it has a request id its
-// outcome is [ErrDropped]. An ID that is not parked is [ErrNotParked]; then none is dropped.
+// outcome is [ErrDropped]. An ID that is neither is [ErrNotParked]; then none is dropped.
 func DropParkedIn(dir string, ids ...string) error {
-	return onParked(dir, ids, func(o *offline, batch store.Batch, row, value []byte) error {
+	return onParked(dir, ids, func(o *offline, batch store.Batch, _ Parked, row, value []byte) error {
 		batch.Delete(format.StartsKey(row))
 		batch.Delete(row)
 		if row[2] == format.KindCoordinator {
@@ -202,8 +213,8 @@ func DropParkedIn(dir string, ids ...string) error {
 	})
 }
 
-// onParked does something with what is parked, all or nothing.
-func onParked(dir string, ids []string, do func(o *offline, batch store.Batch, row, value []byte) error) (err error) {
+// onParked does something with what is parked or suspect, all or nothing.
+func onParked(dir string, ids []string, do offlineDo) (err error) {
 	o, err := openOffline(dir)
 	if err != nil {
 		return err
@@ -218,7 +229,10 @@ func onParked(dir string, ids []string, do func(o *offline, batch store.Batch, r
 	return batch.Seal()
 }
 
-func (o *offline) onOne(batch store.Batch, id string, do func(o *offline, batch store.Batch, row, value []byte) error) error {
+// offlineDo does something with what is parked or suspect, which stands in a row.
+type offlineDo func(o *offline, batch store.Batch, p Parked, row, value []byte) error
+
+func (o *offline) onOne(batch store.Batch, id string, do offlineDo) error {
 	row, err := rowOf(id)
 	if err != nil {
 		return err
@@ -235,14 +249,14 @@ func (o *offline) onOne(batch store.Batch, id string, do func(o *offline, batch 
 	if err != nil {
 		return err
 	}
-	if p.Starts < MaxStarts {
+	if p.Starts < minListed {
 		return fmt.Errorf("%w: %s", ErrNotParked, id)
 	}
 	value, _, err = o.store.Get(row)
 	if err != nil {
 		return err
 	}
-	return do(o, batch, row, value)
+	return do(o, batch, p, row, value)
 }
 
 // endRun deletes the journal of a run and records its outcome.

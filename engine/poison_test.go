@@ -47,6 +47,12 @@ var (
 		ctx.SendAfter(time.Millisecond, dose.With(poison))
 		return nil
 	})
+	flush  = functions.Delete(pills, "flush", func(*functions.Ctx, *pill) error { return nil })
+	linger = functions.Upsert(pills, "linger", func(_ *functions.Ctx, p *pill, _ bool) error {
+		time.Sleep(2500 * time.Millisecond) // longer than Open waits
+		p.Taken++
+		return nil
+	})
 	pillsTaken = functions.View(pills, "taken", func(_ *functions.Ctx, p pill) (int, error) { return p.Taken, nil })
 	cure       = saga.New("test/cure", func(s *saga.Run, poison bool) error {
 		if err := s.Do(swallow.On("cured", false), spit.On("cured", false)); err != nil {
@@ -68,7 +74,7 @@ func pillOptions(dir string) engine.Options {
 
 // poisonChild is the child: it opens the directory, and ends well once nothing is left but what is parked.
 func poisonChild() {
-	e, err := engine.Open(pillOptions(os.Getenv(poisonDir)), pillParts()...)
+	e, err := engine.Open(pillOptions(os.Getenv(poisonDir)), trialParts()...)
 	if err != nil {
 		fmt.Println(err)
 		os.Exit(1)
@@ -76,6 +82,8 @@ func poisonChild() {
 	switch os.Getenv(poisonDo) {
 	case "idle":
 		time.Sleep(200 * time.Millisecond)
+	case "linger":
+		time.Sleep(10 * time.Second)
 	case "ask":
 		_ = e.Do(ctx, swallow.On("mine", true))
 	}

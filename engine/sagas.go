@@ -339,10 +339,16 @@ func (e *Engine) beginControl(w *worker, f func(w *worker) error) (*request, err
 	if err := e.admits(operating, 1); err != nil {
 		return nil, err
 	}
+	q := newControl(e, f)
+	return q, e.admitTo(w, q)
+}
+
+// newControl makes a question to a worker, which is answered when what f did is durable.
+func newControl(e *Engine, f func(w *worker) error) *request {
 	q := &request{engine: e, done: donePool.Get().(chan struct{})}
 	q.control = func(w *worker) {
 		q.err = f(w)
 		w.epoch.replies = append(w.epoch.replies, q)
 	}
-	return q, e.admitTo(w, q)
+	return q
 }

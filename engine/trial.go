@@ -11,6 +11,7 @@ import (
 
 	"github.com/concordat-dev/concordat/functions"
 	"github.com/concordat-dev/concordat/internal/format"
+	"github.com/concordat-dev/concordat/internal/store"
 	"github.com/concordat-dev/concordat/saga"
 )
 
@@ -19,14 +20,20 @@ import (
 //
 //	first   All that was left is handled as it comes, as always. A row of the node, the trial, says that this has begun and what was
 //	        there then: numbers below a bound, timers due at a time. It goes when all of that is handled, and when the engine is closed.
-//	then    If the row is there when the directory is opened, the last process died meanwhile: what it says is suspect. Before anything
-//	        else is handled, and before Open returns, suspects have their turns, in the order of their numbers: up to suspectsAtOnce
-//	        at a time at first; alone, those for which a turn has not ended before. Before a turn begins each that has it gets a row
-//	        with the number of its starts, sealed. When it has survived, which is sealed before the next turn begins, the row goes.
+//	then    If the row is there when the directory is opened, the last process died meanwhile: what it says is suspect. Suspects have
+//	        their turns, in the order of their numbers, while all else that was left, timers and messages wait. Before a turn begins each
+//	        that has it gets a row with the number of its starts, sealed. When it has survived, which is sealed before the next turn
+//	        begins, the row goes. A turn is of many that have not been in one before, as many as take about turnTime; of up to
+//	        secondTurn that have been in one which has not ended; of one that has been in two.
 //	parked  What has started MaxStarts times is parked: its row stays, it does not run, Open logs it.
 //
-// So what is parked was alone with the engine when the last MaxStarts-2 processes ended: nothing innocent is parked for having been behind
-// it, beside it or in a hurry. The order of messages is kept: what suspects send waits behind what else was left.
+// Turns begin before Open returns. If that takes longer than openPatience it returns, and they go on in the background, while requests are
+// served. Since a request, or what it leads to, may end the process too, no start in the background is somebody's last: it counts up to
+// MaxStarts-1. All that was before it has had its turn then, so with the next Open its turn comes at once, before anything else runs.
+//
+// So of what was left what is parked was alone when the last two processes ended, and nothing else ran at all when the last did: nothing
+// innocent is parked for having been behind it, beside it or in a hurry. The order of messages is kept: what suspects send waits behind what else was left.
+// Closing the engine ends all this in good order: what has had no turn stays suspect, and a turn that has not ended does not count.
 //
 // A message has survived when it was handled. A run has when it is over, stuck, sleeps until later, or has added something to its
 // journal: then it is not where it was, and would be tried anew. A timer that is due becomes what it sends, when its turn comes.
@@ -35,8 +42,16 @@ import (
 const MaxStarts = 5
 
 const (
-	// suspectsAtOnce is the number of suspects that have their first turn together.
-	suspectsAtOnce = 256
+	// The number of suspects that have their first turn together, to begin with and at most; and of those that have their second.
+	firstTurn, largestTurn, secondTurn = 256, 4096, 64
+	// turnTime is about how long a first turn is to take: what is quick is tried many at a time.
+	turnTime = 100 * time.Millisecond
+	// openPatience is how long Open waits for the turns.
+	openPatience = 2 * time.Second
+	// lastPatience is how long it waits then until a start that would be somebody's last is none.
+	lastPatience = 500 * time.Millisecond
+	// tellTurns is how often it is logged that they go on.
+	tellTurns = 5 * time.Second
 	// longTurn is how long a saga that makes one step after the other keeps others from having their turn.
 	longTurn = time.Second
 )
@@ -51,12 +66,18 @@ type trials struct {
 	starts   map[string]format.Starts // that were found, by the key of the row that they belong to
 	suspects []*unfinished
 	parked   []Parked
+
+	background atomic.Bool   // Open returns
+	noLast     chan struct{} // gets a token once no start that is under way is somebody's last, after that
+	turn       []*unfinished // whose turn has begun and not ended; read when the turns are over
+	ended      chan struct{} // closed when there are no turns any more
 }
 
 // unfinished is something that an earlier process left: a message, a run or a timer that is due.
 type unfinished struct {
 	number uint64
 	starts int    // in its row; 0 if it has none
+	before int    // the starts before its turn
 	row    []byte // the key of what it is in the store
 	worker *worker
 
@@ -166,59 +187,116 @@ func (u *unfinished) attach() {
 	}
 }
 
-// sortTimers takes the timers that are suspect from a worker's heap. Those that are due and are not count as left until they fire.
+// sortTimers finds the timers that are suspect. They stay where they are until their turn comes: they may be cancelled before. Those that
+// are due and are not suspect count as left until they fire.
 func (e *Engine) sortTimers(w *worker) {
 	t := &e.trials
 	now := e.clocks.unix()
 	var suspect []*timer
 	for _, timer := range w.timers.heap {
-		switch {
-		case t.hasRow && timer.due <= t.row.Due:
+		isSuspect := t.hasRow && timer.due <= t.row.Due
+		if isSuspect {
 			suspect = append(suspect, timer)
-		case timer.due <= now:
+		}
+		if isSuspect || timer.due <= now {
 			timer.left = true
 			t.left.Add(1)
 		}
 	}
 	slices.SortFunc(suspect, func(a, b *timer) int { return cmp.Or(cmp.Compare(a.due, b.due), cmp.Compare(a.seq, b.seq)) })
 	for _, timer := range suspect {
-		heap.Remove(&w.timers, timer.index)
-		t.left.Add(1)
-		t.suspects = append(t.suspects, &unfinished{number: e.nextID.Add(1), timer: timer})
+		t.suspects = append(t.suspects, &unfinished{number: e.nextID.Add(1), timer: timer, worker: w})
 	}
 }
 
-// tryUnfinished lets suspects have their turns, before anything else runs, and notes that the rest of what was left is handled now.
+// tryUnfinished lets suspects have their turns, and notes that the rest of what was left is handled now. It returns when that is done, and
+// for a suspect that takes long, or for many, after openPatience: then the turns go on in the background.
 func (e *Engine) tryUnfinished() {
 	t := &e.trials
+	t.ended, t.noLast = make(chan struct{}), make(chan struct{}, 1)
+	if t.left.Load() == 0 || e.options.Seams.Stepped {
+		e.haveTurns()
+		return
+	}
+	go e.haveTurns()
+	select {
+	case <-t.ended:
+	case <-time.After(openPatience):
+		t.background.Store(true)
+		e.options.Logger.Warn("the last process died: what it had left is tried a few at a time, while requests are served", "left", t.left.Load())
+		select {
+		case <-t.noLast:
+		case <-t.ended:
+		case <-time.After(lastPatience): // whoever holds a worker for so long keeps all others from being answered, too
+		}
+	}
+}
+
+// haveTurns lets all suspects have their turns, unless the engine is closed meanwhile.
+func (e *Engine) haveTurns() {
+	t := &e.trials
+	defer close(t.ended)
 	if t.left.Load() == 0 {
 		return
 	}
+	size, told := firstTurn, e.clocks.elapsed()
 	for rest := t.suspects; len(rest) > 0; {
-		n := 1
-		for rest[0].starts <= 1 && n < min(len(rest), suspectsAtOnce) && rest[n].starts <= 1 {
-			n++
+		turn := nextTurn(rest, size)
+		began := e.clocks.elapsed()
+		if !e.haveTurn(turn) {
+			return
 		}
-		e.haveTurn(rest[:n])
-		rest = rest[n:]
+		rest = rest[len(turn):]
+		now := e.clocks.elapsed()
+		size = nextSize(size, len(turn), now-began)
+		if now-told > tellTurns {
+			told = now
+			e.options.Logger.Info("what the last process had left is tried", "suspects", len(rest), "left", t.left.Load())
+		}
 	}
 	t.suspects = nil
-	e.onWorkers(e.workers[:1], func(w *worker) {
+	if e.onWorkers(e.workers[:1], func(w *worker) {
 		t.hasRow = true
 		w.addRow(nodeTrialKey(), encodeRow(format.Trial{Below: e.nextID.Load() + 1, Due: functions.UnixNano(w.now)}))
-	})
-	t.frozen.Store(false)
-	e.gate.nudge()
+	}) {
+		t.frozen.Store(false) // now that the row is sealed
+		e.gate.nudge()
+	}
 }
 
-// onWorkers runs f on each of some workers, between two messages, and waits until what that did is durable. Nobody else uses the engine
-// yet.
-func (e *Engine) onWorkers(workers []*worker, f func(w *worker)) {
+// nextTurn is who of those that are left has the next turn. first is for those that have had none.
+func nextTurn(rest []*unfinished, first int) []*unfinished {
+	stage := rest[0].stage()
+	n := 1
+	for n < min(len(rest), [...]int{first, secondTurn, 1}[stage]) && rest[n].stage() == stage {
+		n++
+	}
+	return rest[:n]
+}
+
+// stage is how many turns have not ended that it was in: 0, 1, or more.
+func (u *unfinished) stage() int { return min(max(u.starts, 1)-1, 2) }
+
+// nextSize makes first turns take about turnTime.
+func nextSize(size, had int, took time.Duration) int {
+	switch {
+	case took > 2*turnTime:
+		return max(size/2, 1)
+	case took < turnTime && had == size:
+		return min(2*size, largestTurn)
+	}
+	return size
+}
+
+// onWorkers runs f on each of some workers, between two messages, and waits until what that did is durable. It reports false if the engine
+// is closed, or has ended, meanwhile. It is not refused for a bound: what was admitted may wait for it.
+func (e *Engine) onWorkers(workers []*worker, f func(w *worker)) bool {
 	var all []*request
 	for _, w := range workers {
-		q, err := e.beginControl(w, func(w *worker) error { f(w); return nil })
-		if err != nil {
-			panic("engine: an engine that is being opened takes orders: " + err.Error())
+		q := newControl(e, func(w *worker) error { f(w); return nil })
+		e.inFlight.Add(1)
+		if e.admitTo(w, q) != nil {
+			return false // it is closed
 		}
 		all = append(all, q)
 	}
@@ -228,54 +306,93 @@ func (e *Engine) onWorkers(workers []*worker, f func(w *worker)) {
 				panic("engine: an order ends before an engine comes to rest")
 			}
 		}
-		_ = q.wait(context.Background()) // an error means that the engine has ended
+		if q.wait(context.Background()) != nil {
+			return false
+		}
 	}
+	return true
 }
 
-// haveTurn lets some suspects run, and returns once they have survived that.
-func (e *Engine) haveTurn(turn []*unfinished) {
-	e.onWorkers(e.workers[:1], func(w *worker) {
-		for _, u := range turn {
-			before := u.starts
-			u.starts = max(before, 1) + 1
-			if u.timer != nil {
-				w.fireSuspect(u)
-			}
-			w.addRow(format.StartsKey(u.row), encodeRow(format.Starts{Starts: u.starts}))
-		}
-	})
+// haveTurn lets some suspects run, and returns once they have survived that; false if the engine is closed before.
+func (e *Engine) haveTurn(turn []*unfinished) bool {
+	t := &e.trials
+	last := MaxStarts
+	if t.background.Load() {
+		last--
+		t.tellNoLast()
+	}
+	t.turn = turn
+	if !e.onTheirs(turn, func(w *worker, u *unfinished) { w.beginTurn(u, last) }) {
+		return false
+	}
 	e.trace("suspects: %d, of %d starts", len(turn), turn[0].starts)
 	since := e.clocks.elapsed()
-	for waiting := slices.Clone(turn); len(waiting) > 0; {
-		var workers []*worker
-		for _, w := range e.workers {
-			if slices.ContainsFunc(waiting, func(u *unfinished) bool { return u.worker == w }) {
-				workers = append(workers, w)
-			}
+	waiting := withoutOver(slices.Clone(turn))
+	for ; len(waiting) > 0; waiting = withoutOver(waiting) {
+		long, background := e.clocks.elapsed()-since > longTurn, t.background.Load()
+		if !e.onTheirs(waiting, func(w *worker, u *unfinished) { w.tryOn(u, long) }) {
+			return false
 		}
-		e.onWorkers(workers, func(w *worker) {
-			for _, u := range waiting {
-				if u.worker == w {
-					w.tryOn(u, e.clocks.elapsed()-since > longTurn)
-				}
-			}
-		})
-		waiting = slices.DeleteFunc(waiting, func(u *unfinished) bool { return u.over })
+		if background {
+			t.tellNoLast()
+		}
+	}
+	t.turn = nil
+	return true
+}
+
+func (t *trials) tellNoLast() {
+	select {
+	case t.noLast <- struct{}{}:
+	default:
 	}
 }
 
-// fireSuspect makes a timer what it sends, in one epoch: a message, or a run.
+func withoutOver(all []*unfinished) []*unfinished {
+	return slices.DeleteFunc(all, func(u *unfinished) bool { return u.over })
+}
+
+// onTheirs runs f for each of some suspects on its worker; see onWorkers.
+func (e *Engine) onTheirs(all []*unfinished, f func(w *worker, u *unfinished)) bool {
+	byWorker := make([][]*unfinished, len(e.workers))
+	for _, u := range all {
+		byWorker[u.worker.id] = append(byWorker[u.worker.id], u)
+	}
+	workers := slices.DeleteFunc(slices.Clone(e.workers), func(w *worker) bool { return len(byWorker[w.id]) == 0 })
+	return e.onWorkers(workers, func(w *worker) {
+		for _, u := range byWorker[w.id] {
+			f(w, u)
+		}
+	})
+}
+
+// beginTurn counts a suspect's start, up to last. A timer becomes what it sends; one that was cancelled meanwhile is over.
+func (w *worker) beginTurn(u *unfinished, last int) {
+	if u.timer != nil && u.timer.index < 0 {
+		u.over = true
+		return
+	}
+	u.before = max(u.starts, 1)
+	u.starts = min(u.before+1, last)
+	if u.timer != nil {
+		w.fireSuspect(u)
+	}
+	w.addRow(format.StartsKey(u.row), encodeRow(format.Starts{Starts: u.starts}))
+}
+
+// fireSuspect makes a timer of the worker's what it sends, in one epoch: a message, or a run.
 func (w *worker) fireSuspect(u *unfinished) {
 	e, t := w.engine, u.timer
 	env := &t.env
+	heap.Remove(&w.timers, t.index)
 	w.countTimer(t, -1)
 	w.addRow(format.TimerKey(nil, t.shard, t.due, t.seq), nil)
 	w.queued += weight(env.Arg)
 	if env.Op != nil {
 		u.call = &call{number: u.number}
 		e.initCall(u.call, env)
-		if t.isOwn() {
-			u.call.worker.keepFired(t, u.call) // nobody else uses the engine yet
+		if t.isOwn() { // then the message is for this worker's instance
+			w.keepFired(t, u.call)
 		}
 		u.worker, u.row = u.call.worker, format.NumberedKey(nil, u.call.shard, format.KindMessage, u.number)
 		w.addCharged(u.row, encodeRow(format.Carried{StoredMessage: env.Stored(), Arrived: true, Own: t.isOwn()}))
@@ -293,8 +410,14 @@ func (w *worker) fireSuspect(u *unfinished) {
 
 // tryOn begins a suspect's turn, or goes on with it. long says that it has lasted for long.
 func (w *worker) tryOn(u *unfinished, long bool) {
+	if u.starts == MaxStarts && w.engine.trials.background.Load() && !u.hasSurvived() {
+		u.starts-- // requests run by now, so this start is not its last either
+		w.addRow(format.StartsKey(u.row), encodeRow(format.Starts{Starts: u.starts}))
+	}
 	c := u.coord
 	switch {
+	case c != nil && c.over: // a person may have cancelled it before its turn
+		u.over = true
 	case !u.begun && c != nil:
 		u.begun = true
 		w.coords[c.id] = c
@@ -304,12 +427,28 @@ func (w *worker) tryOn(u *unfinished, long bool) {
 		w.begun.push(message{kind: msgCall, call: u.call})
 	case c == nil:
 		u.over = u.call.left == nil
-	case c.over || w.restsUntilLater(c) || (c.left == nil && (long || c.backsOff())):
+	case w.restsUntilLater(c) || (c.left == nil && (long || c.backsOff())):
 		u.over = true
 	case c.alarm != nil: // a sleep that is over, or the back-off of a compensation: that is tried now
 		entry := c.alarm.entry
 		w.forgetAlarm(c)
 		w.wakeSaga(c, entry)
+	}
+}
+
+// hasSurvived reports whether a suspect's trial has ended.
+func (u *unfinished) hasSurvived() bool {
+	return u.timer != nil || (u.call == nil || u.call.left == nil) && (u.coord == nil || u.coord.left == nil)
+}
+
+// endTurn takes back the start of those whose turn has not ended when the engine is closed, once nothing runs any more: that is no sign of
+// anything. It waits until nobody begins a turn.
+func (e *Engine) endTurn(batch store.Batch) {
+	<-e.trials.ended
+	for _, u := range e.trials.turn {
+		if u.before > 0 && !u.hasSurvived() {
+			batch.Set(format.StartsKey(u.row), encodeRow(format.Starts{Starts: u.before}))
+		}
 	}
 }
 
@@ -346,7 +485,7 @@ func (w *worker) survived(u *unfinished) {
 }
 
 // cutTrial deletes the node's row when all that was left is handled, and when the engine is closed: whatever ends the process then, it is
-// not what was left.
+// not what was left. While suspects have their turns the row stays: it says what is suspect.
 func (e *Engine) cutTrial() {
 	if e.trialEnds() {
 		e.trials.hasRow = false
@@ -356,5 +495,5 @@ func (e *Engine) cutTrial() {
 
 // trialEnds reports whether the node's row is to go.
 func (e *Engine) trialEnds() bool {
-	return e.trials.hasRow && (e.trials.left.Load() == 0 || e.stopping.Load())
+	return e.trials.hasRow && !e.trials.frozen.Load() && (e.trials.left.Load() == 0 || e.stopping.Load())
 }

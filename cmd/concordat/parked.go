@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"text/tabwriter"
 
 	"github.com/concordat-dev/concordat/engine"
@@ -11,7 +12,7 @@ import (
 )
 
 type parkedCommands struct {
-	List  parkedList  `cmd:"" help:"List what is parked."`
+	List  parkedList  `cmd:"" help:"List what is parked, and what is suspect."`
 	Retry parkedRetry `cmd:"" help:"Let it be started once more when the directory is opened next."`
 	Drop  parkedDrop  `cmd:"" help:"Drop it for good."`
 }
@@ -19,6 +20,7 @@ type parkedCommands struct {
 // Help is shown by kong.
 func (*parkedCommands) Help() string {
 	return `A message or a run of a coordinator function that no process has survived is parked: it stays in its directory and does not run.
+A suspect has been started at least twice without a process that survived; it is started again when the directory is opened.
 These commands need no function of the program, and no engine that has the directory open.`
 }
 
@@ -32,7 +34,7 @@ type parkedDirectory struct {
 type parkedChoice struct {
 	parkedDirectory
 	IDs []string `arg:"" name:"ID" optional:"" help:"What is meant, as list names it."`
-	All bool     `help:"All that is parked."`
+	All bool     `help:"All that is parked, without what is suspect."`
 }
 
 type parkedList struct{ parkedDirectory }
@@ -73,9 +75,8 @@ func (c *parkedChoice) do(p *program, do func(dir string, ids ...string) error, 
 	if err != nil {
 		return fmt.Errorf("%w: %w", cli.ErrInput, err)
 	}
-	chosen := all
+	var chosen []engine.Parked
 	if !c.All {
-		chosen = nil
 		byID := map[string]engine.Parked{}
 		for _, one := range all {
 			byID[one.ID] = one
@@ -86,7 +87,8 @@ func (c *parkedChoice) do(p *program, do func(dir string, ids ...string) error, 
 	}
 	ids := c.IDs
 	if c.All {
-		for _, one := range all {
+		chosen = slices.DeleteFunc(all, func(one engine.Parked) bool { return one.Suspect })
+		for _, one := range chosen {
 			ids = append(ids, one.ID)
 		}
 	}
@@ -108,9 +110,13 @@ func (p *program) writeParked(all []engine.Parked, asJSON bool, done string) err
 		return err
 	}
 	table := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "ID\tWHAT\tREQUEST\tSTARTS")
+	fmt.Fprintln(table, "ID\tWHAT\tREQUEST\tSTARTS\tSTATE")
 	for _, one := range all {
-		fmt.Fprintf(table, "%s\t%s\t%s\t%d\n", one.ID, one.Target, one.RequestID, one.Starts)
+		state := "parked"
+		if one.Suspect {
+			state = "suspect"
+		}
+		fmt.Fprintf(table, "%s\t%s\t%s\t%d\t%s\n", one.ID, one.Target, one.RequestID, one.Starts, state)
 	}
 	if err := table.Flush(); err != nil || done == "" {
 		return err

@@ -79,10 +79,16 @@ func TestParked(t *testing.T) {
 		t.Errorf("dropped: %v, %s", err, out)
 	}
 	out, _ = parkedCommand(t, exitOK, "list", "--json", dir)
-	if err := json.Unmarshal([]byte(out), &left); err != nil || len(left) != 1 || left[0].ID != "message-3-4" || left[0].Starts != engine.MaxStarts {
+	if err := json.Unmarshal([]byte(out), &left); err != nil || len(left) != 2 || !left[0].Suspect || left[1].ID != "message-3-4" || left[1].Starts != engine.MaxStarts || left[1].Suspect {
 		t.Errorf("left: %v, %s", err, out)
 	}
-	parkedCommand(t, exitOK, "drop", dir, "--all")
+	parkedCommand(t, exitOK, "drop", dir, "--all") // but not what was retried, which is suspect
+	out, _ = parkedCommand(t, exitOK, "list", dir)
+	if lines := strings.Split(strings.TrimSpace(out), "\n"); len(lines) != 2 || !strings.HasSuffix(lines[1], "4       suspect") {
+		t.Errorf("suspect: %s", out)
+	}
+	parkedCommand(t, exitOK, "retry", dir, "message-3-2")
+	parkedCommand(t, exitOK, "drop", dir, "message-3-2")
 	if out, _ = parkedCommand(t, exitOK, "list", dir); out != "Nothing is parked.\n" {
 		t.Errorf("nothing: %s", out)
 	}
