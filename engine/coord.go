@@ -20,6 +20,7 @@ type coord struct {
 	shard    uint16
 	origin        // of the message that began it, if one did
 	resume   bool // it is to go on later: msgGoOn is on its way
+	hasTurn  bool // a body that takes long may be resumed now
 	touched  bool // in the running epoch's list
 	over     bool
 	hasRow   bool

@@ -26,10 +26,11 @@ func (w *worker) actSaga(c *coord, acts []sagas.Action) {
 			if resumed++; resumed == 2 { // most are resumed once, and wait: for them nobody looks at the time
 				since = w.engine.clocks.elapsed()
 			}
-			if w.engine.cutting.Load() || (resumed > 2 && w.engine.clocks.elapsed()-since > slice) || w.costs.isLong(c.function) {
+			if w.engine.cutting.Load() || (resumed > 2 && w.engine.clocks.elapsed()-since > slice) || (w.costs.isLong(c.function) && !c.hasTurn) {
 				w.actLater(c, a.Kind)
 				continue
 			}
+			c.hasTurn = false
 			acts = w.runSaga(c, acts)
 		case sagas.ActStop:
 			acts = w.stopSaga(c, acts)
@@ -159,7 +160,9 @@ func (w *worker) goOn(c *coord) {
 		w.actTx(c, w.returnTx(c, w.txActs[:0]))
 		return
 	}
+	c.hasTurn = true
 	w.actSaga(c, append(w.sgActs[:0], sagas.Action{Kind: c.then}))
+	c.hasTurn = false
 }
 
 // sendStep sends a step's call or its compensation. One that cannot be delivered fails at once.
