@@ -73,8 +73,11 @@ func TestEpochsAreBounded(t *testing.T) {
 	must(t, e.Do(ctx, load.With(freight{1000, 8, 30_000}))) // the largest that fits
 	must(t, e.Do(ctx, reload.With(freight{1000, 100, 30_000})))
 	var group sync.WaitGroup
+	few := make(chan struct{}, most/(8*30_000)) // as many as may be undecided at a time: see TestUndecidedTransactionsAreBounded
 	for i := range 100 {
 		group.Go(func() {
+			few <- struct{}{}
+			defer func() { <-few }()
 			if err := e.Do(ctx, load.As(fmt.Sprint("load-", i), freight{10 * i, 8, 30_000})); err != nil {
 				t.Error(err)
 			}

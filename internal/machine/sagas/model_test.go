@@ -12,6 +12,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/format"
 	"github.com/concordat-dev/concordat/internal/machine/routines"
 	"github.com/concordat-dev/concordat/internal/machine/sagas"
 	"github.com/concordat-dev/concordat/saga"
@@ -261,6 +262,36 @@ func TestCancelledAtTheEnd(t *testing.T) {
 	}
 	if !c.Effects.Empty() {
 		t.Errorf("effects of success: %+v", c.Effects)
+	}
+}
+
+// Effects that are in the head of a journal, as in format version 2, are read, and get rows of their own when the head is written again.
+func TestEffectsInTheHead(t *testing.T) {
+	w := newWorld(1)
+	emits := []functions.Emitted{{Egress: "out", Key: "k", Value: []byte{1}}, {Egress: "out", Key: "l", Value: make([]byte, 100_000)}}
+	var reader sagas.Reader
+	if err := reader.Head(must(functions.EncodeRow(format.JournalHead{
+		Phase: saga.Stuck, Failure: functions.EncodeFailure(errScript), Effects: functions.StoredEffects{Emits: emits},
+	}))); err != nil {
+		t.Fatal(err)
+	}
+	var c sagas.Coordinator
+	c.Init(must(reader.Journal(w)), 1)
+	head, _ := c.TakeChanges()
+	if !head || !c.TakeEffects() || c.TakeEffects() || len(c.Effects.Emits) != 2 {
+		t.Fatalf("head %v, effects %+v", head, c.Effects)
+	}
+	d := disk{head: must(c.MarshalHead())}
+	for _, row := range sagas.EffectsRows(&c.Effects) {
+		d.effects = append(d.effects, must(functions.EncodeRow(row)))
+	}
+	j := must(d.journal(w))
+	if len(d.head) > 200 || len(d.effects) != 2 || len(j.Effects.Emits) != 2 || len(j.Effects.Emits[1].Value) != 100_000 {
+		t.Errorf("a head of %d bytes, %d rows with %d effects", len(d.head), len(d.effects), len(j.Effects.Emits))
+	}
+	c.Init(j, 1)
+	if head, _ := c.TakeChanges(); head || c.TakeEffects() {
+		t.Error("what is in rows of its own is written again")
 	}
 }
 
