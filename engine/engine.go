@@ -188,6 +188,9 @@ func (e *Engine) setUp() error {
 	if err := e.recover(); err != nil {
 		return err
 	}
+	for _, w := range e.workers {
+		w.tell()
+	}
 	if err := e.firstSweep(); err != nil {
 		return err
 	}
