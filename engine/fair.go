@@ -8,46 +8,68 @@ import (
 	"github.com/concordat-dev/concordat/internal/machine/routines"
 )
 
-// costs knows which code of users takes long, so that a worker can tell before it runs it. What has not run yet is taken for cheap.
+// costs knows which code of users takes long, so that a worker can tell before it runs it. What has not run yet is taken for cheap. One
+// long run says little: the operating system may have taken the processor away meanwhile. So it takes two, with few short ones between.
 type costs struct {
-	operations map[*functions.Operation]time.Duration // those that take long
-	functions  map[*routines.Function]time.Duration   // likewise, from one call to the next
+	operations map[*functions.Operation]cost // of those that have lately taken long
+	functions  map[*routines.Function]cost   // likewise, from one call to the next
 }
 
-// longCode is how long code of users takes at least that is known as costly.
-const longCode = 50 * time.Microsecond
+// cost is how long code of users has lately taken.
+type cost struct {
+	trust      int           // 2 for each long run, at most maxTrust; -1 for each short one, until there is nothing to be known
+	last, time time.Duration // of the last long run, and the less of the last two
+}
 
-// note keeps how long code of users took, if that is longer than longCode. What took longer than it used to is believed at once, since
-// many may follow; what took less counts by half, since it may have come to nothing.
-func note[K comparable](of map[K]time.Duration, what K, d time.Duration) map[K]time.Duration {
-	old, known := of[what]
-	switch d = max(d, (d+old)/2); {
-	case d > longCode && of == nil:
-		return map[K]time.Duration{what: d}
+const (
+	// longCode is how long code of users takes at least that is known as costly.
+	longCode = 50 * time.Microsecond
+	maxTrust = 8
+)
+
+// known is the time that a run is going to take; 0 if it is not known to be long.
+func (c cost) known() time.Duration {
+	if c.trust <= 2 {
+		return 0
+	}
+	return c.time
+}
+
+// note keeps how long a run took.
+func note[K comparable](of map[K]cost, what K, d time.Duration) map[K]cost {
+	c, known := of[what]
+	switch {
 	case d > longCode:
-		of[what] = d
+		c.trust, c.time, c.last = min(c.trust+2, maxTrust), min(c.last, d), d
+		if of == nil {
+			of = map[K]cost{}
+		}
+		of[what] = c
+	case known && c.trust > 1:
+		c.trust--
+		of[what] = c
 	case known:
 		delete(of, what)
 	}
 	return of
 }
 
-// any reports whether any code of users takes long.
+// any reports whether any code of users has lately taken long.
 func (k *costs) any() bool { return len(k.operations)+len(k.functions) > 0 }
 
 // of is how long the code of users takes that a message runs; 0 if not for long.
 func (k *costs) of(m *message) time.Duration {
 	if m.call != nil && m.kind.runsOperation() {
-		return k.operations[m.call.op]
+		return k.operations[m.call.op].known()
 	}
 	if f := m.runsBody(); f != nil {
-		return k.functions[f]
+		return k.functions[f].known()
 	}
 	return 0
 }
 
 // isLong reports whether the body of a coordinator function takes long.
-func (k *costs) isLong(f *routines.Function) bool { return k.functions[f] > 0 }
+func (k *costs) isLong(f *routines.Function) bool { return k.functions[f].known() > 0 }
 
 // runsOperation reports whether a message runs an operation.
 func (k kind) runsOperation() bool { return k == msgCall || k == msgPrepare || k == msgGranted }

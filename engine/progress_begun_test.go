@@ -140,6 +140,9 @@ func besideCoordinators(t *testing.T, takes time.Duration, ids bool, start func(
 		await(submit(newMill.On(id, 0)))
 		up, down = append(up, id), append([]string{id}, down...)
 	}
+	for range 2 { // so that it is known to take long
+		await(submit(labour.On("free1", takes)))
+	}
 	for i := range many {
 		submit(start(i))
 	}

@@ -238,7 +238,9 @@ func (w *worker) timeCode() {
 }
 
 // looks reports whether messages have lately taken long, or the epoch has been open for long.
-func (w *worker) looks() bool { return w.pace.size < roundSize || w.engine.lookout.due.Load() }
+func (w *worker) looks() bool {
+	return w.pace.size <= costlySize || w.costs.any() || w.engine.lookout.due.Load()
+}
 
 // learn notes how long the code of users took that has just ended.
 func (w *worker) learn() {
