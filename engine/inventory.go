@@ -15,6 +15,8 @@ type Inventory struct {
 	Journals Counted // bytes of the journals of sagas; see Options.MaxJournalsBytes
 	Held     Counted // records that undecided transactions hold back; see Options.MaxBacklog
 
+	Left Counted // what an earlier process left and this one has not handled
+
 	Background Counted // coordinator functions that no client's place counts for, by weight; see Options.MaxRuns
 
 	Runs     int   // of coordinator functions that have outlived an epoch
@@ -36,7 +38,7 @@ func (e *Engine) Inventory() (v Inventory) {
 	}
 	v.InFlight.Kept, v.Timers.Kept, v.Queued.Kept = e.inFlight.Load(), e.timers.Load(), e.queued.Load()
 	v.Charged, v.Undecided = e.charged(), e.undecided.Load()
-	v.Background.Kept, v.Journals.Kept = e.background.Load(), e.journals.Load()
+	v.Background.Kept, v.Journals.Kept, v.Left.Kept = e.background.Load(), e.journals.Load(), e.trials.left.Load()
 	for _, g := range e.egresses {
 		v.Held.Kept += g.held.Load()
 	}
@@ -66,6 +68,9 @@ func (v *Inventory) add(w *worker) {
 		v.Messages += line.len()
 		for _, m := range line.all() {
 			v.Queued.Found += m.queued()
+			if m.call != nil && m.call.left != nil {
+				v.Left.Found++
+			}
 			if m.kind == msgStart && w.coords[m.coord.id] != m.coord {
 				v.addRun(m.coord)
 			}
@@ -75,6 +80,9 @@ func (v *Inventory) add(w *worker) {
 		if t.coord == nil {
 			v.Timers.Found += t.weight()
 			v.Background.Found += runsOf(&t.env)
+		}
+		if t.left {
+			v.Left.Found++
 		}
 	}
 	for _, q := range w.requests {
@@ -97,6 +105,9 @@ func (v *Inventory) addRun(c *coord) {
 	}
 	if c.saga != nil {
 		v.Journals.Found += int64(c.saga.Bytes())
+	}
+	if c.left != nil {
+		v.Left.Found++
 	}
 }
 
@@ -157,6 +168,7 @@ func (v Inventory) Idle() error {
 	}{
 		{"requests in flight", v.InFlight}, {"timers", v.Timers}, {"queued messages", v.Queued}, {"bytes in the caches", v.Cached},
 		{"records that are held back", v.Held}, {"coordinator functions in the background", v.Background}, {"bytes of journals", v.Journals},
+		{"what was left", v.Left},
 	} {
 		if c.Kept != c.Found {
 			return fmt.Errorf("engine: the count of %s is %d, and there are %d", c.what, c.Kept, c.Found)

@@ -283,6 +283,18 @@ var table = []plant{
 			{"engine/worker.go", `	return k == msgCommit || k == msgAbort || k == msgDone`, `	return k == msgAbort || k == msgDone`},
 		},
 	},
+	{
+		name: "fired-is-left", breaks: "a timer that was due at the opening counts as left also when it has fired: what is on trial never ends.",
+		pkg: "internal/proof/sim", test: "TestCountsAtRest", why: `the count of what was left is`,
+		edits: []edit{
+			{"engine/timers.go", `		if t.left {
+			w.engine.trials.left.Add(-1)
+		}
+		w.addCharged(format.TimerKey(nil, t.shard, t.due, t.seq), nil)
+		if c, _`, `		w.addCharged(format.TimerKey(nil, t.shard, t.due, t.seq), nil)
+		if c, _`},
+		},
+	},
 
 	// Functions.
 	{
