@@ -456,6 +456,35 @@ func TestDeadlockIsBrokenAndRetried(t *testing.T) {
 	}
 }
 
+// TestRetriedTransactionIsAsLarge: what an attempt that gave way had changed does not count for the next one: a transaction that fits once
+// into a quarter of Options.MaxEpochBytes, but not twice, succeeds when it is run again.
+func TestRetriedTransactionIsAsLarge(t *testing.T) {
+	const most, size, many = 1 << 20, 30_000, 5
+	tx := twopc.New("test/laden", func(tx *twopc.Tx, c crossing) error {
+		if err := tx.Do(take.On(deskID(c.First), 1)); err != nil {
+			return err
+		}
+		for i := range many {
+			if err := tx.Do(repack.On(fmt.Sprint(c.First, "-", i), size)); err != nil {
+				return err
+			}
+		}
+		return tx.Do(take.On(deskID(c.Then), 1))
+	})
+	e := openDesks(t, engine.Options{Workers: 2, MaxBytes: 32 << 10, MaxEpochBytes: most}, 2, crates, tx)
+	for first := range 2 {
+		for i := range many {
+			must(t, e.Do(ctx, pack.On(fmt.Sprint(first, "-", i), 0)))
+		}
+	}
+	for _, err := range meet(t, e, tx.As(meetID(0), crossing{0, 1}), tx.As(meetID(1), crossing{1, 0})) {
+		must(t, err)
+	}
+	if n := e.Stats().Retries; n != 1 {
+		t.Errorf("%d attempts gave way, want 1", n)
+	}
+}
+
 // TestLockWaits: a wait is counted, with its time, when it is over; a lock that is free costs no wait.
 func TestLockWaits(t *testing.T) {
 	clock := newPassingClock()
