@@ -65,6 +65,22 @@ func TestEngineTimeGoesOnOverRestarts(t *testing.T) {
 	}
 }
 
+// TestTimeBeforeOpenDoesNotCount: what a clock had counted before an engine was opened is no time in which that ran.
+func TestTimeBeforeOpenDoesNotCount(t *testing.T) {
+	clock := newPassingClock()
+	clock.elapse(time.Hour)
+	o := engine.Options{Dir: t.TempDir(), Seams: engine.Seams{Clock: clock}}
+	e := openDesk(t, o)
+	must(t, e.Do(ctx, take.On("a", 1).As("id")))
+	for range 2 {
+		e = reopen(t, e, o, requestParts()...)
+	}
+	must(t, e.Do(ctx, take.On("a", 1).As("id")))
+	if n := ask(t, e, taken.On("a")); n != 1 {
+		t.Errorf("it has run %d times, and no time has passed", n)
+	}
+}
+
 // TestIdleTimeIsKept: the time that has passed since the last epoch counts too when an engine is closed: outcomes expire in one that runs
 // now and then, and asks little.
 func TestIdleTimeIsKept(t *testing.T) {
