@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cockroachdb/pebble/v2/vfs"
+
 	"github.com/concordat-dev/concordat/engine"
 	"github.com/concordat-dev/concordat/functions"
 	"github.com/concordat-dev/concordat/twopc"
@@ -188,6 +190,29 @@ func TestMaxTimers(t *testing.T) {
 	wantDiary(t, e, 0)
 	must(t, e.Do(ctx, set.On("b", []alarm{{21, time.Hour}})))
 	wantErr(t, e.Do(ctx, set.On("b", []alarm{{99, time.Hour}})), engine.ErrTooManyTimers)
+}
+
+// TestClockIsArmedForTheFirst: the clock is asked to wake the engine when the first timer is due, also if that was set after another.
+func TestClockIsArmedForTheFirst(t *testing.T) {
+	clock := newHandClock()
+	e := open(t, engine.Options{Dir: "data", Workers: 1, Seams: engine.Seams{FS: vfs.NewMem(), Clock: clock, Stepped: true}}, bellParts()...)
+	began := clock.Now()
+	for _, c := range []struct {
+		r     functions.Request
+		wakes time.Duration
+	}{
+		{newBell.On("b", 0), -1}, {set.On("b", []alarm{{1, time.Hour}}), time.Hour},
+		{set.On("b", []alarm{{2, time.Minute}}), time.Minute}, {set.On("b", []alarm{{3, time.Second}}), time.Second},
+		{set.On("b", []alarm{{4, time.Hour}}), time.Second},
+	} {
+		_, err := e.Submit(c.r)
+		must(t, err)
+		for e.Step(func(int) int { return 0 }) {
+		}
+		if at := clock.at.Sub(began); c.wakes > 0 && at != c.wakes {
+			t.Errorf("with a timer that is due after %v the clock wakes the engine after %v", c.wakes, at)
+		}
+	}
 }
 
 // TestSendAfterNegative is due at once.

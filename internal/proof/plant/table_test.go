@@ -622,6 +622,13 @@ var table = []plant{
 		},
 	},
 	{
+		name: "armed-once", breaks: "the clock that waits for a timer is not armed again for an earlier one.",
+		pkg: "engine", test: "TestClockIsArmedForTheFirst", why: `is due after 1m0s the clock wakes the engine after 1h0m0s`,
+		edits: []edit{
+			{"engine/timers.go", `armed != 0 && armed <= next`, `armed != 0`},
+		},
+	},
+	{
 		name: "argument-only", breaks: "a repeated request with an argument of another shape is another request.",
 		pkg: "engine", test: "TestRequestsOutliveVersions", why: `repeated by another version: .*was used`,
 		edits: []edit{
