@@ -15,6 +15,9 @@ import (
 
 	"github.com/concordat-dev/concordat/engine"
 	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/format"
+	"github.com/concordat-dev/concordat/internal/machine/routines"
+	"github.com/concordat-dev/concordat/internal/machine/sagas"
 	"github.com/concordat-dev/concordat/saga"
 )
 
@@ -147,6 +150,30 @@ func TestLowerMaxBytes(t *testing.T) {
 	eventually(t, "the timer fires", func() bool { return ask(t, e, stuckLength.On("s")) == len(long) })
 	eventually(t, "the saga is undone", func() bool { return ask(t, e, stuckLength.On("u")) == len(long)-4 })
 	noSagas(t, e)
+}
+
+// TestLowerMaxBytesOfAStep: nor does a step fail that was on its way when the process ended.
+func TestLowerMaxBytesOfAStep(t *testing.T) {
+	long := strings.Repeat("x", 2000)
+	sticking := saga.New("test/sticking", func(s *saga.Run, _ bool) error { return s.Do(stick.On("u", long), stick.On("u", "")) })
+	o := engine.Options{Dir: t.TempDir(), Shards: 8}
+	e := open(t, o, stickers, sticking)
+	must(t, e.Do(ctx, newSticker.On("u", "")))
+	must(t, e.Close())
+	journal := sagas.Journal{Entries: []sagas.Entry{{Step: routines.Step{Call: stick.On("u", long).Envelope(), Undo: stick.On("u", "").Envelope(), HasUndo: true}}}}
+	stored, err := journal.Marshal()
+	must(t, err)
+	input, err := functions.Encode(true)
+	must(t, err)
+	run := format.NumberedKey(nil, format.RequestShard(format.RequestHash("id"), 8), format.KindCoordinator, firstLeft)
+	leave(t, o.Dir, map[string]any{string(run): format.Run{Function: "test/sticking", Input: input, RequestID: "id", Journal: stored}})
+	o.MaxBytes = 1000
+	e = open(t, o, stickers, sticking)
+	must(t, e.Do(ctx, sticking.As("id", true)))
+	if n := ask(t, e, stuckLength.On("u")); n != len(long) {
+		t.Errorf("the step has left %d bytes, want %d", n, len(long))
+	}
+	wantErr(t, e.Do(ctx, sticking.With(true)), functions.ErrTooLarge, "1000") // the step of a new one does
 }
 
 var (
