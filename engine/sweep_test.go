@@ -78,3 +78,25 @@ func TestSweepMissesNoRow(t *testing.T) {
 		t.Errorf("of the ids to be kept %d ran again", n-before)
 	}
 }
+
+// TestSweepIsNotLate: a walk over the outcomes begins when the oldest that the last one has left is expired.
+func TestSweepIsNotLate(t *testing.T) {
+	const old = 10
+	o, clock := sweepOptions(t) // where none is older than the opening
+	e := openDesk(t, o)
+	submit := func(prefix string, n int) {
+		t.Helper()
+		for i := range n {
+			must(t, e.Do(ctx, take.On("a", 1).As(fmt.Sprint(prefix, i))))
+		}
+	}
+	clock.pass(45 * time.Second)
+	submit("old", old)
+	clock.pass(20 * time.Second)
+	submit("more", 10*sweepEvery) // a walk that finds nothing to sweep
+	clock.pass(45 * time.Second)
+	submit("most", 20*sweepEvery)
+	if swept := e.Stats().Swept; swept != old {
+		t.Errorf("%d rows were swept a minute and five seconds after they came, want %d", swept, old)
+	}
+}

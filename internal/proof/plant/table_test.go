@@ -193,6 +193,13 @@ var table = []plant{
 				s.next = append(s.next, 0)`},
 		},
 	},
+	{
+		name: "sweep-late", breaks: "the sweeper goes by the youngest outcome that it has left, not by the oldest.",
+		pkg: "engine", test: "TestSweepIsNotLate", why: `0 rows were swept`,
+		edits: []edit{
+			{"engine/sweep.go", `	s.oldest = min(s.oldest, settled)`, `	s.oldest = max(s.oldest, settled)`},
+		},
+	},
 
 	// Recovery, timers, messages.
 	{
