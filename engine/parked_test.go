@@ -14,6 +14,7 @@ import (
 
 	"github.com/concordat-dev/concordat/engine"
 	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/store"
 )
 
 // picky makes an egress of a receiver that does not take some records.
@@ -332,6 +333,33 @@ func TestBacklogBound(t *testing.T) {
 	eventually(t, "there is room", func() bool { return e.Do(ctx, tell.On("a", 1)) == nil })
 	eventually(t, "all arrive", func() bool { return len(far.all()) == 11 })
 	wantRecords(t, far.all(), 1, 11)
+}
+
+// TestBacklogBoundInAnEpoch: what was emitted in the same epoch counts too, before it has numbers.
+func TestBacklogBoundInAnEpoch(t *testing.T) {
+	away := engine.Callback(func(context.Context, engine.Record) error { return errors.New("test: away") })
+	sealed := 0
+	o := engine.Options{Dir: "data", Workers: 1, MaxBacklog: 10, Logger: new(logLines).logger(), Egresses: map[string]engine.Egress{"wire": away, "other": new(received)}}
+	o.Seams = engine.Seams{FS: vfs.NewMem(), Clock: newPassingClock(), Stepped: true, Seal: func(_ uint64, _ store.Batch, write func() error) error {
+		sealed++
+		return write()
+	}}
+	e := open(t, o, tellers)
+	var all []engine.Pending
+	for _, r := range []functions.Request{newTeller.On("a", 0), tell.On("a", 6), tell.On("a", 5), tellOther.On("a", 0), tell.On("a", 4)} {
+		p, err := e.Submit(r)
+		must(t, err)
+		all = append(all, p)
+	}
+	for sealed == 0 && e.Step(func(int) int { return 0 }) {
+	}
+	for i, p := range all {
+		if !p.Done() {
+			t.Fatalf("request %d is not in the first epoch", i)
+		}
+		wantErr(t, p.Wait(ctx), map[bool]error{true: engine.ErrEgressFull}[i == 2])
+	}
+	closeLeaving(t, e, 10)
 }
 
 // TestCallbackKeepsWhatItHas: an error or a panic of a callback holds up its record and what is behind it; what it was called for before
