@@ -359,6 +359,25 @@ func testPoisonedTransaction(t *testing.T) {
 	wantErr(t, e.Do(ctx, dose.As("dose", false)), engine.ErrReusedID)
 }
 
+// TestParkedTakesNoRoom: what is parked counts no longer towards Options.MaxMessages.
+func TestParkedTakesNoRoom(t *testing.T) {
+	dir := makePillDir(t)
+	input, err := functions.Encode(true)
+	must(t, err)
+	message := format.NumberedKey(nil, format.InstanceShard(format.TypeHash("test/pill"), "a", 8), format.KindMessage, firstLeft)
+	run := format.NumberedKey(nil, 0, format.KindCoordinator, firstLeft+1)
+	leave(t, dir, map[string]any{
+		string(message): swallow.On("a", true).Envelope().Stored(), string(format.StartsKey(message)): map[int]int{1: engine.MaxStarts},
+		string(run): format.Run{Function: "test/dose", Input: input}, string(format.StartsKey(run)): map[int]int{1: engine.MaxStarts},
+	})
+	e := open(t, pillOptions(dir), pillParts()...)
+	all, err := e.Parked(ctx)
+	must(t, err)
+	if n := e.Queued(); len(all) != 2 || n != 0 {
+		t.Errorf("%d messages wait to be run, and parked are %+v", n, all)
+	}
+}
+
 // TestDroppedSaga: a saga that is dropped leaves its steps as they are and its client a failure.
 func TestDroppedSaga(t *testing.T) {
 	dir := makePillDir(t)

@@ -309,6 +309,14 @@ var table = []plant{
 		if c, _`},
 		},
 	},
+	{
+		name: "parked-takes-room", breaks: "a run that is parked counts as one that waits to be started.",
+		pkg: "engine", test: "TestParkedTakesNoRoom", why: `1 messages wait to be run`,
+		edits: []edit{
+			{"engine/poison.go", `		e.queued.Add(-weight(c.input))
+`, ``},
+		},
+	},
 
 	// Functions.
 	{
