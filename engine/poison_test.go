@@ -254,6 +254,28 @@ func TestPoison(t *testing.T) {
 	t.Run("transaction", testPoisonedTransaction)
 }
 
+// TestSuspectTimersEndWithTheirInstance: a timer that an instance has set for itself ends with it also if it has fired while it was on
+// trial, and the process ended before it was handled.
+func TestSuspectTimersEndWithTheirInstance(t *testing.T) {
+	dir := makePillDir(t)
+	o := pillOptions(dir)
+	o.Seams.Clock = newHandClock()
+	e := open(t, o, pillParts()...)
+	must(t, e.Do(ctx, prescribe.On("poison", false)))
+	must(t, e.Close())
+	leaveMessages(t, dir, 0, "poison") // which comes before the timer
+	suspects(t, dir)
+	if out, err := poisonProcess(dir, "idle"); !diedOfPoison(err) {
+		t.Fatalf("%v: %s", err, out)
+	}
+	end := format.NumberedKey(nil, format.InstanceShard(format.TypeHash("test/pill"), "poison", 8), format.KindMessage, firstLeft+1)
+	leave(t, dir, map[string]any{string(end): flush.On("poison").Envelope().Stored(), string(format.StartsKey(end)): map[int]int{1: 2}})
+	e = open(t, pillOptions(dir), pillParts()...)
+	if ask(t, e, pills.Exists("poison")) {
+		t.Error("the timer has made what was deleted anew")
+	}
+}
+
 func wantParked(t *testing.T, dir, kind, target, request string) engine.Parked {
 	t.Helper()
 	all, err := engine.ParkedIn(dir)

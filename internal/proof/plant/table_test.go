@@ -310,6 +310,13 @@ var table = []plant{
 		},
 	},
 	{
+		name: "trial-forgets-own", breaks: "a timer of an instance's own that fires on trial outlives its instance over a restart.",
+		pkg: "engine", test: "TestSuspectTimersEndWithTheirInstance", why: `has made what was deleted anew`,
+		edits: []edit{
+			{"engine/trial.go", `Arrived: true, Own: t.isOwn()}`, `Arrived: true}`},
+		},
+	},
+	{
 		name: "parked-takes-room", breaks: "a run that is parked counts as one that waits to be started.",
 		pkg: "engine", test: "TestParkedTakesNoRoom", why: `1 messages wait to be run`,
 		edits: []edit{
