@@ -48,6 +48,15 @@ func JSONLinesOn(path string, wrap func(LinesFile) LinesFile) Egress {
 // WalksWaiting is how many walks wait for what they saw to be sealed.
 func WalksWaiting(e *Engine) int { return int(e.walks.waiting.Load()) }
 
+// HoldWalks keeps walks from being woken until they are let go.
+func HoldWalks(e *Engine) (letGo func()) {
+	e.walks.mu.Lock()
+	return e.walks.mu.Unlock
+}
+
+// Sealed is the last epoch that counts as sealed.
+func Sealed(e *Engine) uint64 { return e.sealed.Load() }
+
 // Readable reports whether the store shows an instance's row to who reads it now, sealed or not.
 func Readable(e *Engine, typeName, id string) bool {
 	snapshot := e.store.Snapshot()

@@ -172,6 +172,35 @@ func TestWalkWaitsForSync(t *testing.T) {
 	must(t, e.Close())
 }
 
+// TestSealedBeforeWalksAreWoken: an epoch counts as sealed before walks are told to look again. One that looked in between would wait for
+// the next seal, which may never come.
+func TestSealedBeforeWalksAreWoken(t *testing.T) {
+	fs := newHeldSyncs()
+	defer fs.letGo()
+	e := open(t, engine.Options{Dir: "data", Seams: engine.Seams{FS: fs}}, jars)
+	must(t, e.Do(ctx, newJar.On("old", 1)))
+	before := engine.Sealed(e)
+	fs.hold.Store(true)
+	pending, err := e.Submit(newJar.On("new", 2))
+	must(t, err)
+	<-fs.held
+	eventually(t, "the row can be read", func() bool { return engine.Readable(e, "test/jar", "new") })
+	walked := make(chan struct{})
+	go func() {
+		walkJars(t, e, "")
+		close(walked)
+	}()
+	eventually(t, "the walk waits", func() bool { return engine.WalksWaiting(e) == 1 })
+	letGo := sync.OnceFunc(engine.HoldWalks(e))
+	defer letGo()
+	fs.letGo()
+	eventually(t, "the epoch is sealed, and the walk is not woken", func() bool { return engine.Sealed(e) > before })
+	letGo()
+	<-walked
+	must(t, pending.Wait(ctx))
+	must(t, e.Close())
+}
+
 // TestWalkShowsWhatItWaitedFor: what comes to the store after a walk began, and before it reads, is none of its business: that may not
 // be on the disk yet.
 func TestWalkShowsWhatItWaitedFor(t *testing.T) {

@@ -133,6 +133,15 @@ var table = []plant{
 		},
 	},
 	{
+		name: "wake-unsealed", breaks: "walks are told to look again before the epoch counts as sealed.",
+		pkg: "engine", test: "TestSealedBeforeWalksAreWoken", why: `it did not come true: the epoch is sealed`,
+		edits: []edit{
+			{"engine/seal.go", `	e.sealed.Store(s.epoch)
+	e.walks.wake()`, `	e.walks.wake()
+	e.sealed.Store(s.epoch)`},
+		},
+	},
+	{
 		name: "backlog-of-epochs", breaks: "records that were emitted in the running epoch do not count for the bound of their egress.",
 		pkg: "engine", test: "TestBacklogBoundInAnEpoch", why: `got error <nil>, want .*egress`,
 		edits: []edit{
