@@ -182,7 +182,7 @@ func (w *worker) round(n int) bool {
 	w.now, start = e.clocks.both()
 	w.admitFirst()
 	handled, since := 0, start
-	for handled < n && w.handleNext() {
+	for handled < n && w.handleNext(handled == 0) {
 		handled++
 		if spent := e.options.Seams.Spent; spent != nil {
 			spent(SpentOnMessage)
@@ -338,8 +338,9 @@ func (w *worker) hasNew() bool {
 	return w.taken.len() > 0 || w.hasRunnable()
 }
 
-// handleNext handles the next message, or accepts a request. It reports whether there was anything to do.
-func (w *worker) handleNext() bool {
+// handleNext handles the next message, or accepts a request. It reports whether there was anything to do. What is known to take long has to
+// come first in its round: what earlier messages led to is sent before, and what has come in meanwhile may come before it.
+func (w *worker) handleNext(first bool) bool {
 	if m, ok := w.urgent.pop(); ok {
 		w.pace.last = lineBegun
 		w.handle(m)
@@ -355,6 +356,9 @@ func (w *worker) handleNext() bool {
 		l, ok := w.pace.pick(w.waiting())
 		if !ok {
 			w.engine.cutNow() // what is left makes way
+		}
+		if l == lineCostly || l == lineCostlyPlain {
+			ok = ok && first
 		}
 		return ok && w.handleOf(l)
 	}

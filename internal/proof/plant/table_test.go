@@ -584,6 +584,9 @@ var table = []plant{
 		if !ok {
 			w.engine.cutNow() // what is left makes way
 		}
+		if l == lineCostly || l == lineCostlyPlain {
+			ok = ok && first
+		}
 		return ok && w.handleOf(l)
 	}`, ``},
 			{"engine/schedule.go", `		return w.acceptNext() // there are no messages, or they wait`, `		return w.acceptNext() // there are no messages, or they wait
