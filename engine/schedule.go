@@ -91,13 +91,11 @@ const (
 
 // pacer makes the rounds of a worker smaller while messages are costly.
 type pacer struct {
-	size    int           // of the next round
-	handled int           // messages, since that was set
-	spent   time.Duration // with them
-	inRow   int           // messages that had begun, since one that had not: at most as many as a round has
-	turn    line
-	fed     int  // the ingress that had its turn last
-	calls   bool // of what has begun, it is the turn of a client's call
+	size  int // of the next round
+	inRow int // messages that had begun, since one that had not: at most as many as a round has
+	turn  line
+	fed   int  // the ingress that had its turn last
+	calls bool // of what has begun, it is the turn of a client's call
 
 	sharing bool                    // messages have lately taken so long that the lines share the time
 	last    line                    // of the message that was handled last
@@ -152,21 +150,14 @@ func (p *pacer) prefer(l line) {
 	p.used[l] = min(p.used[l], slices.Min(p.used[:])-2*slice)
 }
 
-// took is told how long a round has taken. Several that were smaller than they might have been count as one.
+// took is told how long a round has taken.
 func (p *pacer) took(handled int, d time.Duration) {
-	p.handled += handled
-	if handled > 0 {
-		p.spent += d
-	}
 	switch {
-	case p.spent >= slice:
-		p.size = max(1, min(p.size, int(int64(p.handled)*int64(slice)/int64(p.spent))))
-	case p.handled < p.size:
-		return
-	case p.spent < slice/2:
+	case d >= slice && handled > 0:
+		p.size = max(1, min(p.size, int(int64(handled)*int64(slice)/int64(d))))
+	case d < slice/2:
 		p.size = min(2*p.size, roundSize)
 	}
-	p.handled, p.spent = 0, 0
 }
 
 // mayGoOn reports whether a message that has begun may come before those that have not: for about a slice.
