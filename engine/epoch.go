@@ -192,15 +192,19 @@ func (e *Engine) untangle() bool {
 
 func (e *Engine) breakAll() bool {
 	e.tangled = e.tangled[:0]
+	waiters := 0
 	for _, w := range e.workers {
 		w.pruneContended()
 		e.tangled = append(e.tangled, w.contended...)
+		for _, i := range w.contended {
+			waiters += i.seat.Lock.Waiters()
+		}
 	}
-	if e.options.Seams.Tangled == nil { // a simulator is told of all who wait
-		e.leaveOutFree()
-	}
-	if len(e.tangled) == 0 {
+	if waiters == 0 {
 		return false
+	}
+	if waiters > fewWaiters || e.options.Seams.Stepped { // a simulator has few, and is to see that no cycle is left out
+		e.leaveOutFree()
 	}
 	e.graph.Reset()
 	for resource, i := range e.tangled {
@@ -220,6 +224,9 @@ func (e *Engine) breakAll() bool {
 	e.breakCycles(cycles)
 	return true
 }
+
+// fewWaiters is up to how many waiters the graph is built of all of them, which costs less than to look who may be on a cycle.
+const fewWaiters = 1024
 
 // leaveOutFree leaves out the locks that are on no cycle. A cycle comes to a lock by one transaction and leaves it by another, and each of
 // the two stands in another lock too, or twice in this one. So a lock in which there are not two such is on none. Often all are left

@@ -69,10 +69,18 @@ func (e *Engine) Abandon() error {
 	return e.store.Close()
 }
 
+// contended is all instances whose locks are waited for.
+func (e *Engine) contended() (all []*instance) {
+	for _, w := range e.workers {
+		all = append(all, w.contended...)
+	}
+	return all
+}
+
 // tellTangle tells a simulator who waits for whom.
 func (e *Engine) tellTangle(cycles []deadlock.Cycle) {
 	var t Tangle
-	for _, i := range e.tangled {
+	for _, i := range e.contended() {
 		l := TangledLock{At: functions.Address{Type: i.entry.info.Name, ID: i.id}}
 		for level, claim := range i.seat.Lock.Levels {
 			mode := claim.Held()
