@@ -77,7 +77,7 @@ type Engine struct {
 	graph     deadlock.Graph
 	tangled   []*instance
 	looks     uint64        // at who may be in a cycle
-	lookAfter time.Duration // at a cut by force cycles are not looked for before, as clocks.elapsed has it
+	lookAfter time.Duration // at most cuts by force cycles are not looked for before, as clocks.elapsed has it
 	leaving   []locks.Owner // who is about to release what it holds; see findLeaving
 	deadlocks deadlockLog
 	lastCuts  int

@@ -178,10 +178,10 @@ func (e *Engine) hasWork() bool {
 
 // untangle breaks all cycles of the wait-for graph and reports whether there were any.
 func (e *Engine) untangle() bool {
-	if e.cutting.Load() && e.clocks.elapsed() < e.lookAfter {
+	began := e.clocks.elapsed()
+	if began < e.lookAfter && e.restsSoon() {
 		return false
 	}
-	began := e.clocks.elapsed()
 	broken := e.breakAll()
 	// Where many wait a look takes long, and all workers rest meanwhile. It is owed at rest, where nothing else goes on; at cuts by force
 	// it is to take a fifth of the time at most.
@@ -189,6 +189,10 @@ func (e *Engine) untangle() bool {
 	e.lookAfter = now + 4*(now-began)
 	return broken
 }
+
+// restsSoon reports whether the epoch is cut by force and there is another rest soon: the sealer sees to that. Where it has nothing to do,
+// everybody may be waiting for a lock, and nothing would ever happen again.
+func (e *Engine) restsSoon() bool { return e.cutting.Load() && (e.sealing.Load() || e.hasWork()) }
 
 func (e *Engine) breakAll() bool {
 	e.tangled = e.tangled[:0]
@@ -202,6 +206,9 @@ func (e *Engine) breakAll() bool {
 	}
 	if waiters == 0 {
 		return false
+	}
+	if spent := e.options.Seams.Spent; spent != nil {
+		defer spent(SpentOnLook)
 	}
 	if waiters > fewWaiters || e.options.Seams.Stepped { // a simulator has few, and is to see that no cycle is left out
 		e.leaveOutFree()

@@ -310,6 +310,7 @@ type Spent uint8
 const (
 	SpentOnMessage  Spent = iota + 1 // a message was handled, or a request accepted
 	SpentOnFunction                  // an operation has run, or the body of a coordinator function up to its next calls
+	SpentOnLook                      // whoever waits for a lock was looked at, for cycles
 )
 
 // RowScan calls visit with each row, in order of the keys, until it returns an error. Key and value are valid during the call only.

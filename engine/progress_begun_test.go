@@ -183,3 +183,52 @@ func besideCoordinators(t *testing.T, takes time.Duration, ids bool, start func(
 	}
 	must(t, e.Abandon())
 }
+
+// TestNoCycleIsForgotten: where looks for cycles take long, cuts by force go without most of them. A cycle is found all the same, also when
+// nothing is sealed any more because everybody waits for a lock.
+func TestNoCycleIsForgotten(t *testing.T) {
+	for seed := range uint64(100) {
+		clock, rng := newPassingClock(), rand.New(rand.NewPCG(seed, 1))
+		o := engine.Options{Dir: "data", Workers: 2, MaxDrain: time.Millisecond}
+		o.Seams = engine.Seams{FS: vfs.NewMem(), Clock: clock, Stepped: true}
+		o.Seams.Spent = func(on engine.Spent) {
+			clock.elapse(time.Duration(rng.IntN(1000)) * time.Microsecond)
+			if on == engine.SpentOnLook {
+				clock.elapse(20 * time.Millisecond)
+			}
+		}
+		e, err := engine.Open(o, mills, txOfCheapCalls)
+		must(t, err)
+		var waits []engine.Pending
+		submit := func(r functions.Request) {
+			p, err := e.Submit(r)
+			must(t, err)
+			waits = append(waits, p)
+		}
+		rest := func() {
+			for e.Step(rng.IntN) {
+			}
+			for _, p := range waits {
+				if !p.Done() {
+					t.Fatalf("seed %d: nothing happens any more, and somebody waits", seed)
+				}
+				must(t, p.Wait(ctx))
+			}
+			waits = nil
+		}
+		ids := []string{"a", "b", "c", "d"}
+		for _, id := range ids {
+			submit(newMill.On(id, 0))
+		}
+		rest()
+		for range 6 {
+			rng.Shuffle(len(ids), func(i, j int) { ids[i], ids[j] = ids[j], ids[i] })
+			submit(txOfCheapCalls.With(slices.Clone(ids)))
+			for range rng.IntN(20) {
+				e.Step(rng.IntN)
+			}
+		}
+		rest()
+		must(t, e.Close())
+	}
+}

@@ -303,7 +303,7 @@ func longestAnswer(t *testing.T, seed uint64, takes time.Duration, backlog int, 
 
 // TestSealerGetsAProcessor: beside functions that take time the sealer, and whoever waits for it, gets a processor when it needs one,
 // though there is one only and the worker could have it all the time: Go takes it away after 10 ms, and a request needs it several
-// times.
+// times. What counts is the time that this process has run: other processes may need the processor too.
 func TestSealerGetsAProcessor(t *testing.T) {
 	e := open(t, engine.Options{Workers: 1}, notes, mills)
 	must(t, e.Do(ctx, newNote.On("n", 0)))
@@ -312,9 +312,9 @@ func TestSealerGetsAProcessor(t *testing.T) {
 	must(t, e.Do(ctx, fill.On("m", slices.Repeat([]grist{{100 * time.Microsecond, -1}}, 1000))))
 	took := make([]time.Duration, 41)
 	for i := range took {
-		began := time.Now()
+		began := cpuTime(t)
 		must(t, e.Do(ctx, jot.On("n", i)))
-		took[i] = time.Since(began)
+		took[i] = cpuTime(t) - began
 	}
 	must(t, e.Do(ctx, halt.On("m", 0)))
 	slices.Sort(took)
