@@ -172,6 +172,29 @@ func (f *fairLine) pop() (message, bool) {
 	return m, true
 }
 
+// takeOut takes out the message that runs a call of a coordinator function, if there is one, and tells its kind. The vote of a call that has
+// run is another's to take.
+func (f *fairLine) takeOut(c *call) (kind, bool) {
+	if f.count == 0 {
+		return 0, false
+	}
+	j := f.jobs[jobKey{run: c.coord.id}]
+	if j == nil {
+		return 0, false
+	}
+	for i, m := range j.queue.all() {
+		if m.call != c || !m.kind.runsOperation() {
+			continue
+		}
+		j.queue.delete(i)
+		if f.count--; j.queue.len() == 0 {
+			heap.Remove(&f.heap, j.index)
+		}
+		return m.kind, true
+	}
+	return 0, false
+}
+
 // charge is told how long the message took that was popped last.
 func (f *fairLine) charge(d time.Duration) {
 	j := f.last

@@ -1,5 +1,7 @@
 package engine
 
+import "slices"
+
 // queue is a first-in-first-out queue that keeps its memory.
 type queue[T any] struct {
 	items []T
@@ -24,6 +26,9 @@ func (q *queue[T]) pop() (item T, ok bool) {
 	}
 	return item, true
 }
+
+// delete deletes one of the queue, counted from the first.
+func (q *queue[T]) delete(i int) { q.items = slices.Delete(q.items, q.head+i, q.head+i+1) }
 
 func (q *queue[T]) len() int { return len(q.items) - q.head }
 

@@ -452,14 +452,14 @@ func (w *worker) acceptNext() bool {
 // leave ends what enter or enterBody began. Once admission has closed it cuts an epoch that has gone on for too long, between two
 // operations.
 func (w *worker) leave() {
+	if spent := w.engine.options.Seams.Spent; spent != nil {
+		spent(SpentOnFunction)
+	}
 	if w.began != 0 {
 		w.learn()
 	}
 	w.running.Store(w.runs)
 	w.frame.End()
-	if spent := w.engine.options.Seams.Spent; spent != nil {
-		spent(SpentOnFunction)
-	}
 	if w.looks() && !w.engine.gate.open.Load() {
 		w.engine.cutIfLate()
 	}

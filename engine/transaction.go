@@ -263,14 +263,20 @@ func (w *worker) refuse(c *call) {
 	w.vote(c)
 }
 
-// withdraw takes back a call that waits for its lock. One that does not has its vote on the way.
+// withdraw takes back a call that waits for its lock, or for its turn because it takes long: there the withdrawal has overtaken it. One that
+// does neither has its vote on the way.
 func (w *worker) withdraw(c *call) {
 	v := &c.stay.visit
-	if !v.Claim.Waiting() || v.Ref != c {
+	switch kind, waits := w.costly.takeOut(c); {
+	case waits && kind == msgPrepare:
+		w.enterSeat(c)
+	case waits: // it has its lock
+	case v.Claim.Waiting() && v.Ref == c:
+		w.endWait(c)
+		w.grant(c.inst.seat.Lock.Withdraw(&v.Claim, w.granted[:0]))
+	default:
 		return
 	}
-	w.endWait(c)
-	w.grant(c.inst.seat.Lock.Withdraw(&v.Claim, w.granted[:0]))
 	w.refuse(c)
 }
 

@@ -638,6 +638,13 @@ var table = []plant{
 		},
 	},
 	{
+		name: "withdraw-overtakes", breaks: "a call of a transaction that gives way goes on waiting for its turn, because it takes long, and then for its lock.",
+		pkg: "engine", test: "TestNoCycleIsForgotten", why: `nothing happens any more`,
+		edits: []edit{
+			{"engine/transaction.go", `switch kind, waits := w.costly.takeOut(c); {`, `switch kind, waits := kind(0), false; {`},
+		},
+	},
+	{
 		name: "leaving-counts", breaks: "at a forced cut, who has given way already counts as one who waits.",
 		pkg: "engine", test: "TestStepped", why: `deadlock: `,
 		edits: []edit{

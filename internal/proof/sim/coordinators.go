@@ -37,8 +37,12 @@ func runAuditTx(tx *twopc.Tx, o Order) (int64, error) {
 	}
 	o.noteTx(tx)
 	switch o.Kind {
-	case "tx":
-		return 0, tx.All(o.debit(), o.credit())
+	case "tx": // locks some more tills, so that it often has to give way while calls of its are still on their way
+		calls := []functions.Call{o.debit(), o.credit()}
+		for _, name := range o.Group {
+			calls = append(calls, TouchTill.On(name, 0))
+		}
+		return 0, tx.All(calls...)
 	case "chain": // in two rounds, so that two of them can deadlock
 		return 0, errors.Join(tx.Do(o.debit()), tx.Do(o.credit()))
 	case "half": // reads, then decides what to do

@@ -18,7 +18,7 @@ type Order struct {
 	Fed      bool
 	From, To string
 	Amount   int64
-	Group    []string // tills to add up; gates to pass; the till to take the money from else
+	Group    []string // tills to add up, or to lock besides; gates to pass; the till to take the money from else
 	Reuses   string   // the request id, if others had it before
 	After    int64    // when the last of them was settled, in engine time
 }

@@ -85,6 +85,8 @@ func (w *World) Next(rng *rand.Rand, n int) Order {
 	o.Kind = kinds[rng.IntN(len(kinds))]
 	o.From, o.To = w.Till(low+rng.IntN(high-low)), w.Till(low+rng.IntN(high-low))
 	switch o.Kind {
+	case "tx":
+		o.Group = []string{w.Till(low + rng.IntN(high-low)), w.Till(low + rng.IntN(high-low))}
 	case "total", "census":
 		o.Group = w.Vault()
 	case "gates":
