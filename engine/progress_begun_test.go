@@ -97,7 +97,7 @@ func TestCoordinatorsKeepNobodyOut(t *testing.T) {
 		{"transaction", func(e duty) functions.Request { return txOfCalls.With(e) }, 2000},
 		{"transaction at once", func(e duty) functions.Request { return txAtOnce.With(e) }, 200},
 	} {
-		for _, takes := range []time.Duration{200 * time.Microsecond, 5 * time.Millisecond, 20 * time.Millisecond, 300 * time.Millisecond} {
+		for _, takes := range []time.Duration{100 * time.Microsecond, 200 * time.Microsecond, 5 * time.Millisecond, 20 * time.Millisecond, 300 * time.Millisecond} {
 			for _, ids := range []bool{false, true} {
 				t.Run(fmt.Sprintf("%s-%v-%v", load.name, takes, ids), func(t *testing.T) {
 					besideCoordinators(t, takes, ids, func(i int) functions.Request {

@@ -20,7 +20,8 @@ import (
 // messages are cheap. When a round has taken longer than a slice, the worker makes its rounds smaller, and what has begun lets something
 // else begin once in a round. If there is a backlog besides, or messages have become costly, it looks at the time after each message, and
 // all lines share the time: the next turn is that of whoever has used least. A line that was empty begins with what the one has that is
-// least, so nobody saves up. What has begun and runs code that is known to take long waits in lines of its own then, where runs of
+// least, so nobody saves up. To take a request counts as an eighth of a slice: it takes no time itself, and begins what does. Were many
+// taken at once, they would meet at their locks. What has begun and runs code that is known to take long waits in lines of its own then, where runs of
 // coordinator functions, and the operations that clients call, share the time (fairLine).
 //
 // A backlog of messages that nobody waits for would make every epoch as long as MaxDrain lets it. So once an epoch had to be cut by
@@ -85,7 +86,7 @@ const (
 	slice = time.Millisecond
 	// maxHeld is how long what takes longer than half of MaxDrain is held back at most, in MaxDrain.
 	maxHeld = 8
-	// costlySize is the size of a round up to which the lines share the time: messages take a thirtieth of a slice or more.
+	// costlySize is the size of a round up to which the time is taken of all code of users: messages take a thirtieth of a slice or more.
 	costlySize = 32
 )
 
@@ -97,6 +98,9 @@ type pacer struct {
 	fed   int  // the ingress that had its turn last
 	calls bool // of what has begun, it is the turn of a client's call
 
+	steps int           // messages that tookStep was told of, since it last came to a round
+	spent time.Duration // with them
+
 	sharing bool                    // messages have lately taken so long that the lines share the time
 	last    line                    // of the message that was handled last
 	used    [numLines]time.Duration // while they share it
@@ -106,6 +110,9 @@ type pacer struct {
 func (p *pacer) charge(d time.Duration) {
 	if p.last < lineArrivals {
 		d = min(d, 2*slice)
+	}
+	if p.last == lineRequests {
+		d = max(d, slice/8) // taking one is little, and begins much
 	}
 	p.used[p.last] += max(d, time.Microsecond)
 }
@@ -160,6 +167,15 @@ func (p *pacer) took(handled int, d time.Duration) {
 	}
 }
 
+// tookStep is took for a stepped engine, whose rounds are of one message: so many of them count as one round as others have in it.
+func (p *pacer) tookStep(handled int, d time.Duration) {
+	p.steps, p.spent = p.steps+handled, p.spent+d
+	if p.steps >= p.size || p.spent >= slice {
+		p.took(p.steps, p.spent)
+		p.steps, p.spent = 0, 0
+	}
+}
+
 // mayGoOn reports whether a message that has begun may come before those that have not: for about a slice.
 func (p *pacer) mayGoOn() bool {
 	return p.inRow < p.size
@@ -202,7 +218,11 @@ func (w *worker) round(n int) bool {
 		w.countDrained(handled)
 	}
 	spent := e.clocks.elapsed() - start
-	w.pace.took(handled, spent)
+	if e.options.Seams.Stepped {
+		w.pace.tookStep(handled, spent)
+	} else {
+		w.pace.took(handled, spent)
+	}
 	if spent > e.options.MaxDrain/2 {
 		e.costlyIn.Store(e.epoch)
 		if l := w.pace.last; l != linePlain && l != lineCostlyPlain && l != lineRequests {
@@ -212,7 +232,7 @@ func (w *worker) round(n int) bool {
 	switch {
 	case w.pace.size <= costlySize, w.pace.size < roundSize && w.hasBacklog():
 		w.pace.sharing = true
-	case w.pace.sharing && w.pace.size == roundSize && w.costly.len()+w.costlyPlain.len() == 0 && w.pace.settled(w.waiting()):
+	case w.pace.sharing && (w.pace.size == roundSize || !w.hasBacklog()) && w.costly.len()+w.costlyPlain.len() == 0 && w.pace.settled(w.waiting()):
 		w.pace.sharing = false
 	}
 	if w.pace.size < roundSize && e.sealing.Load() && !e.options.Seams.Stepped {
