@@ -249,6 +249,7 @@ func TestLedgerKnowsClosing(t *testing.T) {
 		"an earlier epoch":    {func(m *format.Watermark) { m.Epoch = 4 }, false},
 		"smaller numbers":     {func(m *format.Watermark) { m.NextID = 6 }, false},
 		"other timers":        {func(m *format.Watermark) { m.Timers = 3 }, false},
+		"timers that failed":  {func(m *format.Watermark) { m.Epoch, m.Timers = 6, 3 }, true},
 		"other records":       {func(m *format.Watermark) { m.Egress = nil }, false},
 	} {
 		found := encode(c.change)

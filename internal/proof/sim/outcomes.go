@@ -84,16 +84,17 @@ func timeOf(value string) (int64, error) {
 }
 
 // closedLater is found, if it is the watermark that an engine which was closed may have left in the place of the one that it sealed last:
-// the same, but that engine time has passed, and epochs that had no rows. Otherwise it is sealed.
+// the same, but that engine time has passed, and epochs that had no rows: there code may have failed that took numbers for timers.
+// Otherwise it is sealed.
 func (o *outcomes) closedLater(sealed, found string) string {
 	var a, b format.Watermark
 	if functions.Decode([]byte(sealed), &a) != nil || functions.Decode([]byte(found), &b) != nil || b.Time < a.Time || b.Time > o.ran {
 		return sealed
 	}
-	if b.Epoch < a.Epoch || b.NextID < a.NextID || b.Timers != a.Timers {
+	if b.Epoch < a.Epoch || b.NextID < a.NextID || b.Timers < a.Timers || (b.Epoch == a.Epoch && b.Timers != a.Timers) {
 		return sealed
 	}
-	a.Epoch, a.NextID, a.At, a.Time = b.Epoch, b.NextID, b.At, b.Time
+	a.Epoch, a.NextID, a.Timers, a.At, a.Time = b.Epoch, b.NextID, b.Timers, b.At, b.Time
 	if again, err := functions.Encode(a); err != nil || string(again) != found {
 		return sealed
 	}
