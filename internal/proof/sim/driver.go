@@ -33,6 +33,8 @@ type Driver struct {
 	// MessageCost and FunctionCost are the time that passes when a message is handled, and when code of users has run.
 	// Default: 1 and 5 microseconds.
 	MessageCost, FunctionCost time.Duration
+	// Closing says that the engine is being closed, and may leave requests unanswered.
+	Closing bool
 
 	// AfterStep, if set, is called after each step.
 	AfterStep func()
@@ -275,6 +277,9 @@ func (d *Driver) collect() {
 		}
 		err := w.pending.Wait(context.Background()) // also stores the result in value
 		out := OutcomeText(*w.value, err)
+		if out == "" && d.Closing { // it was not handled before the end, and nothing is known of it
+			return true
+		}
 		d.mu.Lock()
 		d.Learn(w.order.ID, out)
 		d.mu.Unlock()

@@ -408,6 +408,7 @@ func (l *life) decide(e Event) error {
 // reopen closes the engine, which ends the process in good order.
 func (l *life) reopen(e Event) error {
 	l.faults.fail = nil // if it cannot close its log, Pebble panics with a lock held, which nothing can recover from
+	l.d.Closing = true
 	err := l.d.Engine.Close()
 	l.p.closed = true
 	if err != nil {
