@@ -9,7 +9,7 @@ import (
 // apart decodes the states of a walk where that may run code of users, migrations and codec methods, which may end their goroutine. So it
 // has one of its own, not the walk's. When that ends the state is one that does not decode, and another goroutine takes the next.
 type apart[S any] struct {
-	of  *functions.Type[S]
+	of  func(state []byte) (S, error)
 	in  chan []byte // nil while there is no goroutine
 	out chan decoded[S]
 }
@@ -39,7 +39,7 @@ func (a *apart[S]) stop() {
 	}
 }
 
-func decodeStates[S any](of *functions.Type[S], in <-chan []byte, out chan<- decoded[S]) {
+func decodeStates[S any](of func(state []byte) (S, error), in <-chan []byte, out chan<- decoded[S]) {
 	over := false
 	defer func() {
 		if !over {
@@ -48,7 +48,7 @@ func decodeStates[S any](of *functions.Type[S], in <-chan []byte, out chan<- dec
 	}()
 	for state := range in {
 		var d decoded[S]
-		d.state, d.err = of.DecodeState(state)
+		d.state, d.err = of(state)
 		out <- d
 	}
 	over = true

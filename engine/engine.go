@@ -20,7 +20,7 @@ type Engine struct {
 	options  Options
 	registry *registry
 	store    *store.Store
-	format   int // the version of the directory
+	format   format.Format // of the directory
 	workers  []*worker
 	gate     gate
 	egresses []*egress

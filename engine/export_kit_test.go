@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 
+	"github.com/concordat-dev/concordat/functions"
 	"github.com/concordat-dev/concordat/internal/format"
 )
 
@@ -70,6 +71,9 @@ const (
 	QuestionReserve = questionReserve
 	OperatorReserve = operatorReserve
 )
+
+// IsAlike reports whether all states of a type in the directory are of its shape.
+func IsAlike(e *Engine, part functions.Part) bool { return e.registry.isAlike(part.Definition()) }
 
 // InFlight is how many requests wait for their outcome.
 func InFlight(e *Engine) int { return int(e.inFlight.Load()) }

@@ -111,7 +111,7 @@ func (w *worker) instance(c *call) *instance {
 	i.seat.Cell.Type = c.entry.info
 	w.key = format.InstanceKey(w.scratch(), c.shard, c.entry.info.Name, c.id)
 	if value, found := w.load(w.key); found {
-		i.seat.Cell.Restore(functions.Stored(value))
+		i.seat.Cell.Restore(functions.Stored(value, c.entry.alike))
 	}
 	instances[c.id] = i
 	w.cache.link(i)

@@ -226,9 +226,9 @@ func TestDirectoryOfVersion1(t *testing.T) {
 			t.Errorf("the row %q is left", key)
 		}
 	}
-	var row map[int]int
+	var row format.Format
 	must(t, functions.Decode(rows[string(format.Prefix(nil, format.NodeShard, format.KindFormat))], &row))
-	if row[1] != format.Version {
+	if row.Version != format.Version {
 		t.Errorf("the format is %v", row)
 	}
 }

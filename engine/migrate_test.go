@@ -25,6 +25,9 @@ type goods[S any] struct {
 	remove functions.Command0
 }
 
+func (g goodsWider) price() string   { return fmt.Sprint(g.Price) }
+func (g goodsRetyped) price() string { return g.Price }
+
 func goodsOf[S any]() (g goods[S]) {
 	become := func(_ *functions.Ctx, s *S, to S) error { *s = to; return nil }
 	g.kind = functions.NewType[S]("test/goods")
@@ -111,6 +114,47 @@ func TestStatesOfAnEarlierVersion(t *testing.T) {
 	}
 }
 
+// TestStatesOfSeveralVersions: a state is known to be whole only while every state of its type was written in the shape that the type has
+// now: also when an earlier version of the program comes back, and the later one again. A type without instances has only this shape.
+func TestStatesOfSeveralVersions(t *testing.T) {
+	one, wider := goodsOf[goods1](), goodsOf[goodsWider]()
+	o := engine.Options{Dir: t.TempDir()}
+	e := open(t, o, wider.kind) // and writes nothing
+	isAlike(t, e, wider.kind, true)
+	e = reopen(t, e, o, one.kind)
+	isAlike(t, e, one.kind, true)
+	isAlike(t, e, wider.kind, false) // the engine does not have this one
+	must(t, e.Do(ctx, one.make.On("a", goods1{"nut", 1<<53 + 1, 7})))
+	e = reopen(t, e, o, one.kind, notes)
+	isAlike(t, e, one.kind, true)
+	isAlike(t, e, notes, true)
+	for range 2 {
+		e = reopen(t, e, o, wider.kind)
+		isAlike(t, e, wider.kind, false)
+		if got := walked(e, wider); !slices.Equal(got, []string{"a is bad"}) {
+			t.Errorf("the walk yields %v", got)
+		}
+		_, err := engine.Ask(ctx, e, wider.get.On("a"))
+		wantErr(t, err, functions.ErrBadState)
+		e = reopen(t, e, o, one.kind, notes)
+		isAlike(t, e, one.kind, false)
+		isAlike(t, e, notes, true)
+		if got := ask(t, e, one.get.On("a")); got.Price != 1<<53+1 {
+			t.Errorf("the first version finds %+v", got)
+		}
+	}
+	must(t, e.Do(ctx, one.remove.On("a")))
+	e = reopen(t, e, o, one.kind)
+	isAlike(t, e, one.kind, true)
+}
+
+func isAlike(t *testing.T, e *engine.Engine, part functions.Part, want bool) {
+	t.Helper()
+	if got := engine.IsAlike(e, part); got != want {
+		t.Errorf("all states are of this shape: %v, want %v", got, want)
+	}
+}
+
 // oldGoods are two instances of the first version, and two of a later one around them.
 func oldGoods(t *testing.T, o engine.Options) {
 	t.Helper()
@@ -154,11 +198,11 @@ func TestFirstOperationOnABadInstance(t *testing.T) {
 }
 
 // walked is what a walk yields, a word for each instance.
-func walked(e *engine.Engine, g goods[goodsRetyped]) (words []string) {
+func walked[S interface{ price() string }](e *engine.Engine, g goods[S]) (words []string) {
 	for i, err := range engine.Walk(e, g.kind, "") {
 		switch {
 		case err == nil:
-			words = append(words, i.ID+"="+i.State.Price)
+			words = append(words, i.ID+"="+i.State.price())
 		case errors.Is(err, engine.ErrDamaged) && errors.Is(err, functions.ErrBadState) && strings.Contains(err.Error(), "test/goods/"+i.ID):
 			words = append(words, i.ID+" is bad")
 		default:

@@ -14,69 +14,6 @@ import (
 	"github.com/concordat-dev/concordat/internal/machine/sagas"
 )
 
-// checkFormat reads or writes the format row, and sets the number of shards.
-func (e *Engine) checkFormat() error {
-	key := format.Prefix(nil, format.NodeShard, format.KindFormat)
-	value, found, err := e.store.Get(key)
-	if err != nil {
-		return err
-	}
-	if !found {
-		return e.makeFormat(key)
-	}
-	return e.takeFormat(value)
-}
-
-// raiseFormat makes an older directory one of this version, before the first row is written that an older program would misread.
-func (e *Engine) raiseFormat() error {
-	if e.format == format.Version {
-		return nil
-	}
-	return e.writeFormat(format.Prefix(nil, format.NodeShard, format.KindFormat))
-}
-
-// takeFormat checks the format row and takes the number of shards from it.
-func (e *Engine) takeFormat(value []byte) error {
-	var f format.Format
-	if err := functions.Decode(value, &f); err != nil {
-		return fmt.Errorf("%w: the format row: %w", ErrDamaged, err)
-	}
-	if f.Version < format.OldestVersion || f.Version > format.Version {
-		return fmt.Errorf("%w: %s has format version %d, this program reads versions %d to %d",
-			ErrFormat, e.options.Dir, f.Version, format.OldestVersion, format.Version)
-	}
-	if e.options.Shards != 0 && e.options.Shards != f.Shards {
-		return fmt.Errorf("%w: %s has %d shards, Options.Shards is %d", ErrFormat, e.options.Dir, f.Shards, e.options.Shards)
-	}
-	if f.Shards < 1 || f.Shards > format.MaxShards {
-		return fmt.Errorf("%w: the format row says that there are %d shards", ErrDamaged, f.Shards)
-	}
-	e.options.Shards, e.format = f.Shards, f.Version
-	return nil
-}
-
-func (e *Engine) makeFormat(key []byte) error {
-	err := e.store.Scan(nil, nil, func(key, _ []byte) error {
-		return fmt.Errorf("%w: %s holds rows but no format: it is not Concordat's", ErrFormat, e.options.Dir)
-	})
-	if err != nil {
-		return err
-	}
-	setDefault(&e.options.Shards, format.DefaultShards)
-	return e.writeFormat(key)
-}
-
-func (e *Engine) writeFormat(key []byte) error {
-	value, err := functions.EncodeRow(format.Format{Version: format.Version, Shards: e.options.Shards})
-	if err != nil {
-		return err
-	}
-	e.format = format.Version
-	batch := e.store.NewBatch()
-	batch.Set(key, value)
-	return batch.Seal()
-}
-
 // recover brings back what the last sealed epoch left unfinished. Instances and outcomes stay where they are until somebody asks
 // for them, so its cost does not depend on their number.
 func (e *Engine) recover() error {

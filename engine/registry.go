@@ -24,6 +24,8 @@ type typeEntry struct {
 	info  *functions.TypeInfo
 	index int
 	hash  uint64
+	shape uint64 // of its states
+	alike bool   // all states in the directory are of this shape
 	ops   map[string]*functions.Operation
 }
 
@@ -81,7 +83,7 @@ func (r *registry) add(d functions.Definition) error {
 		if r.typesByName[d.Name] != nil {
 			return fmt.Errorf("two function types are named %q", d.Name)
 		}
-		entry := &typeEntry{info: d, index: len(r.types), hash: format.TypeHash(d.Name), ops: map[string]*functions.Operation{}}
+		entry := &typeEntry{info: d, index: len(r.types), hash: format.TypeHash(d.Name), shape: d.Shape(), ops: map[string]*functions.Operation{}}
 		r.types[d], r.typesByName[d.Name] = entry, d
 		for _, op := range d.Operations() {
 			entry.ops[op.Name], r.operations[op] = op, entry
@@ -95,6 +97,13 @@ func (r *registry) add(d functions.Definition) error {
 		return fmt.Errorf("%q is neither a function type nor a coordinator function", d.DefinedName())
 	}
 	return nil
+}
+
+// isAlike reports whether all states of a type in the directory are of its shape. It is not for another one of that name.
+func (r *registry) isAlike(d functions.Definition) bool {
+	info, _ := d.(*functions.TypeInfo)
+	entry := r.types[info]
+	return entry != nil && entry.alike
 }
 
 // Operation implements functions.Resolver.

@@ -88,13 +88,15 @@ const (
 	costlySize = 32
 )
 
-// round handles up to n messages and requests, sends what they led to, and takes what has come in. It reports whether there is more
+// round takes what has come in, handles up to n messages and requests, and sends what they led to. It reports whether there may be more
 // to do.
 func (w *worker) round(n int) bool {
 	e := w.engine
+	if !w.take() && w.urgent.len() == 0 && (e.cutting.Load() || !w.mustWork()) {
+		return false
+	}
 	var start time.Duration
 	w.now, start = e.clocks.both()
-	w.admitFirst()
 	handled, since := 0, start
 	for handled < n && w.handleNext(handled == 0) {
 		handled++
@@ -115,11 +117,10 @@ func (w *worker) round(n int) bool {
 		}
 	}
 	w.cache.tidy(e.sealed.Load())
-	w.flush()
-	took := w.takeMail()
-	if e.gate.open.Load() {
-		took = w.admit() || took
+	if !e.sealing.Load() && w.hasWork() {
+		e.closeGate() // what would make way for the cut has had a round
 	}
+	w.flush()
 	w.tell()
 	if handled > 0 && !e.gate.open.Load() {
 		w.countDrained(handled)
@@ -145,7 +146,7 @@ func (w *worker) round(n int) bool {
 	if w.pace.size < roundSize && e.sealing.Load() && !e.options.Seams.Stepped {
 		runtime.Gosched() // the sealer may wait for a processor
 	}
-	return took || w.urgent.len() > 0 || (w.mustWork() && !e.cutting.Load())
+	return true
 }
 
 // timeCode begins to take the time of code of users, while there is reason to look at it; leave ends that.
@@ -251,6 +252,10 @@ func (w *worker) underWay() int {
 	return w.begun.len() + w.plain.len() + w.costly.len() + w.costlyPlain.len()
 }
 
+// handlesWhenClosed reports whether something waits that is handled also once admission has closed. Costly work may make way then, and a
+// backlog does while the engine is behind: if an epoch has only such, admission must not close before some of it is handled.
+func (w *worker) handlesWhenClosed() bool { return w.underWay()-w.costly.len()+w.taken.len() > 0 }
+
 // hasNew reports whether anything waits that has not begun.
 func (w *worker) hasNew() bool {
 	return w.taken.len() > 0 || w.hasRunnable()
@@ -290,10 +295,17 @@ func (w *worker) handleNext(first bool) bool {
 // handleBegun handles the next message of what has begun: clients' calls and the rest in turn. It reports whether there was one.
 func (w *worker) handleBegun() bool {
 	w.pace.inRow++
-	if w.pace.calls = !w.pace.calls; w.pace.calls {
-		return w.handleOf(linePlain) || w.handleOf(lineBegun)
+	w.pace.calls = !w.pace.calls
+	q, l := &w.begun, lineBegun
+	if w.plain.len() > 0 && (w.pace.calls || q.len() == 0) {
+		q, l = &w.plain, linePlain
 	}
-	return w.handleOf(lineBegun) || w.handleOf(linePlain)
+	m, ok := q.pop()
+	if ok {
+		w.pace.last = l
+		w.handle(m)
+	}
+	return ok
 }
 
 // waiting tells where something waits that may be handled.

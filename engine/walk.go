@@ -41,9 +41,10 @@ func Walk[S any](e *Engine, t *functions.Type[S], from string) iter.Seq2[Instanc
 			return
 		}
 		left := false
-		decode := t.DecodeState
+		alike := e.registry.isAlike(d)
+		decode := func(state []byte) (S, error) { return t.DecodeState(state, alike) }
 		if t.RunsCode() {
-			apart := apart[S]{of: t}
+			apart := apart[S]{of: decode}
 			defer apart.stop()
 			decode = apart.decode
 		}

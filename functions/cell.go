@@ -179,7 +179,7 @@ func (c *Cell) keep(kind Kind, maxBytes int) error {
 		return nil
 	}
 	if late := c.Type.late; late != nil {
-		if bound := late.bound(reflect.ValueOf(c.value).Elem()); bound <= maxBytes {
+		if bound := late.bound(c.value); bound <= maxBytes {
 			c.Exists, c.whole, c.bytes, c.bound = true, true, nil, bound
 			return nil
 		}

@@ -186,7 +186,7 @@ func TestBytesThatDoNotDecode(t *testing.T) {
 			t.Errorf("argument %s: %v", name, err)
 		}
 	}
-	broken := functions.Stored([]byte{0xff})
+	broken := functions.Stored([]byte{0xff}, false)
 	cell.Restore(broken)
 	wantErr(t, run(cell, take.On("p", 1), roomy).err, functions.ErrBadState)
 	wantErr(t, run(cell, coins.On("p").Into(new(int64)), roomy).err, functions.ErrBadState)

@@ -214,7 +214,7 @@ func FuzzCell(f *testing.F) {
 			}
 			cell := newCell(purses)
 			if exists {
-				cell.Restore(functions.Stored(state))
+				cell.Restore(functions.Stored(state, false))
 			}
 			before := cell.Image()
 			var effects functions.Effects

@@ -113,7 +113,7 @@ func TestBytesOfAnImage(t *testing.T) {
 	if got := late.Bytes(); !bytes.Equal(got, want) {
 		t.Errorf("%x, want %x", got, want)
 	}
-	if got := functions.Stored(want).BytesIn(&buffer); !bytes.Equal(got, want) {
+	if got := functions.Stored(want, false).BytesIn(&buffer); !bytes.Equal(got, want) {
 		t.Errorf("stored: %x, want %x", got, want)
 	}
 	if got := (functions.Image{}).Bytes(); got != nil {
@@ -171,7 +171,7 @@ func goBack[S any](t *testing.T, what string, from, to S) {
 		cell := newCell(states)
 		must(t, run(cell, begin.On("s", from), roomy).err)
 		if !decoded {
-			cell.Restore(functions.Stored(cell.Image().Bytes()))
+			cell.Restore(functions.Stored(cell.Image().Bytes(), false))
 		}
 		check(cell, "making it")
 		before := cell.Image()

@@ -40,14 +40,18 @@ func Migrate[S any](t *Type[S], from func(old []byte) (S, error)) {
 // migration returns the state, a *S, that old bytes stand for.
 type migration func(old []byte) (state any, err error)
 
-// DecodeState decodes the stored state of an instance, with the type's migrations. An error is [ErrBadState]. For the engine.
-func (t *Type[S]) DecodeState(data []byte) (state S, err error) {
-	value, _, err := t.info.decodeState(data, false)
+// DecodeState decodes the stored state of an instance, with the type's migrations. alike: it was written by a program whose type had the
+// same shape. An error is [ErrBadState]. For the engine.
+func (t *Type[S]) DecodeState(data []byte, alike bool) (state S, err error) {
+	value, _, err := t.info.decodeState(data, alike)
 	if err != nil {
 		return state, err
 	}
 	return *value.(*S), nil
 }
+
+// Shape tells states of this type from those of another version of the program; see [ShapeOf]. For the engine.
+func (t *TypeInfo) Shape() uint64 { return ShapeOf(t.states.typ) }
 
 // RunsCode reports whether the decoding of a state may run code of users: migrations, or codec methods. For the engine.
 func (t *Type[S]) RunsCode() bool {

@@ -24,7 +24,7 @@ func encoded(t *testing.T, v any) functions.Image {
 	t.Helper()
 	data, err := functions.Encode(v)
 	must(t, err)
-	return functions.Stored(data)
+	return functions.Stored(data, false)
 }
 
 func toItem2(old []byte) (item2, error) {
@@ -67,11 +67,11 @@ func TestMigrationsReadOldStates(t *testing.T) {
 	same(t, cell, encoded(t, item2{"7 EUR!"}))
 	before := calls
 	ask("7 EUR!")
-	cell.Restore(functions.Stored(cell.Image().Bytes()))
+	cell.Restore(functions.Stored(cell.Image().Bytes(), false))
 	if ask("7 EUR!"); calls != before {
 		t.Error("a migration is asked about a state that decodes")
 	}
-	state, err := items.DecodeState(old.Bytes())
+	state, err := items.DecodeState(old.Bytes(), false)
 	if err != nil || state.Price != "7 EUR" {
 		t.Errorf("decoded apart: %+v, %v", state, err)
 	}

@@ -197,8 +197,8 @@ func TestPanicInACodecMethodIsAFailure(t *testing.T) {
 	wrappers := functions.NewType[wrapper]("test/touchy")
 	set := functions.Update(wrappers, "set", func(_ *functions.Ctx, w *wrapper, _ int) error { w.T = &touchy{}; return nil })
 	for name, image := range map[string]functions.Image{
-		"encode": functions.Stored([]byte{0xa0}),
-		"decode": functions.Stored([]byte{0xa1, 0x61, 'T', 0x01}),
+		"encode": functions.Stored([]byte{0xa0}, false),
+		"decode": functions.Stored([]byte{0xa1, 0x61, 'T', 0x01}, false),
 	} {
 		cell := newCell(wrappers)
 		cell.Restore(image)

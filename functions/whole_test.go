@@ -57,7 +57,7 @@ func readAs[To any](t *testing.T, stored any) (state To, err error) {
 	if err := of.Definition().Validate(); err != nil {
 		t.Fatal(err)
 	}
-	return of.DecodeState(data)
+	return of.DecodeState(data, false)
 }
 
 // takes demands that a stored state is taken as it is.
@@ -240,7 +240,7 @@ func TestWholeStatesAreKnown(t *testing.T) {
 			t.Fatal(err)
 		}
 		c := &Cell{Type: of.info}
-		c.Restore(Stored(data))
+		c.Restore(Stored(data, false))
 		asked = 0
 		run(c, get.On("b").call)
 		run(c, get.On("b").call)

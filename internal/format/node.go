@@ -10,8 +10,9 @@ import (
 //	1  a saga's journal is in the run's own row
 //	2  it has rows of its own: an older program would run the saga again from its start
 //	3  so have the effects of its outcome: an older program would find damage
+//	4  the format row has the shapes of states: an older program would keep those of states that it writes in others
 const (
-	Version       = 3
+	Version       = 4
 	OldestVersion = 1
 )
 
@@ -19,6 +20,8 @@ const (
 type Format struct {
 	Version int `cbor:"1,keyasint"`
 	Shards  int `cbor:"2,keyasint"`
+	// By function type, the shape that all its states have, see functions.ShapeOf; none if they may have several.
+	Shapes map[string]uint64 `cbor:"3,keyasint,omitempty"`
 }
 
 // Watermark is the row that counts sealed epochs, with the counters that go on after a restart.

@@ -24,7 +24,7 @@ var allowed = []string{
 
 // pure are the pure packages, each with what else it may import: imports run one way. goid tells goroutines of users that go astray.
 var pure = map[string][]string{
-	module + "functions":                     {"github.com/fxamacker/cbor/v2", "github.com/petermattis/goid", "sync/atomic"},
+	module + "functions":                     {"github.com/fxamacker/cbor/v2", "github.com/petermattis/goid", "sync/atomic", "unsafe"},
 	module + "locks":                         nil,
 	module + "deadlock":                      {module + "locks"},
 	module + "coordinator":                   {module + "functions"},

@@ -78,7 +78,7 @@ func (w *world) set(id string, n int64) {
 	if err != nil {
 		panic(err)
 	}
-	w.disk.accounts[id] = functions.Stored(data)
+	w.disk.accounts[id] = functions.Stored(data, false)
 }
 
 func (w *world) tell(format string, args ...any) { fmt.Fprintf(&w.trace, format+"\n", args...) }

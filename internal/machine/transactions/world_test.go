@@ -92,7 +92,7 @@ func (w *world) set(id string, n int64) {
 	if err != nil {
 		panic(err)
 	}
-	w.seat(id).Cell.Restore(functions.Stored(data))
+	w.seat(id).Cell.Restore(functions.Stored(data, false))
 }
 
 // epoch is the time in the world, which stands still.

@@ -40,6 +40,20 @@ var table = []plant{
 			{"engine/seal.go", `	if err := e.write(s, batch); err != nil {`, `	if err := e.write(s, batch); false {`},
 		},
 	},
+	{
+		name: "shape-stays", breaks: "the shape of a type's states stays in the format row when the type is opened with another.",
+		pkg: "engine", test: "TestStatesOfSeveralVersions", why: `all states are of this shape: true, want false|the walk yields \[a=`,
+		edits: []edit{
+			{"engine/directory.go", `			delete(shapes, info.Name)`, `			entry.alike = false`},
+		},
+	},
+	{
+		name: "shape-of-others", breaks: "a type that has no shape in the format row gets one though it has instances.",
+		pkg: "engine", test: "TestStatesOfSeveralVersions", why: `all states are of this shape: true, want false`,
+		edits: []edit{
+			{"engine/directory.go", `			entry.alike = empty`, `			entry.alike = empty || shapes[info.Name] == 0`},
+		},
+	},
 
 	// What leaves the engine, and when.
 	{
