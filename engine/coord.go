@@ -105,7 +105,8 @@ func (w *worker) start(c *coord) {
 // newCall makes a call of a run.
 func (w *worker) newCall(c *coord, step int) *call {
 	out := w.idleCalls.take()
-	*out = call{coord: c, step: step}
+	*out = call{} // a literal with fields would be made elsewhere and copied
+	out.coord, out.step = c, step
 	return out
 }
 
@@ -130,7 +131,9 @@ func (w *worker) recycle(c *coord) {
 	clear(c.stays)
 	clear(c.calls)
 	if max(cap(c.stays), cap(c.calls)) <= maxIdleParts {
-		*c = coord{stays: c.stays[:0], calls: c.calls[:0]}
+		stays, calls := c.stays[:0], c.calls[:0]
+		*c = coord{}
+		c.stays, c.calls = stays, calls
 		w.idle.put(c)
 	}
 }

@@ -10,5 +10,5 @@
 // with one sync while the next epoch runs; then replies and egress records of the sealed epoch are released.
 //
 // Start reading at epoch.go (the life of an epoch), then worker.go, plain.go, transaction.go and sagas.go (what happens within
-// one), seal.go (what is written) and recover.go. options.go ends with what a simulator replaces.
+// one), seal.go (what is written), directory.go and recover.go. options.go ends with what a simulator replaces.
 package engine

@@ -53,10 +53,9 @@ type call struct {
 	grown     int  // at the instance: all that the visit has changed, as Engine.undecided counts it
 }
 
-// initCall sets up a call of an envelope that the registry has checked.
-func (e *Engine) initCall(c *call, env *functions.Envelope) {
-	c.op, c.id, c.arg, c.value = env.Op, env.ID, env.Arg, env.Value
-	c.entry = e.registry.types[env.Op.Type]
+// initCall sets up a call of an envelope that the registry has checked, on an instance of the type.
+func (e *Engine) initCall(c *call, env *functions.Envelope, of *typeEntry) {
+	c.op, c.id, c.arg, c.value, c.entry = env.Op, env.ID, env.Arg, env.Value, of
 	c.shard = e.registry.shardOf(c.entry, c.id)
 	c.worker = e.workerOf(c.shard)
 }
@@ -317,7 +316,7 @@ func (w *worker) sendMessage(env *functions.Envelope, from origin) (*call, *coor
 		return nil, w.startMessage(env, from)
 	}
 	c := &call{origin: from}
-	w.engine.initCall(c, env)
+	w.engine.initCall(c, env, w.engine.registry.types[env.Op.Type])
 	w.send(c.worker, message{kind: msgCall, call: c})
 	return c, nil
 }

@@ -137,11 +137,12 @@ func (e *Engine) recoverMessage(shard uint16, key, value []byte) error {
 		return fmt.Errorf("%w: message: %w", ErrDamaged, err)
 	}
 	env := stored.Resolve(e.registry)
-	if err := e.registry.check(&env, anyBytes); err != nil {
+	of, err := e.registry.find(&env, anyBytes)
+	if err != nil {
 		return fmt.Errorf("engine: a message to %s/%s waits for what this program does not have: %w", stored.Type, stored.ID, err)
 	}
 	c := &call{number: number, origin: e.originOf(&stored)}
-	e.initCall(c, &env)
+	e.initCall(c, &env, of)
 	if stored.Own {
 		c.worker.keepFired(&timer{from: c.address()}, c)
 	}

@@ -118,22 +118,29 @@ func (r *registry) Operation(typeName, operation string) (*functions.Operation, 
 
 // check reports why a message cannot be delivered, or nil.
 func (r *registry) check(e *functions.Envelope, maxBytes int) error {
+	_, err := r.find(e, maxBytes)
+	return err
+}
+
+// find returns the type that a message is for, nil for one to a coordinator function, or why it cannot be delivered.
+func (r *registry) find(e *functions.Envelope, maxBytes int) (*typeEntry, error) {
 	if e.Err != nil {
-		return e.Err
+		return nil, e.Err
 	}
 	if len(e.Arg) > maxBytes {
-		return fmt.Errorf("%w: the argument of %s has %d bytes, at most %d", functions.ErrTooLarge, e.Target(), len(e.Arg), maxBytes)
+		return nil, fmt.Errorf("%w: the argument of %s has %d bytes, at most %d", functions.ErrTooLarge, e.Target(), len(e.Arg), maxBytes)
 	}
 	if e.Op == nil {
 		if r.coordinators[e.Coordinator].Function == nil {
-			return fmt.Errorf("%w: %q", ErrUnknownCoordinator, e.Coordinator)
+			return nil, fmt.Errorf("%w: %q", ErrUnknownCoordinator, e.Coordinator)
 		}
-		return nil
+		return nil, nil
 	}
-	if r.operations[e.Op] == nil {
-		return r.unknown(e.Op)
+	entry := r.operations[e.Op]
+	if entry == nil {
+		return nil, r.unknown(e.Op)
 	}
-	return functions.CheckID("instance", e.ID)
+	return entry, functions.CheckID("instance", e.ID)
 }
 
 // unknown says why the engine does not know an operation.

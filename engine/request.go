@@ -178,7 +178,8 @@ func readResult(into func(*functions.Result) error, result *functions.Result) (e
 
 // submit checks a request and hands it to its worker.
 func (e *Engine) submit(q *request) error {
-	if err := e.registry.check(&q.env, e.options.MaxBytes); err != nil {
+	of, err := e.registry.find(&q.env, e.options.MaxBytes)
+	if err != nil {
 		return err
 	}
 	if err := e.tooManyRuns(&q.env); err != nil {
@@ -195,7 +196,7 @@ func (e *Engine) submit(q *request) error {
 	}
 	if q.env.Op != nil {
 		q.call = &call{req: q}
-		e.initCall(q.call, &q.env)
+		e.initCall(q.call, &q.env, of)
 	}
 	switch {
 	case q.env.RequestID != "":

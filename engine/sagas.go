@@ -178,13 +178,14 @@ func (w *worker) sendStep(c *coord, entry int, undo bool) {
 	if undo || entry < c.accepted {
 		most = anyBytes // it was within the bound when the step was made
 	}
-	if err := w.engine.registry.check(env, most); err != nil {
+	of, err := w.engine.registry.find(env, most)
+	if err != nil {
 		out.outcome.failure = functions.EncodeFailure(err)
 		w.charge(out.changed + len(out.outcome.failure))
 		w.send(w, message{kind: msgDone, call: out})
 		return
 	}
-	w.engine.initCall(out, env)
+	w.engine.initCall(out, env, of)
 	w.send(out.worker, message{kind: msgCall, call: out})
 }
 

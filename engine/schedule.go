@@ -120,6 +120,7 @@ func (w *worker) round(n int) bool {
 	if !e.sealing.Load() && w.hasWork() {
 		e.closeGate() // what would make way for the cut has had a round
 	}
+	w.runsNothing()
 	w.flush()
 	w.tell()
 	if handled > 0 && !e.gate.open.Load() {
@@ -388,8 +389,8 @@ func (w *worker) acceptNext() bool {
 	return ok
 }
 
-// leave ends what enter or enterBody began. Once admission has closed it cuts an epoch that has gone on for too long, between two
-// operations.
+// leave ends what enter or enterBody began, but for the watchdog, whom runsNothing tells. Once admission has closed it cuts an epoch that has
+// gone on for too long, between two operations.
 func (w *worker) leave() {
 	if spent := w.engine.options.Seams.Spent; spent != nil {
 		spent(SpentOnFunction)
@@ -397,7 +398,6 @@ func (w *worker) leave() {
 	if w.began != 0 {
 		w.learn()
 	}
-	w.running.Store(w.runs)
 	w.frame.End()
 	if w.looks() && !w.engine.gate.open.Load() {
 		w.engine.cutIfLate()

@@ -95,7 +95,8 @@ func (w *worker) refuseSteps(c *coord, steps []routines.Step, err error, acts []
 
 func (w *worker) sendPrepare(c *coord, a transactions.Action) {
 	out := w.newCall(c, a.Step)
-	w.engine.initCall(out, &c.routine.Issued()[a.Step].Call)
+	env := &c.routine.Issued()[a.Step].Call
+	w.engine.initCall(out, env, w.engine.registry.types[env.Op.Type])
 	c.calls[a.Step] = out
 	w.visitPart(c, out, a)
 	w.send(out.worker, message{kind: msgPrepare, call: out})

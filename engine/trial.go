@@ -390,7 +390,7 @@ func (w *worker) fireSuspect(u *unfinished) {
 	w.queued += weight(env.Arg)
 	if env.Op != nil {
 		u.call = &call{number: u.number}
-		e.initCall(u.call, env)
+		e.initCall(u.call, env, e.registry.types[env.Op.Type])
 		if t.isOwn() { // then the message is for this worker's instance
 			w.keepFired(t, u.call)
 		}

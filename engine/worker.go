@@ -340,6 +340,14 @@ func (w *worker) enterBody(f *routines.Function) {
 	w.timeCode()
 }
 
+// runsNothing tells the watchdog that no user code runs. That is told once in a round, and before what may take long itself: to tell it
+// after each operation takes a fiftieth of a transfer's time.
+func (w *worker) runsNothing() {
+	if w.running.Load()&runsAny != 0 {
+		w.running.Store(w.runs)
+	}
+}
+
 // What user code a worker runs.
 const (
 	runsOperation = 1
@@ -358,6 +366,7 @@ func (w *worker) addRow(key, value []byte) {
 
 // load reads a row. A read error ends the process: the rows are not what was written.
 func (w *worker) load(key []byte) ([]byte, bool) {
+	w.runsNothing()
 	value, found, err := w.engine.store.Get(key)
 	if err != nil {
 		w.engine.fatal(err)

@@ -100,7 +100,9 @@ func (c *Coordinator) Init(j Journal, maxTries int) {
 		clear(c.Entries)
 		j.Entries = c.Entries[:0]
 	}
-	*c = Coordinator{Journal: j, maxTries: maxTries, share: math.MaxInt, changed: c.changed[:0]}
+	changed := c.changed[:0]
+	*c = Coordinator{} // a literal with fields would be made elsewhere and copied
+	c.Journal, c.maxTries, c.share, c.changed = j, maxTries, math.MaxInt, changed
 	if len(j.Failure) > 0 {
 		c.err = functions.DecodeFailure(j.Failure)
 	}

@@ -134,10 +134,10 @@ type Action struct {
 // whose transaction is over can be set up again and keeps its memory.
 func (c *Coordinator) Init(id uint64, policy locks.Policy, maxAttempts int) {
 	clear(c.parts)
-	*c = Coordinator{
-		owner: locks.Owner{ID: id, Attempt: 1}, policy: policy, maxAttempts: maxAttempts,
-		parts: c.parts[:0], calls: c.calls[:0],
-	}
+	parts, calls := c.parts[:0], c.calls[:0]
+	*c = Coordinator{} // a literal with fields would be made elsewhere and copied
+	c.owner, c.policy, c.maxAttempts = locks.Owner{ID: id, Attempt: 1}, policy, maxAttempts
+	c.parts, c.calls = parts, calls
 }
 
 // Owner is the transaction as locks know it, in its present attempt.
