@@ -1,0 +1,349 @@
+package log_test
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/concordat-dev/concordat/internal/log"
+	"github.com/concordat-dev/concordat/internal/proof/sim"
+)
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// small are options for many segments.
+func small(fs vfs.FS, dir string) log.Options {
+	return log.Options{Dir: dir, FS: fs, ID: 7, SegmentBytes: 4 << 10}
+}
+
+// model is what a log should have.
+type model struct {
+	entries []log.Entry // acknowledged
+	trying  []log.Entry // of an append that was not
+	from    uint64      // of a DeleteBack that was not acknowledged; 0 if there is none
+	below   uint64      // everything below may be gone
+}
+
+// check reports what a log has that it should not, or not what it should. What was being appended may be there as far as it got.
+func (m *model) check(l *log.Log) error {
+	first, last := l.First(), l.Last()
+	want := append(slices.Clone(m.entries), m.trying...)
+	atLeast := uint64(0) // the last is this or greater
+	if n := len(m.entries); n > 0 {
+		atLeast = m.entries[n-1].Index
+	}
+	if m.from != 0 {
+		if atLeast = m.from - 1; m.from == m.entries[0].Index {
+			atLeast = 0
+		}
+	}
+	switch {
+	case last == 0 && (atLeast == 0 || atLeast < m.below):
+		m.entries = nil
+		return nil
+	case last == 0:
+		return fmt.Errorf("it is empty, want entries up to %d", atLeast)
+	case last < atLeast:
+		return fmt.Errorf("the last is %d, want %d", last, atLeast)
+	case first > max(want[0].Index, m.below):
+		return fmt.Errorf("the first is %d, want %d", first, max(want[0].Index, m.below))
+	}
+	if m.from != 0 && last != m.from-1 && last != m.entries[len(m.entries)-1].Index {
+		return fmt.Errorf("the last is %d while those from %d on were deleted", last, m.from)
+	}
+	for index := first; index <= last; index++ {
+		got, err := l.Read(index, nil)
+		if err != nil {
+			return err
+		}
+		i := slices.IndexFunc(want, func(e log.Entry) bool { return e.Index == index })
+		if i < 0 || got.Term != want[i].Term || !bytes.Equal(got.Data, want[i].Data) {
+			return fmt.Errorf("entry %d is term %d, %d bytes, and was never appended so", index, got.Term, len(got.Data))
+		}
+	}
+	m.entries = want[slices.IndexFunc(want, func(e log.Entry) bool { return e.Index == first }):]
+	m.entries = m.entries[:last-first+1]
+	return nil
+}
+
+// next makes entries to follow those of the model.
+func (m *model) next(rng *rand.Rand) (entries []log.Entry) {
+	index, term := 1+rng.Uint64N(3)*1000, uint64(1)
+	if n := len(m.entries); n > 0 {
+		index, term = m.entries[n-1].Index+1, m.entries[n-1].Term
+	}
+	for range 1 + rng.IntN(4)*rng.IntN(2) {
+		size := rng.IntN(600)
+		if rng.IntN(20) == 0 {
+			size = rng.IntN(9000)
+		}
+		data := make([]byte, size)
+		for i := range data {
+			data[i] = byte(rng.Uint32())
+		}
+		term += uint64(rng.IntN(10) / 9)
+		entries = append(entries, log.Entry{Index: index, Term: term, Data: data})
+		index++
+	}
+	return entries
+}
+
+// act does something to a log and the model.
+func (m *model) act(l *log.Log, rng *rand.Rand) error {
+	n := len(m.entries)
+	switch what := rng.IntN(12); {
+	case what == 0 && n > 0:
+		m.below = m.entries[rng.IntN(n)].Index + uint64(rng.IntN(2))
+		if err := l.DeleteFront(m.below); err != nil {
+			return err
+		}
+		if err := m.check(l); err != nil {
+			return fmt.Errorf("after DeleteFront(%d): %w", m.below, err)
+		}
+		m.below = 0
+		return nil
+	case what == 1 && n > 0:
+		m.from = m.entries[n-1-rng.IntN(min(n, 12))].Index
+		if rng.IntN(8) == 0 {
+			m.from = m.entries[0].Index
+		}
+		if err := l.DeleteBack(m.from); err != nil {
+			return err
+		}
+		m.entries = m.entries[:m.from-m.entries[0].Index]
+		m.from = 0
+		return nil
+	}
+	m.trying = m.next(rng)
+	if err := l.Append(m.trying...); err != nil {
+		return err
+	}
+	m.entries, m.trying = append(m.entries, m.trying...), nil
+	return nil
+}
+
+// TestPowerFailures: after a power failure at any operation of the disk, a log has all that was acknowledged, as it was, and nothing else
+// but what was being appended; it opens without an error, and goes on. So it does after the next failure, also one while it is opened.
+func TestPowerFailures(t *testing.T) {
+	seeds := uint64(3000)
+	if testing.Short() {
+		seeds = 300
+	}
+	for seed := range seeds {
+		rng := rand.New(rand.NewPCG(seed, 1))
+		disk := sim.NewDisk()
+		m := &model{}
+		for life := range 6 {
+			left := 1 + rng.IntN(120)
+			errPower := errors.New("power failure")
+			disk.OnOp = func(sim.Op) error {
+				if left--; left < 0 {
+					return errPower
+				}
+				return nil
+			}
+			l, err := log.Open(small(disk, ""))
+			if err == nil {
+				if err := m.check(l); err != nil {
+					t.Fatalf("seed %d, life %d: %v", seed, life, err)
+				}
+				m.trying, m.from, m.below = nil, 0, 0
+				for err == nil {
+					if err = m.act(l, rng); err == nil && rng.IntN(60) == 0 {
+						break
+					}
+				}
+				closed := l.Close()
+				if err == nil && closed == nil && rng.IntN(2) == 0 {
+					continue
+				}
+				err = errors.Join(err, closed)
+			}
+			if err != nil && !errors.Is(err, errPower) {
+				t.Fatalf("seed %d, life %d: %v", seed, life, err)
+			}
+			disk.OnOp = nil
+			disk = disk.CrashClone([]int{0, 30, 50, 80, 100}[rng.IntN(5)], rng.Uint64())
+		}
+	}
+}
+
+// filled makes a log of some segments in a directory.
+func filled(t *testing.T, dir string, n int) (entries []log.Entry) {
+	t.Helper()
+	l, err := log.Open(small(nil, dir))
+	must(t, err)
+	m, rng := &model{}, rand.New(rand.NewPCG(9, 9))
+	for len(m.entries) < n {
+		m.entries = append(m.entries, m.next(rng)...)
+	}
+	for _, e := range m.entries {
+		must(t, l.Append(e))
+	}
+	must(t, l.Close())
+	return m.entries
+}
+
+// read opens a log and reads all of it.
+func read(dir string) (entries []log.Entry, err error) {
+	l, err := log.Open(small(nil, dir))
+	if err != nil {
+		return nil, err
+	}
+	defer l.Close()
+	for i := l.First(); i != 0 && i <= l.Last(); i++ {
+		e, err := l.Read(i, nil)
+		if err != nil {
+			return nil, err
+		}
+		entries = append(entries, e)
+	}
+	return entries, nil
+}
+
+func sameEntries(a, b []log.Entry) bool {
+	return slices.EqualFunc(a, b, func(x, y log.Entry) bool {
+		return x.Index == y.Index && x.Term == y.Term && bytes.Equal(x.Data, y.Data)
+	})
+}
+
+// TestFlippedBytes: each byte of a log that was written is looked at. One that is flipped is an error that names the file, or everything is
+// served.
+func TestFlippedBytes(t *testing.T) {
+	dir := t.TempDir()
+	entries := filled(t, dir, 30)
+	files, err := os.ReadDir(dir)
+	must(t, err)
+	for _, file := range files {
+		path := filepath.Join(dir, file.Name())
+		data, err := os.ReadFile(path)
+		must(t, err)
+		step := 1
+		if testing.Short() {
+			step = 17
+		}
+		found := 0
+		for at := 0; at < len(data); at += step {
+			damaged := slices.Clone(data)
+			damaged[at] ^= 1 << (at % 8)
+			must(t, os.WriteFile(path, damaged, 0o644))
+			mark := keep(t, dir)
+			got, err := read(dir)
+			mark()
+			switch {
+			case err == nil && !sameEntries(got, entries):
+				t.Fatalf("%s: a flipped byte at %d goes unnoticed", file.Name(), at)
+			case err != nil && (!errors.Is(err, log.ErrDamaged) || !strings.Contains(err.Error(), filepath.Base(dir))):
+				t.Fatalf("%s, a flipped byte at %d: %v", file.Name(), at, err)
+			case err != nil:
+				found++
+			}
+		}
+		must(t, os.WriteFile(path, data, 0o644))
+		if file.Name() != "MARK" && found == 0 {
+			t.Errorf("%s: no flipped byte was found", file.Name())
+		}
+	}
+}
+
+// keep returns what puts the files of a directory back as they are.
+func keep(t *testing.T, dir string) func() {
+	t.Helper()
+	was := map[string][]byte{}
+	files, err := os.ReadDir(dir)
+	must(t, err)
+	for _, f := range files {
+		data, err := os.ReadFile(filepath.Join(dir, f.Name()))
+		must(t, err)
+		was[f.Name()] = data
+	}
+	return func() {
+		for name, data := range was {
+			must(t, os.WriteFile(filepath.Join(dir, name), data, 0o644))
+		}
+	}
+}
+
+// TestMissingSegments: a segment that is missing, wherever it stood, is an error that says so.
+func TestMissingSegments(t *testing.T) {
+	dir := t.TempDir()
+	filled(t, dir, 60)
+	names, err := filepath.Glob(filepath.Join(dir, "*.log"))
+	must(t, err)
+	if len(names) < 4 {
+		t.Fatalf("there are only %d segments", len(names))
+	}
+	for _, gone := range [][]string{names[:1], names[1:2], names[len(names)-1:], names} {
+		back := keep(t, dir)
+		for _, name := range gone {
+			must(t, os.Remove(name))
+		}
+		if _, err := read(dir); !errors.Is(err, log.ErrDamaged) {
+			t.Errorf("without %v: %v", gone, err)
+		}
+		back()
+	}
+	if _, err := log.Open(log.Options{Dir: dir, ID: 8, SegmentBytes: 4 << 10}); !errors.Is(err, log.ErrDamaged) || !strings.Contains(err.Error(), "another log") {
+		t.Errorf("the log of another directory: %v", err)
+	}
+}
+
+// TestOrder: entries that do not follow are refused, and harm nothing.
+func TestOrder(t *testing.T) {
+	l, err := log.Open(small(vfs.NewMem(), ""))
+	must(t, err)
+	must(t, l.Append(log.Entry{Index: 5, Term: 2}))
+	for _, e := range []log.Entry{{Index: 5, Term: 2}, {Index: 7, Term: 2}, {Index: 6, Term: 1}} {
+		if err := l.Append(e); !errors.Is(err, log.ErrOrder) {
+			t.Errorf("entry %d of term %d: %v", e.Index, e.Term, err)
+		}
+	}
+	if _, err := l.Read(4, nil); !errors.Is(err, log.ErrNotThere) {
+		t.Errorf("entry 4: %v", err)
+	}
+	must(t, l.Append(log.Entry{Index: 6, Term: 2}, log.Entry{Index: 7, Term: 3}))
+	must(t, l.DeleteFront(100))
+	if first, last := l.First(), l.Last(); first != 0 || last != 0 {
+		t.Errorf("it has entries %d to %d, want none", first, last)
+	}
+	must(t, l.Append(log.Entry{Index: 101, Term: 3}))
+	must(t, l.Close())
+}
+
+// TestChain: a frame of another log in the place of one of this, whole and with the right number, is damage: it does not follow what is before
+// it.
+func TestChain(t *testing.T) {
+	var files [2]string
+	for i, text := range []string{"one", "two"} {
+		dir := t.TempDir()
+		l, err := log.Open(small(nil, dir))
+		must(t, err)
+		must(t, l.Append(log.Entry{Index: 1, Data: []byte(text)}))
+		must(t, l.Append(log.Entry{Index: 2, Data: []byte(text)}))
+		must(t, l.Close())
+		files[i] = filepath.Join(dir, "0000000000000001.log")
+	}
+	one, err := os.ReadFile(files[0])
+	must(t, err)
+	two, err := os.ReadFile(files[1])
+	must(t, err)
+	const second = 48 + 40 + 3
+	must(t, os.WriteFile(files[0], append(one[:second], two[second:]...), 0o644))
+	must(t, os.Remove(filepath.Join(filepath.Dir(files[0]), "MARK"))) // which would tell, too
+	if got, err := read(filepath.Dir(files[0])); !errors.Is(err, log.ErrDamaged) || !strings.Contains(err.Error(), fmt.Sprint(" at ", second)) {
+		t.Errorf("it has %d entries: %v", len(got), err)
+	}
+}
