@@ -57,6 +57,7 @@ func (w *worker) afterGoexit() {
 		w.grant(c.inst.seat.Lock.Release(&c.visit.Claim, w.granted[:0]))
 	}
 	w.entered = nil
+	w.publish() // the round is over, and there may be nothing for another one
 }
 
 // again runs a call whose instance's state is known not to decode by now.

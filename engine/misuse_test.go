@@ -121,6 +121,27 @@ func TestGoexitInOperations(t *testing.T) {
 	}
 }
 
+// TestGoexitWithManyWorkers: what an operation led to that has ended its goroutine reaches the worker that waits for it, also if there is
+// nothing else to do.
+func TestGoexitWithManyWorkers(t *testing.T) {
+	var log logLines
+	e := open(t, engine.Options{Workers: 4, Logger: log.logger()}, notes, desks, quitTx, quitSaga)
+	must(t, e.Do(ctx, newDesk.On("a", false)))
+	must(t, e.Do(ctx, newDesk.On("b", false)))
+	for i := range 40 {
+		for name, r := range map[string]functions.Request{
+			"call": quitTake.On("a", 1).As(fmt.Sprint("call", i)), "tx": quitTx.With("call"), "saga": quitSaga.As(fmt.Sprint("saga", i), "step"),
+		} {
+			c, cancel := context.WithTimeout(ctx, 10*time.Second)
+			if err := e.Do(c, r); !errors.Is(err, functions.ErrPanic) {
+				t.Fatalf("%s %d: %v", name, i, err)
+			}
+			cancel()
+		}
+	}
+	eventually(t, "no user code runs", func() bool { return engine.Runs(e) == "" })
+}
+
 // quitTogether makes many calls that end their goroutine, at a time.
 func quitTogether(e *engine.Engine) error {
 	var group sync.WaitGroup

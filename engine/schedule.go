@@ -120,9 +120,7 @@ func (w *worker) round(n int) bool {
 	if !e.sealing.Load() && w.hasWork() {
 		e.closeGate() // what would make way for the cut has had a round
 	}
-	w.runsNothing()
-	w.flush()
-	w.tell()
+	w.publish()
 	if handled > 0 && !e.gate.open.Load() {
 		w.countDrained(handled)
 	}
@@ -148,6 +146,13 @@ func (w *worker) round(n int) bool {
 		runtime.Gosched() // the sealer may wait for a processor
 	}
 	return true
+}
+
+// publish lets others know what a round has led to.
+func (w *worker) publish() {
+	w.runsNothing()
+	w.flush()
+	w.tell()
 }
 
 // timeCode begins to take the time of code of users, while there is reason to look at it; leave ends that.
