@@ -12,9 +12,10 @@ import (
 // What a directory says of itself, in its format row: the version of its rows, the number of its shards, and of each function type the shape
 // of its states.
 //
-// A state that an earlier version of the program wrote may decode and not be all there, see functions.Migrate. To find that out costs as
-// much as to decode it. So the row has the shape of a type for as long as all states of the type were written in it: such states need only
-// be decoded. A type without instances gets its shape when it is opened; one with instances that is opened with another shape loses it.
+// A state that an earlier version of the program wrote may decode and not be all there, see functions.Migrate. To find that out takes time,
+// see functions/whole.go. So the row has the shape of a type for as long as all states of the type were written in it: such states need
+// only be decoded. A type without instances gets its shape when it is opened; one with instances that is opened with another shape loses
+// it.
 
 // checkFormat reads or writes the format row, and sets the number of shards.
 func (e *Engine) checkFormat() error {

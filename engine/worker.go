@@ -302,6 +302,7 @@ func (w *worker) accept(q *request) {
 	}
 	switch {
 	case q.control != nil:
+		w.runsNothing() // it may look at very many runs
 		q.control(w)
 	case q.feed != nil:
 		w.acceptFed(q)
@@ -341,7 +342,7 @@ func (w *worker) enterBody(f *routines.Function) {
 }
 
 // runsNothing tells the watchdog that no user code runs. That is told once in a round, and before what may take long itself: to tell it
-// after each operation takes a fiftieth of a transfer's time.
+// after each operation would be a store each that waits for all stores before it.
 func (w *worker) runsNothing() {
 	if w.running.Load()&runsAny != 0 {
 		w.running.Store(w.runs)

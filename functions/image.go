@@ -68,7 +68,7 @@ func newLate[S any](states *Values) *late {
 const headBytes = 9
 
 // texts adds up the lengths of the texts in a value of a type, which is at the address. All states that are encoded late are measured after
-// each operation; reflection would take three times as long.
+// each operation, for which reflection takes too long.
 type texts func(at unsafe.Pointer) int
 
 // boundOf returns what the encoding of a faithful type takes at most besides its texts, and the length of those; nil if it has

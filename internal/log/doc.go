@@ -15,11 +15,11 @@
 //
 // After a crash the last append may be there in part: it was never acknowledged and is cut. Everything else that does not read as it was
 // written is damage, and an error that names file and offset. What tells the two apart is evidence that the broken frame had been synced: a
-// frame of a later append behind it, or the mark. The mark is written after each sync and not synced itself, so it costs a
-// microsecond and a power failure may set it back; but then only the very last append can be taken for one that was torn.
+// frame of a later append behind it, or the mark. The mark is written after each sync and not synced itself, so it costs
+// little and a power failure may set it back; but then only the very last append can be taken for one that was torn.
 //
-// New segments are written full of zeros, and those that are cut off are used again: to overwrite blocks that the file has already takes two
-// thirds of the time of growing it (ext4: no metadata is to be synced).
+// New segments are written full of zeros, and those that are cut off are used again: to overwrite blocks that the file has already is
+// faster than to grow it, since no metadata is to be synced.
 //
 // A log is for one process. Append, DeleteFront and DeleteBack are called by one goroutine at a time; the other methods by any.
 //

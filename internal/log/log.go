@@ -141,7 +141,8 @@ func (l *Log) Bytes() (sum int64) {
 }
 
 // Append appends entries and returns when they are durable. Each has the number that follows the one before; in an empty log the first may
-// have any but 0. After an error of writing the log is as it was (no room for another segment), or takes no entries any more: ErrFailed.
+// have any but 0. If there is no room for another segment that is an error, the entries before it are appended (Last tells), and
+// the rest may be appended later. After any other error of writing the log takes no entries any more: ErrFailed.
 func (l *Log) Append(entries ...Entry) error {
 	if l.failed != nil {
 		return fmt.Errorf("%w: %w", ErrFailed, l.failed)
