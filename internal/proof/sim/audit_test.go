@@ -111,15 +111,21 @@ func committed(t *testing.T, d *Driver) string {
 	return ""
 }
 
-// fedDeposit is the last deposit that came through the ingress.
+// fedDeposit is the last deposit that came through the ingress behind another one to the same till.
 func fedDeposit(t *testing.T, d *Driver) (last Order) {
+	t.Helper()
+	before := map[string]bool{}
 	for _, o := range d.Tape {
-		if o.Kind == "deposit" {
+		if o.Kind != "deposit" {
+			continue
+		}
+		if before[o.To] {
 			last = o
 		}
+		before[o.To] = true
 	}
 	if last.ID == "" {
-		t.Fatal("the ingress had no deposit")
+		t.Fatal("the ingress had no two deposits to one till")
 	}
 	return last
 }
