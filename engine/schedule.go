@@ -148,11 +148,11 @@ func (w *worker) round(n int) bool {
 	return true
 }
 
-// publish lets others know what a round has led to.
+// publish lets others know what a round has led to: first what it has counted, so that whatever follows from its messages finds that.
 func (w *worker) publish() {
 	w.runsNothing()
-	w.flush()
 	w.tell()
+	w.flush()
 }
 
 // timeCode begins to take the time of code of users, while there is reason to look at it; leave ends that.
