@@ -22,6 +22,7 @@ type Engine struct {
 	store    *store.Store
 	format   format.Format // of the directory
 	workers  []*worker
+	ids      ids
 	gate     gate
 	egresses []*egress
 	absent   map[string]uint64 // the last numbers of egresses that this opening does not have
@@ -29,6 +30,7 @@ type Engine struct {
 
 	// Written by clients.
 	inFlight  atomic.Int64 // requests that wait for their outcome
+	asked     atomic.Bool  // a request has come in since the running epoch began, or waited then
 	admission admission
 	spread    atomic.Uint64 // spreads coordinator functions without request id over the shards
 	closed    atomic.Bool
@@ -49,11 +51,12 @@ type Engine struct {
 	sealing     atomic.Bool   // an epoch is with the sealer
 	cutting     atomic.Bool   // the epoch has gone on for too long: urgent messages only
 	behind      atomic.Bool   // the last cut left a backlog
-	requestIn   atomic.Uint64 // the last epoch that took a request
+	accepting   atomic.Int64  // workers that are not through with the requests that waited when admission began
 	costlyIn    atomic.Uint64 // the last epoch with a message that took longer than half of MaxDrain
 	costlyAt    atomic.Int64  // when the last one ended that was no client's call, in engine time
 	closedAt    atomic.Int64  // when the gate was closed, in engine time
 	drainFor    time.Duration // how long an epoch may go on then: half of MaxDrain, less what the operation takes that runs at the end
+	standing    atomic.Bool   // a worker stands back
 	lookout     lookout
 	armed       atomic.Int64   // when the clock will wake the workers, Unix nanoseconds
 	stopping    atomic.Bool    // Close was called
@@ -161,6 +164,15 @@ func openStore(o Options, fatal func(error)) (*store.Store, error) {
 	return s, err
 }
 
+// makeWorkers makes the workers, and what is theirs together.
+func (e *Engine) makeWorkers() {
+	e.timerSeq = make([]paddedCount, e.options.Workers)
+	e.ids.init()
+	for i := range e.options.Workers {
+		e.workers = append(e.workers, newWorker(e, i))
+	}
+}
+
 // setUp brings the engine to where the last one stopped.
 func (e *Engine) setUp() error {
 	if err := e.checkFormat(); err != nil {
@@ -168,10 +180,7 @@ func (e *Engine) setUp() error {
 	}
 	e.registry.shards = uint64(e.options.Shards)
 	e.shardRows = make([]shardRows, e.options.Shards)
-	e.timerSeq = make([]paddedCount, e.options.Workers)
-	for i := range e.options.Workers {
-		e.workers = append(e.workers, newWorker(e, i))
-	}
+	e.makeWorkers()
 	e.drainFor = e.options.MaxDrain/2 - min(slice, e.options.MaxDrain/8)
 	e.gate.conduct = e.conduct
 	e.gate.stirred = make(chan struct{}, 1)

@@ -95,7 +95,7 @@ func (e *Engine) closeGate() {
 
 // conduct is called when all workers are at rest, by the last one or by the sealer.
 func (e *Engine) conduct() {
-	if e.untangle() && !e.cutting.Load() {
+	if (e.untangle() || e.mustWork()) && !e.cutting.Load() {
 		e.wakeBusy()
 		return
 	}
@@ -104,6 +104,9 @@ func (e *Engine) conduct() {
 		return // until that is sealed and this epoch can be cut
 	case sealing:
 	case e.hasWork():
+		if e.isLeft() {
+			e.cutting.Store(true)
+		}
 		e.cut()
 	case e.stopping.Load() && e.mayStop():
 		return
@@ -122,16 +125,20 @@ func (e *Engine) conduct() {
 	e.armClock()
 }
 
-// noteRequests notes that requests wait for the epoch that is about to open, before any worker begins what is costly in it.
+// noteRequests notes which workers requests wait for, when admission is about to begin, before any worker begins what is costly.
 func (e *Engine) noteRequests() {
+	accepting := int64(0)
 	for _, w := range e.workers {
 		w.mu.Lock()
-		waits := len(w.inbox) > 0
+		w.accepting = len(w.inbox) > 0 || w.taken.len() > 0
 		w.mu.Unlock()
-		if waits {
-			e.requestIn.Store(e.epoch)
-			return
+		if w.accepting {
+			accepting++
 		}
+	}
+	e.accepting.Store(accepting)
+	if accepting > 0 {
+		e.asked.Store(true)
 	}
 }
 
@@ -167,6 +174,17 @@ func (e *Engine) wakeBusy() {
 	}
 }
 
+// mustWork reports whether a worker has something that it stood back with, and may go on now.
+func (e *Engine) mustWork() bool {
+	return e.lastCuts < maxLastCuts && slices.ContainsFunc(e.workers, (*worker).mustWork)
+}
+
+// isLeft reports whether what has begun is left at rest: it stood back for a request.
+func (e *Engine) isLeft() bool {
+	return slices.ContainsFunc(e.workers, func(w *worker) bool { return w.underWay() > 0 })
+}
+
+// hasWork reports whether there is something to seal.
 func (e *Engine) hasWork() bool {
 	for _, w := range e.workers {
 		if !w.epoch.empty() {
@@ -359,6 +377,7 @@ func (e *Engine) cut() {
 		e.lastCuts++
 	}
 	e.trace("cut epoch %d", e.epoch)
+	e.asked.Store(false)
 	e.epoch++
 	e.stats.epochs.Add(1)
 	e.sealing.Store(true)
@@ -387,10 +406,7 @@ func (w *worker) reclaim(free []*portion) {
 	w.spent = w.spent[:0]
 	for _, p := range free {
 		for _, q := range p.outcomes {
-			if w.requests[q.env.RequestID] == q {
-				delete(w.requests, q.env.RequestID)
-				w.seen.Add(format.RequestHash(q.env.RequestID))
-			}
+			w.engine.ids.forget(q, w.engine.workerOf(q.shard).seen.Add)
 		}
 		p.reset()
 		w.portions = append(w.portions, p)

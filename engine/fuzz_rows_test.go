@@ -41,10 +41,7 @@ func unopened(t testing.TB) *Engine {
 		Fatal:  func(err error) { panic(fatalPanic{err}) },
 	}.withDefaults()}
 	e.clocks = newClocks(e.options.Seams.Clock)
-	e.timerSeq = make([]paddedCount, e.options.Workers)
-	for i := range e.options.Workers {
-		e.workers = append(e.workers, newWorker(e, i))
-	}
+	e.makeWorkers()
 	return e
 }
 
@@ -53,8 +50,8 @@ func (e *Engine) forget() {
 	for _, w := range e.workers {
 		w.arrivals, w.sent, w.timers = waitingLine{}, waitingLine{}, timerHeap{}
 		clear(w.coords)
-		clear(w.requests)
 	}
+	e.ids.init()
 }
 
 func encoded(f *testing.F, v any) []byte {

@@ -45,6 +45,13 @@ func (g *gate) wake(w *worker) {
 	g.mu.Unlock()
 }
 
+// wakeAll makes all parked workers run.
+func (g *gate) wakeAll(workers []*worker) {
+	for _, w := range workers {
+		g.wake(w)
+	}
+}
+
 // start marks w awake and lets it run. The caller holds mu.
 func (g *gate) start(w *worker) {
 	if w.awake || g.over {

@@ -45,6 +45,13 @@ func (e *Engine) Inventory() (v Inventory) {
 	for _, w := range e.workers {
 		v.add(w)
 	}
+	for i := range e.ids.parts {
+		for _, q := range e.ids.parts[i].requests {
+			if !q.isSettled() {
+				v.InFlight.Found += q.waiting()
+			}
+		}
+	}
 	for _, f := range e.feeds {
 		v.Unsealed += len(f.slots)
 	}
@@ -83,11 +90,6 @@ func (v *Inventory) add(w *worker) {
 		}
 		if t.left {
 			v.Left.Found++
-		}
-	}
-	for _, q := range w.requests {
-		if !q.settled {
-			v.InFlight.Found += q.waiting()
 		}
 	}
 	for _, c := range w.coords {

@@ -47,24 +47,30 @@ func writeOutcome(batch store.Batch, q *request, now int64) {
 	})
 }
 
-// outcomeOf reads the row of a request's outcome. An outcome that has expired is none.
-func (w *worker) outcomeOf(shard uint16, requestID string) (row format.Outcome, found bool) {
-	if !w.seen.May(format.RequestHash(requestID)) {
-		return nil, false
+// outcomeOf reads the row of a request's outcome, if the id may have been used; nil if there is none, or if it has expired.
+func (w *worker) outcomeOf(shard uint16, requestID string) format.Outcome {
+	if !w.engine.workerOf(shard).seen.May(format.RequestHash(requestID)) {
+		return nil
 	}
+	return w.outcomeRow(shard, requestID)
+}
+
+// outcomeRow is outcomeOf for an id that may be in no filter yet.
+func (w *worker) outcomeRow(shard uint16, requestID string) format.Outcome {
 	w.key = format.OutcomeKey(w.scratch(), shard, requestID)
-	row, found = w.load(w.key)
+	value, found := w.load(w.key)
 	if !found {
 		w.engine.stats.alarms.Add(1)
-		return nil, false
+		return nil
 	}
+	row := format.Outcome(value)
 	if row.IsDamaged() {
 		w.engine.fatal(fmt.Errorf("%w: outcome of request %q", ErrDamaged, requestID))
 	}
 	if w.engine.expired(row.Settled(), w.engine.clocks.now()) {
-		return nil, false
+		return nil
 	}
-	return row, true
+	return row
 }
 
 // answerFrom settles a request from the row of an earlier one with the same id.
@@ -134,7 +140,11 @@ func (e *Engine) Outcome(ctx context.Context, requestID string) (o Outcome, err 
 	}
 	shard := e.registry.requestShard(requestID)
 	var found Outcome
-	if err := e.control(ctx, e.workerOf(shard), func(w *worker) error {
+	w := e.workerOf(shard)
+	if first := e.ids.find(shard, requestID); first != nil {
+		w = first.worker
+	}
+	if err := e.control(ctx, w, func(w *worker) error {
 		found = w.lookUp(shard, requestID)
 		return nil
 	}); err != nil {
@@ -145,9 +155,15 @@ func (e *Engine) Outcome(ctx context.Context, requestID string) (o Outcome, err 
 
 // lookUp finds out how far a request is. Whoever asked for it is told once the running epoch is sealed.
 func (w *worker) lookUp(shard uint16, requestID string) Outcome {
-	if first := w.requests[requestID]; first != nil {
+	part := w.engine.ids.part(shard)
+	part.mu.Lock()
+	first, row := w.lookFor(part, shard, requestID)
+	part.mu.Unlock()
+	if first != nil {
 		switch {
-		case first.settled:
+		case first.worker != w: // it has come in meanwhile, and more is not to be seen from here
+			return Outcome{State: Running}
+		case first.isSettled():
 			return known(first.outcome)
 		case first.coord != nil && first.coord.parked:
 			return Outcome{State: Stuck, Err: parkedError(first.coord)}
@@ -156,7 +172,7 @@ func (w *worker) lookUp(shard uint16, requestID string) Outcome {
 		}
 		return Outcome{State: Running}
 	}
-	if row, found := w.outcomeOf(shard, requestID); found {
+	if row != nil {
 		return known(outcomeFrom(row))
 	}
 	return Outcome{}

@@ -254,10 +254,7 @@ func (w *worker) done(c *call) {
 				c.left = nil
 			}
 		}
-	case c.req.env.RequestID != "":
-		w.charge(len(c.req.env.RequestID) + len(c.outcome.result.Encoded()) + len(c.outcome.failure))
-		w.send(w.engine.workerOf(c.req.shard), message{kind: msgDone, call: c})
-	case c.op.Kind.Reads() && w.effects.Empty() && !c.inst.dirty && c.inst.epoch <= w.engine.sealed.Load():
+	case c.req.env.RequestID == "" && c.op.Kind.Reads() && w.effects.Empty() && !c.inst.dirty && c.inst.epoch <= w.engine.sealed.Load():
 		c.req.outcome = c.outcome // what was read is durable: no need to wait
 		w.engine.release(c.req)
 	default:
@@ -265,22 +262,12 @@ func (w *worker) done(c *call) {
 	}
 }
 
-// onDone takes the outcome of a call at whom it came from.
-func (w *worker) onDone(c *call) {
-	if c.coord != nil {
-		w.sagaReply(c)
-		return
-	}
-	w.settle(c.req, c.outcome)
-}
-
 // settle ends a request with an outcome, to be released when the running epoch is sealed.
 func (w *worker) settle(q *request, o outcome) {
-	q.outcome, q.settled, q.epoch = o, true, w.engine.epoch
-	if q.call == nil && q.env.RequestID != "" { // a call's counts where it was made: see done
-		w.charge(len(q.env.RequestID) + len(o.result.Encoded()) + len(o.failure))
-	}
+	q.outcome = o
+	q.settledIn.Store(w.engine.epoch)
 	if q.env.RequestID != "" {
+		w.charge(len(q.env.RequestID) + len(o.result.Encoded()) + len(o.failure))
 		w.epoch.outcomes = append(w.epoch.outcomes, q)
 	}
 	w.epoch.replies = append(w.epoch.replies, q)

@@ -206,10 +206,10 @@ func (e *Engine) recoverRun(shard uint16, key, value []byte) error {
 		c.saga.ChangeAll()
 	}
 	if s.RequestID != "" {
-		c.req = &request{shard: shard, coord: c}
+		c.req = &request{shard: shard, worker: c.worker, coord: c}
 		c.req.env.RequestID, c.req.env.Coordinator, c.req.env.Arg = s.RequestID, s.Function, s.Input
 		c.req.identity = e.registry.identify(&c.req.env).withShape(s.Shape)
-		c.worker.requests[s.RequestID] = c.req
+		e.ids.put(c.req)
 	}
 	c.worker.coords[id] = c
 	c.worker.toBackground(c)

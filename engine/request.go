@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 
 	"github.com/concordat-dev/concordat/functions"
 )
@@ -17,22 +18,31 @@ type request struct {
 	env      functions.Envelope
 	identity identity // tells requests with one id apart; zero without id
 	shard    uint16   // keeps the outcome, if there is an id
-	settled  bool
-	closes   bool    // done is closed when the outcome is there; otherwise it gets one token and is used again
-	call     *call   // the call, if it is one
-	coord    *coord  // the coordinator function, if it is one
-	control  control // a question to a worker instead of either
+	worker   *worker  // runs it
+	closes   bool     // done is closed when the outcome is there; otherwise it gets one token and is used again
+	call     *call    // the call, if it is one
+	coord    *coord   // the coordinator function, if it is one
+	control  control  // a question to a worker instead of either
 
-	epoch   uint64 // the epoch that settled it
-	outcome outcome
-	err     error    // instead of an outcome: the engine's own error
-	next    *request // others that wait for the same outcome
+	settledIn atomic.Uint64 // the epoch that settled it; 0: it is under way
+	outcome   outcome
+	err       error    // instead of an outcome: the engine's own error
+	next      *request // others that wait for the same outcome
 
 	feed     *feed // the ingress it came from, if any
 	position uint64
 
 	engine *Engine
 	done   chan struct{}
+}
+
+// isSettled reports whether the outcome is known, and perhaps not sealed yet.
+func (q *request) isSettled() bool { return q.settledIn.Load() != 0 }
+
+// isSealed reports whether the outcome is durable.
+func (q *request) isSealed() bool {
+	in := q.settledIn.Load()
+	return in != 0 && in <= q.worker.engine.sealed.Load()
 }
 
 // control is run on a worker, between two messages.
@@ -207,7 +217,10 @@ func (e *Engine) submit(q *request) error {
 	default:
 		q.shard = uint16(e.spread.Add(1) % uint64(e.options.Shards))
 	}
-	return e.admitTo(e.workerOf(q.shard), q)
+	if q.worker = e.workerOf(q.shard); q.call != nil {
+		q.worker = q.call.worker
+	}
+	return e.admitTo(q.worker, q)
 }
 
 // admitTo puts a request into a worker's inbox. It is counted as in flight, unless it is an ingress's: those have a bound of
@@ -224,6 +237,9 @@ func (e *Engine) admitTo(w *worker, q *request) error {
 	w.inbox = append(w.inbox, q)
 	parked := w.parked
 	w.mu.Unlock()
+	if !e.asked.Load() { // it is written once an epoch
+		e.asked.Store(true)
+	}
 	if parked && e.gate.open.Load() {
 		e.gate.wake(w)
 	}

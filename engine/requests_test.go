@@ -294,6 +294,61 @@ func TestJoinedRequestsLeaveTheCount(t *testing.T) {
 	}
 }
 
+// TestOneIDForManyTargets: of requests for different targets that come under one id at once, on several workers, one runs, and the others
+// are refused; also when they are repeated, and over a restart.
+func TestOneIDForManyTargets(t *testing.T) {
+	const rounds, targets = 100, 8
+	o := engine.Options{Dir: t.TempDir(), Workers: 4}
+	e := openDesk(t, o)
+	desk := func(target int) string { return fmt.Sprint("desk-", target) }
+	for i := range targets {
+		must(t, e.Do(ctx, newDesk.On(desk(i), false)))
+	}
+	winners := make([]int, rounds)
+	ask := func(round int) (winner int) {
+		var won [targets + 1]bool
+		var group sync.WaitGroup
+		for i := range won {
+			group.Go(func() {
+				request := functions.Request(take.On(desk(i%targets), 1).As(fmt.Sprint("id-", round)))
+				if i == targets {
+					request = countedTx.With(desk(0)).Drop().As(fmt.Sprint("id-", round))
+				}
+				err := e.Do(ctx, request)
+				if won[i] = err == nil; !won[i] {
+					wantErr(t, err, engine.ErrReusedID, "was not run")
+				}
+			})
+		}
+		group.Wait()
+		winner = slices.Index(won[:], true)
+		if winner < 0 || slices.Contains(won[winner+1:], true) {
+			t.Fatalf("round %d: these have run: %v", round, won)
+		}
+		return winner
+	}
+	for i := range winners {
+		winners[i] = ask(i)
+	}
+	for range 2 {
+		for i, winner := range winners {
+			if again := ask(i); again != winner {
+				t.Errorf("round %d: %d has run, and then %d", i, winner, again)
+			}
+		}
+		e = reopen(t, e, o, requestParts()...)
+	}
+	sum := 0
+	for i := range targets {
+		n, err := engine.Ask(ctx, e, taken.On(desk(i)))
+		must(t, err)
+		sum += n
+	}
+	if sum != rounds {
+		t.Errorf("%d requests have run, want %d", sum, rounds)
+	}
+}
+
 // TestContextEndsWhileWaiting: the answer is ErrUnknown with the context's error. The request goes on, once, and its id tells what
 // became of it.
 func TestContextEndsWhileWaiting(t *testing.T) {

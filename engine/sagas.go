@@ -244,9 +244,9 @@ func (w *worker) reportStuck(c *coord) {
 		return
 	}
 	w.toBackground(c)
-	c.req = &request{env: told.env, identity: told.identity, shard: told.shard, coord: c}
+	c.req = &request{env: told.env, identity: told.identity, shard: told.shard, worker: told.worker, coord: c}
 	if told.env.RequestID != "" {
-		w.requests[told.env.RequestID] = c.req
+		w.engine.ids.put(c.req)
 	}
 	told.err = w.stuckError(c)
 	w.epoch.replies = append(w.epoch.replies, told)

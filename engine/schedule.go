@@ -28,14 +28,15 @@ import (
 // next epoch. So a request beside a backlog waits for two seals.
 //
 // Costly work that has begun would do the same: a request that is answered in a moment waits for the cut, and the epoch for a hundred
-// sagas with steps of 20 ms. So in an epoch that has taken a request, once admission has closed, a worker that has only such work left
-// has the epoch cut by force.
+// sagas with steps of 20 ms. So once a request has come in, and admission has closed, a worker that has only such work left has the epoch
+// cut by force: if the request waits for another worker, which is in the middle of something, it is accepted in the next epoch.
 //
 // While an epoch is sealed the next one begins, and costly work goes on meanwhile. If its messages take longer than half of MaxDrain,
 // a request would often wait for two of them: for the one that ran when it came, and then for one that began, while the epoch before was
-// sealed, behind it. So once an epoch has taken a request and the one before has run such a message, none is begun until it is cut, which
-// is a seal away. The epoch after that may run one again, and if clients' calls take as long, one may run after a while in any case: so it
-// goes on however many requests there are.
+// sealed, behind it. So once a request has come in and the epoch before has run such a message, none is begun until the epoch is cut, which
+// is a seal away. The epoch after that may run one again, once the requests that wait when it begins are through; and if clients' calls take
+// as long, one may run after a while in any case: so it goes on however many requests there are. With several workers all of them hold back:
+// whoever has nothing else to do stands back until the others have come to their requests, and only then is the epoch cut.
 //
 // A round ends early when it, or its epoch after admission has closed, has gone on for too long: the worker looks at the time after each
 // message while messages are costly, and once an epoch has been open for long (see lookout), in case they have just become so. So a
@@ -120,6 +121,7 @@ func (w *worker) round(n int) bool {
 	if !e.sealing.Load() && w.hasWork() {
 		e.closeGate() // what would make way for the cut has had a round
 	}
+	w.accepts()
 	w.publish()
 	if handled > 0 && !e.gate.open.Load() {
 		w.countDrained(handled)
@@ -202,7 +204,7 @@ func (w *worker) eachBegun(visit func(message)) {
 
 // mustWork reports whether anything waits that is to be handled before the epoch comes to rest.
 func (w *worker) mustWork() bool {
-	if w.underWay()+w.taken.len() > 0 {
+	if w.underWay()-w.costly.len()+w.taken.len() > 0 || (w.costly.len() > 0 && !w.standsBack()) {
 		return true
 	}
 	return w.hasRunnable() && (w.engine.gate.open.Load() || !w.engine.behind.Load())
@@ -239,14 +241,40 @@ func (w *worker) hasRunnable() bool {
 // somebody waits for the cut, which comes once nothing else is left.
 func (w *worker) makesWay() bool {
 	e := w.engine
-	return e.requestIn.Load() == e.epoch && (!e.gate.open.Load() || e.holdsBack()) && w.costs.of(w.costly.front()) > slice
+	return e.asked.Load() && (!e.gate.open.Load() || e.holdsBack()) && w.costs.of(w.costly.front()) > slice
+}
+
+// standsBack reports whether costly work is not to go on, and the epoch not to be cut yet: another worker is not through with the requests
+// that waited when admission began.
+func (w *worker) standsBack() bool {
+	e := w.engine
+	if w.accepts() || e.accepting.Load() == 0 || !w.makesWay() {
+		return false
+	}
+	e.standing.Store(true)
+	return e.accepting.Load() > 0
+}
+
+// accepts reports whether the worker is not through with the requests that waited when admission began; those that take long themselves
+// count only where what others do takes longer than half of MaxDrain. The last one that is through wakes those that stood back; who goes to
+// rest just then is woken by the conductor.
+func (w *worker) accepts() bool {
+	e := w.engine
+	if !w.accepting || w.admitted != e.epoch || w.taken.len()+w.plain.len()+w.begun.len() > 0 || (w.costlyPlain.len() > 0 && e.holdsBack()) {
+		return w.accepting
+	}
+	w.accepting = false
+	if e.accepting.Add(-1) == 0 && e.standing.Swap(false) {
+		e.gate.wakeAll(e.workers)
+	}
+	return false
 }
 
 // holdsBack reports whether costly work has to wait until the running epoch is cut: its messages are costly, and somebody waits for the cut,
 // which comes when the epoch before is sealed and nothing else is left.
 func (e *Engine) holdsBack() bool {
 	costly := e.costlyIn.Load()
-	return costly != 0 && costly+1 >= e.epoch && e.requestIn.Load() == e.epoch && (e.sealing.Load() || !e.gate.open.Load()) &&
+	return costly != 0 && (costly+1 >= e.epoch || e.accepting.Load() > 0) && e.asked.Load() && (e.sealing.Load() || !e.gate.open.Load()) &&
 		e.clocks.now()-e.costlyAt.Load() < maxHeld*int64(e.options.MaxDrain)
 }
 
@@ -283,7 +311,7 @@ func (w *worker) handleNext(first bool) bool {
 	}
 	if w.pace.sharing {
 		l, ok := w.pace.pick(w.waiting())
-		if !ok {
+		if !ok && !w.standsBack() {
 			w.engine.cutNow() // what is left makes way
 		}
 		if l == lineCostly || l == lineCostlyPlain {

@@ -88,6 +88,7 @@ type worker struct {
 	mailed      []message
 	now         time.Time // wall time at the beginning of the round
 	admitted    uint64    // the last epoch in which the worker has admitted something
+	accepting   bool      // the worker counts for Engine.accepting
 	pace        pacer
 	costs       costs
 	began       time.Duration // when the code of users began that runs, as clocks.elapsed has it; 0 if nobody looked
@@ -104,11 +105,10 @@ type worker struct {
 	journals   int64 // of Engine.journals: likewise
 
 	cache     cache
-	requests  map[string]*request // with ids, not settled or not yet sealed
-	seen      *seen.Filter        // of the ids whose outcomes have rows
-	coords    map[uint64]*coord   // with rows
-	spent     []*coord            // over when the last epoch was cut
-	idle      spares[coord]       // over, to be used again
+	seen      *seen.Filter      // of the ids whose outcomes have rows
+	coords    map[uint64]*coord // with rows
+	spent     []*coord          // over when the last epoch was cut
+	idle      spares[coord]     // over, to be used again
 	idleTxs   spares[transactions.Coordinator]
 	idleSagas spares[sagas.Coordinator]
 	idleCalls spares[call]
@@ -138,17 +138,16 @@ type (
 
 func newWorker(e *Engine, id int) *worker {
 	w := &worker{
-		engine:   e,
-		id:       id,
-		parked:   true,
-		pace:     pacer{size: roundSize},
-		signal:   make(chan struct{}, 1),
-		out:      make([][]message, e.options.Workers),
-		requests: map[string]*request{},
-		seen:     seen.New(int(e.options.FilterBytes) / e.options.Workers),
-		coords:   map[uint64]*coord{},
-		epoch:    &portion{},
-		frame:    &functions.Frame{},
+		engine: e,
+		id:     id,
+		parked: true,
+		pace:   pacer{size: roundSize},
+		signal: make(chan struct{}, 1),
+		out:    make([][]message, e.options.Workers),
+		seen:   seen.New(int(e.options.FilterBytes) / e.options.Workers),
+		coords: map[uint64]*coord{},
+		epoch:  &portion{},
+		frame:  &functions.Frame{},
 	}
 	w.checker = w.checkEffects
 	w.cache.init(len(e.registry.types), e.options.CacheBytes/int64(e.options.Workers))
@@ -212,7 +211,7 @@ func (w *worker) handle(m message) {
 	case msgAbort:
 		w.abort(m.call)
 	case msgDone:
-		w.onDone(m.call)
+		w.sagaReply(m.call)
 	case msgVote:
 		w.onVote(m.call)
 	case msgConflict:
@@ -297,9 +296,6 @@ func (w *worker) flush() {
 
 // accept is where a request begins.
 func (w *worker) accept(q *request) {
-	if e := w.engine; e.requestIn.Load() != e.epoch {
-		e.requestIn.Store(e.epoch)
-	}
 	switch {
 	case q.control != nil:
 		w.runsNothing() // it may look at very many runs
@@ -308,7 +304,7 @@ func (w *worker) accept(q *request) {
 		w.acceptFed(q)
 	case q.env.RequestID != "" && w.isRepeat(q):
 	case q.env.Op != nil:
-		w.send(q.call.worker, message{kind: msgCall, call: q.call})
+		w.receive(message{kind: msgCall, call: q.call})
 	default:
 		w.startFor(q)
 	}
@@ -373,39 +369,4 @@ func (w *worker) load(key []byte) ([]byte, bool) {
 		w.engine.fatal(err)
 	}
 	return value, found
-}
-
-// isRepeat settles a request whose id is known already, and otherwise notes the id.
-func (w *worker) isRepeat(q *request) bool {
-	if first := w.requests[q.env.RequestID]; first != nil {
-		w.join(q, first)
-		return true
-	}
-	if row, found := w.outcomeOf(q.shard, q.env.RequestID); found {
-		w.answerFrom(q, row)
-		return true
-	}
-	w.requests[q.env.RequestID] = q
-	return false
-}
-
-// join lets q wait for the outcome of first, which has the same id.
-func (w *worker) join(q, first *request) {
-	switch {
-	case w.refuses(q, q.identity.like(first.identity)):
-	case first.settled && first.epoch <= w.engine.sealed.Load():
-		q.outcome = first.outcome
-		w.engine.finish(q)
-	case first.settled: // to be sealed with this epoch or the one before
-		q.outcome = first.outcome
-		w.epoch.replies = append(w.epoch.replies, q)
-	case first.coord != nil && first.coord.parked:
-		q.err = parkedError(first.coord)
-		w.engine.finish(q)
-	case first.coord != nil && first.coord.isStuck():
-		q.err = w.stuckError(first.coord)
-		w.engine.finish(q)
-	default:
-		q.next, first.next = first.next, q
-	}
 }

@@ -71,14 +71,14 @@ var table = []plant{
 		name: "read-unsealed", breaks: "a question is answered at once also if what was read is not sealed yet.",
 		pkg: "engine", test: "TestReadWaitsForSeal", why: `before the seal, the read is answered: true`,
 		edits: []edit{
-			{"engine/plain.go", `	case c.op.Kind.Reads() && w.effects.Empty() && !c.inst.dirty && c.inst.epoch <= w.engine.sealed.Load():`, `	case c.op.Kind.Reads() && w.effects.Empty():`},
+			{"engine/plain.go", ` && w.effects.Empty() && !c.inst.dirty && c.inst.epoch <= w.engine.sealed.Load():`, ` && w.effects.Empty():`},
 		},
 	},
 	{
 		name: "join-unsealed", breaks: "a request that is repeated is told an outcome that is not sealed yet.",
 		pkg: "engine", test: "TestRepeatWaitsForSeal", why: `before the seal, .* its repeat: true`,
 		edits: []edit{
-			{"engine/worker.go", `	case first.settled && first.epoch <= w.engine.sealed.Load():`, `	case first.settled:`},
+			{"engine/ids.go", `	case first.isSealed():`, `	case first.isSettled():`},
 		},
 	},
 	{
@@ -169,7 +169,7 @@ var table = []plant{
 		pkg: "engine", test: "TestOutcomesExpire", why: `after 1h0m0s it has run 2 times, want 3`,
 		edits: []edit{
 			{"engine/outcome.go", `	if w.engine.expired(row.Settled(), w.engine.clocks.now()) {
-		return nil, false
+		return nil
 	}`, ``},
 		},
 	},
@@ -195,7 +195,33 @@ var table = []plant{
 		name: "forget-seen", breaks: "an id is not added to the filter of seen ids when the worker forgets its request.",
 		pkg: "engine", test: "TestSameIDSameOutcome", why: `it ran [23] times, want 1`,
 		edits: []edit{
-			{"engine/epoch.go", `				w.seen.Add(format.RequestHash(q.env.RequestID))`, ``},
+			{"engine/ids.go", `		seen(format.RequestHash(q.env.RequestID))`, ``},
+		},
+	},
+	{
+		name: "ids-of-a-worker", breaks: "a worker knows only the ids of requests that it runs itself.",
+		pkg: "engine", test: "TestOneIDForManyTargets", why: `these have run`,
+		edits: []edit{
+			{"engine/ids.go", `	part := w.engine.ids.part(q.shard)`, `	part := &w.engine.ids.parts[w.id]`},
+		},
+	},
+	{
+		name: "id-of-one-at-rest", breaks: "an id that has expired is refused while the worker of the request that had it is at rest.",
+		pkg: "engine", test: "TestCrash", why: `another function or instance`,
+		edits: []edit{
+			{"engine/ids.go", `	if first.worker != w && first.isSealed() {
+		return nil, w.outcomeRow(shard, id)
+	}
+`, ``},
+		},
+	},
+	{
+		name: "stand-not-back", breaks: "a worker with nothing but costly work has the epoch cut before others have come to their requests.",
+		pkg: "engine", test: "TestCostlyOnSeveralWorkers", why: `one in ten took \d+`,
+		edits: []edit{
+			{"engine/schedule.go", `	return e.accepting.Load() > 0
+}`, `	return false
+}`},
 		},
 	},
 	{
@@ -595,7 +621,7 @@ var table = []plant{
 		edits: []edit{
 			{"engine/schedule.go", `	if w.pace.sharing {
 		l, ok := w.pace.pick(w.waiting())
-		if !ok {
+		if !ok && !w.standsBack() {
 			w.engine.cutNow() // what is left makes way
 		}
 		if l == lineCostly || l == lineCostlyPlain {
@@ -641,7 +667,7 @@ var table = []plant{
 		name: "cycles-at-rest", breaks: "no cycle is broken where an epoch is cut by force.",
 		pkg: "engine", test: "TestDeadlockInForcedCut", why: `nothing moves any more|only \d+ deadlocks`,
 		edits: []edit{
-			{"engine/epoch.go", `	if e.untangle() && !e.cutting.Load() {`, `	if !e.cutting.Load() && e.untangle() && !e.cutting.Load() {`},
+			{"engine/epoch.go", `	if (e.untangle() || e.mustWork()) && !e.cutting.Load() {`, `	if !e.cutting.Load() && (e.untangle() || e.mustWork()) && !e.cutting.Load() {`},
 		},
 	},
 	{
