@@ -57,7 +57,7 @@ type coord struct {
 // startFor starts the coordinator function that a client asked for.
 func (w *worker) startFor(q *request) {
 	c := w.idle.take()
-	c.id, c.function = w.engine.nextID.Add(1), w.engine.registry.coordinators[q.env.Coordinator].Function
+	c.id, c.function = w.engine.nextID.Add(1), q.function.Function
 	c.input, c.value, c.shard, c.worker = q.env.Arg, q.env.Value, q.shard, w
 	c.req, q.coord = q, c
 	w.charge(len(c.input))

@@ -167,7 +167,7 @@ func openStore(o Options, fatal func(error)) (*store.Store, error) {
 // makeWorkers makes the workers, and what is theirs together.
 func (e *Engine) makeWorkers() {
 	e.timerSeq = make([]paddedCount, e.options.Workers)
-	e.ids.init()
+	e.ids.init(e.options.Workers)
 	for i := range e.options.Workers {
 		e.workers = append(e.workers, newWorker(e, i))
 	}

@@ -51,7 +51,7 @@ func (e *Engine) forget() {
 		w.arrivals, w.sent, w.timers = waitingLine{}, waitingLine{}, timerHeap{}
 		clear(w.coords)
 	}
-	e.ids.init()
+	e.ids.init(e.options.Workers)
 }
 
 func encoded(f *testing.F, v any) []byte {

@@ -53,13 +53,12 @@ const (
 )
 
 // identify makes the identity of a request. It depends on names and bytes only, so that it can be stored.
-func (r *registry) identify(env *functions.Envelope) identity {
+func identify(env *functions.Envelope, to destination) identity {
 	var target, shape uint64
 	if env.Op != nil {
 		target, shape = targetOf(env.Op.Type.Name, env.Op.Name, env.ID), env.Op.Shape
 	} else {
-		f := r.coordinators[env.Coordinator]
-		target, shape = f.target, f.Shape
+		target, shape = to.function.target, to.function.Shape
 	}
 	return newIdentity(target, xxhash.Sum64(env.Encoded()), max(shape&shapeMask, noShape))
 }

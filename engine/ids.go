@@ -10,7 +10,11 @@ import (
 // first, whatever they are for. So the ids belong to no worker, and a request runs on the worker of what it is for, which need not wait
 // for another that may be in the middle of an operation. What is in a part of it is guarded by the part's mutex, what is in a request is
 // its worker's.
-type ids struct{ parts [idParts]idPart }
+type ids struct {
+	alone bool   // there is one worker, and nobody else looks here: one part, and no mutex
+	mask  uint16 // of the numbers of parts
+	parts [idParts]idPart
+}
 
 // idParts is how many parts there are. A coordinator function's shard follows from its id, so workers meet at a part for calls only.
 const idParts = 64
@@ -22,36 +26,57 @@ type idPart struct {
 	_ [112]byte // two cache lines for each part, which are fetched together
 }
 
-func (i *ids) init() {
+func (i *ids) init(workers int) {
+	if i.alone = workers == 1; !i.alone {
+		i.mask = idParts - 1
+	}
 	for n := range i.parts {
 		i.parts[n].requests = map[string]*request{}
 	}
 }
 
 // part has the ids whose outcomes are in a shard.
-func (i *ids) part(shard uint16) *idPart { return &i.parts[shard%idParts] }
+func (i *ids) part(shard uint16) *idPart { return &i.parts[shard&i.mask] }
 
-// find returns the request that has an id; nil if there is none. Its outcome may have a row by now.
-func (i *ids) find(shard uint16, id string) *request {
-	part := i.part(shard)
-	part.mu.Lock()
-	defer part.mu.Unlock()
-	return part.requests[id]
+func (i *ids) lock(p *idPart) {
+	if !i.alone {
+		p.mu.Lock()
+	}
+}
+
+func (i *ids) unlock(p *idPart) {
+	if !i.alone {
+		p.mu.Unlock()
+	}
+}
+
+// workerFor is the worker that can tell of an id: that of the request that has it.
+func (e *Engine) workerFor(shard uint16, id string) *worker {
+	if e.ids.alone {
+		return e.workers[0]
+	}
+	part := e.ids.part(shard)
+	e.ids.lock(part)
+	defer e.ids.unlock(part)
+	if first := part.requests[id]; first != nil {
+		return first.worker
+	}
+	return e.workerOf(shard)
 }
 
 // put gives a request its id, whoever had it.
 func (i *ids) put(q *request) {
 	part := i.part(q.shard)
-	part.mu.Lock()
-	defer part.mu.Unlock()
+	i.lock(part)
+	defer i.unlock(part)
 	part.requests[q.env.RequestID] = q
 }
 
 // forget ends that, if the request has it: its outcome has a row.
 func (i *ids) forget(q *request, seen func(hash uint64)) {
 	part := i.part(q.shard)
-	part.mu.Lock()
-	defer part.mu.Unlock()
+	i.lock(part)
+	defer i.unlock(part)
 	if part.requests[q.env.RequestID] == q {
 		delete(part.requests, q.env.RequestID)
 		seen(format.RequestHash(q.env.RequestID))
@@ -60,13 +85,14 @@ func (i *ids) forget(q *request, seen func(hash uint64)) {
 
 // isRepeat settles a request whose id is known already, and otherwise gives it the id.
 func (w *worker) isRepeat(q *request) bool {
-	part := w.engine.ids.part(q.shard)
-	part.mu.Lock()
+	all := &w.engine.ids
+	part := all.part(q.shard)
+	all.lock(part)
 	first, row := w.lookFor(part, q.shard, q.env.RequestID)
 	if first == nil && row == nil {
 		part.requests[q.env.RequestID] = q
 	}
-	part.mu.Unlock()
+	all.unlock(part)
 	switch {
 	case first != nil:
 		w.join(q, first)

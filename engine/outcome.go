@@ -140,11 +140,7 @@ func (e *Engine) Outcome(ctx context.Context, requestID string) (o Outcome, err 
 	}
 	shard := e.registry.requestShard(requestID)
 	var found Outcome
-	w := e.workerOf(shard)
-	if first := e.ids.find(shard, requestID); first != nil {
-		w = first.worker
-	}
-	if err := e.control(ctx, w, func(w *worker) error {
+	if err := e.control(ctx, e.workerFor(shard, requestID), func(w *worker) error {
 		found = w.lookUp(shard, requestID)
 		return nil
 	}); err != nil {
@@ -155,10 +151,11 @@ func (e *Engine) Outcome(ctx context.Context, requestID string) (o Outcome, err 
 
 // lookUp finds out how far a request is. Whoever asked for it is told once the running epoch is sealed.
 func (w *worker) lookUp(shard uint16, requestID string) Outcome {
-	part := w.engine.ids.part(shard)
-	part.mu.Lock()
+	all := &w.engine.ids
+	part := all.part(shard)
+	all.lock(part)
 	first, row := w.lookFor(part, shard, requestID)
-	part.mu.Unlock()
+	all.unlock(part)
 	if first != nil {
 		switch {
 		case first.worker != w: // it has come in meanwhile, and more is not to be seen from here

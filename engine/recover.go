@@ -142,7 +142,7 @@ func (e *Engine) recoverMessage(shard uint16, key, value []byte) error {
 		return fmt.Errorf("engine: a message to %s/%s waits for what this program does not have: %w", stored.Type, stored.ID, err)
 	}
 	c := &call{number: number, origin: e.originOf(&stored)}
-	e.initCall(c, &env, of)
+	e.initCall(c, &env, of.entry)
 	if stored.Own {
 		c.worker.keepFired(&timer{from: c.address()}, c)
 	}
@@ -189,10 +189,11 @@ func (e *Engine) recoverRun(shard uint16, key, value []byte) error {
 	if err != nil {
 		return fmt.Errorf("%w: coordinator function: %w", ErrDamaged, err)
 	}
-	f := e.registry.coordinators[s.Function].Function
-	if f == nil {
+	entry := e.registry.coordinators[s.Function]
+	if entry == nil {
 		return fmt.Errorf("%w: %q has unfinished runs in %s", ErrUnknownCoordinator, s.Function, e.options.Dir)
 	}
+	f := entry.Function
 	c := &coord{id: id, function: f, input: s.Input, shard: shard, worker: e.workerOf(shard), hasRow: true}
 	if f.Protocol == coordinator.Saga && len(s.Journal) > 0 {
 		var reader sagas.Reader
@@ -208,7 +209,7 @@ func (e *Engine) recoverRun(shard uint16, key, value []byte) error {
 	if s.RequestID != "" {
 		c.req = &request{shard: shard, worker: c.worker, coord: c}
 		c.req.env.RequestID, c.req.env.Coordinator, c.req.env.Arg = s.RequestID, s.Function, s.Input
-		c.req.identity = e.registry.identify(&c.req.env).withShape(s.Shape)
+		c.req.identity = identify(&c.req.env, destination{function: entry}).withShape(s.Shape)
 		e.ids.put(c.req)
 	}
 	c.worker.coords[id] = c

@@ -14,7 +14,7 @@ type registry struct {
 	types        map[*functions.TypeInfo]*typeEntry
 	typesByName  map[string]*functions.TypeInfo
 	operations   map[*functions.Operation]*typeEntry
-	coordinators map[string]coordEntry
+	coordinators map[string]*coordEntry
 	egresses     map[string]int // index into Engine.egresses
 	shards       uint64
 }
@@ -29,7 +29,7 @@ type typeEntry struct {
 	ops   map[string]*functions.Operation
 }
 
-// coordEntry is a coordinator function in an engine; there is none in the zero one.
+// coordEntry is a coordinator function in an engine.
 type coordEntry struct {
 	*routines.Function
 	target uint64 // of its requests; see identity
@@ -40,7 +40,7 @@ func newRegistry(parts []functions.Part) (*registry, error) {
 		types:        map[*functions.TypeInfo]*typeEntry{},
 		typesByName:  map[string]*functions.TypeInfo{},
 		operations:   map[*functions.Operation]*typeEntry{},
-		coordinators: map[string]coordEntry{},
+		coordinators: map[string]*coordEntry{},
 		egresses:     map[string]int{},
 	}
 	var errs []error
@@ -89,10 +89,10 @@ func (r *registry) add(d functions.Definition) error {
 			entry.ops[op.Name], r.operations[op] = op, entry
 		}
 	case *routines.Function:
-		if r.coordinators[d.Name].Function != nil {
+		if r.coordinators[d.Name] != nil {
 			return fmt.Errorf("two coordinator functions are named %q", d.Name)
 		}
-		r.coordinators[d.Name] = coordEntry{d, targetOf(d.Name)}
+		r.coordinators[d.Name] = &coordEntry{d, targetOf(d.Name)}
 	default:
 		return fmt.Errorf("%q is neither a function type nor a coordinator function", d.DefinedName())
 	}
@@ -122,25 +122,54 @@ func (r *registry) check(e *functions.Envelope, maxBytes int) error {
 	return err
 }
 
-// find returns the type that a message is for, nil for one to a coordinator function, or why it cannot be delivered.
-func (r *registry) find(e *functions.Envelope, maxBytes int) (*typeEntry, error) {
+// destination is what a message is for: an instance of a type, or a coordinator function.
+type destination struct {
+	entry    *typeEntry
+	function *coordEntry
+}
+
+// find returns what a message is for, or why it cannot be delivered.
+func (r *registry) find(e *functions.Envelope, maxBytes int) (to destination, err error) {
 	if e.Err != nil {
-		return nil, e.Err
+		return to, e.Err
 	}
 	if len(e.Arg) > maxBytes {
-		return nil, fmt.Errorf("%w: the argument of %s has %d bytes, at most %d", functions.ErrTooLarge, e.Target(), len(e.Arg), maxBytes)
+		return to, fmt.Errorf("%w: the argument of %s has %d bytes, at most %d", functions.ErrTooLarge, e.Target(), len(e.Arg), maxBytes)
 	}
 	if e.Op == nil {
-		if r.coordinators[e.Coordinator].Function == nil {
-			return nil, fmt.Errorf("%w: %q", ErrUnknownCoordinator, e.Coordinator)
+		if to.function = r.coordinators[e.Coordinator]; to.function == nil {
+			return to, fmt.Errorf("%w: %q", ErrUnknownCoordinator, e.Coordinator)
 		}
-		return nil, nil
+		return to, nil
 	}
-	entry := r.operations[e.Op]
-	if entry == nil {
-		return nil, r.unknown(e.Op)
+	if to.entry = r.operations[e.Op]; to.entry == nil {
+		return to, r.unknown(e.Op)
 	}
-	return entry, functions.CheckID("instance", e.ID)
+	return to, functions.CheckID("instance", e.ID)
+}
+
+// entryOf returns the type that an operation belongs to; nil if the engine does not know it. Most workers have a few operations in turn.
+func (w *worker) entryOf(op *functions.Operation) *typeEntry {
+	for i := range w.lately {
+		if w.lately[i].op == op {
+			return w.lately[i].of
+		}
+	}
+	of := w.engine.registry.operations[op]
+	w.lately[w.nextLately] = knownOperation{op, of}
+	w.nextLately = (w.nextLately + 1) % len(w.lately)
+	return of
+}
+
+// find is registry.find of a call.
+func (w *worker) find(e *functions.Envelope, maxBytes int) (*typeEntry, error) {
+	if e.Err == nil && e.Op != nil && len(e.Arg) <= maxBytes {
+		if of := w.entryOf(e.Op); of != nil {
+			return of, functions.CheckID("instance", e.ID)
+		}
+	}
+	to, err := w.engine.registry.find(e, maxBytes)
+	return to.entry, err
 }
 
 // unknown says why the engine does not know an operation.

@@ -16,13 +16,14 @@ import (
 // the sealer, and with done to the client again.
 type request struct {
 	env      functions.Envelope
-	identity identity // tells requests with one id apart; zero without id
-	shard    uint16   // keeps the outcome, if there is an id
-	worker   *worker  // runs it
-	closes   bool     // done is closed when the outcome is there; otherwise it gets one token and is used again
-	call     *call    // the call, if it is one
-	coord    *coord   // the coordinator function, if it is one
-	control  control  // a question to a worker instead of either
+	identity identity    // tells requests with one id apart; zero without id
+	shard    uint16      // keeps the outcome, if there is an id
+	worker   *worker     // runs it
+	closes   bool        // done is closed when the outcome is there; otherwise it gets one token and is used again
+	call     *call       // the call, if it is one
+	function *coordEntry // the coordinator function, if it is one
+	coord    *coord      // its run
+	control  control     // a question to a worker instead of either
 
 	settledIn atomic.Uint64 // the epoch that settled it; 0: it is under way
 	outcome   outcome
@@ -206,11 +207,12 @@ func (e *Engine) submit(q *request) error {
 	}
 	if q.env.Op != nil {
 		q.call = &call{req: q}
-		e.initCall(q.call, &q.env, of)
+		e.initCall(q.call, &q.env, of.entry)
 	}
+	q.function = of.function
 	switch {
 	case q.env.RequestID != "":
-		q.identity = e.registry.identify(&q.env)
+		q.identity = identify(&q.env, of)
 		q.shard = e.registry.requestShard(q.env.RequestID)
 	case q.env.Op != nil:
 		q.shard = q.call.shard
@@ -248,21 +250,45 @@ func (e *Engine) admitTo(w *worker, q *request) error {
 
 // release gives the outcome to the client and to the others that wait for it.
 func (e *Engine) release(q *request) {
+	e.inFlight.Add(-q.places())
+	e.answer(q)
+}
+
+// places is how many places those take who wait for the outcome.
+func (q *request) places() (sum int64) {
+	for ; q != nil; q = q.next {
+		if q.done != nil {
+			sum += placesFor(&q.env)
+		}
+	}
+	return sum
+}
+
+// answer is release of one that is not counted any more.
+func (e *Engine) answer(q *request) {
 	for other := q.next; other != nil; {
 		next := other.next
 		other.outcome, other.err = q.outcome, q.err
-		e.finish(other)
+		other.tell()
 		other = next
 	}
 	q.next = nil
-	e.finish(q)
+	q.tell()
 }
 
+// finish is release of a request that no other waits for.
 func (e *Engine) finish(q *request) {
-	if q.done == nil {
-		return // nobody waits: it came from a row or an ingress
+	if q.done != nil {
+		e.inFlight.Add(-placesFor(&q.env))
+		q.tell()
 	}
-	e.inFlight.Add(-placesFor(&q.env))
+}
+
+// tell tells whoever waits, if anybody does: nobody waits for what came from a row or an ingress.
+func (q *request) tell() {
+	if q.done == nil {
+		return
+	}
 	if q.closes {
 		close(q.done)
 		return

@@ -137,7 +137,7 @@ func (w *worker) checkSteps(c *coord, steps []routines.Step) error {
 		if !steps[i].HasUndo {
 			continue
 		}
-		if err := w.engine.registry.check(&steps[i].Undo, w.engine.options.MaxBytes); err != nil {
+		if _, err := w.find(&steps[i].Undo, w.engine.options.MaxBytes); err != nil {
 			return fmt.Errorf("the Undo of the step %s: %w", steps[i].Call.Target(), err)
 		}
 	}
@@ -178,7 +178,7 @@ func (w *worker) sendStep(c *coord, entry int, undo bool) {
 	if undo || entry < c.accepted {
 		most = anyBytes // it was within the bound when the step was made
 	}
-	of, err := w.engine.registry.find(env, most)
+	of, err := w.find(env, most)
 	if err != nil {
 		out.outcome.failure = functions.EncodeFailure(err)
 		w.charge(out.changed + len(out.outcome.failure))

@@ -428,10 +428,10 @@ func (w *worker) leave() {
 	if spent := w.engine.options.Seams.Spent; spent != nil {
 		spent(SpentOnFunction)
 	}
+	w.frame.End()
 	if w.began != 0 {
 		w.learn()
 	}
-	w.frame.End()
 	if w.looks() && !w.engine.gate.open.Load() {
 		w.engine.cutIfLate()
 	}

@@ -97,8 +97,13 @@ func (e *Engine) releaseAll(s *sealing) {
 		for _, f := range p.feeds {
 			f.sealed()
 		}
+		places := int64(0)
 		for _, q := range p.replies {
-			e.release(q)
+			places += q.places()
+		}
+		e.inFlight.Add(-places) // all at once: the clients count there, too
+		for _, q := range p.replies {
+			e.answer(q)
 		}
 		w := e.workers[i]
 		w.mu.Lock()

@@ -54,7 +54,7 @@ func (w *worker) runTx(c *coord, acts []transactions.Action) []transactions.Acti
 		return w.refuseSteps(c, steps, w.engine.errUndecided(), acts)
 	}
 	for i := range steps {
-		if err := w.engine.registry.check(&steps[i].Call, w.engine.options.MaxBytes); err != nil {
+		if _, err := w.find(&steps[i].Call, w.engine.options.MaxBytes); err != nil {
 			return w.refuseSteps(c, steps, err, acts)
 		}
 	}
@@ -96,7 +96,7 @@ func (w *worker) refuseSteps(c *coord, steps []routines.Step, err error, acts []
 func (w *worker) sendPrepare(c *coord, a transactions.Action) {
 	out := w.newCall(c, a.Step)
 	env := &c.routine.Issued()[a.Step].Call
-	w.engine.initCall(out, env, w.engine.registry.types[env.Op.Type])
+	w.engine.initCall(out, env, w.entryOf(env.Op))
 	c.calls[a.Step] = out
 	w.visitPart(c, out, a)
 	w.send(out.worker, message{kind: msgPrepare, call: out})

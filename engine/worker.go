@@ -129,6 +129,15 @@ type worker struct {
 	txActs  []transactions.Action
 	sgActs  []sagas.Action
 	key     []byte
+
+	lately     [4]knownOperation // operations that were looked up
+	nextLately int               // which of them is forgotten next
+}
+
+// knownOperation is an operation and the type that it belongs to.
+type knownOperation struct {
+	op *functions.Operation
+	of *typeEntry
 }
 
 type (

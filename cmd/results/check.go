@@ -33,6 +33,9 @@ func (f *flags) settle(given map[string]bool) error {
 			}
 		}
 	}
+	if err := f.settlePairs(given); err != nil {
+		return err
+	}
 	if !given["quote"] && !f.Quick {
 		f.Quote = quoting
 	}

@@ -5,6 +5,7 @@
 //	results --quick                the same questions in under five minutes, into results-quick
 //	results --only NAME            one experiment; repeatable
 //	results --render               only render again what was measured
+//	results --before PROGRAM       the same in turns with a build of this command from an earlier commit, and which is slower
 //
 // It measures into a directory of its own, named for the commit, and copies what it has to --out at the end, when all is measured
 // and every audit was right. So it names the commit that it was started on, and a run that was ended early is gone on with by the
@@ -63,7 +64,13 @@ type flags struct {
 	Render bool     `xor:"mode" help:"Measure nothing; render the results that are there."`
 	List   bool     `xor:"mode" help:"Only tell the experiments and how long they take."`
 	Seed   uint64   `default:"1" help:"Seed of the random choices."`
-	Quote  []string `placeholder:"FILE" empty:"none" help:"Files whose quoted numbers are brought up to date. Default: README.md, docs/performance.md and docs/GUARANTEES.md; none of a quick run."`
+
+	Before    []string `placeholder:"PROGRAM" empty:"" help:"This command, built from an earlier commit: both measure each cell in turns, and nothing is written but a table. Repeatable: builds with other layouts (-ldflags=-randlayout=N) take turns."`
+	After     []string `placeholder:"PROGRAM" empty:"" help:"Builds of the later commit. Default: this program."`
+	Pairs     int      `default:"6" help:"Pairs of measurements of each cell."`
+	Tolerance float64  `default:"0.03" help:"Share by which a cell may be slower than before."`
+
+	Quote []string `placeholder:"FILE" empty:"none" help:"Files whose quoted numbers are brought up to date. Default: README.md, docs/performance.md and docs/GUARANTEES.md; none of a quick run."`
 }
 
 // quoting are the texts that quote numbers.
@@ -111,6 +118,9 @@ func (f flags) do(ctx context.Context, given map[string]bool, stdout, stderr io.
 			err = fmt.Errorf("%w: %w", cli.ErrInput, err)
 		}
 		return err
+	}
+	if len(f.Before) > 0 {
+		return f.pair(ctx, plan, stdout, stderr)
 	}
 	return f.measure(ctx, plan, stdout, stderr)
 }

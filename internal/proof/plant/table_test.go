@@ -202,7 +202,7 @@ var table = []plant{
 		name: "ids-of-a-worker", breaks: "a worker knows only the ids of requests that it runs itself.",
 		pkg: "engine", test: "TestOneIDForManyTargets", why: `these have run`,
 		edits: []edit{
-			{"engine/ids.go", `	part := w.engine.ids.part(q.shard)`, `	part := &w.engine.ids.parts[w.id]`},
+			{"engine/ids.go", `	part := all.part(q.shard)`, `	part := &all.parts[w.id]`},
 		},
 	},
 	{
