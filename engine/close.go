@@ -249,8 +249,15 @@ func (e *Engine) lastRows() error {
 
 // closeInTime closes the directory. If the disk takes longer than until hard is over, and than diskGrace, it becomes free later.
 func (e *Engine) closeInTime(hard context.Context) error {
-	closed := make(chan error, 1)
+	closed := make(chan error, 2)
 	go func() { closed <- e.closeStore() }()
+	go func() {
+		select {
+		case <-e.failed:
+			closed <- e.giveUp() // what closes the store may never return
+		case <-hard.Done():
+		}
+	}()
 	if err, ended := awaitLeast(closed, hard, diskGrace); ended {
 		return err
 	}

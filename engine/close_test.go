@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"runtime"
 	"strings"
 	"sync/atomic"
@@ -209,6 +210,61 @@ func TestCloseNamesWhatHoldsAWorker(t *testing.T) {
 		t.Errorf("the desk has %d, want 2", n)
 	}
 	must(t, e.Close())
+}
+
+// TestDiskFailsWhileClosing: an engine that is being closed when its disk fails, or whose directory is gone, says so from Close. The process
+// goes on, though Options.Fatal is the default, and whoever waits for an outcome is told that there is none.
+func TestDiskFailsWhileClosing(t *testing.T) {
+	for _, fails := range []struct {
+		name string
+		ops  func(errorfs.Op) bool
+	}{
+		{"log", func(op errorfs.Op) bool {
+			return strings.HasSuffix(op.Path, ".log") && op.Kind.ReadOrWrite() == errorfs.OpIsWrite
+		}},
+		{"tables", func(op errorfs.Op) bool {
+			return strings.HasSuffix(op.Path, ".sst") && op.Kind.ReadOrWrite() == errorfs.OpIsWrite
+		}},
+		{"everything", func(op errorfs.Op) bool { return op.Kind.ReadOrWrite() == errorfs.OpIsWrite }},
+	} {
+		t.Run(fails.name, func(t *testing.T) {
+			entered, release := blocked(t)
+			var failing atomic.Bool
+			broken := errors.New("the disk is broken")
+			fs := errorfs.Wrap(vfs.NewMem(), errorfs.InjectorFunc(func(op errorfs.Op) error {
+				if failing.Load() && fails.ops(op) {
+					return broken
+				}
+				return nil
+			}))
+			e, err := engine.Open(engine.Options{Dir: "data", Logger: slog.New(slog.DiscardHandler), Seams: engine.Seams{FS: fs}}, requestParts()...)
+			must(t, err)
+			must(t, e.Do(ctx, newDesk.On("a", false)))
+			p, err := e.Submit(block.On("a", 1))
+			must(t, err)
+			<-entered
+			soon, cancel := context.WithTimeout(ctx, time.Second)
+			defer cancel()
+			closed := make(chan error, 1)
+			go func() { closed <- e.Close(soon) }()
+			eventually(t, "the engine is being closed", func() bool { return engine.IsStopping(e) })
+			failing.Store(true)
+			release()
+			if err := <-closed; err == nil {
+				t.Error("Close returns nil")
+			}
+			if err := p.Wait(soon); err != nil && !errors.Is(err, engine.ErrUnknown) {
+				t.Errorf("the outcome is %v", err)
+			}
+			failing.Store(false)
+			if fails.name == "tables" { // which are tried again and again
+				eventually(t, "the directory is free", func() bool {
+					e, err := engine.Open(engine.Options{Dir: "data", Seams: engine.Seams{FS: fs}}, requestParts()...)
+					return err == nil && e.Close() == nil
+				})
+			}
+		})
+	}
 }
 
 // TestCloseOnAStuckDisk: a disk that does not write its tables does not hold up Close for longer than it says. The directory is free

@@ -18,6 +18,7 @@ import (
 // Engine runs the functions and coordinator functions of a program on a directory. It is safe for use by many goroutines.
 type Engine struct {
 	options  Options
+	exits    bool // Options.Fatal is the default
 	registry *registry
 	store    *store.Store
 	format   format.Format // of the directory
@@ -122,6 +123,7 @@ func Open(o Options, parts ...functions.Part) (_ *Engine, err error) {
 	}
 	e := &Engine{
 		options:   o.withDefaults(),
+		exits:     o.Fatal == nil,
 		registry:  registry,
 		ended:     make(chan struct{}),
 		dead:      newDeadChans(),
@@ -296,12 +298,15 @@ func newDeadChans() (d deadChans) {
 	return d
 }
 
-// fatal ends the process: something could not be made durable or read back. It does not return.
+// fatal ends the process: something could not be made durable or read back. Close returns the error if it was called: nothing is
+// acknowledged any more then. It does not return.
 func (e *Engine) fatal(err error) {
 	e.failOnce.Do(func() { e.failure = err; close(e.failed) })
 	e.closed.Store(true)
 	defer e.die() // should Options.Fatal unwind this goroutine, as tests do
-	e.options.Fatal(err)
+	if !e.exits || !e.stopping.Load() {
+		e.options.Fatal(err)
+	}
 	e.die()
 	select {}
 }

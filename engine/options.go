@@ -133,7 +133,8 @@ type Options struct {
 	Logger *slog.Logger
 
 	// Fatal is called with the first error after which nothing may be acknowledged any more, such as a failed sync. It must
-	// not return: if it does, its goroutine blocks forever. Default: log the error and exit with status 70.
+	// not return: if it does, its goroutine blocks forever. Default: log the error and exit with status 70; once Close was called,
+	// Close returns the error instead, and what was not sealed by then has no outcome.
 	Fatal func(error)
 
 	// Seams replace the clock, the file system, the scheduling and the log, for simulation.
