@@ -98,9 +98,10 @@ func openLocked(o Options, lock *pebble.Lock) (_ *Store, err error) {
 	}()
 	cache := pebble.NewCache(o.CacheBytes)
 	defer cache.Unref()
-	s := &Store{lock: lock, fs: o.FS, dir: o.Dir, memTable: o.MemTableBytes}
+	s := &Store{lock: lock, fs: o.FS, dir: o.Dir, memTable: o.MemTableBytes, noLog: o.NoLog}
 	options := &pebble.Options{
 		DisableAutomaticCompactions: o.Stepped,
+		DisableWAL:                  o.NoLog,
 		FS:                          manifests{tables{o.FS}},
 		Lock:                        lock,
 		Cache:                       cache,

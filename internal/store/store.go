@@ -34,6 +34,9 @@ type Options struct {
 	Ours []byte
 	// Stepped leaves flushes and compactions to Quiet, so that a simulator knows when they happen.
 	Stepped bool
+	// NoLog leaves out Pebble's log: what was sealed is durable after Flush only. After a crash the store has the first of its batches, up
+	// to one of them. What an earlier opening left in a log is taken.
+	NoLog bool
 }
 
 // l0Tables is the number of tables in the uppermost level from which on they are compacted.
@@ -64,6 +67,7 @@ type Store struct {
 	dir  string
 
 	memTable uint64
+	noLog    bool
 	wrote    int         // since Quiet flushed
 	dead     atomic.Bool // Fatal was called
 }
@@ -141,10 +145,13 @@ func (s *Store) FreeBytes() (uint64, bool) {
 }
 
 // Batch collects rows that are sealed together.
-type Batch struct{ b *pebble.Batch }
+type Batch struct {
+	b     *pebble.Batch
+	noLog bool
+}
 
 // NewBatch makes an empty batch. It must be sealed or closed.
-func (s *Store) NewBatch() Batch { return Batch{s.db.NewBatch()} }
+func (s *Store) NewBatch() Batch { return Batch{s.db.NewBatch(), s.noLog} }
 
 // Set writes a row. It copies key and value.
 func (b Batch) Set(key, value []byte) { must(b.b.Set(key, value, nil)) }
@@ -191,10 +198,13 @@ func (b Batch) Each(visit func(key, value []byte), dropped func(lower, upper []b
 	}
 }
 
-// Seal writes the batch and syncs it, and closes it. When it returns nil the rows are durable, all of them; after an error
-// none may be relied on, and the process must end.
+// Seal writes the batch and syncs it, and closes it. When it returns nil the rows are durable, all of them; see Options.NoLog for when they
+// are not. After an error none may be relied on, and the process must end.
 func (b Batch) Seal() error {
 	how := pebble.Sync
+	if b.noLog {
+		how = pebble.NoSync
+	}
 	return errors.Join(b.b.Commit(how), b.b.Close())
 }
 
