@@ -241,7 +241,7 @@ func (w *worker) hasRunnable() bool {
 // somebody waits for the cut, which comes once nothing else is left.
 func (w *worker) makesWay() bool {
 	e := w.engine
-	return e.asked.Load() && (!e.gate.open.Load() || e.holdsBack()) && w.costs.of(w.costly.front()) > slice
+	return w.costly.len() > 0 && e.asked.Load() && (!e.gate.open.Load() || e.holdsBack()) && w.costs.of(w.costly.front()) > slice
 }
 
 // standsBack reports whether costly work is not to go on, and the epoch not to be cut yet: another worker is not through with the requests
@@ -311,7 +311,7 @@ func (w *worker) handleNext(first bool) bool {
 	}
 	if w.pace.sharing {
 		l, ok := w.pace.pick(w.waiting())
-		if !ok && !w.standsBack() {
+		if !ok && w.costly.len() > 0 && !w.standsBack() {
 			w.engine.cutNow() // what is left makes way
 		}
 		if l == lineCostly || l == lineCostlyPlain {

@@ -621,7 +621,7 @@ var table = []plant{
 		edits: []edit{
 			{"engine/schedule.go", `	if w.pace.sharing {
 		l, ok := w.pace.pick(w.waiting())
-		if !ok && !w.standsBack() {
+		if !ok && w.costly.len() > 0 && !w.standsBack() {
 			w.engine.cutNow() // what is left makes way
 		}
 		if l == lineCostly || l == lineCostlyPlain {
