@@ -217,7 +217,7 @@ var table = []plant{
 	},
 	{
 		name: "stand-not-back", breaks: "a worker with nothing but costly work has the epoch cut before others have come to their requests.",
-		pkg: "engine", test: "TestCostlyOnSeveralWorkers", why: `one in ten took \d+`,
+		pkg: "engine", test: "TestCostlyOnSeveralWorkers", why: `one in ten waited for [2-9] calls`,
 		edits: []edit{
 			{"engine/schedule.go", `	return e.accepting.Load() > 0
 }`, `	return false
