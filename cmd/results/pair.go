@@ -79,7 +79,7 @@ func (f flags) pair(ctx context.Context, plan figures.Plan, stdout, stderr io.Wr
 		}
 	}
 	if slower > 0 {
-		return fmt.Errorf("%d of %d cells are %w by more than %g %%", slower, len(all), errSlower, f.Tolerance*100)
+		return fmt.Errorf("%d of %d cells are %w by more than %g %%", slower, len(all), errSlower, max(f.Tolerance, 0)*100)
 	}
 	return nil
 }

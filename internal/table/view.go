@@ -45,7 +45,7 @@ func (v View) Rows(lower, upper []byte) (*Rows, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &Rows{upper: upper, stored: stored, layers: v.layers}
+	r := &Rows{upper: upper, stored: stored}
 	r.hasStored = stored.Next()
 	for i := len(v.layers) - 1; i >= 0; i-- {
 		in := inLayer{layer: v.layers[i], it: v.layers[i].rows.Iter()}
@@ -61,7 +61,6 @@ type Rows struct {
 	stored    *store.Rows
 	hasStored bool
 	in        []inLayer // the newest layer first
-	layers    []*layer
 	at        row
 	err       error
 }

@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
 	"slices"
 	"text/tabwriter"
 	"time"
@@ -92,7 +90,7 @@ func (p *Pairing) cell(ctx context.Context, experiment string, c Cell, rates map
 			return r, err
 		default:
 			before, after = append(before, pair[0].Report), append(after, pair[1].Report)
-			fmt.Fprintf(p.Progress, "%-12s %-32s %2d/%d  %.3f\n", experiment, c.Name, i+1, p.Pairs, after[i].CommittedPerS/before[i].CommittedPerS)
+			fmt.Fprintf(p.Progress, "%-12s %-32s %2d/%d  %.3f\n", experiment, c.Name, i+1, p.Pairs, max(after[i].CommittedPerS, 1)/max(before[i].CommittedPerS, 1))
 		}
 	}
 	if r.Skipped != "" {
@@ -118,13 +116,7 @@ func (p *Pairing) pair(ctx context.Context, number int, order Order) (pair [2]Me
 }
 
 func (p *Pairing) measure(ctx context.Context, measure func(context.Context, Order) (Measurement, error), order Order) (Measurement, error) {
-	parent, err := os.MkdirTemp(p.Data, "concordat-figure-")
-	if err != nil {
-		return Measurement{}, err
-	}
-	order.Dir = filepath.Join(parent, "data")
-	m, err := measure(ctx, order)
-	err = errors.Join(err, os.RemoveAll(parent))
+	m, err := measureBelow(ctx, p.Data, order, measure)
 	if ctx.Err() != nil || m.Report.Interrupted {
 		return m, ErrInterrupted
 	}

@@ -144,15 +144,9 @@ func (r *Runner) measure(ctx context.Context, s *Sheet, m *Measured, clock *esti
 		}
 		order.Rate = v.Median * m.Cell.LoadShare
 	}
-	parent, err := os.MkdirTemp(r.Data, "concordat-figure-")
-	if err != nil {
-		return err
-	}
-	order.Dir = filepath.Join(parent, "data")
 	fmt.Fprintf(r.Progress, "%s %-12s %-32s ", clock.place(), s.Experiment, m.Cell.Name)
 	began := time.Now()
-	got, err := r.Measure(ctx, order)
-	err = errors.Join(err, os.RemoveAll(parent))
+	got, err := measureBelow(ctx, r.Data, order, r.Measure)
 	if ctx.Err() != nil || got.Report.Interrupted {
 		fmt.Fprintln(r.Progress, "interrupted")
 		return ErrInterrupted
@@ -169,6 +163,17 @@ func (r *Runner) measure(ctx context.Context, s *Sheet, m *Measured, clock *esti
 		fmt.Fprintf(r.Progress, "WRONG AUDIT: %v\n", err)
 	}
 	return s.Write(SheetPath(r.Dir, s.Experiment))
+}
+
+// measureBelow carries out an order in a directory of its own below another, which is gone afterwards.
+func measureBelow(ctx context.Context, dir string, o Order, measure func(context.Context, Order) (Measurement, error)) (Measurement, error) {
+	parent, err := os.MkdirTemp(dir, "concordat-figure-")
+	if err != nil {
+		return Measurement{}, err
+	}
+	o.Dir = filepath.Join(parent, "data")
+	m, err := measure(ctx, o)
+	return m, errors.Join(err, os.RemoveAll(parent))
 }
 
 // estimate tells how long a plan still takes.
