@@ -660,7 +660,7 @@ var table = []plant{
 		name: "cycles-of-three", breaks: "a cycle is looked for only where three transactions meet.",
 		pkg: "engine", test: "TestDeadlockInForcedCut", why: `nothing moves any more|only \d+ deadlocks`,
 		edits: []edit{
-			{"engine/epoch.go", `if twice++; twice == 2 {`, `if twice++; twice == 3 {`},
+			{"engine/untangle.go", `if twice++; twice == 2 {`, `if twice++; twice == 3 {`},
 		},
 	},
 	{
@@ -674,7 +674,7 @@ var table = []plant{
 		name: "look-left-out", breaks: "a look for cycles is left out where an epoch is cut by force and nothing is sealed, so that there is no other.",
 		pkg: "engine", test: "TestNoCycleIsForgotten", why: `nothing happens any more`,
 		edits: []edit{
-			{"engine/epoch.go", `e.cutting.Load() && (e.sealing.Load() || e.hasWork())`, `e.cutting.Load()`},
+			{"engine/untangle.go", `e.cutting.Load() && (e.sealing.Load() || e.hasWork())`, `e.cutting.Load()`},
 		},
 	},
 	{
@@ -696,7 +696,7 @@ var table = []plant{
 		name: "leaving-counts", breaks: "at a forced cut, who has given way already counts as one who waits.",
 		pkg: "engine", test: "TestStepped", why: `deadlock: `,
 		edits: []edit{
-			{"engine/epoch.go", `	if e.cutting.Load() {
+			{"engine/untangle.go", `	if e.cutting.Load() {
 		e.findLeaving()
 	}`, ``},
 		},
