@@ -117,9 +117,9 @@ func scanView(v table.View) func(lower, upper []byte, visit func(key, value []by
 // TestCrashes: after a crash at any operation of the disk a table has all that was sealed, and of the batch that was being sealed all or
 // nothing; also after crashes while it is opened again, and whatever was applied by then. Views show what they showed at first.
 func TestCrashes(t *testing.T) {
-	seeds := uint64(100)
+	seeds := uint64(40)
 	if testing.Short() {
-		seeds = 30
+		seeds = 20
 	}
 	lives, replayed := 0, uint64(0)
 	for seed := range seeds {
@@ -131,7 +131,10 @@ func TestCrashes(t *testing.T) {
 			var crashed *sim.Disk
 			keep, crashSeed := []int{0, 50, 90, 100}[rng.IntN(4)], rng.Uint64()
 			left, leastThen, mostThen := 1+rng.IntN(400), 0, 0
-			disk.OnOp = func(sim.Op) error {
+			disk.OnOp = func(op sim.Op) error {
+				if op.Kind == sim.OpRemove && !strings.Contains(op.Path, "/log/") {
+					return nil // of the store's old files: up to a goroutine of its own, and of no consequence
+				}
 				if left--; left == 0 {
 					crashed, leastThen, mostThen = disk.CrashClone(keep, crashSeed), least, most
 				}
@@ -180,7 +183,6 @@ func TestCrashes(t *testing.T) {
 			for _, v := range views {
 				must(t, v.Close())
 			}
-			disk.OnOp = nil
 			must(t, tab.Abandon())
 			disk, least, most = crashed, leastThen, mostThen
 		}
