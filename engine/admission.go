@@ -46,18 +46,18 @@ func (a *admission) init(maxInFlight int) {
 const placeBytes = 16 << 10
 
 // placesFor is how many places a request takes.
-func placesFor(env *functions.Envelope) int64 { return 1 + int64(len(env.Arg))/placeBytes }
+func placesFor(env *functions.Envelope) int32 { return 1 + int32(len(env.Arg)/placeBytes) }
 
 // admits reports why no request of a class can be taken now, or nil, and counts it as in flight.
-func (e *Engine) admits(c class, places int64) error {
+func (e *Engine) admits(c class, places int32) error {
 	if e.closed.Load() {
 		return ErrClosed
 	}
 	if c == changing && e.space.low() {
 		return e.space.err()
 	}
-	if most := e.admission[c]; e.inFlight.Add(places) > most {
-		e.inFlight.Add(-places)
+	if most := e.admission[c]; e.inFlight.Add(int64(places)) > most {
+		e.inFlight.Add(-int64(places))
 		return fmt.Errorf("%w: %d requests wait for their outcome", ErrOverloaded, most)
 	}
 	return nil

@@ -93,6 +93,9 @@ func (w *worker) addCharged(key, value []byte) {
 
 // bytesOf is what effects add to an epoch.
 func bytesOf(e *functions.Effects) (bytes int) {
+	if e == nil {
+		return 0
+	}
 	for i := range e.Sends {
 		m := &e.Sends[i]
 		bytes += rowOverhead + len(m.ID) + argBytes(m.Op, m.Arg, m.Value)

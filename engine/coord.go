@@ -15,26 +15,34 @@ import (
 type coord struct {
 	id       uint64 // unique; smaller is older
 	function *routines.Function
-	input    []byte
-	value    any // the input itself, if it is at hand
+	worker   *worker
+	routine  *routines.Routine
+	req      *request           // whose outcome it settles; nil if a message started it
+	saga     *sagas.Coordinator // of a saga
+	journal  int64              // of a saga: the bytes of its journal, as Engine.journals counts them
 	shard    uint16
-	origin        // of the message that began it, if one did
-	resume   bool // it is to go on later: msgGoOn is on its way
-	hasTurn  bool // a body that takes long may be resumed now
-	touched  bool // in the running epoch's list
-	over     bool
-	hasRow   bool
-	seenIn   uint64 // the conductor's last look that has come by it, see leaveOutFree
-	stands   int    // how often it has
-	parked   bool   // see left: no process has survived it
-	// No client's place counts for it: see Options.MaxRuns.
-	background bool
-	at         int // in that list
-	worker     *worker
-	req        *request // whose outcome it settles; nil if a message started it
-	slotOf     *feed    // until it begins: the ingress whose record starts it, if that has a slot
+	resume   bool             // it is to go on later: msgGoOn is on its way
+	hasTurn  bool             // a body that takes long may be resumed now
+	touched  bool             // in the running epoch's list
+	over     bool             // it has its outcome
+	hasRow   bool             // a row tells of it
+	then     sagas.ActionKind // of a saga: what it is to go on with
 
-	routine *routines.Routine
+	at         int32       // in the epoch's list
+	stands     int32       // how often the conductor has come by it, see leaveOutFree
+	seenIn     uint64      // in which look it did last
+	parked     bool        // see left: no process has survived it
+	background bool        // no client's place counts for it: see Options.MaxRuns
+	rows       journalRows // of a saga
+	alarm      *timer      // of a saga: the end of its sleep or back-off
+	accepted   int         // of a saga: steps that an earlier opening has accepted, perhaps under a larger Options.MaxBytes
+	left       *unfinished // an earlier process left it, and it is not known yet whether this one survives it
+
+	input  []byte
+	value  any   // the input itself, if it is at hand
+	slotOf *feed // until it begins: the ingress whose record starts it, if that has a slot
+	origin       // of the message that began it, if one did
+
 	tx      *transactions.Coordinator // of a transaction
 	stays   []*call                   // of a transaction: by participant, the call whose visit is its own there
 	calls   []*call                   // of a transaction: by step, the calls that are out
@@ -42,16 +50,6 @@ type coord struct {
 	changes int64                     // of a transaction: bytes that it has changed, in this attempt
 	// Of a transaction: bytes of effects that its body has attached to its outcomes, in this attempt.
 	attached int64
-	saga     *sagas.Coordinator // of a saga
-	then     sagas.ActionKind   // of a saga: what it is to go on with
-	// Steps of a saga that an earlier opening has accepted, perhaps under a larger Options.MaxBytes.
-	accepted int
-
-	alarm *timer      // of a saga: the end of its sleep or back-off
-	rows  journalRows // of a saga
-	// Of a saga: the bytes of its journal, as Engine.journals counts them.
-	journal int64
-	left    *unfinished // an earlier process left it, and it is not known yet whether this one survives it
 }
 
 // startFor starts the coordinator function that a client asked for.
@@ -158,7 +156,7 @@ func (w *worker) recycleMachine(c *coord) {
 // touch notes that the running epoch changes a run, so that the cut looks at it.
 func (w *worker) touch(c *coord) {
 	if !c.touched {
-		c.touched, c.at = true, len(w.epoch.touched)
+		c.touched, c.at = true, int32(len(w.epoch.touched))
 		w.epoch.touched = append(w.epoch.touched, c)
 	}
 }
@@ -208,7 +206,7 @@ func (w *worker) verdict(c *coord) error {
 	if r.OnSuccess.Empty() {
 		return nil
 	}
-	return w.checkEffects(&r.OnSuccess)
+	return w.checkEffects(r.OnSuccess)
 }
 
 // conclude ends a run: its effects, its routine, its outcome.

@@ -19,10 +19,10 @@ import (
 // journalRows says which rows of its journal a saga has.
 type journalRows struct {
 	head    bool
-	entries int
-	effects int
 	charged bool // the effects count for the epoch that writes them
 	inRun   bool // none: it is in the run's own row
+	entries int
+	effects int
 }
 
 // maxRowsDropped is the number of rows that are deleted one by one; more are deleted as a range. A range costs whoever reads near it
@@ -59,7 +59,7 @@ func (w *worker) cutRun(c *coord) {
 
 // cutEffects writes the effects of a saga's outcome. The sealer encodes them.
 func (w *worker) cutEffects(c *coord) {
-	rows := sagas.EffectsRows(&c.saga.Effects)
+	rows := sagas.EffectsRows(c.saga.Effects)
 	for i := range rows {
 		w.epoch.rows = append(w.epoch.rows, row{key: format.JournalEffectsKey(nil, c.shard, c.id, i), effects: &rows[i]})
 	}
@@ -75,7 +75,7 @@ func (w *worker) chargeJournal(c *coord) {
 	w.chargeRows(c.saga.TakeGrowth())
 	if c.saga.HasNewEffects() && !c.rows.charged {
 		c.rows.charged = true
-		w.charge(bytesOf(&c.saga.Effects))
+		w.charge(bytesOf(c.saga.Effects))
 	}
 }
 
@@ -122,7 +122,7 @@ func (e *Engine) setSaga(c *coord, j sagas.Journal) {
 	c.saga = c.worker.idleSagas.take()
 	c.saga.Init(j, e.options.MaxUndoTries)
 	c.saga.Bound(e.options.MaxJournalBytes)
-	c.saga.Attached(bytesOf(&j.Effects))
+	c.saga.Attached(bytesOf(j.Effects))
 	c.worker.countJournal(c)
 	c.accepted = len(j.Entries)
 }

@@ -17,40 +17,37 @@ type call struct {
 	id    string
 	arg   []byte
 	value any // the argument itself, if it is at hand
-	entry *typeEntry
-	shard uint16
 
+	entry    *typeEntry
+	worker   *worker // of the instance
+	inst     *instance
+	req      *request
+	coord    *coord
+	step     int // in the coordinator function: the step, or -1 for a lock
+	changed  int // with the outcome: bytes more that the transaction will write; of a saga's, what the step's row has without it
+	shard    uint16
 	undo     bool       // the step's compensation
-	origin              // of a message
 	mode     locks.Mode // at the instance
 	mayWait  bool       // at the instance
 	conflict bool       // the outcome is a failure for the sake of other transactions
+	crowded  bool       // with the outcome: undecided transactions have no room for what it would change
 
-	worker *worker // of the instance
-	req    *request
-	coord  *coord
-	step   int // in the coordinator function: the step, or -1 for a lock
-
-	number uint64      // of a message: its row, once it was carried from one epoch to the next
-	fired  *timer      // of a message: that its instance had set for itself
-	slotOf *feed       // of a message: the ingress whose record it is, if that has a slot
-	left   *unfinished // of a message that an earlier process left
+	outcome outcome
+	origin              // of a message
+	number  uint64      // of a message: its row, once it was carried from one epoch to the next
+	fired   *timer      // of a message: that its instance had set for itself
+	slotOf  *feed       // of a message: the ingress whose record it is, if that has a slot
+	left    *unfinished // of a message that an earlier process left
 
 	// At the instance.
-	inst  *instance
-	visit visit // a plain call's while it waits; a transaction's from its first call there
-	stay  *call // the call whose visit is the transaction's
-	owner locks.Owner
-	part  int
-	waits time.Duration // since when it has waited for its lock, if it does: see clocks.elapsed
-
-	held *held // of a transaction's visit: what it holds back
-
-	outcome   outcome
-	crowded   bool // with the outcome: undecided transactions have no room for what it would change
-	changed   int  // with the outcome: bytes more that the transaction will write; of a saga's, what the step's row has without it
-	tentative int  // at the instance: the largest state that the transaction's visit has made there
-	grown     int  // at the instance: all that the visit has changed, as Engine.undecided counts it
+	stay      *call // the call whose visit is the transaction's
+	owner     locks.Owner
+	part      int
+	visit     visit         // a plain call's while it waits; a transaction's from its first call there
+	waits     time.Duration // since when it has waited for its lock, if it does: see clocks.elapsed
+	held      *held         // of a transaction's visit: what it holds back
+	tentative int           // the largest state that the transaction's visit has made there
+	grown     int           // all that the visit has changed, as Engine.undecided counts it
 }
 
 // initCall sets up a call of an envelope that the registry has checked, on an instance of the type.

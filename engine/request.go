@@ -15,26 +15,27 @@ import (
 // It belongs to the client until it is submitted, then to the worker of its shard, from the cut of the epoch that settled it to
 // the sealer, and with done to the client again.
 type request struct {
+	done      chan struct{} // for whoever waits; nil if nobody does
+	next      *request      // others that wait for the same outcome
+	places    int32         // that it takes, if somebody waits for it
+	shard     uint16        // keeps the outcome, if there is an id
+	closes    bool          // done is closed when the outcome is there; otherwise it gets one token and is used again
+	settledIn atomic.Uint64 // the epoch that settled it; 0: it is under way
+	outcome   outcome
+	err       error // instead of an outcome: the engine's own error
+
+	identity identity // tells requests with one id apart; zero without id
 	env      functions.Envelope
-	identity identity    // tells requests with one id apart; zero without id
-	shard    uint16      // keeps the outcome, if there is an id
+
+	engine   *Engine
 	worker   *worker     // runs it
-	closes   bool        // done is closed when the outcome is there; otherwise it gets one token and is used again
 	call     *call       // the call, if it is one
 	function *coordEntry // the coordinator function, if it is one
 	coord    *coord      // its run
 	control  control     // a question to a worker instead of either
 
-	settledIn atomic.Uint64 // the epoch that settled it; 0: it is under way
-	outcome   outcome
-	err       error    // instead of an outcome: the engine's own error
-	next      *request // others that wait for the same outcome
-
 	feed     *feed // the ingress it came from, if any
 	position uint64
-
-	engine *Engine
-	done   chan struct{}
 }
 
 // isSettled reports whether the outcome is known, and perhaps not sealed yet.
@@ -196,7 +197,8 @@ func (e *Engine) submit(q *request) error {
 	if err := e.tooManyRuns(&q.env); err != nil {
 		return err
 	}
-	if err := e.admits(classOf(&q.env), placesFor(&q.env)); err != nil {
+	q.places = placesFor(&q.env)
+	if err := e.admits(classOf(&q.env), q.places); err != nil {
 		return err
 	}
 	q.engine = e
@@ -232,7 +234,7 @@ func (e *Engine) admitTo(w *worker, q *request) error {
 	if w.shut {
 		w.mu.Unlock()
 		if q.feed == nil {
-			e.inFlight.Add(-placesFor(&q.env))
+			e.inFlight.Add(-int64(q.places))
 		}
 		return ErrClosed
 	}
@@ -250,16 +252,14 @@ func (e *Engine) admitTo(w *worker, q *request) error {
 
 // release gives the outcome to the client and to the others that wait for it.
 func (e *Engine) release(q *request) {
-	e.inFlight.Add(-q.places())
+	e.inFlight.Add(-q.allPlaces())
 	e.answer(q)
 }
 
-// places is how many places those take who wait for the outcome.
-func (q *request) places() (sum int64) {
+// allPlaces is how many places those take who wait for the outcome.
+func (q *request) allPlaces() (sum int64) {
 	for ; q != nil; q = q.next {
-		if q.done != nil {
-			sum += placesFor(&q.env)
-		}
+		sum += int64(q.places)
 	}
 	return sum
 }
@@ -279,7 +279,7 @@ func (e *Engine) answer(q *request) {
 // finish is release of a request that no other waits for.
 func (e *Engine) finish(q *request) {
 	if q.done != nil {
-		e.inFlight.Add(-placesFor(&q.env))
+		e.inFlight.Add(-int64(q.places))
 		q.tell()
 	}
 }

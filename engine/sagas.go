@@ -71,7 +71,7 @@ func (w *worker) hasRoomFor(c *coord, bytes int, kind sagas.ActionKind) bool {
 // stopSaga unwinds the body.
 func (w *worker) stopSaga(c *coord, acts []sagas.Action) []sagas.Action {
 	if c.routine == nil {
-		return c.saga.Stopped(functions.Effects{}, acts)
+		return c.saga.Stopped(nil, acts)
 	}
 	c.routine.Stop()
 	if _, bytes := c.routine.Attached(); !w.hasRoomFor(c, bytes, sagas.ActStop) {
@@ -167,13 +167,13 @@ func (w *worker) goOn(c *coord) {
 
 // sendStep sends a step's call or its compensation. One that cannot be delivered fails at once.
 func (w *worker) sendStep(c *coord, entry int, undo bool) {
-	step := &c.saga.Entries[entry].Step
-	env := &step.Call
+	e := &c.saga.Entries[entry]
+	env := &e.Step.Call
 	if undo {
-		env = &step.Undo
+		env = &e.Step.Undo
 	}
 	out := w.newCall(c, entry)
-	out.undo, out.changed = undo, sagas.SizeOf(step)
+	out.undo, out.changed = undo, e.Size()
 	most := w.engine.options.MaxBytes
 	if undo || entry < c.accepted {
 		most = anyBytes // it was within the bound when the step was made
@@ -211,14 +211,14 @@ func (w *worker) wakeSaga(c *coord, entry int) {
 	case entry == backOff:
 		w.actSaga(c, c.saga.Wake(w.sgActs[:0]))
 	default:
-		w.charge(sagas.SizeOf(&c.saga.Entries[entry].Step))
+		w.charge(c.saga.Entries[entry].Size())
 		w.actSaga(c, c.saga.Reply(entry, nil, nil, w.sgActs[:0]))
 	}
 }
 
 // finishSaga ends a saga, once there is room for the effects of its outcome. One that is done had its room when its body returned.
 func (w *worker) finishSaga(c *coord) {
-	if c.saga.Phase != saga.Done && !w.hasRoomFor(c, bytesOf(&c.saga.Effects), sagas.ActFinish) {
+	if c.saga.Phase != saga.Done && !w.hasRoomFor(c, bytesOf(c.saga.Effects), sagas.ActFinish) {
 		return
 	}
 	c.saga.Finished()
@@ -227,7 +227,7 @@ func (w *worker) finishSaga(c *coord) {
 	if err != nil {
 		o = outcome{failure: functions.EncodeFailure(err)}
 	}
-	w.conclude(c, o, &c.saga.Effects)
+	w.conclude(c, o, c.saga.Effects)
 	w.recycleMachine(c)
 	if !c.hasRow && !c.resume { // no row tells of it, and no message is under way: the cut need not see it
 		w.untouch(c)
@@ -349,7 +349,7 @@ func (e *Engine) beginControl(w *worker, f func(w *worker) error) (*request, err
 
 // newControl makes a question to a worker, which is answered when what f did is durable.
 func newControl(e *Engine, f func(w *worker) error) *request {
-	q := &request{engine: e, done: donePool.Get().(chan struct{})}
+	q := &request{engine: e, done: donePool.Get().(chan struct{}), places: 1}
 	q.control = func(w *worker) {
 		q.err = f(w)
 		w.epoch.replies = append(w.epoch.replies, q)

@@ -99,7 +99,7 @@ func (e *Engine) releaseAll(s *sealing) {
 		}
 		places := int64(0)
 		for _, q := range p.replies {
-			places += q.places()
+			places += q.allPlaces()
 		}
 		e.inFlight.Add(-places) // all at once: the clients count there, too
 		for _, q := range p.replies {

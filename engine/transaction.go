@@ -177,9 +177,9 @@ func (w *worker) onConflict(c *coord, attempt uint32) {
 }
 
 func (w *worker) finishTx(c *coord) {
-	o, effects := outcome{result: c.routine.Result}, &c.routine.OnSuccess
+	o, effects := outcome{result: c.routine.Result}, c.routine.OnSuccess
 	if c.tx.Decision() != transactions.Committed {
-		o, effects = outcome{failure: functions.EncodeFailure(c.tx.Err())}, &c.routine.OnFailure
+		o, effects = outcome{failure: functions.EncodeFailure(c.tx.Err())}, c.routine.OnFailure
 	}
 	w.conclude(c, o, effects)
 	w.recycleMachine(c)

@@ -23,12 +23,12 @@ type Question[R any] interface{ Question(answer *R) Envelope }
 // Envelope is a message in the form in which the engine takes it: either Op and ID, or Coordinator. Programs have no use for
 // it.
 type Envelope struct {
+	RequestID   string              // the id of a request; "" if it has none
 	Op          *Operation          // the operation of a call
 	ID          string              // the instance of a call
 	Coordinator string              // the name of the coordinator function to start
 	Arg         []byte              // the encoded argument or input; see Encoded
 	Value       any                 // the argument or input itself, if it can be handed on as it is
-	RequestID   string              // the id of a request; "" if it has none
 	Err         error               // why the message cannot be sent, e.g. an argument that does not encode
 	Into        func(*Result) error // stores the result where the caller wants it
 }
@@ -104,12 +104,15 @@ func (c Call) IsNoCall() bool { return c.err == errNoCall }
 
 // Envelope implements [Message].
 func (c Call) Envelope() Envelope {
-	e := Envelope{Op: c.op, ID: c.id, Arg: c.arg, Value: c.val, Err: c.err, Into: c.into}
-	if c.op == nil && c.err == nil {
-		e.Err = fmt.Errorf("%w: the zero Call calls nothing", ErrBadCall)
+	err := c.err
+	if c.op == nil && err == nil {
+		err = errZeroCall
 	}
-	return e
+	return Envelope{Op: c.op, ID: c.id, Arg: c.arg, Value: c.val, Err: err, Into: c.into}
 }
+
+// errZeroCall is the error of a call that was never made.
+var errZeroCall = fmt.Errorf("%w: the zero Call calls nothing", ErrBadCall)
 
 // RequestEnvelope implements [Request].
 func (c Call) RequestEnvelope() Envelope { return c.Envelope() }

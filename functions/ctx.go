@@ -74,9 +74,9 @@ type Effects struct {
 	Emits   []Emitted
 }
 
-// Empty reports whether there is nothing to do.
+// Empty reports whether there is nothing to do, as with nil.
 func (e *Effects) Empty() bool {
-	return len(e.Sends) == 0 && len(e.Timers) == 0 && len(e.Cancels) == 0 && len(e.Emits) == 0
+	return e == nil || len(e.Sends) == 0 && len(e.Timers) == 0 && len(e.Cancels) == 0 && len(e.Emits) == 0
 }
 
 // Append adds the effects of other behind those of e.
@@ -89,6 +89,9 @@ func (e *Effects) Append(other *Effects) {
 
 // Len counts them.
 func (e *Effects) Len() int {
+	if e == nil {
+		return 0
+	}
 	return len(e.Sends) + len(e.Timers) + len(e.Cancels) + len(e.Emits)
 }
 

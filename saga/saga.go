@@ -144,7 +144,9 @@ func (s *Run) Do(step, undo functions.Call) error {
 	if err := s.routine.Enter(s.run); err != nil {
 		return err
 	}
-	return s.routine.IssueOne(newStep(step, undo))
+	issued := s.routine.Steps(1)
+	setStep(&issued[0], &step, &undo)
+	return s.routine.IssueAll(issued)
 }
 
 // All makes several steps at once and waits for all of them; their compensations run at once too. It returns the first
@@ -154,8 +156,8 @@ func (s *Run) All(steps ...Step) error {
 		return err
 	}
 	issued := s.routine.Steps(len(steps))
-	for i, step := range steps {
-		issued[i] = newStep(step.Do, step.Undo)
+	for i := range steps {
+		setStep(&issued[i], &steps[i].Do, &steps[i].Undo)
 	}
 	return s.routine.IssueAll(issued)
 }
@@ -194,8 +196,9 @@ func (s *Run) OnFailure(effects ...functions.Effect) {
 	}
 }
 
-func newStep(step, undo functions.Call) routines.Step {
-	issued := routines.Step{Call: step.Envelope()}
+// setStep makes a step in its place: it is large, and each saga makes some.
+func setStep(issued *routines.Step, step, undo *functions.Call) {
+	issued.Call = step.Envelope()
 	switch {
 	case undo.IsNoCall(), undo.IsZero() && issued.Call.Op != nil && issued.Call.Op.Kind.Reads():
 	case undo.IsZero():
@@ -207,5 +210,4 @@ func newStep(step, undo functions.Call) routines.Step {
 			issued.Undo.Err = fmt.Errorf("%w: the Undo of the step %s, %s, changes nothing", functions.ErrBadCall, issued.Call.Target(), issued.Undo.Target())
 		}
 	}
-	return issued
 }

@@ -120,14 +120,16 @@ type Tx struct {
 // Do makes a call and waits for it. A failed call dooms the transaction: each further call returns the same error, and it can
 // not commit even if the body returns nil. See [Tx.Try] for a call that may fail.
 func (tx *Tx) Do(call functions.Call) error {
-	return tx.issue(routines.Step{Call: call.Envelope()})
+	return tx.issue(&call, false)
 }
 
-func (tx *Tx) issue(step routines.Step) error {
+func (tx *Tx) issue(call *functions.Call, mayFail bool) error {
 	if err := tx.routine.Enter(tx.run); err != nil {
 		return err
 	}
-	return tx.routine.IssueOne(step)
+	steps := tx.routine.Steps(1)
+	steps[0].Call, steps[0].MayFail = call.Envelope(), mayFail
+	return tx.routine.IssueAll(steps)
 }
 
 // All makes several calls at once and waits for all of them. Calls of the same instance happen in the order given. It returns
@@ -157,7 +159,7 @@ func (tx *Tx) All(calls ...functions.Call) error {
 //   - The call itself is wrong, or the program: it cannot be delivered (functions.ErrBadCall, ErrUnknownOperation, an argument over
 //     Options.MaxBytes), its result does not fit into the variable, or it changes more than a transaction may.
 func (tx *Tx) Try(call functions.Call) error {
-	return tx.issue(routines.Step{Call: call.Envelope(), MayFail: true})
+	return tx.issue(&call, true)
 }
 
 // Answering is a call that has an answer: a functions.Query or a functions.Returning.

@@ -39,9 +39,12 @@ func (r *Routine) AddFailure(effects ...functions.Effect) {
 	r.attachAll(&r.OnFailure, &r.failureBytes, effects)
 }
 
-func (r *Routine) attachAll(to *functions.Effects, bytes *int, effects []functions.Effect) {
+func (r *Routine) attachAll(to **functions.Effects, bytes *int, effects []functions.Effect) {
+	if *to == nil {
+		*to = &functions.Effects{}
+	}
 	for _, e := range effects {
-		if err := r.attach(to, bytes, e); err != nil && r.badEffect == nil {
+		if err := r.attach(*to, bytes, e); err != nil && r.badEffect == nil {
 			r.badEffect = fmt.Errorf("an effect of the outcome of %s: %w", r.function.Name, functions.Plain(err))
 		}
 	}

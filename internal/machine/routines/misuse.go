@@ -3,6 +3,7 @@ package routines
 import (
 	"fmt"
 	"runtime"
+	"sync/atomic"
 
 	"github.com/petermattis/goid"
 
@@ -53,16 +54,22 @@ func (r *Routine) Enter(number uint64) error {
 func (r *Routine) enterForeign(here int64, number uint64) {
 	for last := r.misused.Load(); last < number; last = r.misused.Load() {
 		if r.misused.CompareAndSwap(last, number) {
-			for i := range r.foreign { // those of earlier runs have stopped: else they would have been counted to the end
-				r.foreign[i].Store(0)
-			}
+			r.foreign.Store(&foreign{}) // those of earlier runs have stopped: else they would have been counted to the end
 		}
 	}
-	if count := &r.foreign[here%int64(len(r.foreign))]; count.Add(1) > coordinator.MaxSteps {
+	calls := r.foreign.Load()
+	for calls == nil { // whoever noted the misuse has not come to that yet
+		r.foreign.CompareAndSwap(nil, &foreign{})
+		calls = r.foreign.Load()
+	}
+	if count := &calls[here%int64(len(calls))]; count.Add(1) > coordinator.MaxSteps {
 		count.Store(0)
 		runtime.Goexit()
 	}
 }
+
+// foreign counts by goroutine, some of them together, the calls that others make for a run.
+type foreign [16]atomic.Uint32
 
 var (
 	errForeign = fmt.Errorf("%w: it was made on another goroutine than the coordinator function's", functions.ErrBadCall)

@@ -36,18 +36,18 @@ type Routine struct {
 	steps    int
 	unwinds  int // times that the body was unwound
 
-	number    uint64            // of the run
-	goroutine int64             // on which bodies run
-	stale     int               // calls that this body has made for a run that is over
-	misused   atomic.Uint64     // the last run for which a call came from another one
-	foreign   [16]atomic.Uint32 // by goroutine, some of them together: calls that came from others since misused was set
+	number    uint64                  // of the run
+	goroutine int64                   // on which bodies run
+	stale     int                     // calls that this body has made for a run that is over
+	misused   atomic.Uint64           // the last run for which a call came from another one
+	foreign   atomic.Pointer[foreign] // the calls that came from others since misused was set; nil if there were none ever
 
 	// Result and Err are what the body returned; Err may be a *functions.PanicError.
 	Result *functions.Result
 	Err    error
 
-	// OnSuccess and OnFailure are the effects that the body attached to its outcome.
-	OnSuccess, OnFailure       functions.Effects
+	// OnSuccess and OnFailure are the effects that the body attached to its outcome; nil if it attached none.
+	OnSuccess, OnFailure       *functions.Effects
 	successBytes, failureBytes int
 	room                       int // for both together
 	checker                    Checker
@@ -89,7 +89,7 @@ func (r *Routine) Begin(f *Function, input []byte, attempt int) {
 	r.issued, r.returned, r.stopping, r.steps, r.unwinds, r.stale = nil, false, false, 0, 0, 0
 	r.number++
 	r.Result, r.Err, r.stepErr, r.badEffect = nil, nil, nil, nil
-	r.OnSuccess, r.OnFailure = functions.Effects{}, functions.Effects{}
+	r.OnSuccess, r.OnFailure = nil, nil
 	r.successBytes, r.failureBytes, r.room = 0, 0, math.MaxInt
 }
 
@@ -223,13 +223,6 @@ func (r *Routine) Steps(n int) []Step {
 	}
 	r.buffer = r.buffer[:n]
 	return r.buffer
-}
-
-// IssueOne issues one step and stores its result.
-func (r *Routine) IssueOne(step Step) error {
-	steps := r.Steps(1)
-	steps[0] = step
-	return r.IssueAll(steps)
 }
 
 // check reports a step that cannot be made.

@@ -58,8 +58,7 @@ type Coordinator struct {
 	growth         int // bytes of rows that have become due since TakeGrowth was called last
 	rows           int // and how many
 
-	difference string // between what is recorded and what the body does now
-	told       bool
+	difference *difference // between what is recorded and what the body does now
 }
 
 // maxOut is the number of calls, or of compensations, that a saga has out at a time.
@@ -111,7 +110,9 @@ func (c *Coordinator) Init(j Journal, maxTries int) {
 		c.effectsChanged = true
 	}
 	for i := range c.Entries {
-		c.bytes += SizeOf(&c.Entries[i].Step) + errorSize(c.Entries[i].Step.Err)
+		e := &c.Entries[i]
+		e.size = SizeOf(&e.Step) - len(e.Step.Result.Encoded())
+		c.bytes += e.Size() + errorSize(e.Step.Err)
 	}
 	if c.to = len(c.Entries); j.Phase == saga.Stuck {
 		c.findGroup()
@@ -182,7 +183,7 @@ func (c *Coordinator) ChangeAll() {
 // change notes that an entry is to be written.
 func (c *Coordinator) change(i int) {
 	if e := &c.Entries[i]; !e.changed {
-		c.growth += SizeOf(&e.Step)
+		c.growth += e.Size()
 		c.rows++
 		c.changeAnswered(i)
 	}
@@ -352,7 +353,7 @@ func (c *Coordinator) verdict(err error) error {
 
 // Returned takes the end of the body, and the effects that it attached to success and to failure: those of the saga's outcome, which need
 // not be the one that the body chose, are kept.
-func (c *Coordinator) Returned(result *functions.Result, err error, success, failure functions.Effects, out []Action) []Action {
+func (c *Coordinator) Returned(result *functions.Result, err error, success, failure *functions.Effects, out []Action) []Action {
 	c.mustBe(saga.Running)
 	if verdict := c.verdict(err); verdict != nil {
 		return c.startUndo(verdict, failure, out)
@@ -363,7 +364,7 @@ func (c *Coordinator) Returned(result *functions.Result, err error, success, fai
 }
 
 // Stopped takes the end of a body that was unwound, and the effects that it had attached to failure.
-func (c *Coordinator) Stopped(failure functions.Effects, out []Action) []Action {
+func (c *Coordinator) Stopped(failure *functions.Effects, out []Action) []Action {
 	c.mustBe(saga.Running)
 	return c.startUndo(c.stop, failure, out)
 }

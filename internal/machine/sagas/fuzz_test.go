@@ -6,7 +6,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/concordat-dev/concordat/functions"
 	"github.com/concordat-dev/concordat/internal/machine/routines"
 	"github.com/concordat-dev/concordat/internal/machine/sagas"
 	"github.com/concordat-dev/concordat/saga"
@@ -119,7 +118,7 @@ func (r *replay) act(a sagas.Action, todo []sagas.Action) []sagas.Action {
 	case sagas.ActBackOff:
 		return r.machine.Wake(todo)
 	case sagas.ActStop:
-		return r.machine.Stopped(functions.Effects{}, todo)
+		return r.machine.Stopped(nil, todo)
 	case sagas.ActFinish:
 		r.machine.Finished()
 	}
@@ -129,7 +128,7 @@ func (r *replay) act(a sagas.Action, todo []sagas.Action) []sagas.Action {
 // body issues the next recorded group, or returns.
 func (r *replay) body(todo []sagas.Action) []sagas.Action {
 	if len(r.past) == 0 || r.choose()%8 == 7 {
-		return r.machine.Returned(nil, r.err(), functions.Effects{}, functions.Effects{}, todo)
+		return r.machine.Returned(nil, r.err(), nil, nil, todo)
 	}
 	group := 1
 	for group < len(r.past) && r.past[group].Group == r.past[0].Group {

@@ -14,9 +14,9 @@ import (
 type Journal struct {
 	Phase   saga.Phase
 	Entries []Entry
-	Failure []byte            // the encoded failure, from Undoing on; while Running, why it is to stop
-	Effects functions.Effects // what to do once undone
-	Due     int64             // Undoing: when the next try of a compensation is due, Unix nanoseconds; 0 if none waits
+	Failure []byte             // the encoded failure, from Undoing on; while Running, why it is to stop
+	Effects *functions.Effects // what to do once it is over; nil for nothing
+	Due     int64              // Undoing: when the next try of a compensation is due, Unix nanoseconds; 0 if none waits
 
 	effectsInHead bool // as it was read: they are to have rows of their own
 }
@@ -26,13 +26,14 @@ type Entry struct {
 	Group int // steps made at once share a group; groups count up from 0
 	Step  routines.Step
 	Due   int64 // of a sleep: when it ends, Unix nanoseconds
+	Tries int   // failed tries of the compensation, in this run of them
 	State saga.EntryState
 	Undo  UndoState
-	Tries int // failed tries of the compensation, in this run of them
 
-	shapes  shapes // of the arguments, as they are recorded
 	sent    bool   // in this process: a reply is on its way
 	changed bool   // since it was written last
+	shapes  shapes // of the arguments, as they are recorded
+	size    int    // of the step as it was made; see SizeOf
 }
 
 // shapes are those of the argument types of a call and of its compensation, when they were recorded; see functions.ShapeOf. 0 is that of
@@ -66,6 +67,9 @@ func (e *Entry) needsUndo() bool {
 
 // entryBytes is about what an entry takes besides its arguments, ids and result.
 const entryBytes = 64
+
+// Size is [SizeOf] its step.
+func (e *Entry) Size() int { return e.size + len(e.Step.Result.Encoded()) }
 
 // SizeOf is about how many bytes a step's row has, without a failure.
 func SizeOf(s *routines.Step) int {

@@ -41,7 +41,7 @@ func (d *driver) act(a sagas.Action) []sagas.Action {
 	switch a.Kind {
 	case sagas.ActRun, sagas.ActResume:
 		if len(d.groups) == 0 {
-			return d.machine.Returned(nil, errScript, functions.Effects{}, functions.Effects{}, nil)
+			return d.machine.Returned(nil, errScript, nil, nil, nil)
 		}
 		steps := slices.Clone(d.steps[:d.groups[0]])
 		d.groups = d.groups[1:]
@@ -58,7 +58,7 @@ func (d *driver) act(a sagas.Action) []sagas.Action {
 	case sagas.ActBackOff:
 		return d.machine.Wake(nil)
 	case sagas.ActStop:
-		return d.machine.Stopped(functions.Effects{}, nil)
+		return d.machine.Stopped(nil, nil)
 	case sagas.ActFinish:
 		d.machine.Finished()
 	}

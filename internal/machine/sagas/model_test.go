@@ -253,8 +253,8 @@ func TestCancelledAtTheEnd(t *testing.T) {
 	if ok, _ := c.Cancel(saga.ErrCancelled, nil); !ok {
 		t.Fatal("not cancelled")
 	}
-	success := functions.Effects{Emits: []functions.Emitted{{Egress: "success"}}}
-	acts := c.Returned(functions.EncodedResult([]byte{1}), nil, success, functions.Effects{}, nil)
+	success := &functions.Effects{Emits: []functions.Emitted{{Egress: "success"}}}
+	acts := c.Returned(functions.EncodedResult([]byte{1}), nil, success, nil, nil)
 	c.Finished()
 	result, err := c.Outcome()
 	if len(acts) != 1 || acts[0].Kind != sagas.ActFinish || c.Phase != saga.Undone || result.Encoded() != nil || !errors.Is(err, saga.ErrCancelled) {
@@ -282,7 +282,7 @@ func TestEffectsInTheHead(t *testing.T) {
 		t.Fatalf("head %v, effects %+v", head, c.Effects)
 	}
 	d := disk{head: must(c.MarshalHead())}
-	for _, row := range sagas.EffectsRows(&c.Effects) {
+	for _, row := range sagas.EffectsRows(c.Effects) {
 		d.effects = append(d.effects, must(functions.EncodeRow(row)))
 	}
 	j := must(d.journal(w))
@@ -336,7 +336,7 @@ func TestImpossibleEventsPanic(t *testing.T) {
 	w.finishAll()
 	for name, event := range map[string]func(c *sagas.Coordinator){
 		"issue":  func(c *sagas.Coordinator) { c.Issue([]routines.Step{{}}, w.clock(), nil) },
-		"return": func(c *sagas.Coordinator) { c.Returned(nil, nil, functions.Effects{}, functions.Effects{}, nil) },
+		"return": func(c *sagas.Coordinator) { c.Returned(nil, nil, nil, nil, nil) },
 		"undo":   func(c *sagas.Coordinator) { c.UndoReply(0, nil, w.clock(), nil) },
 	} {
 		func() {

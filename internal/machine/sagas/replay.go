@@ -79,14 +79,15 @@ func (c *Coordinator) replay(i int, step *routines.Step) bool {
 	if call == same && undo == same && e.Step.Sleep == step.Sleep {
 		return true
 	}
-	if c.difference == "" {
-		c.difference = fmt.Sprintf("step %d was %s, is now %s", i+1, describe(&e.Step), describe(step))
+	if c.difference == nil {
+		c.difference = &difference{text: fmt.Sprintf("step %d was %s, is now %s", i+1, describe(&e.Step), describe(step))}
 	}
 	if e.State == saga.Issued && step.Sleep == 0 {
-		c.bytes -= SizeOf(&e.Step)
+		c.bytes -= e.Size()
 		e.Step.Call, e.Step.Undo, e.shapes = step.Call, step.Undo, now
 		e.Step.Call.Into = nil
-		c.bytes += SizeOf(&e.Step)
+		e.size = SizeOf(&e.Step)
+		c.bytes += e.Size()
 		c.change(i)
 	}
 	return true
@@ -116,18 +117,24 @@ func compare(recorded, again *functions.Envelope, was, is uint64) likeness {
 // TakeDifference says, once, what the first thing is that another version of the program does otherwise, if it does and that is no
 // reason to stop; or "".
 func (c *Coordinator) TakeDifference() string {
-	if c.told || c.difference == "" {
+	if c.difference == nil || c.difference.told {
 		return ""
 	}
-	c.told = true
-	return c.difference
+	c.difference.told = true
+	return c.difference.text
+}
+
+// difference is the first thing that another version of the program does otherwise.
+type difference struct {
+	text string
+	told bool
 }
 
 func (c *Coordinator) add(step *routines.Step, group int, now time.Time) {
 	i := len(c.Entries)
-	c.Entries = append(c.Entries, Entry{Group: group, shapes: shapesOf(step)})
+	c.Entries = c.Entries[:i+1] // what is behind the end is zero
 	e := &c.Entries[i]
-	e.Step = *step
+	e.Group, e.Step, e.shapes, e.size = group, *step, shapesOf(step), SizeOf(step)
 	e.Step.Call.Into = nil
 	if step.Sleep > 0 {
 		e.Due = functions.DueAfter(now, step.Sleep)

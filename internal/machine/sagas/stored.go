@@ -31,6 +31,9 @@ const effectsRow = 64 << 10
 // EffectsRows cuts effects into rows, which share nothing with them but what never changes; they are to be encoded by
 // functions.EncodeRow.
 func EffectsRows(e *functions.Effects) (rows []format.JournalEffects) {
+	if e.Empty() {
+		return nil
+	}
 	left := 0
 	row := func(size int) *format.JournalEffects {
 		if left < size {
@@ -59,7 +62,9 @@ func (e *Entry) Marshal() ([]byte, error) {
 // Marshal encodes the whole journal in one, as it was before its entries had rows of their own.
 func (j *Journal) Marshal() ([]byte, error) {
 	s := j.head()
-	s.Effects = j.Effects.Stored()
+	if j.Effects != nil {
+		s.Effects = j.Effects.Stored()
+	}
 	s.Entries = make([]format.JournalEntry, len(j.Entries))
 	for i := range j.Entries {
 		s.Entries[i] = j.Entries[i].stored()
@@ -132,10 +137,11 @@ func (r *Reader) Journal(resolver functions.Resolver) (Journal, error) {
 	if err := r.check(); err != nil {
 		return Journal{}, fmt.Errorf("saga: journal %w", err)
 	}
-	j := Journal{Phase: r.head.Phase, Failure: r.head.Failure, Effects: r.head.Effects.Resolve(resolver), Due: r.head.Due}
-	j.effectsInHead = !j.Effects.Empty()
-	others := r.effects.Resolve(resolver)
-	j.Effects.Append(&others)
+	inHead, effects := r.head.Effects.Resolve(resolver), r.effects.Resolve(resolver)
+	j := Journal{Phase: r.head.Phase, Failure: r.head.Failure, Effects: &effects, Due: r.head.Due, effectsInHead: !inHead.Empty()}
+	if j.effectsInHead {
+		j.Effects = &inHead
+	}
 	j.Entries = make([]Entry, len(r.entries))
 	for i := range r.entries {
 		j.Entries[i] = entryOf(&r.entries[i], resolver)

@@ -8,7 +8,7 @@ import (
 	"github.com/concordat-dev/concordat/saga"
 )
 
-func (c *Coordinator) startUndo(err error, failure functions.Effects, out []Action) []Action {
+func (c *Coordinator) startUndo(err error, failure *functions.Effects, out []Action) []Action {
 	c.err, c.Failure = err, functions.EncodeFailure(err)
 	c.setPhase(saga.Undoing)
 	c.Effects, c.effectsChanged = failure, !failure.Empty()

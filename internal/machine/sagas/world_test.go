@@ -145,7 +145,11 @@ func (w *world) finish() {
 	w.machine.Finished()
 	_, err := w.machine.Outcome()
 	w.tell("  %v: %v", w.machine.Phase, err)
-	for _, e := range w.machine.Effects.Emits {
+	var emits []functions.Emitted
+	if w.machine.Effects != nil {
+		emits = w.machine.Effects.Emits
+	}
+	for _, e := range emits {
 		var n int64
 		_ = functions.Decode(e.Value, &n)
 		w.tell("  emits %s=%d", e.Key, n)
@@ -164,7 +168,7 @@ func (w *world) write() {
 	}
 	if w.machine.TakeEffects() {
 		w.disk.effects = nil
-		for _, row := range sagas.EffectsRows(&w.machine.Effects) {
+		for _, row := range sagas.EffectsRows(w.machine.Effects) {
 			w.disk.effects = append(w.disk.effects, must(functions.EncodeRow(row)))
 		}
 	}

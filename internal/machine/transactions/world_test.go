@@ -250,9 +250,9 @@ func (w *world) decide(t *tx, a transactions.Action) {
 
 func (w *world) finish(t *tx) {
 	t.over = true
-	effects := &t.routine.OnFailure
+	effects := t.routine.OnFailure
 	if t.machine.Decision() == transactions.Committed {
-		effects = &t.routine.OnSuccess
+		effects = t.routine.OnSuccess
 		w.tell("  %s: committed", t.name)
 	} else {
 		w.tell("  %s: aborted: %v", t.name, t.machine.Err())
