@@ -17,9 +17,9 @@ type coord struct {
 	function *routines.Function
 	worker   *worker
 	routine  *routines.Routine
-	req      *request           // whose outcome it settles; nil if a message started it
-	saga     *sagas.Coordinator // of a saga
-	journal  int64              // of a saga: the bytes of its journal, as Engine.journals counts them
+	req      *request                  // whose outcome it settles; nil if a message started it
+	saga     *sagas.Coordinator        // of a saga
+	tx       *transactions.Coordinator // of a transaction
 	shard    uint16
 	resume   bool             // it is to go on later: msgGoOn is on its way
 	hasTurn  bool             // a body that takes long may be resumed now
@@ -27,6 +27,14 @@ type coord struct {
 	over     bool             // it has its outcome
 	hasRow   bool             // a row tells of it
 	then     sagas.ActionKind // of a saga: what it is to go on with
+
+	journal int64   // of a saga: the bytes of its journal, as Engine.journals counts them
+	stays   []*call // of a transaction: by participant, the call whose visit is its own there
+	calls   []*call // of a transaction: by step, the calls that are out
+	locking *call   // of a transaction: the lock that is asked for
+	changes int64   // of a transaction: bytes that it has changed, in this attempt
+	// Of a transaction: bytes of effects that its body has attached to its outcomes, in this attempt.
+	attached int64
 
 	at         int32       // in the epoch's list
 	stands     int32       // how often the conductor has come by it, see leaveOutFree
@@ -42,14 +50,6 @@ type coord struct {
 	value  any   // the input itself, if it is at hand
 	slotOf *feed // until it begins: the ingress whose record starts it, if that has a slot
 	origin       // of the message that began it, if one did
-
-	tx      *transactions.Coordinator // of a transaction
-	stays   []*call                   // of a transaction: by participant, the call whose visit is its own there
-	calls   []*call                   // of a transaction: by step, the calls that are out
-	locking *call                     // of a transaction: the lock that is asked for
-	changes int64                     // of a transaction: bytes that it has changed, in this attempt
-	// Of a transaction: bytes of effects that its body has attached to its outcomes, in this attempt.
-	attached int64
 }
 
 // startFor starts the coordinator function that a client asked for.
