@@ -245,6 +245,29 @@ func TestSleepBeyondTheClock(t *testing.T) {
 	w.checkOver(t)
 }
 
+// A machine that is set up again knows nothing of its last saga: a step that failed there is made in the next one.
+func TestUsedAgain(t *testing.T) {
+	var c sagas.Coordinator
+	for run := range 3 {
+		c.Init(sagas.Journal{}, 1)
+		c.Begin(nil)
+		acts := c.Issue([]routines.Step{{}, {}}, time.Time{}, nil)
+		if len(acts) != 2 || acts[0].Kind != sagas.ActCall || acts[1].Kind != sagas.ActCall {
+			t.Fatalf("saga %d asks for %v", run, acts)
+		}
+		if e := &c.Entries[0]; len(c.Entries) != 2 || e.State != saga.Issued || e.Tries != 0 || e.Step.Err != nil {
+			t.Errorf("saga %d has the steps %+v", run, c.Entries)
+		}
+		if _, changed := c.TakeChanges(); len(changed) != 2 {
+			t.Errorf("saga %d would write the steps %v", run, changed)
+		}
+		c.Reply(0, nil, saga.ErrCancelled, nil)
+		c.Reply(1, nil, nil, nil)
+		c.Returned(nil, saga.ErrCancelled, nil, nil, nil)
+		c.Finished()
+	}
+}
+
 // Cancelled between its last step and its end, a saga is not done, and what it attached to success does not happen.
 func TestCancelledAtTheEnd(t *testing.T) {
 	var c sagas.Coordinator
