@@ -46,7 +46,7 @@ func (w *worker) afterGoexit() {
 	case c.inst != nil && c.inst.seat.Cell.GaveUpReading(): // nothing of it has run
 		w.again(c)
 	case c.stay != nil: // a transaction's
-		c.outcome.failure = functions.EncodeFailure(errEndedGoroutine)
+		c.outcome.failure = functions.Far(errEndedGoroutine)
 		w.vote(c)
 	case c.outcome.failure != nil: // in the handler of its failure
 		w.done(c)

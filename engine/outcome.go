@@ -14,7 +14,7 @@ import (
 func outcomeFrom(row format.Outcome) outcome {
 	payload, failed := row.Payload()
 	if failed {
-		return outcome{failure: payload}
+		return outcome{failure: functions.DecodeFailure(payload)}
 	}
 	return outcome{result: functions.EncodedResult(payload)}
 }
@@ -39,7 +39,7 @@ func writeOutcome(batch store.Batch, q *request, now int64) {
 	key := format.OutcomeKey(buf[:0], q.shard, q.env.RequestID)
 	payload, failed := q.outcome.result.Encoded(), q.outcome.failure != nil
 	if failed {
-		payload = q.outcome.failure
+		payload = q.outcome.failure.Encoded()
 	}
 	batch.SetDeferred(len(key), format.OutcomeLen(payload), func(k, v []byte) {
 		copy(k, key)

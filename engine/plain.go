@@ -201,7 +201,7 @@ func (w *worker) checkEffects(e *functions.Effects) error {
 
 // failed is the end of a call that failed.
 func (w *worker) failed(c *call, err error) {
-	c.outcome = outcome{failure: functions.EncodeFailure(err)}
+	c.outcome = outcome{failure: functions.Far(err)}
 	if c.isMessage() {
 		w.handleFailure(c, err)
 	}
@@ -236,7 +236,7 @@ func (w *worker) logPanic(what string, err error) {
 func (w *worker) done(c *call) {
 	switch {
 	case c.coord != nil:
-		w.charge(c.changed + len(c.outcome.result.Encoded()) + len(c.outcome.failure)) // its row in the journal
+		w.charge(c.changed + len(c.outcome.result.Encoded()) + c.outcome.failure.Size()) // its row in the journal
 		w.send(c.coord.worker, message{kind: msgDone, call: c})
 	case c.req == nil:
 		if c.slotOf != nil {
@@ -264,7 +264,7 @@ func (w *worker) settle(q *request, o outcome) {
 	q.outcome = o
 	q.settledIn.Store(w.engine.epoch)
 	if q.env.RequestID != "" {
-		w.charge(len(q.env.RequestID) + len(o.result.Encoded()) + len(o.failure))
+		w.charge(len(q.env.RequestID) + len(o.result.Encoded()) + o.failure.Size())
 		w.epoch.outcomes = append(w.epoch.outcomes, q)
 	}
 	w.epoch.replies = append(w.epoch.replies, q)

@@ -285,7 +285,7 @@ func (o *offline) endRun(batch store.Batch, row, value []byte) error {
 	q := &request{shard: shard}
 	q.env.RequestID, q.env.Coordinator, q.env.Arg = r.RequestID, r.Function, r.Input
 	q.identity = newIdentity(targetOf(r.Function), xxhash.Sum64(r.Input), uint64(r.Shape))
-	q.outcome.failure = functions.EncodeFailure(fmt.Errorf("%w: %s", ErrDropped, r.Function))
+	q.outcome.failure = functions.Far(fmt.Errorf("%w: %s", ErrDropped, r.Function))
 	at := m.Time
 	if at == 0 {
 		at = firstTime(m.At)

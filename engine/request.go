@@ -53,14 +53,14 @@ type control func(w *worker)
 // outcome is what became of a call or a coordinator function: a result, or an encoded failure.
 type outcome struct {
 	result  *functions.Result
-	failure []byte
+	failure *functions.FarError
 }
 
 func (o *outcome) err() error {
 	if o.failure == nil {
 		return nil
 	}
-	return functions.DecodeFailure(o.failure)
+	return o.failure
 }
 
 var donePool = sync.Pool{New: func() any { return make(chan struct{}, 1) }}

@@ -180,8 +180,8 @@ func (w *worker) sendStep(c *coord, entry int, undo bool) {
 	}
 	of, err := w.find(env, most)
 	if err != nil {
-		out.outcome.failure = functions.EncodeFailure(err)
-		w.charge(out.changed + len(out.outcome.failure))
+		out.outcome.failure = functions.Far(err)
+		w.charge(out.changed + out.outcome.failure.Size())
 		w.send(w, message{kind: msgDone, call: out})
 		return
 	}
@@ -222,12 +222,8 @@ func (w *worker) finishSaga(c *coord) {
 		return
 	}
 	c.saga.Finished()
-	result, err := c.saga.Outcome()
-	o := outcome{result: result}
-	if err != nil {
-		o = outcome{failure: functions.EncodeFailure(err)}
-	}
-	w.conclude(c, o, c.saga.Effects)
+	result, _ := c.saga.Outcome()
+	w.conclude(c, outcome{result, c.saga.Failure}, c.saga.Effects)
 	w.recycleMachine(c)
 	if !c.hasRow && !c.resume { // no row tells of it, and no message is under way: the cut need not see it
 		w.untouch(c)

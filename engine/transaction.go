@@ -179,7 +179,7 @@ func (w *worker) onConflict(c *coord, attempt uint32) {
 func (w *worker) finishTx(c *coord) {
 	o, effects := outcome{result: c.routine.Result}, c.routine.OnSuccess
 	if c.tx.Decision() != transactions.Committed {
-		o, effects = outcome{failure: functions.EncodeFailure(c.tx.Err())}, c.routine.OnFailure
+		o, effects = outcome{failure: functions.Far(c.tx.Err())}, c.routine.OnFailure
 	}
 	w.conclude(c, o, effects)
 	w.recycleMachine(c)
@@ -231,7 +231,7 @@ func (w *worker) runPrepare(c *call) {
 	w.leave()
 	if err != nil {
 		w.logPanic(c.op.FullName(), err)
-		c.outcome.failure = functions.EncodeFailure(err)
+		c.outcome.failure = functions.Far(err)
 	} else {
 		c.outcome.result = result
 		c.changed = w.growth(c)

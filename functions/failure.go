@@ -48,56 +48,75 @@ const maxFailureText = 4096
 // maxFailureCodes bounds how many Failure values one encoded error keeps.
 const maxFailureCodes = 16
 
-// farFailure is a failure that was encoded and decoded: its text, and the Failure values it matches.
-type farFailure struct {
+// FarError is an error as it is on the far side of an encoding: its text, and the [Failure] values that it matches. It never changes.
+// A nil one stands for no error; do not convert it to an error.
+type FarError struct {
+	stored storedError
+	data   []byte // its encoding, if it came from one
+}
+
+type storedError struct {
 	Text  string    `cbor:"1,keyasint"`
 	Codes []Failure `cbor:"2,keyasint"`
 }
 
-func (f *farFailure) Error() string { return f.Text }
+// Error returns the text.
+func (f *FarError) Error() string { return f.stored.Text }
 
 // Is reports whether target is one of the Failure values that the original error wrapped.
-func (f *farFailure) Is(target error) bool {
+func (f *FarError) Is(target error) bool {
 	want, ok := target.(Failure)
-	if !ok {
-		return false
-	}
-	for _, code := range f.Codes {
-		if code == want {
-			return true
-		}
-	}
-	return false
+	return ok && slices.Contains(f.stored.Codes, want)
 }
 
-// EncodeFailure encodes an error with every [Failure] that it wraps. Text over 4,096 bytes is cut, and of more than 16
-// failures the first 16 in depth-first order are kept. A nil error has no encoding: it panics.
-func EncodeFailure(err error) []byte {
-	if err == nil {
+// Far is an error as it would be if it were encoded and decoded: with its text, of which what is over 4,096 bytes is cut, and of the
+// [Failure] values that it wraps with the first 16 in depth-first order. A nil error panics.
+func Far(err error) *FarError {
+	switch e := err.(type) {
+	case nil:
 		panic("functions: a failure that is encoded is not nil")
+	case *FarError:
+		return e
+	case *plain:
+		return e.FarError
 	}
-	far := farFailure{Text: cutText(textOf(err)), Codes: failuresIn(err, nil)}
-	data, encodeErr := encode(&far)
-	if encodeErr != nil {
-		panic(fmt.Sprintf("functions: a failure always encodes: %v", encodeErr))
+	return &FarError{stored: storedError{cutText(textOf(err)), failuresIn(err)}}
+}
+
+// Encoded is the encoding, which is not to be changed; nil of nil.
+func (f *FarError) Encoded() []byte {
+	switch {
+	case f == nil:
+		return nil
+	case f.data != nil:
+		return f.data
+	}
+	data, err := encode(&f.stored)
+	if err != nil {
+		panic(fmt.Sprintf("functions: a failure always encodes: %v", err))
 	}
 	return data
 }
 
-// farFrom is err as it is on the far side of an encoding.
-func farFrom(err error) *farFailure {
-	switch e := err.(type) {
-	case *farFailure:
-		return e
-	case *plain:
-		return &e.farFailure
+// Size is about how many bytes the encoding has, which need not be made for that; 0 of nil.
+func (f *FarError) Size() int {
+	if f == nil {
+		return 0
 	}
-	return &farFailure{Text: cutText(textOf(err)), Codes: failuresIn(err, nil)}
+	const each = 5 // a text with its length, at most
+	size := 2*each + len(f.stored.Text)
+	for _, code := range f.stored.Codes {
+		size += each + len(code)
+	}
+	return size
 }
+
+// EncodeFailure encodes an error as [Far] has it.
+func EncodeFailure(err error) []byte { return Far(err).Encoded() }
 
 // plain is an error that code of users returned, without their code; see [Plain].
 type plain struct {
-	farFailure
+	*FarError
 	cause    error       // the error itself
 	panicked *PanicError // in it, for the log
 }
@@ -114,10 +133,10 @@ func (p *plain) Unwrap() error {
 // them, so it is called where code of users may run, and what it returns can be handled anywhere.
 func Plain(err error) error {
 	switch err.(type) {
-	case nil, Failure, *farFailure, *plain, *PanicError:
+	case nil, Failure, *FarError, *plain, *PanicError:
 		return err
 	}
-	p := &plain{farFailure: *farFrom(err), cause: err}
+	p := &plain{FarError: Far(err), cause: err}
 	for inner := range errorsIn(err) {
 		if panicked, ok := inner.(*PanicError); ok {
 			p.panicked = panicked
@@ -150,25 +169,28 @@ func cutText(text string) string {
 	return text[:cut]
 }
 
-// DecodeFailure is the inverse of [EncodeFailure]. Bytes that are no encoded failure give an error that says so.
-func DecodeFailure(data []byte) error {
-	far := new(farFailure)
-	if err := Decode(data, far); err != nil {
-		return fmt.Errorf("functions: not an encoded failure: %w", err)
+// DecodeFailure is the inverse of [EncodeFailure], and keeps data. Bytes that are no encoded failure give an error that says so.
+func DecodeFailure(data []byte) *FarError {
+	var stored storedError
+	if err := Decode(data, &stored); err != nil {
+		return Far(fmt.Errorf("functions: not an encoded failure: %w", err))
 	}
-	return far
+	if len(stored.Text) > maxFailureText || len(stored.Codes) > maxFailureCodes {
+		return &FarError{stored: storedError{cutText(stored.Text), stored.Codes[:min(len(stored.Codes), maxFailureCodes)]}}
+	}
+	return &FarError{stored, data}
 }
 
-// failuresIn appends the Failure values in err's tree to codes, depth first.
-func failuresIn(err error, codes []Failure) []Failure {
+// failuresIn are the Failure values in err's tree, depth first.
+func failuresIn(err error) (codes []Failure) {
 	for inner := range errorsIn(err) {
 		switch e := inner.(type) {
 		case Failure:
 			codes = append(codes, e)
-		case *farFailure:
-			codes = append(codes, e.Codes...)
+		case *FarError:
+			codes = append(codes, e.stored.Codes...)
 		case *plain:
-			codes = append(codes, e.Codes...)
+			codes = append(codes, e.stored.Codes...)
 		}
 		if len(codes) >= maxFailureCodes {
 			return codes[:maxFailureCodes]
@@ -194,40 +216,41 @@ const maxTree = 1 << 16
 // errorsIn yields err and what it wraps, depth first.
 func errorsIn(err error) iter.Seq[error] {
 	return func(yield func(error) bool) {
-		open := []error{err}
+		var open []error // what is still to come, the next one last
+		next := err
 		for range maxTree {
+			if next != nil && !yield(next) {
+				return
+			}
+			inner, several := unwrap(next)
+			for _, one := range slices.Backward(several) {
+				open = append(open, one)
+			}
+			if next = inner; next != nil {
+				continue
+			}
 			if len(open) == 0 {
 				return
 			}
-			next := open[len(open)-1]
-			open = open[:len(open)-1]
-			if next == nil {
-				continue
-			}
-			if !yield(next) {
-				return
-			}
-			inner := unwrap(next)
-			slices.Reverse(inner)
-			open = append(open, inner...)
+			next, open = open[len(open)-1], open[:len(open)-1]
 		}
 	}
 }
 
-// unwrap returns what err wraps: nothing, if its method panics; see textOf.
-func unwrap(err error) (inner []error) {
+// unwrap returns what err wraps, one error or several: nothing, if its method panics; see textOf.
+func unwrap(err error) (one error, several []error) {
 	defer func() {
 		if recover() != nil {
-			inner = nil
+			one, several = nil, nil
 		}
 	}()
 	switch e := err.(type) {
 	case interface{ Unwrap() error }:
-		return []error{e.Unwrap()}
+		return e.Unwrap(), nil
 	case interface{ Unwrap() []error }:
-		return slices.Clone(e.Unwrap())
+		return nil, e.Unwrap()
 	}
-	return nil
+	return nil, nil
 }
 
 // asFailure makes err matchable by fallback if it wraps no Failure of its own.

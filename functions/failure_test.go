@@ -1,6 +1,7 @@
 package functions_test
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"slices"
@@ -40,17 +41,22 @@ func TestFailuresSurviveEncoding(t *testing.T) {
 		{"no utf-8", fmt.Errorf("\xff\xfe: %w", errA), []error{errA}, nil},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			got := far(tc.err)
-			if got.Error() != tc.err.Error() {
-				t.Errorf("text %q became %q", tc.err, got)
-			}
-			for _, want := range tc.is {
-				wantErr(t, got, want)
-			}
-			for _, other := range tc.not {
-				if errors.Is(got, other) {
-					t.Errorf("%v is %v", got, other)
+			for way, got := range map[string]error{"decoded": far(tc.err), "not encoded": functions.Far(tc.err)} {
+				if got.Error() != tc.err.Error() {
+					t.Errorf("%s: text %q became %q", way, tc.err, got)
 				}
+				for _, want := range tc.is {
+					wantErr(t, got, want)
+				}
+				for _, other := range tc.not {
+					if errors.Is(got, other) {
+						t.Errorf("%s: %v is %v", way, got, other)
+					}
+				}
+			}
+			once := functions.Far(tc.err)
+			if data := once.Encoded(); !bytes.Equal(far(once).(*functions.FarError).Encoded(), data) || once.Size() < len(data) || once.Size() > len(data)+60 {
+				t.Errorf("%d bytes, said to be about %d: %q", len(data), once.Size(), data)
 			}
 		})
 	}

@@ -44,9 +44,8 @@ type Coordinator struct {
 	first    int // the entry of steps[0]
 	out      int // calls, sleeps and compensations that are not back
 	next     int // of the group that is being called or undone: the first entry that it has not come to
-	stop     error
+	stop     *functions.FarError
 	result   *functions.Result
-	err      error
 
 	// Of a saga that is being undone: the entries of the group that it has come to. Those behind it are over.
 	from, to int
@@ -102,9 +101,6 @@ func (c *Coordinator) Init(j Journal, maxTries int) {
 	changed := c.changed[:0]
 	*c = Coordinator{} // a literal with fields would be made elsewhere and copied
 	c.Journal, c.maxTries, c.share, c.changed = j, maxTries, math.MaxInt, changed
-	if len(j.Failure) > 0 {
-		c.err = functions.DecodeFailure(j.Failure)
-	}
 	if j.effectsInHead {
 		c.changeHead()
 		c.effectsChanged = true
@@ -118,7 +114,7 @@ func (c *Coordinator) Init(j Journal, maxTries int) {
 		c.findGroup()
 	}
 	if j.Phase == saga.Running {
-		c.stop = c.err // cancelled before the restart
+		c.stop = j.Failure // cancelled before the restart
 	}
 }
 
@@ -202,7 +198,7 @@ func (c *Coordinator) changeAnswered(i int) {
 func (c *Coordinator) changeHead() {
 	if !c.headChanged {
 		c.headChanged = true
-		c.growth += len(c.Failure)
+		c.growth += c.Failure.Size()
 		c.rows++
 	}
 }
@@ -213,7 +209,12 @@ func (c *Coordinator) setPhase(p saga.Phase) {
 }
 
 // Outcome is the saga's result, or its failure.
-func (c *Coordinator) Outcome() (*functions.Result, error) { return c.result, c.err }
+func (c *Coordinator) Outcome() (*functions.Result, error) {
+	if c.Failure != nil {
+		return nil, c.Failure
+	}
+	return c.result, nil
+}
 
 // Begin starts a new saga, or goes on with one from a journal.
 func (c *Coordinator) Begin(out []Action) []Action {
@@ -243,7 +244,7 @@ func (c *Coordinator) Issue(steps []routines.Step, now time.Time, out []Action) 
 	}
 	c.steps, c.first, c.next = steps, c.cursor, c.cursor
 	if err := c.recordAll(steps, now); err != nil {
-		return c.stopBody(err, out)
+		return c.stopBody(functions.Far(err), out)
 	}
 	return c.resumeIfBack(c.sendMore(out))
 }
@@ -314,7 +315,8 @@ func (c *Coordinator) checkRoom(bytes int) error {
 // stopFor makes the saga stop, and fail with err, once what is out is back; also after a restart.
 func (c *Coordinator) stopFor(err error) {
 	if c.stop == nil {
-		c.stop, c.Failure = err, functions.EncodeFailure(err)
+		c.stop = functions.Far(err)
+		c.Failure = c.stop
 		c.changeHead()
 	}
 }
@@ -337,18 +339,18 @@ func (c *Coordinator) resumeIfBack(out []Action) []Action {
 
 // verdict is what the end of the body means for the saga: the body's error, that it diverged, that the saga was cancelled
 // meanwhile, or nil for success.
-func (c *Coordinator) verdict(err error) error {
+func (c *Coordinator) verdict(err error) *functions.FarError {
 	switch {
 	case c.cursor < len(c.Entries) && c.stop == nil:
 		diverged := fmt.Errorf("%w: it returned, step %d was %s", saga.ErrDiverged, c.cursor+1, describe(&c.Entries[c.cursor].Step))
 		if err != nil {
-			return fmt.Errorf("%w: %w", diverged, err)
+			diverged = fmt.Errorf("%w: %w", diverged, err)
 		}
-		return diverged
+		return functions.Far(diverged)
 	case err == nil:
 		return c.stop
 	}
-	return err
+	return functions.Far(err)
 }
 
 // Returned takes the end of the body, and the effects that it attached to success and to failure: those of the saga's outcome, which need
@@ -395,13 +397,13 @@ func (c *Coordinator) Cancel(err error, out []Action) (bool, []Action) {
 		}
 	}
 	if c.out == 0 {
-		out = c.stopBody(err, out)
+		out = c.stopBody(c.stop, out)
 	}
 	return true, out
 }
 
 // stopBody has the body unwound, which leaves the saga as it is until the engine says that it was.
-func (c *Coordinator) stopBody(err error, out []Action) []Action {
+func (c *Coordinator) stopBody(err *functions.FarError, out []Action) []Action {
 	c.steps, c.stop = nil, err
 	return append(out, Action{Kind: ActStop})
 }

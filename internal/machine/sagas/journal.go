@@ -14,9 +14,9 @@ import (
 type Journal struct {
 	Phase   saga.Phase
 	Entries []Entry
-	Failure []byte             // the encoded failure, from Undoing on; while Running, why it is to stop
-	Effects *functions.Effects // what to do once it is over; nil for nothing
-	Due     int64              // Undoing: when the next try of a compensation is due, Unix nanoseconds; 0 if none waits
+	Failure *functions.FarError // of the saga, from Undoing on; while Running, why it is to stop
+	Effects *functions.Effects  // what to do once it is over; nil for nothing
+	Due     int64               // Undoing: when the next try of a compensation is due, Unix nanoseconds; 0 if none waits
 
 	effectsInHead bool // as it was read: they are to have rows of their own
 }

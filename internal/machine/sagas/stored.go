@@ -22,7 +22,7 @@ func (j *Journal) MarshalHead() ([]byte, error) {
 }
 
 func (j *Journal) head() *format.JournalHead {
-	return &format.JournalHead{Phase: j.Phase, Failure: j.Failure, Due: j.Due}
+	return &format.JournalHead{Phase: j.Phase, Failure: j.Failure.Encoded(), Due: j.Due}
 }
 
 // effectsRow is about how many bytes of effects a row has: fewer rows than effects, and none that is much larger than its largest effect.
@@ -138,7 +138,10 @@ func (r *Reader) Journal(resolver functions.Resolver) (Journal, error) {
 		return Journal{}, fmt.Errorf("saga: journal %w", err)
 	}
 	inHead, effects := r.head.Effects.Resolve(resolver), r.effects.Resolve(resolver)
-	j := Journal{Phase: r.head.Phase, Failure: r.head.Failure, Effects: &effects, Due: r.head.Due, effectsInHead: !inHead.Empty()}
+	j := Journal{Phase: r.head.Phase, Effects: &effects, Due: r.head.Due, effectsInHead: !inHead.Empty()}
+	if len(r.head.Failure) > 0 {
+		j.Failure = functions.DecodeFailure(r.head.Failure)
+	}
 	if j.effectsInHead {
 		j.Effects = &inHead
 	}

@@ -8,8 +8,8 @@ import (
 	"github.com/concordat-dev/concordat/saga"
 )
 
-func (c *Coordinator) startUndo(err error, failure *functions.Effects, out []Action) []Action {
-	c.err, c.Failure = err, functions.EncodeFailure(err)
+func (c *Coordinator) startUndo(err *functions.FarError, failure *functions.Effects, out []Action) []Action {
+	c.Failure = err
 	c.setPhase(saga.Undoing)
 	c.Effects, c.effectsChanged = failure, !failure.Empty()
 	c.to = len(c.Entries)

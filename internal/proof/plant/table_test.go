@@ -403,7 +403,7 @@ var table = []plant{
 		name: "sends-of-failed", breaks: "the effects of an operation that failed happen.",
 		pkg: "engine", test: "TestEffectsOfAFailureAreDropped", why: `the note has \[1 2\], want only the 2`,
 		edits: []edit{
-			{"engine/plain.go", `	c.outcome = outcome{failure: functions.EncodeFailure(err)}`, `	c.outcome = outcome{failure: functions.EncodeFailure(err)}
+			{"engine/plain.go", `	c.outcome = outcome{failure: functions.Far(err)}`, `	c.outcome = outcome{failure: functions.Far(err)}
 	w.apply(c.address(), c.shard, &w.effects)`},
 		},
 	},
