@@ -19,6 +19,8 @@ type Options struct {
 	SegmentBytes int64
 	// Spares is how many segments that were cut off are kept to be used again. Default: 2; negative: none.
 	Spares int
+	// Ahead has the next segment made before it is needed, in the background: to fill a file with zeros takes long.
+	Ahead bool
 }
 
 // Errors of a log.
@@ -40,7 +42,8 @@ type Log struct {
 	options Options
 	dir     vfs.File
 	mark    *mark
-	spares  []string // names of segments to be used again
+	spares  []string   // names of segments to be used again
+	making  chan spare // of one that is made ahead; nil if none is
 	buffer  []byte
 	failed  error
 	opened  bool // all of it
@@ -94,6 +97,7 @@ func (l *Log) Close() error {
 		errs = append(errs, l.mark.set(to, true))
 	}
 	l.opened = false
+	errs = append(errs, l.takeMade())
 	for _, s := range l.segments {
 		errs = append(errs, s.file.Close())
 	}
@@ -175,6 +179,7 @@ func (l *Log) Append(entries ...Entry) error {
 		l.failed = err
 		return err
 	}
+	l.makeAhead()
 	return nil
 }
 
@@ -204,13 +209,23 @@ func (l *Log) room(bytes int, index, sum uint64) (*segment, error) {
 			return s, nil
 		}
 	}
+	if err := l.takeMade(); err != nil {
+		return nil, err
+	}
 	if l.last == 0 { // an empty log begins anew, perhaps with another number
 		if err := l.dropAll(); err != nil {
 			return nil, err
 		}
 	}
-	return l.addSegment(max(l.options.SegmentBytes, int64(headerBytes+bytes)), index, sum)
+	size := l.options.SegmentBytes
+	if l.last == 0 {
+		size = min(size, firstSegment)
+	}
+	return l.addSegment(max(size, int64(headerBytes+bytes)), index, sum)
 }
+
+// firstSegment is the size of the first segment of an empty log at most: it is made while somebody waits.
+const firstSegment = 1 << 20
 
 // write writes as many entries as have room in a segment, with one write and one sync.
 func (l *Log) write(s *segment, entries []Entry, place int, sum uint64) (n int, _ uint64, err error) {

@@ -2,6 +2,7 @@ package log_test
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -10,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
@@ -345,5 +347,78 @@ func TestChain(t *testing.T) {
 	must(t, os.Remove(filepath.Join(filepath.Dir(files[0]), "MARK"))) // which would tell, too
 	if got, err := read(filepath.Dir(files[0])); !errors.Is(err, log.ErrDamaged) || !strings.Contains(err.Error(), fmt.Sprint(" at ", second)) {
 		t.Errorf("it has %d entries: %v", len(got), err)
+	}
+}
+
+// TestUsedAgain: a log that was not closed is read in no time although a segment that was used again is full of what it had before, which may
+// be anything.
+func TestUsedAgain(t *testing.T) {
+	o := log.Options{Dir: t.TempDir(), ID: 7, SegmentBytes: 16 << 20}
+	l, err := log.Open(o)
+	must(t, err)
+	rng := rand.New(rand.NewPCG(1, 2))
+	data := make([]byte, 1<<20)
+	index := uint64(0)
+	add := func(bytes int) {
+		for at := 0; at < bytes; at += 4 { // each could be the length of an entry
+			binary.LittleEndian.PutUint32(data[at:], rng.Uint32N(8<<20))
+		}
+		index++
+		must(t, l.Append(log.Entry{Index: index, Data: data[:bytes]}))
+	}
+	for range 33 {
+		add(len(data))
+	}
+	must(t, l.DeleteFront(index)) // two segments are kept to be used again
+	for range 16 {
+		add(len(data))
+	}
+	if old, err := filepath.Glob(filepath.Join(o.Dir, "*.old")); err != nil || len(old) != 1 {
+		t.Fatalf("of two segments that were cut off %d wait to be used again, %v", len(old), err)
+	}
+	killed := t.TempDir()
+	must(t, os.CopyFS(killed, os.DirFS(o.Dir)))
+	must(t, l.Close())
+	o.Dir = killed
+	start := time.Now()
+	l, err = log.Open(o)
+	must(t, err)
+	if took := time.Since(start); took > 10*time.Second { // 0.1 s; hours if each frame that could be one is summed up
+		t.Errorf("it takes %v", took)
+	}
+	if last := l.Last(); last != index {
+		t.Errorf("the last entry is %d, want %d", last, index)
+	}
+	must(t, l.Close())
+}
+
+// TestMadeAhead: a log that has its segments made ahead, in the background, has what it would have, also when it is closed while one is
+// made, and when it is opened again.
+func TestMadeAhead(t *testing.T) {
+	o := log.Options{Dir: t.TempDir(), ID: 7, SegmentBytes: 64 << 10, Ahead: true}
+	data := make([]byte, 1000)
+	last := uint64(0)
+	for range 5 {
+		l, err := log.Open(o)
+		must(t, err)
+		for index := max(1, l.First()); index <= last; index++ {
+			e, err := l.Read(index, nil)
+			must(t, err)
+			if e.Index != index || len(e.Data) != len(data) || e.Data[0] != byte(index) {
+				t.Fatalf("entry %d is %d, %v", index, e.Index, e.Data[:1])
+			}
+		}
+		if l.Last() != last {
+			t.Fatalf("the last entry is %d, want %d", l.Last(), last)
+		}
+		for range 165 { // to the middle of a segment, and a little further
+			last++
+			data[0] = byte(last)
+			must(t, l.Append(log.Entry{Index: last, Data: data}))
+		}
+		if last > 300 {
+			must(t, l.DeleteFront(last-200))
+		}
+		must(t, l.Close())
 	}
 }

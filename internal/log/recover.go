@@ -167,7 +167,7 @@ func (l *Log) end(s *segment, data []byte, behind []uint64, unmade []byte) error
 func (l *Log) findDamage(s *segment, data []byte, behind []uint64, unmade []byte) error {
 	path, at := l.options.Dir, int64(0)
 	if s != nil {
-		path, at = s.path, s.end
+		path, at, data = s.path, s.end, data[s.end:]
 	}
 	damaged := func(by string) error {
 		return fmt.Errorf("%w: %s at %d: entry %d is not what was written, or was lost: %s", ErrDamaged, path, at, l.last+1, by)
@@ -177,21 +177,25 @@ func (l *Log) findDamage(s *segment, data []byte, behind []uint64, unmade []byte
 		return damaged(fmt.Sprintf("entry %d was synced", l.mark.synced))
 	case len(behind) > 1:
 		return damaged(fmt.Sprintf("%s was made later", l.path(behind[1])))
-	case s != nil && l.isLater(data[s.end:]), len(unmade) > headerBytes && l.isLater(unmade[headerBytes:]):
+	case s != nil && l.isLater(data, 0), len(unmade) > headerBytes && l.isLater(unmade[headerBytes:], len(data)):
 		return damaged("there is one of a later append")
 	}
 	return nil
 }
 
-// isLater reports whether data, which begins where the next frame should, has a frame of an append that is behind the one of the entry after
-// the last; or begins with one that is whole, and so was not torn, and does not follow.
-func (l *Log) isLater(data []byte) bool {
+// isLater reports whether data, which begins so many bytes behind where the next frame should, has a frame of an append that is behind the
+// one of the entry after the last; or begins with one that is whole, and so was not torn, and does not follow.
+//
+// What is there may also be anything that a segment had before it was used again. So a frame is looked at only if all that come before it have
+// room: the sum of what is none would have to be taken over a great part of the segment, again and again.
+func (l *Log) isLater(data []byte, behind int) bool {
 	if f, ok := readFrame(data); ok && f.index > l.last {
 		return true
 	}
 	for at := 0; at+frameBytes <= len(data); at++ {
-		if binary.LittleEndian.Uint64(data[at+8:]) <= l.last+1 {
-			continue // also where there are zeros
+		index := binary.LittleEndian.Uint64(data[at+8:])
+		if index <= l.last+1 || index-l.last-1 > uint64((behind+at)/frameBytes) { // also where there are zeros
+			continue
 		}
 		if f, ok := readFrame(data[at:]); ok && f.appended() > l.last+1 {
 			return true

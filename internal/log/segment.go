@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"slices"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -115,15 +116,15 @@ func (s *segment) close() error {
 
 // fill makes the file of a new segment and syncs it, with its directory.
 func (l *Log) fill(s *segment, size int64) (err error) {
-	fs := l.options.FS
+	disk := l.options.FS
 	if n := len(l.spares); n > 0 && size == l.options.SegmentBytes {
 		spare := l.spares[n-1]
 		l.spares = l.spares[:n-1]
-		if err := fs.Rename(spare, s.path); err != nil {
+		if err := disk.Rename(spare, s.path); err != nil {
 			return fmt.Errorf("log: %w", err)
 		}
 	}
-	if s.file, err = fs.OpenReadWrite(s.path, vfs.WriteCategoryUnspecified); err != nil {
+	if s.file, err = disk.OpenReadWrite(s.path, vfs.WriteCategoryUnspecified); err != nil {
 		return fmt.Errorf("log: %w", err)
 	}
 	info, err := s.file.Stat()
@@ -145,6 +146,60 @@ func (l *Log) fill(s *segment, size int64) (err error) {
 		return fmt.Errorf("log: sync %s: %w", s.path, err)
 	}
 	return l.syncDir()
+}
+
+// spare is a segment that was made ahead.
+type spare struct {
+	path string
+	err  error
+}
+
+// aheadName is the name of a segment that is made ahead: it has a number that none ever has.
+const aheadName = "8000000000000000" + spareSuffix
+
+// makeAhead has a segment made ahead, if the last one is half full and no other is there.
+func (l *Log) makeAhead() {
+	if !l.options.Ahead || l.making != nil || len(l.spares) > 0 || l.last == 0 {
+		return
+	}
+	if s := l.segments[len(l.segments)-1]; s.end < s.size/2 {
+		return
+	}
+	l.making = make(chan spare, 1)
+	go func(made chan<- spare) {
+		s := segment{path: l.options.FS.PathJoin(l.options.Dir, aheadName)}
+		made <- spare{s.path, s.make(l.options.FS, l.options.SegmentBytes)}
+	}(l.making)
+}
+
+// takeMade waits for the segment that is made ahead, if one is. That there was no room for it is found out again when it is needed.
+func (l *Log) takeMade() error {
+	if l.making == nil {
+		return nil
+	}
+	made := <-l.making
+	l.making = nil
+	if made.err != nil {
+		if err := l.options.FS.Remove(made.path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("log: %w", err)
+		}
+		return nil
+	}
+	l.spares = append(l.spares, made.path)
+	return nil
+}
+
+// make makes a file full of zeros. It is synced in portions, so that the log's own syncs do not wait for all of it.
+func (s *segment) make(fsys vfs.FS, size int64) (err error) {
+	if s.file, err = fsys.OpenReadWrite(s.path, vfs.WriteCategoryUnspecified); err != nil {
+		return err
+	}
+	for s.end < size && err == nil {
+		to := min(s.end+int64(len(zeros)), size)
+		err = s.clear(to)
+		s.end = to
+	}
+	return errors.Join(err, s.file.Close())
 }
 
 func (l *Log) syncDir() error {
