@@ -50,7 +50,7 @@ func (q *request) isSealed() bool {
 // control is run on a worker, between two messages.
 type control func(w *worker)
 
-// outcome is what became of a call or a coordinator function: a result, or an encoded failure.
+// outcome is what became of a call or a coordinator function: a result, or a failure.
 type outcome struct {
 	result  *functions.Result
 	failure *functions.FarError

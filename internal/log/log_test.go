@@ -398,7 +398,7 @@ func TestMadeAhead(t *testing.T) {
 	o := log.Options{Dir: t.TempDir(), ID: 7, SegmentBytes: 64 << 10, Ahead: true}
 	data := make([]byte, 1000)
 	last := uint64(0)
-	for range 5 {
+	for round := range 5 {
 		l, err := log.Open(o)
 		must(t, err)
 		for index := max(1, l.First()); index <= last; index++ {
@@ -420,5 +420,8 @@ func TestMadeAhead(t *testing.T) {
 			must(t, l.DeleteFront(last-200))
 		}
 		must(t, l.Close())
+		if made, err := filepath.Glob(filepath.Join(o.Dir, "8*.old")); round == 0 && len(made) != 1 {
+			t.Errorf("of the segments %d were made ahead, %v", len(made), err)
+		}
 	}
 }
