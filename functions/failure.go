@@ -222,7 +222,7 @@ func errorsIn(err error) iter.Seq[error] {
 			if next != nil && !yield(next) {
 				return
 			}
-			inner, several := unwrap(next)
+			several, inner := unwrap(next)
 			for _, one := range slices.Backward(several) {
 				open = append(open, one)
 			}
@@ -237,18 +237,18 @@ func errorsIn(err error) iter.Seq[error] {
 	}
 }
 
-// unwrap returns what err wraps, one error or several: nothing, if its method panics; see textOf.
-func unwrap(err error) (one error, several []error) {
+// unwrap returns what err wraps, several errors or one: nothing, if its method panics; see textOf.
+func unwrap(err error) (several []error, one error) {
 	defer func() {
 		if recover() != nil {
-			one, several = nil, nil
+			several, one = nil, nil
 		}
 	}()
 	switch e := err.(type) {
 	case interface{ Unwrap() error }:
-		return e.Unwrap(), nil
-	case interface{ Unwrap() []error }:
 		return nil, e.Unwrap()
+	case interface{ Unwrap() []error }:
+		return e.Unwrap(), nil
 	}
 	return nil, nil
 }
