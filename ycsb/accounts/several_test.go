@@ -2,11 +2,14 @@ package accounts
 
 import (
 	"errors"
-	"fmt"
+	"strconv"
 	"testing"
 
+	"github.com/concordat-dev/concordat/engine"
 	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/format"
 	"github.com/concordat-dev/concordat/ycsb"
+	"github.com/concordat-dev/concordat/ycsb/internal/bulk"
 )
 
 var protocols = []Protocol{Plain, Saga, Serializable}
@@ -140,11 +143,85 @@ func TestModify(t *testing.T) {
 	}
 }
 
-// TestLockWaitsAreCounted: under contention there are some, with a time.
+// A turnstile holds the worker that serves it until its test lets go.
+type turnstile struct{ entered, open chan struct{} }
+
+// TestLockWaitsAreCounted: of transfers from the same account that begin together all but one wait for its lock, and the target
+// counts that, with a time. They are made to begin together: their coordinators are one worker's, which is held up while they
+// come; the accounts are the other's.
 func TestLockWaitsAreCounted(t *testing.T) {
-	target := open(t, Options{Keys: 2, Workers: 2}) // a single one runs them one after the other
-	r, err := ycsb.Run(t.Context(), ycsb.Config{Keys: 2, Driving: ycsb.Driving{Clients: 32, Operations: 2000}}, target)
-	if err != nil || r.Counters.LockWaits == 0 || r.Counters.LockWaitTime <= 0 {
-		t.Errorf("%s, %v", fmt.Sprintf("%+v", r.Counters), err)
+	held := turnstile{make(chan struct{}), make(chan struct{})}
+	doors := functions.NewType[int]("test/door")
+	enter := functions.Create(doors, "enter", func(*functions.Ctx, *int, int) error {
+		close(held.entered)
+		<-held.open
+		return nil
+	})
+	e, err := engine.Open(engine.Options{Dir: t.TempDir(), Workers: 2}, append(Parts(), doors)...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	target := &Target{engine: e, health: new(bulk.Health), protocol: Serializable, ids: ycsb.RowIDs(100)}
+	t.Cleanup(func() {
+		if err := target.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	rows := func(worker int) func(int) bool { return servedBy(worker, "ycsb/account", target.id) }
+	from := first(0, rows(1))
+	to := first(from+1, rows(1))
+	for _, key := range []int{from, to} {
+		if err := target.Load(t.Context(), key, ycsb.Shape{}.NewRow(key)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	door := strconv.Itoa(first(0, servedBy(0, "test/door", strconv.Itoa)))
+	pending := []engine.Pending{submit(t, e, enter.On(door, 0))}
+	<-held.entered
+	for n := 0; len(pending) < 33; n++ {
+		n = first(n, coordinatedBy(0))
+		pending = append(pending, submit(t, e, TransferTx.With(Transfer{From: target.id(from), To: target.id(to), Amount: 1}).As(strconv.Itoa(n))))
+	}
+	if c := target.Counters(); c != (ycsb.Counters{}) {
+		t.Errorf("before there is any transfer: %+v", c)
+	}
+	close(held.open)
+	for _, p := range pending {
+		if err := p.Wait(t.Context()); err != nil {
+			t.Error(err)
+		}
+	}
+	if c := target.Counters(); c.LockWaits == 0 || c.LockWaitTime <= 0 {
+		t.Errorf("%+v", c)
+	}
+}
+
+func submit(t *testing.T, e *engine.Engine, r functions.Request) engine.Pending {
+	t.Helper()
+	p, err := e.Submit(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// first is the first number, from n on, that will do.
+func first(n int, will func(int) bool) int {
+	for ; !will(n); n++ {
+	}
+	return n
+}
+
+// servedBy tells the numbers that name instances of a worker, of two.
+func servedBy(worker int, typeName string, id func(int) string) func(int) bool {
+	return func(n int) bool {
+		return int(format.InstanceShard(format.TypeHash(typeName), id(n), format.DefaultShards))%2 == worker
+	}
+}
+
+// coordinatedBy tells the numbers that, as request ids, are coordinated by a worker, of two.
+func coordinatedBy(worker int) func(int) bool {
+	return func(n int) bool {
+		return int(format.RequestShard(format.RequestHash(strconv.Itoa(n)), format.DefaultShards))%2 == worker
 	}
 }
