@@ -3,6 +3,7 @@ package accounts
 import (
 	"errors"
 	"strconv"
+	"sync"
 	"testing"
 
 	"github.com/concordat-dev/concordat/engine"
@@ -146,11 +147,12 @@ func TestModify(t *testing.T) {
 // A turnstile holds the worker that serves it until its test lets go.
 type turnstile struct{ entered, open chan struct{} }
 
-// TestLockWaitsAreCounted: of transfers from the same account that begin together all but one wait for its lock, and the target
-// counts that, with a time. They are made to begin together: their coordinators are one worker's, which is held up while they
-// come; the accounts are the other's.
+// TestLockWaitsAreCounted: of transfers from the same account that begin together some wait for its lock, and the target counts
+// that, with a time. They are made to begin together: their coordinators are one worker's, which is held up while they come; the
+// accounts are the other's.
 func TestLockWaitsAreCounted(t *testing.T) {
 	held := turnstile{make(chan struct{}), make(chan struct{})}
+	letGo := sync.OnceFunc(func() { close(held.open) })
 	doors := functions.NewType[int]("test/door")
 	enter := functions.Create(doors, "enter", func(*functions.Ctx, *int, int) error {
 		close(held.entered)
@@ -163,6 +165,7 @@ func TestLockWaitsAreCounted(t *testing.T) {
 	}
 	target := &Target{engine: e, health: new(bulk.Health), protocol: Serializable, ids: ycsb.RowIDs(100)}
 	t.Cleanup(func() {
+		letGo() // also should the test end early
 		if err := target.Close(); err != nil {
 			t.Error(err)
 		}
@@ -185,7 +188,7 @@ func TestLockWaitsAreCounted(t *testing.T) {
 	if c := target.Counters(); c != (ycsb.Counters{}) {
 		t.Errorf("before there is any transfer: %+v", c)
 	}
-	close(held.open)
+	letGo()
 	for _, p := range pending {
 		if err := p.Wait(t.Context()); err != nil {
 			t.Error(err)
