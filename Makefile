@@ -8,7 +8,7 @@ COMMIT = $(shell [ "$$(git rev-parse --show-toplevel 2>/dev/null)" = "$(CURDIR)"
 	echo $$(git rev-parse HEAD)$$([ -z "$$(git status --porcelain)" ] || echo +dirty))
 STAMP = -ldflags "-X github.com/concordat-dev/concordat/ycsb.builtFrom=$(COMMIT)"
 
-.PHONY: all test race lint plants fuzz soak bench results results-quick clean
+.PHONY: all test race lint plants fuzz soak kafka bench results results-quick console console-check clean
 
 all: lint test
 
@@ -45,6 +45,7 @@ soak: ## the long proofs, some hours: each adds a line to results/ledger.jsonl
 		to=$$((from + $(PORTION) - 1)); $(prove) sim --seeds $$from-$$((to < $(SEEDS) ? to : $(SEEDS))) --ledger $(LEDGER) || exit 1; \
 	done
 	$(prove) sweep --seeds 1-100000 --points $(POINTS) --ledger $(LEDGER)
+	$(prove) topics --seeds 1-$(SEEDS) --ledger $(LEDGER)
 	$(prove) chaos --kills $(KILLS) --ledger $(LEDGER)
 	$(prove) chaos --kills 10 --fills 20 --ledger $(LEDGER)
 	$(prove) load --transactions 3000000 --ledger $(LEDGER)
@@ -53,15 +54,28 @@ soak: ## the long proofs, some hours: each adds a line to results/ledger.jsonl
 	$(MAKE) plants
 	$(prove) fuzz --each 3m --ledger $(LEDGER)
 
+PORT ?= 9092
+kafka: ## Apache Kafka on 127.0.0.1:PORT, with the topics of examples/payments, until it is interrupted; needs Java 17 and Maven
+	$(GO) run ./cmd/broker --port $(PORT) orders receipts refusals
+
 bench: ## the engine's own benchmarks
 	$(GO) test ./engine -run '^$$' -bench . -benchtime 3s
 
-results: ## all tables and pictures, about 40 minutes: written to results/, with the numbers that the texts quote; a run that was ended early goes on
+results: ## all tables and pictures, about 50 minutes: written to results/, with the numbers that the texts quote; a run that was ended early goes on
 	$(GO) run $(STAMP) ./cmd/results
 
 OUT ?= results-quick
 results-quick: ## the same questions in under 5 minutes, written to $(OUT); the texts stay as they are
 	$(GO) run $(STAMP) ./cmd/results --quick --fresh --out $(OUT) --quote=
+
+# npm runs no script of a package: none of those that are pinned needs one.
+NPM_CI = cd server/console && npm ci --ignore-scripts --no-fund --no-audit
+
+console: ## builds the console's files anew, with Node.js and npm; Go alone builds everything else
+	$(NPM_CI) && npm run --silent build
+
+console-check: ## the console's files are those that its sources build to
+	$(NPM_CI) && npm run --silent check && node build.mjs --check
 
 clean:
 	rm -rf bin concordat concordat-compare.html results-quick

@@ -1,83 +1,99 @@
 // Package coordinator has what coordinator functions, Go functions that make calls under a protocol, share for their users.
 //
-// Coordinator functions are made by saga.New and twopc.New; a [Start] is the message that starts one. The coroutine in which the
-// function's body runs is in internal/machine/routines. The package is pure.
+// A [Function] is made by saga.New or twopc.New, a [FunctionReturning], which has a result, by saga.NewReturning or
+// twopc.NewReturning. A [Start] is the message that starts one. The coroutine in which the function's body runs is in
+// internal/machine/routines. The package is pure.
 package coordinator
 
 import (
 	"fmt"
 
 	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/machine/instances"
+	"github.com/concordat-dev/concordat/internal/machine/routines"
+	"github.com/concordat-dev/concordat/internal/values"
 )
 
-// Protocol is the protocol under which a coordinator function makes its calls.
-type Protocol uint8
+// MaxSteps bounds the calls that one run of a coordinator function makes: 100,000. A run that makes more fails with
+// functions.ErrTooLarge; its body is unwound.
+const MaxSteps = routines.MaxSteps
 
-// The protocols.
-const (
-	Saga         Protocol = iota + 1 // steps with compensations: package saga
-	Serializable                     // two-phase locking and two-phase commit: package twopc
-)
+// Function is a coordinator function with input A, a saga or a transaction.
+type Function[A any] struct{ instances.Part }
 
-// String returns "saga" or "serializable".
-func (p Protocol) String() string {
-	switch p {
-	case Saga:
-		return "saga"
-	case Serializable:
-		return "serializable"
+// With makes the start of the function with this input, which is encoded now.
+func (f *Function[A]) With(input A) Start {
+	if f == nil {
+		return Start{start(instances.Part{}, input)}
 	}
-	return fmt.Sprintf("Protocol(%d)", uint8(p))
+	return Start{start(f.Part, input)}
 }
 
-// MaxSteps bounds the calls that one run of a coordinator function makes. A run that makes more fails with functions.ErrTooLarge;
-// its body is unwound.
-const MaxSteps = 100_000
+// As makes the start of the function with a request id; see functions.Call.As.
+func (f *Function[A]) As(requestID string, input A) functions.Request {
+	return f.With(input).As(requestID)
+}
 
-// Start is the message that starts a coordinator function: an inert value. The input is encoded when it is made.
-type Start struct{ envelope functions.Envelope }
+// FunctionReturning is a [Function] that returns an R.
+type FunctionReturning[A, R any] struct{ instances.Part }
 
-// NewStart makes the start that an envelope describes, for the packages of the protocols.
-func NewStart(e functions.Envelope) Start { return Start{e} }
+// With makes the start of the function with this input, which is encoded now.
+func (f *FunctionReturning[A, R]) With(input A) StartReturning[R] {
+	if f == nil {
+		return StartReturning[R]{instances.StartReturning[R]{Started: start(instances.Part{}, input)}}
+	}
+	return StartReturning[R]{instances.StartReturning[R]{Started: start(f.Part, input)}}
+}
 
-// Envelope implements functions.Message.
-func (s Start) Envelope() functions.Envelope { return s.envelope }
+// As makes the start of the function with a request id; see functions.Call.As.
+func (f *FunctionReturning[A, R]) As(requestID string, input A) functions.RequestReturning[R] {
+	return f.With(input).As(requestID)
+}
 
-// RequestEnvelope implements functions.Request.
-func (s Start) RequestEnvelope() functions.Envelope { return s.envelope }
+// start makes the start of the function that a part is.
+func start[A any](of instances.Part, input A) instances.Start {
+	f, _ := of.Definition().(*routines.Function)
+	if f == nil {
+		return instances.NewStart(instances.Envelope{
+			Err: fmt.Errorf("%w: its coordinator function is a zero value; make it with New", functions.ErrBadCall),
+		})
+	}
+	var value any = input
+	inputs := f.Input
+	if inputs == nil {
+		inputs = values.Of[A]()
+	}
+	data, err := inputs.Encode(value)
+	if err != nil {
+		err = fmt.Errorf("%w: input of %s: %w", functions.ErrBadCall, f.Name, err)
+	}
+	envelope := instances.Envelope{Coordinator: f.Name, Arg: data, Err: err}
+	if f.ByValue {
+		envelope.Value = value
+	}
+	return instances.NewStart(envelope)
+}
 
-// AddTo implements functions.Effect.
-func (s Start) AddTo(effects *functions.Effects) error { return functions.AddMessage(effects, s) }
+// Start is the message that starts a [Function]: an inert value.
+type Start struct{ instances.Start }
 
 // As gives the start a request id; see functions.Call.As.
-func (s Start) As(requestID string) functions.Identified {
-	return functions.Identify(s.envelope, requestID)
+func (s Start) As(requestID string) functions.Request {
+	return instances.Identify(s.Envelope(), requestID)
 }
 
-// StartReturning is a [Start] of a function that returns an R.
-type StartReturning[R any] struct{ start Start }
-
-// NewStartReturning makes the start of a function with a result, for the packages of the protocols.
-func NewStartReturning[R any](s Start) StartReturning[R] { return StartReturning[R]{s} }
+// StartReturning is the message that starts a [FunctionReturning].
+type StartReturning[R any] struct{ instances.StartReturning[R] }
 
 // Into makes a start that stores the result in *result when the function succeeds.
 func (s StartReturning[R]) Into(result *R) Start {
-	start := s.start
-	start.envelope.Into = func(returned *functions.Result) error {
-		value, err := functions.ResultAs[R](returned)
-		if err != nil {
-			return fmt.Errorf("decode the result of %s: %w", start.envelope.Coordinator, err)
-		}
-		*result = value
-		return nil
-	}
-	return start
+	return Start{instances.NewStart(s.EnvelopeInto(result))}
 }
 
 // Drop makes a start that forgets the result.
-func (s StartReturning[R]) Drop() Start { return s.start }
+func (s StartReturning[R]) Drop() Start { return Start{s.Started} }
 
-// Question implements functions.Question.
-func (s StartReturning[R]) Question(answer *R) functions.Envelope {
-	return s.Into(answer).envelope
+// As gives the start a request id; see functions.Call.As.
+func (s StartReturning[R]) As(requestID string) functions.RequestReturning[R] {
+	return instances.IdentifyReturning[R](s.Started.Envelope(), requestID)
 }

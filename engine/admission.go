@@ -1,10 +1,12 @@
 package engine
 
 import (
+	"errors"
 	"fmt"
 	"math"
+	"syscall"
 
-	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/machine/instances"
 )
 
 // class says who asks, for admission. Each has a little more room than the one before, so that an engine which refuses requests still
@@ -26,7 +28,7 @@ const (
 )
 
 // classOf is the class of a client's request.
-func classOf(env *functions.Envelope) class {
+func classOf(env *instances.Envelope) class {
 	if env.Op != nil && env.Op.Kind.Reads() && env.RequestID == "" {
 		return asking
 	}
@@ -46,19 +48,32 @@ func (a *admission) init(maxInFlight int) {
 const placeBytes = 16 << 10
 
 // placesFor is how many places a request takes.
-func placesFor(env *functions.Envelope) int32 { return 1 + int32(len(env.Arg)/placeBytes) }
+func placesFor(env *instances.Envelope) int32 { return 1 + int32(len(env.Arg)/placeBytes) }
 
 // admits reports why no request of a class can be taken now, or nil, and counts it as in flight.
 func (e *Engine) admits(c class, places int32) error {
 	if e.closed.Load() {
 		return ErrClosed
 	}
-	if c == changing && e.space.low() {
-		return e.space.err()
+	if c == changing {
+		if e.space.low() {
+			return e.space.err()
+		}
+		if err := e.table.Stalled(); err != nil {
+			return fmt.Errorf("%w: sealing waits for room: %w", reasonOf(err), err)
+		}
 	}
 	if most := e.admission[c]; e.inFlight.Add(int64(places)) > most {
 		e.inFlight.Add(-int64(places))
 		return fmt.Errorf("%w: %d requests wait for their outcome", ErrOverloaded, most)
 	}
 	return nil
+}
+
+// reasonOf is what it means for a request that sealing waits for room: on the disk, or in memory.
+func reasonOf(stalled error) error {
+	if errors.Is(stalled, syscall.ENOSPC) {
+		return ErrNoSpace
+	}
+	return ErrOverloaded
 }

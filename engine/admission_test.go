@@ -8,6 +8,7 @@ import (
 
 	"github.com/concordat-dev/concordat/engine"
 	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/seams"
 	"github.com/concordat-dev/concordat/saga"
 )
 
@@ -59,7 +60,7 @@ func TestOverloadedEngineAnswers(t *testing.T) {
 func TestNoSpaceStillAnswers(t *testing.T) {
 	disk := &smallDisk{FS: vfs.NewMem()}
 	disk.free.Store(1 << 30)
-	o := engine.Options{Dir: "data", MaxUndoTries: 1, ReserveBytes: 1 << 20, Logger: new(logLines).logger(), Seams: engine.Seams{FS: disk}}
+	o := engine.Options{Dir: "data", MaxUndoTries: 1, ReserveBytes: 1 << 20, Logger: new(logLines).logger(), Seams: seams.Set{FS: disk}}
 	e, err := engine.Open(o, errandParts()...)
 	must(t, err)
 	must(t, e.Do(ctx, newDesk.On("a", true)))
@@ -78,7 +79,7 @@ func TestNoSpaceStillAnswers(t *testing.T) {
 	eventually(t, "the saga is stuck again", func() bool {
 		all, err = e.Sagas(ctx)
 		must(t, err)
-		return len(all) == 1 && all[0].Phase == saga.Stuck
+		return len(all) == 1 && all[0].Phase == "stuck"
 	})
 	wantErr(t, e.CancelSaga(ctx, all[0].ID), engine.ErrNoSaga)
 	must(t, e.DecideSaga(ctx, all[0].ID, saga.Skip))

@@ -11,7 +11,7 @@ const maxFire = 1024
 // was anything.
 func (w *worker) take() bool {
 	e := w.engine
-	admits := w.admitted != e.epoch || e.gate.open.Load()
+	admits := w.admitted != e.epoch || e.open.Load()
 	var free []*portion
 	w.mu.Lock()
 	w.mail, w.mailed = w.mailed[:0], w.mail
@@ -39,11 +39,11 @@ func (w *worker) admit() bool {
 	e := w.engine
 	w.admitted = e.epoch
 	took := len(w.moved) > 0
-	if !e.trials.frozen.Load() && w.fireTimers() {
+	if !e.frozen.Load() && w.fireTimers() {
 		took = true
 	}
 	for _, q := range w.moved {
-		w.taken.push(q)
+		w.taken.Push(q)
 	}
 	clear(w.moved)
 	w.moved = keepSmall(w.moved)

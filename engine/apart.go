@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/failures"
 )
 
 // apart decodes the states of a walk where that may run code of users, migrations and codec methods, which may end their goroutine. So it
@@ -43,7 +44,7 @@ func decodeStates[S any](of func(state []byte) (S, error), in <-chan []byte, out
 	over := false
 	defer func() {
 		if !over {
-			out <- decoded[S]{err: fmt.Errorf("%w: %w", functions.ErrBadState, functions.NewGoexitError()), ended: true}
+			out <- decoded[S]{err: fmt.Errorf("%w: %w", functions.ErrBadState, failures.NewGoexitError()), ended: true}
 		}
 	}()
 	for state := range in {

@@ -9,7 +9,8 @@ import (
 
 	"github.com/concordat-dev/concordat/engine"
 	"github.com/concordat-dev/concordat/functions"
-	"github.com/concordat-dev/concordat/internal/store"
+	"github.com/concordat-dev/concordat/internal/seams"
+	"github.com/concordat-dev/concordat/internal/table"
 	"github.com/concordat-dev/concordat/twopc"
 )
 
@@ -59,7 +60,7 @@ func TestEpochsAreBounded(t *testing.T) {
 	const most = 1 << 20
 	var largest int
 	o := engine.Options{Workers: 2, MaxBytes: 32 << 10, MaxEpochBytes: most, CacheBytes: 64 << 20}
-	o.Seams.Seal = func(_ uint64, b store.Batch, write func() error) error {
+	o.Seams.Seal = func(_ uint64, b *table.Batch, write func() error) error {
 		largest = max(largest, b.Len())
 		time.Sleep(10 * time.Millisecond) // there is time to change a lot meanwhile
 		return write()
@@ -86,7 +87,7 @@ func TestEpochsAreBounded(t *testing.T) {
 			if err := e.Do(ctx, pack.On(fmt.Sprint("plain-", i), 30_000)); err != nil {
 				t.Error(err)
 			}
-			if data, err := engine.Ask[[]byte](ctx, e, askAs(unload.On("1000"), fmt.Sprint("ask-", i))); err != nil || len(data) != 30_000 {
+			if data, err := engine.Ask(ctx, e, unload.On("1000").As(fmt.Sprint("ask-", i))); err != nil || len(data) != 30_000 {
 				t.Error(len(data), err)
 			}
 		})
@@ -108,7 +109,7 @@ func TestResultsCountWhereTheyAreMade(t *testing.T) {
 	const most = 1 << 20
 	largest := 0
 	o := engine.Options{Workers: 2, MaxBytes: 32 << 10, MaxEpochBytes: most}
-	o.Seams.Seal = func(_ uint64, b store.Batch, write func() error) error {
+	o.Seams.Seal = func(_ uint64, b *table.Batch, write func() error) error {
 		largest = max(largest, b.Len())
 		time.Sleep(20 * time.Millisecond) // requests gather meanwhile
 		return write()
@@ -129,25 +130,11 @@ func TestResultsCountWhereTheyAreMade(t *testing.T) {
 	}
 }
 
-// identified is a question with a request id.
-type identified[R any] struct {
-	q  functions.Question[R]
-	id string
-}
-
-func (i identified[R]) Question(answer *R) functions.Envelope {
-	return functions.Identify(i.q.Question(answer), i.id).RequestEnvelope()
-}
-
-func askAs[R any](q functions.Question[R], id string) functions.Question[R] {
-	return identified[R]{q, id}
-}
-
 // TestManySmallRowsAreSpread: an epoch has a bound in rows too, so that nobody waits for a seal of a million of them.
 func TestManySmallRowsAreSpread(t *testing.T) {
 	most := 0
 	o := engine.Options{Workers: 1, MaxDrain: time.Hour}
-	o.Seams.Seal = func(_ uint64, b store.Batch, write func() error) error {
+	o.Seams.Seal = func(_ uint64, b *table.Batch, write func() error) error {
 		most = max(most, b.Count())
 		return write()
 	}
@@ -188,7 +175,7 @@ func TestTooManyMessages(t *testing.T) {
 // sagas, do not count.
 func TestMaxTimersIsTheEngines(t *testing.T) {
 	clock := newHandClock()
-	e := openBells(t, engine.Options{Workers: 4, MaxTimers: 3, Seams: engine.Seams{Clock: clock}})
+	e := openBells(t, engine.Options{Workers: 4, MaxTimers: 3, Seams: seams.Set{Clock: clock}})
 	for i, bell := range []string{"b", "c", "b"} {
 		must(t, e.Do(ctx, set.On(bell, []alarm{{i, time.Hour}})))
 	}

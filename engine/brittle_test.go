@@ -8,6 +8,9 @@ import (
 
 	"github.com/concordat-dev/concordat/engine"
 	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/codec"
+	"github.com/concordat-dev/concordat/internal/failures"
+	"github.com/concordat-dev/concordat/internal/values"
 )
 
 // brittle is a value whose codec method does what whenBrittle says.
@@ -21,12 +24,12 @@ func breakBrittle(t *testing.T, f func()) {
 	t.Cleanup(func() { whenBrittle.Store(nil) })
 }
 
-func (b brittle) MarshalCBOR() ([]byte, error) { return functions.Encode(b.N) }
+func (b brittle) MarshalCBOR() ([]byte, error) { return values.Encode(b.N) }
 func (b *brittle) UnmarshalCBOR(data []byte) error {
 	if f := whenBrittle.Load(); f != nil {
 		(*f)()
 	}
-	return functions.Decode(data, &b.N)
+	return codec.Decode(data, &b.N)
 }
 
 var fetch = functions.UpdateReturning(desks, "fetch", func(_ *functions.Ctx, d *desk, n int) (brittle, error) {
@@ -56,7 +59,7 @@ func TestResultsThatDoNotLetThemselvesBeRead(t *testing.T) {
 	panics, ends := submit(), submit()
 	check := func(what string, err error) {
 		t.Helper()
-		var panicked *functions.PanicError
+		var panicked *failures.PanicError
 		if !errors.Is(err, engine.ErrResult) || !errors.As(err, &panicked) {
 			t.Errorf("%s: error %v", what, err)
 		}
@@ -65,7 +68,7 @@ func TestResultsThatDoNotLetThemselvesBeRead(t *testing.T) {
 	for range 3 {
 		check("wait", panics.Wait(ctx))
 		check("do", e.Do(ctx, fetch.On("a", 1).Into(new(brittle)).As("id")))
-		o, err := e.Outcome(ctx, "id")
+		o, err := e.Outcome(ctx, functions.Address{Type: "test/desk", ID: "a"}, "id")
 		must(t, err)
 		check("outcome", o.Decode(new(brittle)))
 	}

@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 
 	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/machine/instances"
 )
 
 // budget bounds what one epoch writes: it becomes one batch of the store, which takes less than 4 GiB, and has to be in memory as a
@@ -38,24 +39,24 @@ const (
 )
 
 // charge counts a row that the running epoch will write, and cuts the epoch once it has too many.
-func (w *worker) charge(bytes int) {
-	if w.charged += int64(bytes) + w.engine.budget.row; w.charged >= w.engine.budget.portion {
-		w.tellCharged()
+func (x *executor) charge(bytes int) {
+	if x.charged += int64(bytes) + x.group.budget.row; x.charged >= x.group.budget.portion {
+		x.tellCharged()
 	}
 }
 
-func (w *worker) tellCharged() {
-	e := w.engine
-	if e.budget.used.Add(w.charged) > e.budget.share {
+func (x *executor) tellCharged() {
+	e := x.group
+	if e.budget.used.Add(x.charged) > e.budget.share {
 		e.cutNow()
 	}
-	w.charged = 0
+	x.charged = 0
 }
 
 // fits reports whether a transaction's changes still fit into the running epoch. Otherwise the epoch is cut and the transaction is
 // decided in the next one. Large changes are counted here, before other workers decide too, and once more when they are applied.
-func (w *worker) fits(bytes int64) bool {
-	e := w.engine
+func (x *executor) fits(bytes int64) bool {
+	e := x.group
 	if bytes < e.budget.portion {
 		return true
 	}
@@ -68,31 +69,31 @@ func (w *worker) fits(bytes int64) bool {
 }
 
 // takeRoom is fits for what the caller writes at once, which charges it: so it does not count twice.
-func (w *worker) takeRoom(bytes int64) bool {
-	if !w.fits(bytes) {
+func (x *executor) takeRoom(bytes int64) bool {
+	if !x.fits(bytes) {
 		return false
 	}
-	if bytes >= w.engine.budget.portion {
-		w.charged -= bytes
+	if bytes >= x.group.budget.portion {
+		x.charged -= bytes
 	}
 	return true
 }
 
 // chargeRows counts rows that are written at the cut.
-func (w *worker) chargeRows(bytes, rows int) {
+func (x *executor) chargeRows(bytes, rows int) {
 	if rows > 0 {
-		w.charge(bytes + (rows-1)*int(w.engine.budget.row))
+		x.charge(bytes + (rows-1)*int(x.group.budget.row))
 	}
 }
 
 // addCharged adds a row to the running epoch, and counts it.
-func (w *worker) addCharged(key, value []byte) {
-	w.charge(len(value))
-	w.addRow(key, value)
+func (x *executor) addCharged(key, value []byte) {
+	x.charge(len(value))
+	x.addRow(key, value)
 }
 
 // bytesOf is what effects add to an epoch.
-func bytesOf(e *functions.Effects) (bytes int) {
+func bytesOf(e *instances.Effects) (bytes int) {
 	if e == nil {
 		return 0
 	}
@@ -110,49 +111,40 @@ func bytesOf(e *functions.Effects) (bytes int) {
 	return bytes
 }
 
-// charged is what the running epoch counts for. The conductor calls it.
-func (e *Engine) charged() int64 {
-	charged := e.budget.used.Load()
-	for _, w := range e.workers {
-		charged += w.charged
-	}
-	return charged
-}
-
 // Transactions that are not decided keep what they have changed in memory, as long as they wait for locks. All together may keep
 // Options.MaxEpochBytes. Workers count in their own memory, and tell in portions.
 
 // countUndecided counts bytes that a transaction has changed, or that are decided.
-func (w *worker) countUndecided(bytes int64) {
-	w.undecided += bytes
-	if portion := w.engine.budget.portion; w.undecided >= portion || w.undecided <= -portion {
-		w.engine.undecided.Add(w.undecided)
-		w.undecided = 0
+func (x *executor) countUndecided(bytes int64) {
+	x.undecided += bytes
+	if portion := x.group.budget.portion; x.undecided >= portion || x.undecided <= -portion {
+		x.group.undecided.Add(x.undecided)
+		x.undecided = 0
 	}
 }
 
 // isCrowded reports whether undecided transactions have as much as they may.
-func (w *worker) isCrowded() bool {
-	return w.engine.undecided.Load()+w.undecided > w.engine.options.MaxEpochBytes
+func (x *executor) isCrowded() bool {
+	return x.group.undecided.Load()+x.undecided > x.group.options.MaxEpochBytes
 }
 
-func (e *Engine) errUndecided() error {
-	return fmt.Errorf("%w: all transactions that are not decided have changed more than %d bytes: Options.MaxEpochBytes", functions.ErrTooLarge, e.options.MaxEpochBytes)
+func (g *commons) errUndecided() error {
+	return fmt.Errorf("%w: all transactions that are not decided have changed more than %d bytes: Options.MaxEpochBytes", functions.ErrTooLarge, g.options.MaxEpochBytes)
 }
 
 // countAttached counts the effects that a transaction's body has attached to its outcomes by now.
-func (w *worker) countAttached(c *coord) {
+func (x *executor) countAttached(c *coord) {
 	success, failure := c.routine.Attached()
 	if all := int64(success + failure); all != c.attached {
-		w.countUndecided(all - c.attached)
+		x.countUndecided(all - c.attached)
 		c.attached = all
 	}
 }
 
 // dropAttached ends that: the attempt is over.
-func (w *worker) dropAttached(c *coord) {
+func (x *executor) dropAttached(c *coord) {
 	if c.attached != 0 {
-		w.countUndecided(-c.attached)
+		x.countUndecided(-c.attached)
 		c.attached = 0
 	}
 }
@@ -161,14 +153,14 @@ func (w *worker) dropAttached(c *coord) {
 func (b *budget) isFull() bool { return b.used.Load() > b.share }
 
 // cutNow cuts the running epoch as it is.
-func (e *Engine) cutNow() {
-	e.closeGate()
-	e.cutting.Store(true)
+func (g *commons) cutNow() {
+	g.closeGate()
+	g.cutting.Store(true)
 }
 
 // errChanges is the failure of a transaction that changes more than fits into an epoch.
-func (e *Engine) errChanges(bytes int64) error {
-	return fmt.Errorf("%w: the transaction changes %d bytes, at most %d: a quarter of Options.MaxEpochBytes", functions.ErrTooLarge, bytes, e.budget.share)
+func (g *commons) errChanges(bytes int64) error {
+	return fmt.Errorf("%w: the transaction changes %d bytes, at most %d: a quarter of Options.MaxEpochBytes", functions.ErrTooLarge, bytes, g.budget.share)
 }
 
 // keptMemory is how many entries a slice may have room for that is kept to be used again.

@@ -7,6 +7,7 @@ import (
 
 	"github.com/concordat-dev/concordat/engine"
 	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/seams"
 )
 
 // submitAll makes n requests with at most 1,000 under way.
@@ -115,7 +116,7 @@ func TestUnusedIsEvicted(t *testing.T) {
 // new comes in.
 func TestCacheShrinksAfterABurst(t *testing.T) {
 	seals := newHeldSeals()
-	e := open(t, engine.Options{Dir: t.TempDir(), Workers: 1, CacheBytes: 1 << 14, Seams: engine.Seams{Seal: seals.seal}}, desks)
+	e := open(t, engine.Options{Dir: t.TempDir(), Workers: 1, CacheBytes: 1 << 14, Seams: seams.Set{Seal: seals.seal}}, desks)
 	seals.hold.Store(true)
 	const burst = 500
 	id := func(i int) string { return fmt.Sprint("desk-", i) }
@@ -142,7 +143,7 @@ func TestCacheShrinksAfterABurst(t *testing.T) {
 // row is still the old one.
 func TestUnsealedIsNotEvicted(t *testing.T) {
 	seals := newHeldSeals()
-	e := open(t, engine.Options{Dir: t.TempDir(), Workers: 1, CacheBytes: 1 << 14, Seams: engine.Seams{Seal: seals.seal}}, desks)
+	e := open(t, engine.Options{Dir: t.TempDir(), Workers: 1, CacheBytes: 1 << 14, Seams: seams.Set{Seal: seals.seal}}, desks)
 	const others = 500 // many times what the cache has room for
 	id := func(i int) string { return fmt.Sprint("desk-", i) }
 	submitAll(t, e, others+1, func(i int) functions.Request { return newDesk.On(id(i), false) })

@@ -13,7 +13,8 @@ import (
 	"github.com/concordat-dev/concordat/engine"
 	"github.com/concordat-dev/concordat/functions"
 	"github.com/concordat-dev/concordat/internal/format"
-	"github.com/concordat-dev/concordat/internal/store"
+	"github.com/concordat-dev/concordat/internal/seams"
+	"github.com/concordat-dev/concordat/internal/table"
 	"github.com/concordat-dev/concordat/saga"
 )
 
@@ -29,14 +30,14 @@ type audit struct {
 // rowSlack is what a row may have besides what was counted: its names, its key.
 const rowSlack = 512
 
-func (a *audit) watch(s *engine.Seams) {
+func (a *audit) watch(s *seams.Set) {
 	a.charged = map[uint64]int64{}
 	s.Charged = func(epoch uint64, bytes int64) {
 		a.mu.Lock()
 		defer a.mu.Unlock()
 		a.charged[epoch] = bytes
 	}
-	s.Seal = func(epoch uint64, b store.Batch, write func() error) error {
+	s.Seal = func(epoch uint64, b *table.Batch, write func() error) error {
 		a.mu.Lock()
 		a.batches++
 		a.largest = max(a.largest, b.Len())
@@ -144,7 +145,7 @@ func TestBatchesAreWhatWasCharged(t *testing.T) {
 	must(t, e.Do(ctx, newVat.On("v", 0)))
 	must(t, e.Do(ctx, spread.On("v", 10)))
 	must(t, e.Do(ctx, pour.On("w", make([]byte, 20_000)).As("id")))
-	if _, err := engine.Ask(ctx, e, askAs(sip.On("w"), "sip")); err != nil {
+	if _, err := engine.Ask(ctx, e, sip.On("w").As("sip")); err != nil {
 		t.Fatal(err)
 	}
 	for i, r := range []fatRun{
@@ -188,7 +189,7 @@ func TestEffectsOfManyOutcomes(t *testing.T) {
 	a.watch(&o.Seams)
 	o.Seams.Clock = clock
 	seal := o.Seams.Seal
-	o.Seams.Seal = func(epoch uint64, b store.Batch, write func() error) error {
+	o.Seams.Seal = func(epoch uint64, b *table.Batch, write func() error) error {
 		written.Add(int64(b.Len()))
 		return seal(epoch, b, write)
 	}

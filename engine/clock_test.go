@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/concordat-dev/concordat/engine"
+	"github.com/concordat-dev/concordat/internal/seams"
 	"github.com/concordat-dev/concordat/saga"
 )
 
@@ -18,7 +19,7 @@ func TestIDsOutliveClockJumps(t *testing.T) {
 		for _, jump := range []time.Duration{2 * time.Hour, 56 * 365 * 24 * time.Hour, -2 * time.Hour, -20 * 365 * 24 * time.Hour} {
 			t.Run(fmt.Sprintf("%v-%v", jump, restart), func(t *testing.T) {
 				clock := newPassingClock()
-				o := engine.Options{Dir: t.TempDir(), Seams: engine.Seams{Clock: clock}}
+				o := engine.Options{Dir: t.TempDir(), Seams: seams.Set{Clock: clock}}
 				e := openDesk(t, o)
 				request := take.On("a", 1).As("id")
 				must(t, e.Do(ctx, request))
@@ -48,7 +49,7 @@ func TestIDsOutliveClockJumps(t *testing.T) {
 // TestEngineTimeGoesOnOverRestarts: the time in which engines ran adds up, so an outcome expires also if none of them ran for long.
 func TestEngineTimeGoesOnOverRestarts(t *testing.T) {
 	clock := newPassingClock()
-	o := engine.Options{Dir: t.TempDir(), Seams: engine.Seams{Clock: clock}}
+	o := engine.Options{Dir: t.TempDir(), Seams: seams.Set{Clock: clock}}
 	e := openDesk(t, o)
 	must(t, e.Do(ctx, take.On("a", 1).As("id")))
 	for range 4 {
@@ -69,7 +70,7 @@ func TestEngineTimeGoesOnOverRestarts(t *testing.T) {
 func TestTimeBeforeOpenDoesNotCount(t *testing.T) {
 	clock := newPassingClock()
 	clock.elapse(time.Hour)
-	o := engine.Options{Dir: t.TempDir(), Seams: engine.Seams{Clock: clock}}
+	o := engine.Options{Dir: t.TempDir(), Seams: seams.Set{Clock: clock}}
 	e := openDesk(t, o)
 	must(t, e.Do(ctx, take.On("a", 1).As("id")))
 	for range 2 {
@@ -85,7 +86,7 @@ func TestTimeBeforeOpenDoesNotCount(t *testing.T) {
 // now and then, and asks little.
 func TestIdleTimeIsKept(t *testing.T) {
 	clock := newPassingClock()
-	o := engine.Options{Dir: t.TempDir(), Seams: engine.Seams{Clock: clock}}
+	o := engine.Options{Dir: t.TempDir(), Seams: seams.Set{Clock: clock}}
 	e := openDesk(t, o)
 	must(t, e.Do(ctx, take.On("a", 1).As("id")))
 	for range 4 {
@@ -101,7 +102,7 @@ func TestIdleTimeIsKept(t *testing.T) {
 // TestEpochsAreCutWhenTheClockGoesBack: a function that sends to itself keeps nobody out, also when the wall clock was set back.
 func TestEpochsAreCutWhenTheClockGoesBack(t *testing.T) {
 	clock := newHandClock()
-	e := open(t, engine.Options{Workers: 1, Seams: engine.Seams{Clock: clock}}, notes, mills)
+	e := open(t, engine.Options{Workers: 1, Seams: seams.Set{Clock: clock}}, notes, mills)
 	must(t, e.Do(ctx, newNote.On("n", 0)))
 	must(t, e.Do(ctx, newMill.On("m", 0)))
 	must(t, e.Do(ctx, grind.On("m", grist{time.Microsecond, -1})))
@@ -156,7 +157,7 @@ func (c *settableClock) Wake(at time.Time, f func()) {
 // engine at rest. It looks again every second.
 func TestTimersFireAfterAClockJump(t *testing.T) {
 	clock := &settableClock{}
-	e := open(t, engine.Options{Seams: engine.Seams{Clock: clock}}, append(errandParts(), bells)...)
+	e := open(t, engine.Options{Seams: seams.Set{Clock: clock}}, append(errandParts(), bells)...)
 	must(t, e.Do(ctx, newNote.On("diary", 0)))
 	must(t, e.Do(ctx, newBell.On("b", 0)))
 	must(t, e.Do(ctx, newDesk.On("a", false)))
@@ -187,7 +188,7 @@ func TestOddClocks(t *testing.T) {
 		t.Run(fmt.Sprint(from), func(t *testing.T) {
 			clock := &settableClock{}
 			clock.setTo(at(from))
-			o := engine.Options{Dir: t.TempDir(), MaxUndoTries: 2, Seams: engine.Seams{Clock: clock}}
+			o := engine.Options{Dir: t.TempDir(), MaxUndoTries: 2, Seams: seams.Set{Clock: clock}}
 			parts := append(errandParts(), bells)
 			e := open(t, o, parts...)
 			must(t, e.Do(ctx, newNote.On("diary", 0)))

@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/concordat-dev/concordat/internal/clock"
 	"github.com/concordat-dev/concordat/internal/format"
 )
 
@@ -36,7 +37,7 @@ type closing struct {
 //
 //   - Records that an egress has not taken, by their number. They come again after the next Open.
 //   - Code of an egress or an ingress that does not return although its context is over. It is left to itself.
-//   - Walks that were not over. They end with ErrClosed.
+//   - Walks that were not over. They end with ErrClosed, as backups do at once.
 //   - User code that holds a worker, or a disk that does not write. Only then the directory stays locked, since the worker could still
 //     write to it: it is closed and becomes free when that code returns, or with the process.
 //
@@ -88,6 +89,7 @@ func (e *Engine) shutDown(ctx context.Context) error {
 	e.closed.Store(true)
 	hard, cancel := withGrace(ctx)
 	defer cancel()
+	e.backups.stop()
 	for _, f := range e.feeds {
 		f.cancel()
 	}
@@ -213,12 +215,12 @@ func awaitLeast(done <-chan error, hard context.Context, least time.Duration) (e
 
 // closeRoutines unwinds the bodies of a worker's coordinator functions, and says in now whose.
 func (w *worker) closeRoutines(now *atomic.Pointer[string]) {
-	for _, c := range w.coords {
+	w.eachRun(func(c *coord) {
 		if c.routine != nil {
 			now.Store(&c.function.Name)
 			closeRoutine(c.routine)
 		}
-	}
+	})
 	for _, r := range w.routines {
 		closeRoutine(r)
 	}
@@ -227,22 +229,24 @@ func (w *worker) closeRoutines(now *atomic.Pointer[string]) {
 // closeStore deletes the rows of what the egresses have, keeps the engine time, and closes the directory. Nothing else uses the store any
 // more.
 func (e *Engine) closeStore() error {
-	return errors.Join(e.lastRows(), e.store.Flush(), e.store.Close())
+	e.buckets.close()
+	e.backups.running.Wait()
+	return errors.Join(e.lastRows(), e.table.Close())
 }
 
 // lastRows writes what is written when there are no epochs any more.
 func (e *Engine) lastRows() error {
-	batch := e.store.NewBatch()
+	batch := e.table.NewBatch()
 	for _, g := range e.egresses {
 		g.deleteDelivered(batch)
 	}
 	e.endTurn(batch)
 	if m := e.marked; m.Epoch > 0 && m.Epoch == e.sealed.Load() { // else nothing was ever sealed, or the last epoch is not
-		m.At, m.Time = storable(e.clocks.wall.Now()), max(m.Time, e.clocks.now())
+		m.At, m.Time = clock.Storable(e.clocks.Wall.Now()), max(m.Time, e.clocks.Now())
 		batch.Set(format.Prefix(nil, format.NodeShard, format.KindWatermark), encodeRow(m))
 	}
 	if batch.Count() == 0 {
-		return batch.Close()
+		return nil
 	}
 	return batch.Seal()
 }

@@ -16,6 +16,7 @@ import (
 
 	"github.com/concordat-dev/concordat/engine"
 	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/seams"
 	"github.com/concordat-dev/concordat/saga"
 	"github.com/concordat-dev/concordat/twopc"
 )
@@ -237,7 +238,7 @@ func TestDiskFailsWhileClosing(t *testing.T) {
 				}
 				return nil
 			}))
-			e, err := engine.Open(engine.Options{Dir: "data", Logger: slog.New(slog.DiscardHandler), Seams: engine.Seams{FS: fs}}, requestParts()...)
+			e, err := engine.Open(engine.Options{Dir: "data", Logger: slog.New(slog.DiscardHandler), Seams: seams.Set{FS: fs}}, requestParts()...)
 			must(t, err)
 			must(t, e.Do(ctx, newDesk.On("a", false)))
 			p, err := e.Submit(block.On("a", 1))
@@ -259,7 +260,7 @@ func TestDiskFailsWhileClosing(t *testing.T) {
 			failing.Store(false)
 			if fails.name == "tables" { // which are tried again and again
 				eventually(t, "the directory is free", func() bool {
-					e, err := engine.Open(engine.Options{Dir: "data", Seams: engine.Seams{FS: fs}}, requestParts()...)
+					e, err := engine.Open(engine.Options{Dir: "data", Seams: seams.Set{FS: fs}}, requestParts()...)
 					return err == nil && e.Close() == nil
 				})
 			}
@@ -272,16 +273,18 @@ func TestDiskFailsWhileClosing(t *testing.T) {
 func TestCloseOnAStuckDisk(t *testing.T) {
 	t.Parallel()
 	hold, release := make(chan struct{}), make(chan struct{})
+	var stuck atomic.Bool
 	fs := errorfs.Wrap(vfs.NewMem(), errorfs.InjectorFunc(func(op errorfs.Op) error {
-		if op.Kind == errorfs.OpCreate && strings.HasSuffix(op.Path, ".sst") {
+		if stuck.Load() && op.Kind == errorfs.OpCreate && strings.HasSuffix(op.Path, ".sst") {
 			hold <- struct{}{}
 			<-release
 		}
 		return nil
 	}))
-	e, err := engine.Open(engine.Options{Dir: "data", Seams: engine.Seams{FS: fs}}, notes)
+	e, err := engine.Open(engine.Options{Dir: "data", Seams: seams.Set{FS: fs}}, notes)
 	must(t, err)
 	must(t, e.Do(ctx, newNote.On("n", 3)))
+	stuck.Store(true)
 	soon, cancel := context.WithTimeout(ctx, time.Millisecond)
 	defer cancel()
 	closed := make(chan error, 1)
@@ -299,7 +302,7 @@ func TestCloseOnAStuckDisk(t *testing.T) {
 	}()
 	close(release)
 	eventually(t, "the directory is free", func() bool {
-		e, err = engine.Open(engine.Options{Dir: "data", Seams: engine.Seams{FS: fs}}, notes)
+		e, err = engine.Open(engine.Options{Dir: "data", Seams: seams.Set{FS: fs}}, notes)
 		return err == nil
 	})
 	must(t, e.Close())
@@ -337,7 +340,7 @@ func TestLastCuts(t *testing.T) {
 	})
 	for i, want := range []error{nil, nil, engine.ErrUnknown} {
 		steps, clock := i+1, newPassingClock()
-		e := open(t, engine.Options{Workers: 1, Seams: engine.Seams{Clock: clock}}, stops, way)
+		e := open(t, engine.Options{Workers: 1, Seams: seams.Set{Clock: clock}}, stops, way)
 		pending, err := e.Submit(way.With(steps))
 		must(t, err)
 		<-entered

@@ -4,23 +4,24 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/concordat-dev/concordat/coordinator"
 	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/format"
+	"github.com/concordat-dev/concordat/internal/machine/instances"
 	"github.com/concordat-dev/concordat/internal/machine/routines"
 	"github.com/concordat-dev/concordat/internal/machine/sagas"
 	"github.com/concordat-dev/concordat/internal/machine/transactions"
+	"github.com/concordat-dev/concordat/internal/queue"
 )
 
 // coord is one run of a coordinator function, from its start to its end: a transaction with all its attempts, or a saga.
 type coord struct {
 	id       uint64 // unique; smaller is older
 	function *routines.Function
-	worker   *worker
 	routine  *routines.Routine
 	req      *request                  // whose outcome it settles; nil if a message started it
 	saga     *sagas.Coordinator        // of a saga
 	tx       *transactions.Coordinator // of a transaction
-	shard    uint16
+	shard    *shard
 	resume   bool             // it is to go on later: msgGoOn is on its way
 	hasTurn  bool             // a body that takes long may be resumed now
 	touched  bool             // in the running epoch's list
@@ -28,14 +29,17 @@ type coord struct {
 	hasRow   bool             // a row tells of it
 	then     sagas.ActionKind // of a saga: what it is to go on with
 
-	journal int64   // of a saga: the bytes of its journal, as Engine.journals counts them
-	stays   []*call // of a transaction: by participant, the call whose visit is its own there
-	calls   []*call // of a transaction: by step, the calls that are out
-	locking *call   // of a transaction: the lock that is asked for
-	changes int64   // of a transaction: bytes that it has changed, in this attempt
+	journal   int64   // of a saga: the bytes of its journal, as Engine.journals counts them
+	parts     []part  // of a transaction
+	calls     []*call // of a transaction: by step, the calls that are out
+	locking   *call   // of a transaction: the lock that is asked for
+	withdrawn bool    // of a transaction: some of them were taken back
+	changes   int64   // of a transaction: bytes that it has changed, in this attempt
 	// Of a transaction: bytes of effects that its body has attached to its outcomes, in this attempt.
 	attached int64
 
+	traced     *Trace      // of a transaction whose course is noted for those who watch
+	began      int64       // in this process, Unix nanoseconds
 	at         int32       // in the epoch's list
 	stands     int32       // how often the conductor has come by it, see leaveOutFree
 	seenIn     uint64      // in which look it did last
@@ -47,197 +51,211 @@ type coord struct {
 	left       *unfinished // an earlier process left it, and it is not known yet whether this one survives it
 
 	input  []byte
-	value  any   // the input itself, if it is at hand
-	slotOf *feed // until it begins: the ingress whose record starts it, if that has a slot
-	origin       // of the message that began it, if one did
+	value  any        // the input itself, if it is at hand
+	slotOf *partition // until it begins: whose record starts it, if that has a slot
+	asked  *request   // the record of a source that started it, if one did
+	origin            // of the message that began it, if one did
+}
+
+// part is a participant of a transaction, in an attempt.
+type part struct {
+	shard   *shard
+	attempt uint32
+	visit   *visit // once it has answered
 }
 
 // startFor starts the coordinator function that a client asked for.
-func (w *worker) startFor(q *request) {
-	c := w.idle.take()
-	c.id, c.function = w.engine.nextID.Add(1), q.function.Function
-	c.input, c.value, c.shard, c.worker = q.env.Arg, q.env.Value, q.shard, w
+func (x *executor) startFor(q *request) {
+	c := x.idle.Take()
+	c.id, c.function = x.group.nextID.Add(1), q.function.Function
+	c.input, c.value, c.shard = q.env.Arg, q.env.Value, q.shard
 	c.req, q.coord = q, c
-	w.charge(len(c.input))
-	if w.costs.isLong(c.function) {
+	x.charge(len(c.input))
+	if x.costs.isLong(c.function) {
 		c.resume = true
-		w.begun.push(message{kind: msgGoOn, coord: c})
+		x.begun.Push(message{kind: msgGoOn, about: c})
 		return
 	}
-	w.start(c)
+	x.start(c)
 }
 
 // startMessage starts a coordinator function that a message asks for, on some worker.
-func (w *worker) startMessage(env *functions.Envelope, from origin) *coord {
-	id := w.engine.nextID.Add(1)
-	c := &coord{id: id, function: w.engine.registry.coordinators[env.Coordinator].Function, input: env.Arg, value: env.Value, origin: from}
-	c.shard = w.engine.registry.numberShard(id)
-	c.worker = w.engine.workerOf(c.shard)
-	w.toBackground(c)
-	w.send(c.worker, message{kind: msgStart, coord: c})
+func (x *executor) startMessage(env *instances.Envelope, from origin) *coord {
+	c := x.newMessageRun(env, from)
+	x.toBackground(c)
+	x.send(c.shard, message{kind: msgStart, about: c})
+	return c
+}
+
+// newMessageRun makes a run that a message asks for.
+func (x *executor) newMessageRun(env *instances.Envelope, from origin) *coord {
+	id := x.group.nextID.Add(1)
+	c := &coord{id: id, function: x.group.registry.Coordinators[env.Coordinator].Function, input: env.Arg, value: env.Value, origin: from}
+	c.shard = x.group.shards[x.group.registry.NumberShard(id)]
 	return c
 }
 
 // start begins a run, or goes on with a saga that a row brought back.
-func (w *worker) start(c *coord) {
-	w.touch(c)
+func (x *executor) start(c *coord) {
+	c.began = x.now.UnixNano()
+	x.touch(c)
 	if c.slotOf != nil {
-		w.handledFed(c.slotOf, len(c.input))
+		x.handledFed(c.slotOf, len(c.input))
 		c.slotOf = nil
 	}
 	if c.rows.inRun {
-		w.charge(len(c.input)) // the run's row is written anew
+		x.charge(len(c.input)) // the run's row is written anew
 	}
-	if c.function.Protocol == coordinator.Saga {
+	if c.function.Protocol == routines.Saga {
 		if c.saga == nil { // a new one, not one that a row brought back
-			w.engine.setSaga(c, sagas.Journal{})
+			x.setSaga(c, sagas.Journal{})
 		}
-		w.actSaga(c, c.saga.Begin(w.sgActs[:0]))
+		x.actSaga(c, c.saga.Begin(x.sgActs[:0]))
 		return
 	}
-	c.tx = w.idleTxs.take()
-	c.tx.Init(c.id, w.engine.options.Policy, w.engine.options.MaxAttempts)
-	w.actTx(c, c.tx.Begin(w.txActs[:0]))
+	if x.group.watching.number.Load() != 0 {
+		x.beginTrace(c)
+	}
+	c.tx = x.idleTxs.Take()
+	c.tx.Init(c.id, x.group.options.Policy, x.group.options.MaxAttempts)
+	x.actTx(c, c.tx.Begin(x.txActs[:0]))
 }
 
 // newCall makes a call of a run.
-func (w *worker) newCall(c *coord, step int) *call {
-	out := w.idleCalls.take()
+func (x *executor) newCall(c *coord, step int) *call {
+	out := x.idleCalls.Take()
 	*out = call{} // a literal with fields would be made elsewhere and copied
 	out.coord, out.step = c, step
 	return out
 }
 
 const (
-	// maxIdle bounds the runs, calls, routines and so on that a worker keeps, each, to use them again.
-	maxIdle = 4096
 	// maxIdleParts bounds the participants, calls and steps that a run has memory for that is kept.
 	maxIdleParts = 256
 )
 
 // recycle keeps the memory of a run that is over, and that no row tells of. No message for it is under way, no lock is held for it and
 // nothing else refers to it or to its calls: of a transaction that is known at a cut that was not forced.
-func (w *worker) recycle(c *coord) {
+func (x *executor) recycle(c *coord) {
 	if c.req != nil {
 		c.req.coord = nil
 	}
-	for _, stay := range c.stays {
-		if stay != nil {
-			w.idleCalls.put(stay)
-		}
-	}
-	clear(c.stays)
+	clear(c.parts)
 	clear(c.calls)
-	if max(cap(c.stays), cap(c.calls)) <= maxIdleParts {
-		stays, calls := c.stays[:0], c.calls[:0]
+	if max(cap(c.parts), cap(c.calls)) <= maxIdleParts {
+		parts, calls := c.parts[:0], c.calls[:0]
 		*c = coord{}
-		c.stays, c.calls = stays, calls
-		w.idle.put(c)
+		c.parts, c.calls = parts, calls
+		x.idle.Put(c)
 	}
 }
 
 // recycleMachine keeps the memory of the protocol's machine of a run that is over, and that no row tells of.
-func (w *worker) recycleMachine(c *coord) {
+func (x *executor) recycleMachine(c *coord) {
 	switch {
 	case c.hasRow:
 	case c.saga == nil:
 		if max(c.tx.Parts(), cap(c.calls)) <= maxIdleParts {
-			w.idleTxs.put(c.tx)
+			x.idleTxs.Put(c.tx)
 		}
 		c.tx = nil
 	default:
 		if cap(c.saga.Entries) <= maxIdleParts {
-			w.idleSagas.put(c.saga)
+			x.idleSagas.Put(c.saga)
 		}
 		c.saga = nil
 	}
 }
 
 // touch notes that the running epoch changes a run, so that the cut looks at it.
-func (w *worker) touch(c *coord) {
+func (x *executor) touch(c *coord) {
 	if !c.touched {
-		c.touched, c.at = true, int32(len(w.epoch.touched))
-		w.epoch.touched = append(w.epoch.touched, c)
+		c.touched, c.at = true, int32(len(x.epoch.touched))
+		x.epoch.touched = append(x.epoch.touched, c)
 	}
 }
 
 // untouch takes a run out of the running epoch's list.
-func (w *worker) untouch(c *coord) {
-	list := w.epoch.touched
+func (x *executor) untouch(c *coord) {
+	list := x.epoch.touched
 	last := len(list) - 1
 	list[c.at], list[last].at = list[last], c.at
 	list[last] = nil
-	w.epoch.touched = list[:last]
+	x.epoch.touched = list[:last]
 	c.touched = false
 }
 
 // begin makes the function's body the routine's next run.
-func (w *worker) begin(c *coord, attempt int) {
+func (x *executor) begin(c *coord, attempt int) {
 	if c.routine != nil && c.routine.IsLost() {
-		w.dropLost(c.function, c.routine)
+		x.dropLost(c.function, c.routine)
 		c.routine = nil
 	}
 	if c.routine == nil {
-		c.routine = w.takeRoutine()
+		c.routine = x.takeRoutine()
 	}
 	c.routine.WithValue(c.value).Begin(c.function, c.input, attempt)
 }
 
 // resumeBody runs the body until it issues steps or returns, and reports whether it returned.
-func (w *worker) resumeBody(c *coord) bool {
-	w.enterBody(c.function)
+func (x *executor) resumeBody(c *coord) bool {
+	x.enterBody(c.function)
 	returned := c.routine.Resume()
-	w.leave()
+	x.leave()
 	if returned && c.routine.Err != nil {
-		w.logPanic(c.function.Name, c.routine.Err)
+		x.logPanic(c.function.Name, c.routine.Err)
 	}
 	return returned
 }
 
 // verdict is the error that the body ended with, or what is wrong with the effects that it attached to its success.
-func (w *worker) verdict(c *coord) error {
+func (x *executor) verdict(c *coord) error {
 	r := c.routine
 	if r.Err != nil {
 		return r.Err
 	}
-	if len(r.Result.Encoded()) > w.engine.options.MaxBytes {
-		return fmt.Errorf("%w: the result of %s has %d bytes, at most %d", functions.ErrTooLarge, c.function.Name, len(r.Result.Encoded()), w.engine.options.MaxBytes)
+	if len(r.Result.Encoded()) > x.group.options.MaxBytes {
+		return fmt.Errorf("%w: the result of %s has %d bytes, at most %d", functions.ErrTooLarge, c.function.Name, len(r.Result.Encoded()), x.group.options.MaxBytes)
 	}
 	if r.OnSuccess.Empty() {
 		return nil
 	}
-	return w.checkEffects(r.OnSuccess)
+	return x.checkEffects(r.OnSuccess)
 }
 
 // conclude ends a run: its effects, its routine, its outcome.
-func (w *worker) conclude(c *coord, o outcome, effects *functions.Effects) {
-	w.touch(c)
+func (x *executor) conclude(c *coord, o outcome, effects *instances.Effects) {
+	x.touch(c)
 	c.over = true
-	w.forgetAlarm(c)
-	w.chargeDrop(c)
-	w.dropAttached(c)
-	w.dropJournal(c)
-	w.endBackground(c)
+	x.forgetAlarm(c)
+	x.chargeDrop(c)
+	x.dropAttached(c)
+	x.dropJournal(c)
+	x.endBackground(c)
 	if !effects.Empty() {
-		w.applyOutcome(c, effects)
+		x.applyOutcome(c, effects)
 	}
 	if c.routine != nil {
-		w.putRoutine(c.function, c.routine)
+		x.putRoutine(c.function, c.routine)
 		c.routine = nil
+	}
+	if c.req == nil && c.asked != nil {
+		x.answerRecord(c.asked.record, o)
 	}
 	switch {
 	case c.req == nil && o.failure != nil:
-		w.engine.options.Logger.Warn("a coordinator function that a message started failed", "function", c.function.Name, "error", o.err())
+		x.group.options.Logger.Warn("a coordinator function that a message started failed", "function", c.function.Name, "error", o.err())
 	case c.req != nil:
-		w.settle(c.req, o)
+		x.settle(c.req, o)
 	}
+	c.letGoKey() // last: what the next record with the key emits comes behind
 }
 
 // outcomeChecker tells which effects can be part of an outcome. Whether there is room for them is seen when it is decided.
-func (w *worker) outcomeChecker() routines.Checker {
-	e := w.engine
+func (x *executor) outcomeChecker() routines.Checker {
+	e := x.group
 	return routines.Checker{
-		Check:    func(effects *functions.Effects) error { return e.registry.checkEffects(effects, e.options.MaxBytes) },
+		Check:    func(effects *instances.Effects) error { return e.registry.CheckEffects(effects, e.options.MaxBytes) },
 		Bytes:    bytesOf,
 		MaxBytes: int(e.budget.share / 2),
 	}
@@ -246,43 +264,43 @@ func (w *worker) outcomeChecker() routines.Checker {
 // applyOutcome carries out the effects of an outcome. They were checked when they were attached, and happen also if there is no room
 // for more by now: there is no taking back an outcome. But a saga may have attached them in another process, which had an egress or a
 // function that this one does not have; one of those is dropped alone.
-func (w *worker) applyOutcome(c *coord, effects *functions.Effects) {
-	drop := func(one *functions.Effects) bool {
-		err := w.engine.registry.checkEffects(one, anyBytes)
+func (x *executor) applyOutcome(c *coord, effects *instances.Effects) {
+	drop := func(one *instances.Effects) bool {
+		err := x.group.registry.CheckEffects(one, anyBytes)
 		if err != nil {
-			w.engine.stats.dropped.Add(1)
-			w.engine.options.Logger.Error("an effect of an outcome is dropped", "function", c.function.Name, "run", c.id, "error", err)
+			x.group.stats.dropped.Add(1)
+			x.group.options.Logger.Error("an effect of an outcome is dropped", "function", c.function.Name, "run", c.id, "error", err)
 		}
 		return err != nil
 	}
-	if w.engine.registry.checkEffects(effects, anyBytes) != nil {
-		effects.Sends = slices.DeleteFunc(effects.Sends, func(m functions.Envelope) bool {
-			return drop(&functions.Effects{Sends: []functions.Envelope{m}})
+	if x.group.registry.CheckEffects(effects, anyBytes) != nil {
+		effects.Sends = slices.DeleteFunc(effects.Sends, func(m instances.Envelope) bool {
+			return drop(&instances.Effects{Sends: []instances.Envelope{m}})
 		})
-		effects.Emits = slices.DeleteFunc(effects.Emits, func(r functions.Emitted) bool {
-			return drop(&functions.Effects{Emits: []functions.Emitted{r}})
+		effects.Emits = slices.DeleteFunc(effects.Emits, func(r format.Emitted) bool {
+			return drop(&instances.Effects{Emits: []format.Emitted{r}})
 		})
 	}
-	w.apply(functions.Address{}, c.shard, effects)
+	x.apply(format.Address{}, c.shard, effects)
 }
 
-func (w *worker) takeRoutine() *routines.Routine {
-	n := len(w.routines)
+func (x *executor) takeRoutine() *routines.Routine {
+	n := len(x.routines)
 	if n == 0 {
-		return routines.NewRoutine().WithChecker(w.outcomeChecker())
+		return routines.NewRoutine().WithChecker(x.outcomeChecker())
 	}
-	r := w.routines[n-1]
-	w.routines = w.routines[:n-1]
+	r := x.routines[n-1]
+	x.routines = x.routines[:n-1]
 	return r
 }
 
-func (w *worker) putRoutine(f *routines.Function, r *routines.Routine) {
+func (x *executor) putRoutine(f *routines.Function, r *routines.Routine) {
 	if r.IsLost() {
-		w.dropLost(f, r)
+		x.dropLost(f, r)
 		return
 	}
-	if len(w.routines) < maxIdle {
-		w.routines = append(w.routines, r)
+	if len(x.routines) < queue.MaxIdle {
+		x.routines = append(x.routines, r)
 		return
 	}
 	r.Close()

@@ -7,7 +7,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/codec"
 	"github.com/concordat-dev/concordat/internal/format"
 )
 
@@ -119,6 +119,11 @@ const (
 
 // deliver writes the next records to the receiver.
 func (g *egress) deliver() error {
+	if g.later {
+		if err := g.askAgain(); err != nil {
+			return err
+		}
+	}
 	from, to := g.delivered.Load()+1, g.sealed.Load()
 	if from > to || g.parks() {
 		return nil
@@ -141,18 +146,36 @@ func (g *egress) deliver() error {
 	return nil
 }
 
+// askAgain asks a receiver for its position that could not tell it before. Nothing was delivered meanwhile.
+func (g *egress) askAgain() error {
+	var position uint64
+	err := g.await("Position", guarded(func() (err error) {
+		position, err = g.to.Position()
+		return err
+	}))
+	if err == nil {
+		err = checkPosition(position, g.sealed.Load())
+	}
+	if err != nil {
+		return err
+	}
+	g.later = false
+	g.delivered.Store(max(position, g.delivered.Load()))
+	return nil
+}
+
 // read reads the rows of the next records, as many as go into one Write.
 func (g *egress) read(from, to uint64) (records []Record, err error) {
 	bytes := 0
 	lower, upper := format.EgressKey(nil, g.name, from), format.EgressKey(nil, g.name, to+1)
-	err = g.engine.store.Scan(lower, upper, func(key, value []byte) error {
+	err = g.engine.table.Scan(lower, upper, func(key, value []byte) error {
 		if bytes += len(value); len(records) == maxDelivery || (len(records) > 0 && bytes > maxDeliveryBytes) {
 			return errEnough
 		}
 		seq, err := format.Number(key)
 		var r format.Record
 		if err == nil {
-			err = functions.Decode(value, &r)
+			err = codec.Decode(value, &r)
 		}
 		records = append(records, Record{Seq: seq, Key: r.Key, Value: r.Value, parked: r.Parked})
 		return err
@@ -196,16 +219,20 @@ func (g *egress) parkRow(bad *Unacceptable, err error) error {
 	return g.park(records[0], bad)
 }
 
-// write hands records to the receiver. If it has not returned when nobody waits any more, its receiver is closed once it has.
+// write hands records to the receiver.
 func (g *egress) write(records []Record) error {
-	written := guarded(func() error { return g.to.Write(g.ctx, records) })
+	return g.await("Write", guarded(func() error { return g.to.Write(g.ctx, records) }))
+}
+
+// await waits for a method of the receiver. If it has not returned when nobody waits any more, its receiver is closed once it has.
+func (g *egress) await(method string, returned <-chan error) error {
 	select {
-	case err := <-written:
+	case err := <-returned:
 		return err
 	case <-g.abandon:
-		g.hangs = "Write"
+		g.hangs = method
 		go func() {
-			<-written
+			<-returned
 			_ = g.close()
 		}()
 		return errAbandoned

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"maps"
 
-	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/codec"
 	"github.com/concordat-dev/concordat/internal/format"
 )
 
@@ -20,12 +20,12 @@ import (
 // checkFormat reads or writes the format row, and sets the number of shards.
 func (e *Engine) checkFormat() error {
 	key := formatKey()
-	value, found, err := e.store.Get(key)
+	value, found, err := e.table.Get(key)
 	if err != nil {
 		return err
 	}
 	if !found {
-		return e.makeFormat(key)
+		return e.makeFormat()
 	}
 	return e.takeFormat(value)
 }
@@ -34,16 +34,21 @@ func (e *Engine) checkFormat() error {
 // program, or one with other shapes, would misread.
 func (e *Engine) raiseFormat() error {
 	shapes, err := e.shapes()
-	if err != nil || (e.format.Version == format.Version && maps.Equal(shapes, e.format.Shapes)) {
+	was := e.format.Version
+	if err != nil || (was == format.Version && maps.Equal(shapes, e.format.Shapes)) {
 		return err
 	}
-	return e.writeFormat(formatKey(), shapes)
+	if err := e.writeFormat(shapes); err != nil || was == format.Version {
+		return err
+	}
+	e.options.Logger.Info("the directory is of a newer format now, which older programs refuse", "dir", e.options.Dir, "was", was, "is", format.Version)
+	return e.table.Apply() // programs of before version 5 look there only
 }
 
 // takeFormat checks the format row and takes the number of shards from it.
 func (e *Engine) takeFormat(value []byte) error {
 	var f format.Format
-	if err := functions.Decode(value, &f); err != nil {
+	if err := codec.Decode(value, &f); err != nil {
 		return fmt.Errorf("%w: the format row: %w", ErrDamaged, err)
 	}
 	if f.Version < format.OldestVersion || f.Version > format.Version {
@@ -60,8 +65,8 @@ func (e *Engine) takeFormat(value []byte) error {
 	return nil
 }
 
-func (e *Engine) makeFormat(key []byte) error {
-	err := e.store.Scan(nil, nil, func(key, _ []byte) error {
+func (e *Engine) makeFormat() error {
+	err := e.table.Scan(nil, nil, func(key, _ []byte) error {
 		return fmt.Errorf("%w: %s holds rows but no format: it is not Concordat's", ErrFormat, e.options.Dir)
 	})
 	if err != nil {
@@ -69,21 +74,24 @@ func (e *Engine) makeFormat(key []byte) error {
 	}
 	setDefault(&e.options.Shards, format.DefaultShards)
 	shapes := map[string]uint64{}
-	for info, entry := range e.registry.types {
-		entry.alike, shapes[info.Name] = true, entry.shape
+	for info, entry := range e.registry.Types {
+		entry.Alike, shapes[info.Name] = true, entry.Shape
 	}
-	return e.writeFormat(key, shapes)
+	if err := e.writeFormat(shapes); err != nil {
+		return err
+	}
+	return e.table.Apply() // from now on the table says that it has a log: without one it is damaged
 }
 
-func (e *Engine) writeFormat(key []byte, shapes map[string]uint64) error {
+func (e *Engine) writeFormat(shapes map[string]uint64) error {
 	f := format.Format{Version: format.Version, Shards: e.options.Shards, Shapes: shapes}
-	value, err := functions.EncodeRow(f)
+	value, err := codec.Encode(f)
 	if err != nil {
 		return err
 	}
 	e.format = f
-	batch := e.store.NewBatch()
-	batch.Set(key, value)
+	batch := e.table.NewBatch()
+	batch.Set(formatKey(), value)
 	return batch.Seal()
 }
 
@@ -93,17 +101,17 @@ func formatKey() []byte { return format.Prefix(nil, format.NodeShard, format.Kin
 func (e *Engine) shapes() (map[string]uint64, error) {
 	shapes := map[string]uint64{}
 	maps.Copy(shapes, e.format.Shapes) // those of types that this program does not have stay
-	for info, entry := range e.registry.types {
-		entry.alike = shapes[info.Name] == entry.shape
-		if !entry.alike {
+	for info, entry := range e.registry.Types {
+		entry.Alike = shapes[info.Name] == entry.Shape
+		if !entry.Alike {
 			empty, err := e.hasNone(info.Name)
 			if err != nil {
 				return nil, err
 			}
-			entry.alike = empty
+			entry.Alike = empty
 		}
-		if entry.alike {
-			shapes[info.Name] = entry.shape
+		if entry.Alike {
+			shapes[info.Name] = entry.Shape
 		} else {
 			delete(shapes, info.Name)
 		}
@@ -116,7 +124,7 @@ func (e *Engine) hasNone(typeName string) (bool, error) {
 	errFound := errors.New("there is one")
 	for shard := range uint16(e.options.Shards) {
 		prefix := format.InstanceKey(nil, shard, typeName, "")
-		err := e.store.Scan(prefix, format.Upper(prefix), func(_, _ []byte) error { return errFound })
+		err := e.table.Scan(prefix, format.Upper(prefix), func(_, _ []byte) error { return errFound })
 		if err != nil {
 			if errors.Is(err, errFound) {
 				return false, nil

@@ -6,9 +6,9 @@ import (
 	"fmt"
 	"sync/atomic"
 
-	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/failures"
 	"github.com/concordat-dev/concordat/internal/format"
-	"github.com/concordat-dev/concordat/internal/store"
+	"github.com/concordat-dev/concordat/internal/table"
 )
 
 // Record is a record that left through an egress.
@@ -26,7 +26,8 @@ type Record struct {
 // a receiver whose position is stored together with the records gets each exactly once.
 type Egress interface {
 	// Position is the sequence number of the last record that the receiver has durably, or 0 if there is none or it cannot
-	// know; it is called once, at engine.Open. If it fails, or Open does later, Close is called.
+	// know; it is called at engine.Open. If it fails, or Open does later, Close is called. An error that is or wraps [ErrNoPosition]
+	// does not keep the engine from opening: Position is called again, later, before the first Write.
 	Position() (uint64, error)
 	// Write takes records in the order of their numbers, and returns nil once they are durable at the receiver. After an error
 	// the same records are written again, later, unless it is or wraps an [Unacceptable]: then that record is parked. Write may
@@ -35,6 +36,9 @@ type Egress interface {
 	// Close is called once, after the last Write, and not at all if Position was not called.
 	Close() error
 }
+
+// ErrNoPosition is what [Egress].Position returns if the receiver cannot be asked now, and may be later.
+var ErrNoPosition = errors.New("engine: the receiver cannot be asked for its position now")
 
 // Callback makes an egress of a function that is called for each record in order. It has no durable position: after a restart
 // records may come again, with the same numbers.
@@ -51,7 +55,7 @@ func (f callback) Write(ctx context.Context, records []Record) (err error) {
 	taken := records[0].Seq - 1
 	defer func() {
 		if p := recover(); p != nil {
-			err = &partlyTaken{taken, functions.NewPanicError(p)}
+			err = &partlyTaken{taken, failures.NewPanicError(p)}
 		}
 	}()
 	for _, r := range records {
@@ -87,26 +91,25 @@ func Channel(ch chan<- Record) Egress {
 
 // egress delivers the records of one Egress. Its rows are the truth; it reads what it delivers from them.
 type egress struct {
+	backlog
+
 	engine *Engine
-	name   string
 	to     Egress
 
-	asked bool   // for its position: it has to be closed
-	last  uint64 // the last record that was numbered: the conductor's
+	asked bool // for its position: it has to be closed
+	later bool // it did not tell its position: it is asked again before the first record; the loop's
 
-	held      atomic.Int64  // records that undecided transactions hold back
-	sealed    atomic.Uint64 // the last record that is durable
-	delivered atomic.Uint64 // the last record that Write has taken
-	deleted   uint64        // the last record whose row is deleted: the sealer's
-	news      chan struct{}
-	drain     chan struct{} // closed when the engine closes: deliver what is there, and end
-	ctx       context.Context
-	cancel    context.CancelFunc
-	abandon   chan struct{} // closed when nobody waits for the receiver any more
-	ended     chan struct{} // closed when the loop is over
-	refused   error         // of the last Write: the loop's, read once it has ended
-	closed    error         // of the receiver's Close: likewise
-	hangs     string        // what of the receiver has not returned: likewise
+	sealed  atomic.Uint64 // the last record that is durable
+	deleted uint64        // the last record whose row is deleted: the sealer's
+	news    chan struct{}
+	drain   chan struct{} // closed when the engine closes: deliver what is there, and end
+	ctx     context.Context
+	cancel  context.CancelFunc
+	abandon chan struct{} // closed when nobody waits for the receiver any more
+	ended   chan struct{} // closed when the loop is over
+	refused error         // of the last Write: the loop's, read once it has ended
+	closed  error         // of the receiver's Close: likewise
+	hangs   string        // what of the receiver has not returned: likewise
 
 	parked      map[uint64]struct{} // the numbers of what is parked: the first worker's
 	parkedCount atomic.Int64        // how many they are
@@ -117,19 +120,20 @@ type egress struct {
 type egressRecord struct {
 	egress *egress
 	seq    uint64
-	record functions.Emitted
+	record format.Emitted
 }
 
 func (e *Engine) setUpEgresses() error {
 	for name, to := range e.options.Egresses {
-		g := &egress{engine: e, name: name, to: to, news: make(chan struct{}, 1)}
+		g := &egress{engine: e, backlog: backlog{name: name}, to: to, news: make(chan struct{}, 1)}
 		g.drain, g.abandon, g.ended = make(chan struct{}), make(chan struct{}), make(chan struct{})
 		g.ctx, g.cancel = context.WithCancel(context.Background())
 		e.egresses = append(e.egresses, g)
 	}
 	sortByName(e.egresses)
 	for i, g := range e.egresses {
-		e.registry.egresses[g.name] = i
+		e.registry.Egresses[g.name] = i
+		e.backlogs = append(e.backlogs, &g.backlog)
 	}
 	return nil
 }
@@ -143,11 +147,15 @@ func (e *Engine) openEgresses() error {
 				err = fmt.Errorf("%w: %s", err, whose)
 			}
 		}
+		if errors.Is(err, ErrNoPosition) {
+			e.options.Logger.Warn("an egress does not tell its position, and is asked again later", "egress", g.name, "error", err)
+			g.later, position, err = true, 0, nil
+		}
+		if err == nil {
+			err = checkPosition(position, g.last)
+		}
 		if err != nil {
 			return fmt.Errorf("engine: egress %q: %w", g.name, err)
-		}
-		if position > g.last {
-			return fmt.Errorf("engine: egress %q has record %d, but only %d were ever emitted: it belongs to another directory", g.name, position, g.last)
 		}
 		g.sealed.Store(g.last)
 		if err := g.loadParked(); err != nil {
@@ -161,6 +169,14 @@ func (e *Engine) openEgresses() error {
 		g.delivered.Store(max(position, g.deleted))
 	}
 	return nil
+}
+
+// checkPosition reports a receiver that has more than was ever emitted.
+func checkPosition(position, last uint64) error {
+	if position <= last {
+		return nil
+	}
+	return fmt.Errorf("it has record %d, but only %d were ever emitted: it belongs to another directory", position, last)
 }
 
 // position asks the receiver what it has.
@@ -201,7 +217,7 @@ func (e *Engine) closeEgresses() error {
 func (g *egress) firstRow() (first uint64, err error) {
 	first = g.last + 1
 	prefix := format.EgressKey(nil, g.name, 0)
-	err = g.engine.store.Scan(prefix, format.EgressKey(nil, g.name, g.last+1), func(key, _ []byte) error {
+	err = g.engine.table.Scan(prefix, format.EgressKey(nil, g.name, g.last+1), func(key, _ []byte) error {
 		seq, err := format.Number(key)
 		first = seq
 		return errors.Join(err, errEnough)
@@ -212,67 +228,32 @@ func (g *egress) firstRow() (first uint64, err error) {
 	return first, err
 }
 
-// checkBacklog reports whether an egress has no room for what an operation emits. What an egress waits for is exact while a worker
-// runs, since numbers are given at the cut. What undecided transactions hold back counts too.
-func (w *worker) checkBacklog(emits []functions.Emitted) error {
-	most := uint64(w.engine.options.MaxBacklog)
-	for i, g := range w.engine.egresses {
-		waits := g.last - g.delivered.Load() + w.heldFor(i)
-		if waits+uint64(len(w.epoch.emits)+len(emits)) <= most {
-			continue
-		}
-		more := countFor(g.name, emits)
-		if more > 0 && (waits+more > most || waits+countFor(g.name, w.epoch.emits)+more > most) {
-			return fmt.Errorf("%w: %q: %d records are not delivered, Options.MaxBacklog is %d", ErrEgressFull, g.name, waits, most)
-		}
-	}
-	return nil
-}
-
-// heldFor counts the records for an egress that undecided transactions hold back. A worker may tell of what it gives back before another
-// tells of what it holds.
-func (w *worker) heldFor(egress int) uint64 {
-	held := w.engine.egresses[egress].held.Load()
-	if w.heldEmits != nil {
-		held += w.heldEmits[egress]
-	}
-	return uint64(max(held, 0))
-}
-
-// countFor counts the records for an egress.
-func countFor(name string, emits []functions.Emitted) (n uint64) {
-	for i := range emits {
-		if emits[i].Egress == name {
-			n++
-		}
-	}
-	return n
-}
-
-// number gives the records that a worker emitted their numbers. The conductor calls it at the cut.
-func (e *Engine) number(p *portion) {
-	for _, r := range p.emits {
-		g := e.egresses[e.registry.egresses[r.Egress]]
-		g.last++
-		p.records = append(p.records, egressRecord{g, g.last, r})
-	}
-}
-
-// writeEgresses adds the rows of new records and deletes those of delivered ones.
-func (e *Engine) writeEgresses(batch store.Batch, s *sealing) {
-	for _, g := range e.egresses {
-		g.deleteDelivered(batch)
-	}
-	for _, p := range s.portions {
-		for i := range p.records {
-			r := &p.records[i]
-			value, err := functions.EncodeRow(&r.record)
-			if err != nil {
-				panic("engine: a record's row always encodes: " + err.Error())
+// number gives the records that workers emitted their numbers, in the order in which they did: so what follows from another record comes
+// behind it, whichever workers they are of. The conductor calls it at the cut.
+func (e *Engine) number(portions []*portion) {
+	for {
+		var first *portion
+		for _, p := range portions {
+			if len(p.records) < len(p.emits) && (first == nil || p.nextEmitted() < first.nextEmitted()) {
+				first = p
 			}
-			batch.Set(format.EgressKey(nil, r.egress.name, r.seq), value)
 		}
+		if first == nil {
+			return
+		}
+		r := first.emits[len(first.records)]
+		g := e.egresses[e.registry.Egresses[r.Egress]]
+		g.last++
+		first.records = append(first.records, egressRecord{g, g.last, r})
 	}
+}
+
+// nextEmitted is when the first record was emitted that has no number yet.
+func (p *portion) nextEmitted() uint64 {
+	if len(p.emitted) == 0 {
+		return 0 // there is one worker
+	}
+	return p.emitted[len(p.records)]
 }
 
 // maxDeletedOneByOne is the number of records whose rows are deleted one by one; see maxRowsDropped.
@@ -280,7 +261,7 @@ const maxDeletedOneByOne = 4096
 
 // deleteDelivered deletes the rows of records that the receiver has. Of a long backlog they are millions, and no epoch counts them: those
 // go as a range.
-func (g *egress) deleteDelivered(batch store.Batch) {
+func (g *egress) deleteDelivered(batch *table.Batch) {
 	var buf [256]byte
 	delivered := g.delivered.Load()
 	if delivered-g.deleted > maxDeletedOneByOne {
@@ -295,14 +276,17 @@ func (g *egress) deleteDelivered(batch store.Batch) {
 
 // releaseEgresses tells the egresses what is durable now.
 func (e *Engine) releaseEgresses(s *sealing) {
+	emitted := false
 	for _, p := range s.portions {
 		for i := range p.records {
-			p.records[i].egress.sealed.Store(p.records[i].seq)
+			g := p.records[i].egress
+			g.sealed.Store(max(g.sealed.Load(), p.records[i].seq))
+			emitted = true
 		}
-		if n := len(p.records); n > 0 {
-			for _, g := range e.egresses {
-				g.tell()
-			}
+	}
+	for _, g := range e.egresses {
+		if emitted {
+			g.tell()
 		}
 	}
 }

@@ -10,8 +10,8 @@ import (
 
 	"github.com/concordat-dev/concordat/engine"
 	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/codec"
 	"github.com/concordat-dev/concordat/internal/format"
-	"github.com/concordat-dev/concordat/internal/store"
 	"github.com/concordat-dev/concordat/saga"
 	"github.com/concordat-dev/concordat/twopc"
 )
@@ -109,7 +109,7 @@ func wantRecords(t *testing.T, records []engine.Record, first, n int) {
 	}
 	for i, r := range records {
 		var v news
-		must(t, functions.Decode(r.Value, &v))
+		must(t, codec.Decode(r.Value, &v))
 		if r.Seq != uint64(first+i) || v.N != first+i {
 			t.Fatalf("record %d has number %d and value %+v", first+i, r.Seq, v)
 		}
@@ -315,7 +315,7 @@ func TestOutcomeEffects(t *testing.T) {
 				t.Errorf("the messages are %v, want %v", got, c.lines)
 			}
 			var v news
-			must(t, functions.Decode(far.all()[0].Value, &v))
+			must(t, codec.Decode(far.all()[0].Value, &v))
 			if len(far.all()) != 1 || v.Text != c.text {
 				t.Errorf("the records are %v, want one that says %s", fmt.Sprint(far.all()), c.text)
 			}
@@ -334,7 +334,7 @@ func TestMissingRecordEndsTheProcess(t *testing.T) {
 	must(t, e.Do(ctx, newTeller.On("t", 0)))
 	must(t, e.Do(ctx, tell.On("t", 5)))
 	closeLeaving(t, e, 5)
-	s, err := store.Open(store.Options{Dir: dir, Fatal: func(err error) { t.Error(err) }})
+	s, err := openRows(t, dir)
 	must(t, err)
 	batch := s.NewBatch()
 	batch.Delete(format.EgressKey(nil, "wire", 3))

@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"sync"
@@ -10,73 +9,56 @@ import (
 
 	"github.com/concordat-dev/concordat/deadlock"
 	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/clock"
 	"github.com/concordat-dev/concordat/internal/format"
+	"github.com/concordat-dev/concordat/internal/registry"
+	"github.com/concordat-dev/concordat/internal/seen"
 	"github.com/concordat-dev/concordat/internal/store"
+	"github.com/concordat-dev/concordat/internal/table"
 	"github.com/concordat-dev/concordat/locks"
 )
 
 // Engine runs the functions and coordinator functions of a program on a directory. It is safe for use by many goroutines.
 type Engine struct {
-	options  Options
-	exits    bool // Options.Fatal is the default
-	registry *registry
-	store    *store.Store
+	commons
+
+	exits    bool          // Options.Fatal is the default
 	format   format.Format // of the directory
 	workers  []*worker
-	ids      ids
 	gate     gate
 	egresses []*egress
 	absent   map[string]uint64 // the last numbers of egresses that this opening does not have
 	feeds    []*feed
 
 	// Written by clients.
-	inFlight  atomic.Int64 // requests that wait for their outcome
-	asked     atomic.Bool  // a request has come in since the running epoch began, or waited then
 	admission admission
 	spread    atomic.Uint64 // spreads coordinator functions without request id over the shards
 	closed    atomic.Bool
 	space     space
 
-	clocks      clocks
-	nextID      atomic.Uint64 // of coordinator functions, waiting calls and carried messages
-	timerSeq    []paddedCount // by worker: timers ever set
-	stats       counters      //
-	toldChanged sync.Map      // the functions of which it was reported that an argument has changed its shape
-	budget      budget
-	queued      atomic.Int64  // messages that nobody waits for and that were not run yet, by weight
-	timers      atomic.Int64  // that instances have set, by weight
-	undecided   atomic.Int64  // bytes that undecided transactions have changed
-	background  atomic.Int64  // coordinator functions that no client's place counts for, by weight
-	journals    atomic.Int64  // bytes of all journals
-	sealed      atomic.Uint64 // the last epoch that is durable
-	sealing     atomic.Bool   // an epoch is with the sealer
-	cutting     atomic.Bool   // the epoch has gone on for too long: urgent messages only
-	behind      atomic.Bool   // the last cut left a backlog
-	accepting   atomic.Int64  // workers that are not through with the requests that waited when admission began
-	costlyIn    atomic.Uint64 // the last epoch with a message that took longer than half of MaxDrain
-	costlyAt    atomic.Int64  // when the last one ended that was no client's call, in engine time
-	closedAt    atomic.Int64  // when the gate was closed, in engine time
-	drainFor    time.Duration // how long an epoch may go on then: half of MaxDrain, less what the operation takes that runs at the end
-	standing    atomic.Bool   // a worker stands back
-	lookout     lookout
-	armed       atomic.Int64   // when the clock will wake the workers, Unix nanoseconds
-	stopping    atomic.Bool    // Close was called
-	ended       chan struct{}  // closed when nothing runs any more
-	dead        deadChans      // closed when no outcome will come any more
-	toSeal      chan *sealing  // at most one
-	toRelease   chan *sealing  // sealed; few
-	running     sync.WaitGroup // the engine's goroutines
-	watch       watchdog
-	walks       walks
-	closing     closing
-	trials      trials
-	stopped     atomic.Bool   // Close has ended the workers and the sealer
-	failed      chan struct{} // closed when nothing can be made durable any more
-	failOnce    sync.Once
-	failure     error // why; read once failed is closed
+	behind    atomic.Bool    // the last cut left a backlog
+	accepting atomic.Int64   // workers that are not through with the requests that waited when admission began
+	costlyIn  atomic.Uint64  // the last epoch with a message that took longer than half of MaxDrain
+	costlyAt  atomic.Int64   // when the last one ended that was no client's call, in engine time
+	standing  atomic.Bool    // a worker stands back
+	armed     atomic.Int64   // when the clock will wake the workers, Unix nanoseconds
+	stopping  atomic.Bool    // Close was called
+	ended     chan struct{}  // closed when nothing runs any more
+	dead      deadChans      // closed when no outcome will come any more
+	toSeal    chan *sealing  // at most one
+	toRelease chan *sealing  // sealed; few
+	running   sync.WaitGroup // the engine's goroutines
+	watch     watchdog
+	walks     walks
+	backups   backups
+	closing   closing
+	trials    trials
+	stopped   atomic.Bool   // Close has ended the workers and the sealer
+	failed    chan struct{} // closed when nothing can be made durable any more
+	failOnce  sync.Once
+	failure   error // why; read once failed is closed
 
 	// The conductor's. While it runs no worker does.
-	epoch     uint64           // the running epoch
 	marked    format.Watermark // of the epoch before
 	graph     deadlock.Graph
 	tangled   []*instance
@@ -84,14 +66,10 @@ type Engine struct {
 	lookAfter time.Duration // at most cuts by force cycles are not looked for before, as clocks.elapsed has it
 	leaving   []locks.Owner // who is about to release what it holds; see findLeaving
 	deadlocks deadlockLog
+	epochs    epochLog // the sealer's
 	lastCuts  int
 	atEnd     sync.Once
 	deadOnce  sync.Once
-
-	// The sealer's.
-	sweeper   sweeper
-	shardRows []shardRows  // by shard
-	encoding  bytes.Buffer // memory to encode states in
 }
 
 // paddedCount is a counter on a cache line of its own.
@@ -103,10 +81,11 @@ type paddedCount struct {
 // Open opens an engine on Options.Dir with the parts of a program: function types and coordinator functions. What an earlier
 // engine left unfinished there (sagas, timers, messages) goes on at once.
 //
-// Errors: bad options; bad or duplicate names; a directory that is in use ([ErrInUse]), was made with another format version or number
-// of shards or by another program ([ErrFormat]), or is damaged ([ErrDamaged]); one that cannot be made, read or written, with the
-// operating system's error (errors.Is finds fs.ErrPermission, syscall.EROFS); egresses without a position; unfinished work for functions
-// that are not among the parts.
+// Errors: bad options; bad or duplicate names; an egress without a receiver; a directory that is in use ([ErrInUse]), was made with another format version or number
+// of shards or by another program, or is a backup or a copy that was not finished ([ErrFormat]), or is damaged ([ErrDamaged]); one that
+// cannot be made, read or written, with the operating system's error (errors.Is finds fs.ErrPermission, syscall.EROFS, syscall.ENOSPC);
+// egresses without a position; unfinished work for functions that are not among the parts. If the disk becomes full while it opens, Open
+// may wait for room.
 //
 // Something that ended the last process while it handled what it had found, if it may be what was found, is tried before all else that was
 // left, and parked in the end: see [MaxStarts] and [Engine.Parked]. Open waits for that, for two seconds at most: then requests are
@@ -117,30 +96,35 @@ func Open(o Options, parts ...functions.Part) (_ *Engine, err error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
-	registry, err := newRegistry(parts)
+	registry, err := registry.New(parts)
 	if err != nil {
 		return nil, err
 	}
+	if err := o.receiveAll(registry.Declared); err != nil {
+		return nil, err
+	}
 	e := &Engine{
-		options:   o.withDefaults(),
 		exits:     o.Fatal == nil,
-		registry:  registry,
 		ended:     make(chan struct{}),
 		dead:      newDeadChans(),
 		toSeal:    make(chan *sealing, 1),
 		toRelease: make(chan *sealing, 4),
 	}
+	e.options, e.registry, e.fatal = o.withDefaults(), registry, e.fail
+	e.measures.init(registry)
 	e.walks.init()
+	e.backups.init()
 	e.closing.done, e.failed = make(chan struct{}), make(chan struct{})
 	o = e.options
-	e.clocks = newClocks(o.Seams.Clock)
-	if e.store, err = openStore(o, e.fatal); err != nil {
+	e.clocks = clock.New(o.Seams.Clock)
+	if e.table, err = openStore(o, e.fatal); err != nil {
 		return nil, err
 	}
 	opened := false
 	defer func() { // also should code of users panic
 		if !opened {
-			err = errors.Join(err, e.closeEgresses(), e.store.Close())
+			e.buckets.close()
+			err = errors.Join(err, e.closeEgresses(), e.table.Close())
 		}
 	}()
 	if err := e.setUp(); err != nil {
@@ -148,20 +132,31 @@ func Open(o Options, parts ...functions.Part) (_ *Engine, err error) {
 	}
 	opened = true
 	e.run()
+	if o.Seams.Stepped && o.Seams.Opened != nil {
+		o.Seams.Opened(stepper{e})
+	}
 	return e, nil
 }
 
 // openStore opens the directory of an engine.
-func openStore(o Options, fatal func(error)) (*store.Store, error) {
-	s, err := store.Open(store.Options{
-		Dir: o.Dir, FS: o.Seams.FS, Logger: o.Logger, Fatal: fatal, Ours: format.Prefix(nil, format.NodeShard, format.KindFormat),
-		CacheBytes: o.CacheBytes / 4, MemTableBytes: uint64(o.MemTableBytes), Stepped: o.Seams.Stepped,
+func openStore(o Options, fatal func(error)) (*table.Table, error) {
+	id := uint64(0)
+	if o.Seams.Stepped {
+		id = 1 // one run is like the other
+	}
+	s, err := table.Open(table.Options{
+		Dir: o.Dir, ID: id, FS: o.Seams.FS, Logger: o.Logger, Fatal: fatal, Ours: format.Prefix(nil, format.NodeShard, format.KindFormat),
+		Position: format.Prefix(nil, format.NodeShard, format.KindPosition), CacheBytes: o.CacheBytes / 4, Stepped: o.Seams.Stepped,
+		LayerBytes: o.MemTableBytes, OverlayBytes: o.OverlayBytes, SegmentBytes: min(max(o.MemTableBytes/4, 64<<10), 16<<20),
+		Apart: [][]byte{format.Prefix(nil, format.OutcomeShard, 0), format.Prefix(nil, format.NodeShard, 0)},
 	})
 	switch {
 	case errors.Is(err, store.ErrInUse):
 		err = fmt.Errorf("%w: %w", ErrInUse, err)
 	case errors.Is(err, store.ErrForeign):
 		err = fmt.Errorf("%w: it is not Concordat's: %w", ErrFormat, err)
+	case errors.Is(err, store.ErrUnfinished), errors.Is(err, store.ErrPart):
+		err = fmt.Errorf("%w: %w", ErrFormat, err)
 	}
 	return s, err
 }
@@ -169,9 +164,11 @@ func openStore(o Options, fatal func(error)) (*store.Store, error) {
 // makeWorkers makes the workers, and what is theirs together.
 func (e *Engine) makeWorkers() {
 	e.timerSeq = make([]paddedCount, e.options.Workers)
-	e.ids.init(e.options.Workers)
 	for i := range e.options.Workers {
 		e.workers = append(e.workers, newWorker(e, i))
+	}
+	for n := range e.options.Shards {
+		e.shards = append(e.shards, e.workers[n%len(e.workers)].newShard(uint16(n)))
 	}
 }
 
@@ -180,20 +177,20 @@ func (e *Engine) setUp() error {
 	if err := e.checkFormat(); err != nil {
 		return err
 	}
-	e.registry.shards = uint64(e.options.Shards)
-	e.shardRows = make([]shardRows, e.options.Shards)
+	e.registry.Shards = uint64(e.options.Shards)
 	e.makeWorkers()
 	e.drainFor = e.options.MaxDrain/2 - min(slice, e.options.MaxDrain/8)
 	e.gate.conduct = e.conduct
 	e.gate.stirred = make(chan struct{}, 1)
 	e.budget.init(e.options.MaxEpochBytes)
-	e.space.init(e.store, e.options, &e.clocks)
+	e.space.init(e.table, e.options, &e.clocks)
 	e.admission.init(e.options.MaxInFlight)
+	e.seen = seen.New(int(e.options.FilterBytes) / turnsKept)
 	e.deadlocks.init()
 	if err := e.setUpEgresses(); err != nil {
 		return err
 	}
-	if err := e.setUpIngresses(); err != nil {
+	if err := e.setUpFeeds(); err != nil {
 		return err
 	}
 	if err := e.recover(); err != nil {
@@ -202,7 +199,7 @@ func (e *Engine) setUp() error {
 	for _, w := range e.workers {
 		w.tell()
 	}
-	if err := e.firstSweep(); err != nil {
+	if err := e.buckets.open(e); err != nil {
 		return err
 	}
 	if err := e.showRows(); err != nil {
@@ -214,7 +211,7 @@ func (e *Engine) setUp() error {
 // showRows shows a simulator what was found, when the store is done with it.
 func (e *Engine) showRows() error {
 	if e.options.Seams.Stepped {
-		if err := e.store.Quiet(0); err != nil {
+		if err := e.table.Quiet(); err != nil {
 			return err
 		}
 	}
@@ -222,27 +219,14 @@ func (e *Engine) showRows() error {
 		return nil
 	}
 	return e.options.Seams.Recovered(func(visit func(key, value []byte) error) error {
-		return e.store.Scan(nil, nil, visit)
+		return e.table.Scan(nil, nil, visit)
 	})
-}
-
-// firstSweep makes the filters of seen request ids, if there are few.
-func (e *Engine) firstSweep() error {
-	e.sweeper.engine = e
-	batch := e.store.NewBatch()
-	if err := e.sweeper.walk(batch, e.clocks.now(), sweepAtOpen); err != nil {
-		return errors.Join(err, batch.Close())
-	}
-	if batch.Count() == 0 {
-		return batch.Close()
-	}
-	return batch.Seal()
 }
 
 // run starts the engine's goroutines and lets the workers go on with what was recovered.
 func (e *Engine) run() {
-	e.trials.frozen.Store(e.trials.left.Load() > 0)
-	e.lookout.start(!e.clocks.opened.IsZero() && !e.options.Seams.Stepped)
+	e.frozen.Store(e.left.Load() > 0)
+	e.lookout.start(!e.clocks.Opened.IsZero() && !e.options.Seams.Stepped)
 	if !e.options.Seams.Stepped {
 		e.running.Add(len(e.workers) + 2)
 		for _, w := range e.workers {
@@ -252,7 +236,7 @@ func (e *Engine) run() {
 		go e.releaseLoop()
 		e.watch.start(e)
 	}
-	e.gate.open.Store(true)
+	e.open.Store(true)
 	e.wakeBusy()
 	e.gate.nudge() // sets the clock for the first timer
 	e.tryUnfinished()
@@ -262,8 +246,8 @@ func (e *Engine) run() {
 	e.runIngresses()
 }
 
-// workerOf is the worker that owns a shard.
-func (e *Engine) workerOf(shard uint16) *worker { return e.workers[int(shard)%len(e.workers)] }
+// workerOf is the worker that runs a shard.
+func (e *Engine) workerOf(s *shard) *worker { return e.workers[s.on.id] }
 
 // die lets everybody who still waits for an outcome go.
 func (e *Engine) die() {
@@ -271,18 +255,7 @@ func (e *Engine) die() {
 		for _, dead := range e.dead {
 			close(dead)
 		}
-		e.walks.wake()
 	})
-}
-
-// isDead reports whether no outcome will come any more.
-func (e *Engine) isDead() bool {
-	select {
-	case <-e.dead[0]:
-		return true
-	default:
-		return false
-	}
 }
 
 // deadChannels is how many channels say that an engine is dead: all who wait for an outcome watch one, and one for all would be
@@ -298,9 +271,9 @@ func newDeadChans() (d deadChans) {
 	return d
 }
 
-// fatal ends the process: something could not be made durable or read back. Close returns the error if it was called: nothing is
+// fail ends the process: something could not be made durable or read back. Close returns the error if it was called: nothing is
 // acknowledged any more then. It does not return.
-func (e *Engine) fatal(err error) {
+func (e *Engine) fail(err error) {
 	e.failOnce.Do(func() { e.failure = err; close(e.failed) })
 	e.closed.Store(true)
 	defer e.die() // should Options.Fatal unwind this goroutine, as tests do
@@ -309,11 +282,4 @@ func (e *Engine) fatal(err error) {
 	}
 	e.die()
 	select {}
-}
-
-// trace tells a simulator what happens.
-func (e *Engine) trace(format string, args ...any) {
-	if e.options.Seams.Trace != nil {
-		e.options.Seams.Trace(fmt.Sprintf(format, args...))
-	}
 }

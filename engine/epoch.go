@@ -4,8 +4,10 @@ import (
 	"maps"
 	"slices"
 
-	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/clock"
+	"github.com/concordat-dev/concordat/internal/codec"
 	"github.com/concordat-dev/concordat/internal/format"
+	"github.com/concordat-dev/concordat/internal/machine/instances"
 )
 
 // The life of an epoch.
@@ -20,7 +22,7 @@ import (
 //	untangle  Whoever waits for a lock now, in a cycle, is deadlocked. All cycles are broken; draining goes on, unless the epoch
 //	          is cut by force: then the victims hear of it in the next one.
 //	cut       Dirty rows, outcomes, replies and records of all workers become one sealing, and the next epoch opens.
-//	seal      The sealer writes one batch with one sync, while the next epoch runs.
+//	seal      Workers and sealer encode the portions, while the next epoch runs; the sealer seals them, with one write and one sync.
 //	release   Replies and egress records go out.
 //
 // Invariants:
@@ -31,65 +33,6 @@ import (
 //   - What a saga's journal records as called without a result was not executed in the sealed state: results are urgent too. So
 //     after a crash it is called again.
 //   - What a client or an egress gets to see is sealed.
-
-// portion is what one worker adds to an epoch.
-type portion struct {
-	dirty    []*instance
-	images   []image // of dirty, made at the cut
-	rows     []row
-	ranges   []keyRange // of rows that are deleted; none of them is in rows
-	outcomes []*request // settled, with ids
-	replies  []*request // to be released
-	touched  []*coord
-	emits    []functions.Emitted
-	feeds    []fed // what was taken from ingresses, and handled of that
-	records  []egressRecord
-}
-
-// image is the state of an instance to be written.
-type image struct {
-	inst  *instance
-	state functions.Image
-}
-
-// row is a row to be written, or deleted if there is no value.
-type row struct {
-	key, value []byte
-	effects    *format.JournalEffects // in the place of the value: the sealer encodes them
-}
-
-// keyRange is the keys from lower (included) to upper (excluded).
-type keyRange struct{ lower, upper []byte }
-
-func (p *portion) empty() bool {
-	return len(p.dirty) == 0 && len(p.rows) == 0 && len(p.outcomes) == 0 && len(p.replies) == 0 && len(p.touched) == 0 &&
-		len(p.emits) == 0 && len(p.feeds) == 0
-}
-
-func (p *portion) reset() {
-	clear(p.dirty)
-	clear(p.images)
-	clear(p.rows)
-	clear(p.ranges)
-	clear(p.outcomes)
-	clear(p.replies)
-	clear(p.touched)
-	clear(p.emits)
-	clear(p.feeds)
-	clear(p.records)
-	*p = portion{
-		dirty: keepSmall(p.dirty), images: keepSmall(p.images), rows: keepSmall(p.rows), ranges: keepSmall(p.ranges), outcomes: keepSmall(p.outcomes),
-		replies: keepSmall(p.replies), touched: keepSmall(p.touched), emits: keepSmall(p.emits), feeds: keepSmall(p.feeds),
-		records: keepSmall(p.records),
-	}
-}
-
-// closeGate ends admission to the running epoch.
-func (e *Engine) closeGate() {
-	if e.gate.open.CompareAndSwap(true, false) {
-		e.closedAt.Store(e.clocks.now())
-	}
-}
 
 // conduct is called when all workers are at rest, by the last one or by the sealer.
 func (e *Engine) conduct() {
@@ -118,7 +61,7 @@ func (e *Engine) conduct() {
 	}
 	e.lookout.opened(e.options.MaxDrain / 2)
 	e.noteRequests()
-	e.gate.open.Store(true)
+	e.open.Store(true)
 	e.wakeBusy()
 	e.armClock()
 }
@@ -128,7 +71,7 @@ func (e *Engine) noteRequests() {
 	accepting := int64(0)
 	for _, w := range e.workers {
 		w.mu.Lock()
-		w.accepting = len(w.inbox) > 0 || w.taken.len() > 0
+		w.accepting = len(w.inbox) > 0 || w.taken.Len() > 0
 		w.mu.Unlock()
 		if w.accepting {
 			accepting++
@@ -166,7 +109,7 @@ func (e *Engine) wakeBusy() {
 		w.mu.Lock()
 		busy := w.hasInput()
 		w.mu.Unlock()
-		if busy || w.urgent.len() > 0 || w.hasWork() || w.timerIsDue() {
+		if busy || w.urgent.Len() > 0 || w.hasWork() || w.timerIsDue() {
 			e.gate.wake(w)
 		}
 	}
@@ -196,14 +139,14 @@ func (e *Engine) hasWork() bool {
 func (e *Engine) cut() {
 	e.cutTrial()
 	s := &sealing{epoch: e.epoch, forced: e.cutting.Load(), charged: e.charged()}
-	behind := false
+	behind, outcomes := false, 0
 	for _, w := range e.workers {
 		p := w.epoch
 		if s.forced || w.hasBacklog() {
 			behind = behind || w.hasBacklog()
 			w.carry()
 		}
-		w.waiters = slices.DeleteFunc(w.waiters, func(c *call) bool { return c.number != 0 || !c.visit.Claim.Waiting() })
+		w.waiters = slices.DeleteFunc(w.waiters, func(c *call) bool { return c.number != 0 || !c.waitsForLock() })
 		w.cutRuns(s.forced)
 		w.cutFeeds()
 		for _, i := range p.dirty {
@@ -211,15 +154,18 @@ func (e *Engine) cut() {
 			p.images = append(p.images, image{i, i.seat.Committed()})
 			w.cache.charge(i)
 		}
-		e.number(p)
+		outcomes += len(p.outcomes)
 		s.portions = append(s.portions, p)
-		w.epoch = w.freshPortion()
+		w.epoch, w.cut = w.freshPortion(), s
 		w.charged = 0
 		w.cache.tidy(e.sealed.Load())
 	}
+	e.number(s.portions)
 	e.budget.used.Store(0)
 	e.behind.Store(behind)
 	s.marks = e.marks()
+	s.bucket, s.expired = e.buckets.turn(s.marks.Time, outcomes)
+	s.encoding.Add(len(s.portions))
 	e.marked = s.marks
 	if e.stopping.Load() {
 		e.lastCuts++
@@ -230,17 +176,6 @@ func (e *Engine) cut() {
 	e.stats.epochs.Add(1)
 	e.sealing.Store(true)
 	e.toSeal <- s
-}
-
-// freshPortion makes an empty portion, in used memory if there is any.
-func (w *worker) freshPortion() *portion {
-	n := len(w.portions)
-	if n == 0 {
-		return &portion{}
-	}
-	p := w.portions[n-1]
-	w.portions = w.portions[:n-1]
-	return p
 }
 
 // reclaim takes back what earlier epochs used: the runs that were over when the last one was cut, and the portions whose replies are
@@ -254,7 +189,9 @@ func (w *worker) reclaim(free []*portion) {
 	w.spent = w.spent[:0]
 	for _, p := range free {
 		for _, q := range p.outcomes {
-			w.engine.ids.forget(q, w.engine.workerOf(q.shard).seen.Add)
+			if q.shard.forget(q) {
+				w.engine.seen.Add(format.RequestHash(q.of.ID))
+			}
 		}
 		p.reset()
 		w.portions = append(w.portions, p)
@@ -286,11 +223,11 @@ func (w *worker) cutRuns(forced bool) {
 func (w *worker) carry() {
 	w.eachBegun(func(m message) {
 		if m.kind == msgGranted {
-			w.carryCall(m.call)
+			w.carryCall(m.call())
 		}
 	})
 	for _, c := range w.waiters {
-		if c.visit.Claim.Waiting() {
+		if c.waitsForLock() {
 			w.carryCall(c)
 		}
 	}
@@ -307,15 +244,15 @@ func (w *worker) carryQueued() {
 }
 
 func (w *worker) carryLine(q *waitingLine) {
-	for _, m := range q.all()[q.carried:] {
+	for _, m := range q.All()[q.carried:] {
 		switch m.kind {
 		case msgCall:
-			w.carryCall(m.call)
+			w.carryCall(m.call())
 		case msgStart:
-			w.touch(m.coord)
+			w.touch(m.coord())
 		}
 	}
-	q.carried = q.len()
+	q.carried = q.Len()
 }
 
 func (w *worker) carryCall(c *call) {
@@ -323,22 +260,25 @@ func (w *worker) carryCall(c *call) {
 		return
 	}
 	c.number = w.engine.nextID.Add(1)
-	env := functions.Envelope{Op: c.op, ID: c.id, Arg: c.arg, Value: c.value}
-	row := format.Carried{StoredMessage: env.Stored(), Arrived: c.line != lineSent, Own: c.fired != nil}
+	env := instances.Envelope{Op: c.op, ID: c.id, Arg: c.arg, Value: c.value}
+	row := format.Carried{Message: env.Stored(), Arrived: c.line != lineSent, Own: c.fired != nil}
 	if c.line == lineFed {
 		row.Ingress = c.feed.name
 	}
-	value, err := functions.EncodeRow(row)
+	if c.asked != nil {
+		row.Record = c.asked.record.stored()
+	}
+	value, err := codec.Encode(row)
 	if err != nil {
 		panic("engine: a message's row always encodes: " + err.Error())
 	}
-	w.addRow(format.NumberedKey(nil, c.shard, format.KindMessage, c.number), value)
+	w.addRow(format.NumberedKey(nil, c.shard.number, format.KindMessage, c.number), value)
 	w.engine.stats.carried.Add(1)
 }
 
 // marks is the watermark of the epoch that is being cut.
 func (e *Engine) marks() format.Watermark {
-	m := format.Watermark{Epoch: e.epoch, NextID: e.nextID.Load(), At: storable(e.clocks.wall.Now()), Time: e.clocks.now()}
+	m := format.Watermark{Epoch: e.epoch, NextID: e.nextID.Load(), At: clock.Storable(e.clocks.Wall.Now()), Time: e.clocks.Now()}
 	for i := range e.timerSeq {
 		m.Timers = max(m.Timers, e.timerSeq[i].n&timerCountMask)
 	}
@@ -357,3 +297,12 @@ const (
 	timerWorkerShift = 56
 	timerCountMask   = 1<<timerWorkerShift - 1
 )
+
+// charged is what the running epoch counts for. The conductor calls it.
+func (e *Engine) charged() int64 {
+	charged := e.budget.used.Load()
+	for _, w := range e.workers {
+		charged += w.charged
+	}
+	return charged
+}

@@ -4,6 +4,8 @@ import (
 	"errors"
 
 	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/enginerr"
+	"github.com/concordat-dev/concordat/internal/registry"
 	"github.com/concordat-dev/concordat/internal/store"
 )
 
@@ -11,26 +13,26 @@ import (
 // say that it was not even begun.
 var (
 	// ErrUnknown: the outcome is not known. Ask again under the same request id.
-	ErrUnknown = errors.New("engine: outcome unknown")
+	ErrUnknown = enginerr.ErrUnknown
 	// ErrNotBegun: the context was over before. Nothing happened.
-	ErrNotBegun = errors.New("engine: not begun")
+	ErrNotBegun = enginerr.ErrNotBegun
 	// ErrOverloaded: too many requests wait for their outcome. Nothing happened.
-	ErrOverloaded = errors.New("engine: overloaded")
+	ErrOverloaded = enginerr.ErrOverloaded
 	// ErrClosed: the engine is closed. Nothing happened.
-	ErrClosed = errors.New("engine: closed")
+	ErrClosed = enginerr.ErrClosed
 	// ErrNoSpace: the disk is too full to take more requests. Nothing happened. Questions to an instance without an id are answered.
-	ErrNoSpace = errors.New("engine: no disk space")
-	// ErrReusedID: the request id was used before, for another function or instance or with another argument. This request was not
+	ErrNoSpace = enginerr.ErrNoSpace
+	// ErrReusedID: the request id was used before, for another operation of the instance or with another argument. This request was not
 	// run; what became of that one can be asked with Engine.Outcome.
-	ErrReusedID = errors.New("engine: request id was used for a different request")
+	ErrReusedID = enginerr.ErrReusedID
 	// ErrResult: the request succeeded, and its result does not decode into what is asked for: most likely another version of the
 	// program has run it.
-	ErrResult = errors.New("engine: the request succeeded, but its result cannot be read")
+	ErrResult = enginerr.ErrResult
 	// ErrNoSaga: there is no such saga, or it is not in a state that the request is for.
-	ErrNoSaga = errors.New("engine: no such saga")
+	ErrNoSaga = enginerr.ErrNoSaga
 	// ErrUnknownType: the engine was not opened with this function type.
-	ErrUnknownType = errors.New("engine: unknown function type")
-	// ErrFormat: the directory was written by another version of the format, or with another number of shards.
+	ErrUnknownType = enginerr.ErrUnknownType
+	// ErrFormat: the directory was written by another version of the format, or with another number of shards, or not to its end.
 	ErrFormat = errors.New("engine: directory does not fit")
 	// ErrDamaged: a stored row does not decode.
 	ErrDamaged = errors.New("engine: damaged row")
@@ -40,10 +42,10 @@ var (
 
 // ErrUnknownCoordinator: a request, or an operation's message, is for a coordinator function that the engine was not opened with.
 // Nothing happened; the operation failed.
-const ErrUnknownCoordinator functions.Failure = "concordat: unknown coordinator function"
+const ErrUnknownCoordinator = registry.ErrUnknownCoordinator
 
 // ErrNoEgress: an operation emitted a record for an egress that the engine was not opened with. The operation failed.
-const ErrNoEgress functions.Failure = "concordat: unknown egress"
+const ErrNoEgress = registry.ErrNoEgress
 
 // ErrTooManyMessages: an operation sent a message while Options.MaxMessages were waiting to be run. The operation failed.
 const ErrTooManyMessages functions.Failure = "concordat: too many messages"

@@ -3,18 +3,31 @@ package engine
 import (
 	"context"
 	"os"
+	"time"
 
 	"github.com/concordat-dev/concordat/functions"
 	"github.com/concordat-dev/concordat/internal/format"
+	"github.com/concordat-dev/concordat/internal/seams"
 )
+
+// Step is [seams.Stepped]'s.
+func (e *Engine) Step(choose func(n int) int) bool { return stepper{e}.Step(choose) }
+
+// Abandon is [seams.Stepped]'s.
+func (e *Engine) Abandon() error { return stepper{e}.Abandon() }
+
+// Inventory is [seams.Stepped]'s.
+func (e *Engine) Inventory() seams.Inventory { return e.inventory() }
 
 // CacheBytes adds up what the workers' caches hold, and the most that they may. Only while nothing runs.
 func (e *Engine) CacheBytes() (bytes, budget int64, instances int) {
 	for _, w := range e.workers {
 		bytes += w.cache.bytes
 		budget += w.cache.budget
-		for _, byID := range w.cache.byType {
-			instances += len(byID)
+		for _, s := range w.shards {
+			for i := s.instances; i != nil; i = i.after {
+				instances++
+			}
 		}
 	}
 	return bytes, budget, instances
@@ -22,9 +35,9 @@ func (e *Engine) CacheBytes() (bytes, budget int64, instances int) {
 
 // IsCached reports whether a worker's cache holds an instance with the id. Only while nothing runs.
 func (e *Engine) IsCached(id string) bool {
-	for _, w := range e.workers {
-		for _, byID := range w.cache.byType {
-			if byID[id] != nil {
+	for _, s := range e.shards {
+		for i := s.instances; i != nil; i = i.after {
+			if i.id == id {
 				return true
 			}
 		}
@@ -34,6 +47,9 @@ func (e *Engine) IsCached(id string) bool {
 
 // Queued counts the messages that nobody waits for and that were not run yet, by weight.
 func (e *Engine) Queued() int64 { return e.queued.Load() }
+
+// Behind is how many bytes of the log are not in the store's tables yet.
+func (e *Engine) Behind() int64 { return e.table.OverlayBytes() }
 
 // LinesFile is the file of a JSONLines egress.
 type LinesFile = linesFile
@@ -46,23 +62,14 @@ func JSONLinesOn(path string, wrap func(LinesFile) LinesFile) Egress {
 	}}
 }
 
-// WalksWaiting is how many walks wait for what they saw to be sealed.
-func WalksWaiting(e *Engine) int { return int(e.walks.waiting.Load()) }
-
-// HoldWalks keeps walks from being woken until they are let go.
-func HoldWalks(e *Engine) (letGo func()) {
-	e.walks.mu.Lock()
-	return e.walks.mu.Unlock
-}
-
 // Sealed is the last epoch that counts as sealed.
 func Sealed(e *Engine) uint64 { return e.sealed.Load() }
 
 // Readable reports whether the store shows an instance's row to who reads it now, sealed or not.
 func Readable(e *Engine, typeName, id string) bool {
-	snapshot := e.store.Snapshot()
+	snapshot := e.table.View()
 	defer snapshot.Close()
-	_, found, err := snapshot.Get(format.InstanceKey(nil, format.InstanceShard(format.TypeHash(typeName), id, uint64(e.options.Shards)), typeName, id))
+	_, found, err := snapshot.Get(format.InstanceKey(nil, format.InstanceShard(format.NameHash(typeName), id, uint64(e.options.Shards)), typeName, id))
 	return err == nil && found
 }
 
@@ -73,7 +80,7 @@ const (
 )
 
 // IsAlike reports whether all states of a type in the directory are of its shape.
-func IsAlike(e *Engine, part functions.Part) bool { return e.registry.isAlike(part.Definition()) }
+func IsAlike(e *Engine, part functions.Part) bool { return e.registry.IsAlike(part.Definition()) }
 
 // InFlight is how many requests wait for their outcome.
 func InFlight(e *Engine) int { return int(e.inFlight.Load()) }
@@ -85,7 +92,7 @@ func IsClosed(e *Engine) bool { return e.closed.Load() }
 func IsStopping(e *Engine) bool { return e.stopping.Load() }
 
 // IsOpen reports whether requests are admitted to the running epoch.
-func IsOpen(e *Engine) bool { return e.gate.open.Load() }
+func IsOpen(e *Engine) bool { return e.open.Load() }
 
 // Runs names the user code that a worker runs.
 func Runs(e *Engine) string {
@@ -114,7 +121,42 @@ func SealNow(e *Engine) {
 var NextSize = nextSize
 
 // HaveTurns reports whether suspects have their turns in the background, or will have them.
-func HaveTurns(e *Engine) bool { return e.trials.frozen.Load() }
+func HaveTurns(e *Engine) bool { return e.frozen.Load() }
 
 // Unwind unwinds the bodies that are left, as Close does, when hard is over.
 func Unwind(e *Engine, hard context.Context) error { return e.unwind(hard) }
+
+// LookNow is what Engine.Transactions and Engine.Locks would tell of a stepped engine between two steps.
+func LookNow(e *Engine) (transactions []TransactionInfo, held []LockInfo) {
+	parts := make([]map[format.Address]bool, len(e.workers))
+	for i := range parts {
+		parts[i] = map[format.Address]bool{}
+	}
+	for _, w := range e.workers {
+		w.eachTransaction(func(c *coord) bool { transactions = append(transactions, c.describe()); return true })
+		w.eachTransaction(w.noteParts(parts))
+	}
+	for i, w := range e.workers {
+		held = append(held, w.describeLocks(parts[i], MaxListedLocks)...)
+	}
+	return transactions, held
+}
+
+// DurationIndex is the entry of DurationCounts that counts a duration.
+func DurationIndex(d time.Duration) int { return durationIndex(d) }
+
+// WaitCounter counts waits for instances.
+type WaitCounter struct{ hot hotInstances }
+
+// Add counts a wait for an instance, in a watch.
+func (c *WaitCounter) Add(watch uint64, id string, waited time.Duration) {
+	c.hot.add(watch, format.Address{Type: "t", ID: id}, waited)
+}
+
+// Count is how many instances it counts, and how many waits for one of them.
+func (c *WaitCounter) Count(id string) (instances int, waits uint64) {
+	if of := c.hot.byKey[format.Address{Type: "t", ID: id}]; of != nil {
+		waits = of.waits
+	}
+	return len(c.hot.byKey), waits
+}

@@ -4,14 +4,15 @@ import (
 	"container/heap"
 	"time"
 
-	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/machine/instances"
 	"github.com/concordat-dev/concordat/internal/machine/routines"
+	"github.com/concordat-dev/concordat/internal/queue"
 )
 
 // costs knows which code of users takes long, so that a worker can tell before it runs it. What has not run yet is taken for cheap. One
 // long run says little: the operating system may have taken the processor away meanwhile. So it takes two, with few short ones between.
 type costs struct {
-	operations map[*functions.Operation]cost // of those that have lately taken long
+	operations map[*instances.Operation]cost // of those that have lately taken long
 	functions  map[*routines.Function]cost   // likewise, from one call to the next
 }
 
@@ -59,8 +60,8 @@ func (k *costs) any() bool { return len(k.operations)+len(k.functions) > 0 }
 
 // of is how long the code of users takes that a message runs; 0 if not for long.
 func (k *costs) of(m *message) time.Duration {
-	if m.call != nil && m.kind.runsOperation() {
-		return k.operations[m.call.op].known()
+	if m.kind.runsOperation() {
+		return k.operations[m.call().op].known()
 	}
 	if f := m.runsBody(); f != nil {
 		return k.functions[f].known()
@@ -78,9 +79,9 @@ func (k kind) runsOperation() bool { return k == msgCall || k == msgPrepare || k
 func (m *message) runsBody() *routines.Function {
 	switch m.kind {
 	case msgVote:
-		return m.call.coord.function
+		return m.call().coord.function
 	case msgStart, msgGoOn, msgWake:
-		return m.coord.function
+		return m.coord().function
 	}
 	return nil
 }
@@ -94,34 +95,37 @@ type fairLine struct {
 	heap  jobHeap         // those that wait
 	count int             // messages
 	turn  uint64          // counts up
-	spare spares[job]
+	spare queue.Spares[job]
 	last  *job // whose message was handled last
 }
 
 // jobKey tells jobs apart: a run, or an operation; neither for what a message began that nobody waits for.
 type jobKey struct {
 	run uint64
-	op  *functions.Operation
+	op  *instances.Operation
 }
 
 // job is what a worker has to do for a run, or for the callers of an operation.
 type job struct {
 	key   jobKey
 	used  time.Duration // of this worker's time
-	queue queue[message]
+	queue queue.Queue[message]
 	turn  uint64 // when it began to wait: those that have used the same have their turns in this order
 	index int    // in the heap; -1 if it does not wait
 }
 
 // job is what a message belongs to.
 func (m *message) job() jobKey {
-	switch {
-	case m.coord != nil:
-		return jobKey{run: m.coord.id}
-	case m.call.coord != nil:
-		return jobKey{run: m.call.coord.id}
-	case m.call.req != nil:
-		return jobKey{op: m.call.op}
+	switch about := m.about.(type) {
+	case *coord:
+		return jobKey{run: about.id}
+	case *call:
+		if about.coord != nil {
+			return jobKey{run: about.coord.id}
+		}
+		if about.req != nil {
+			return jobKey{op: about.op}
+		}
 	}
 	return jobKey{}
 }
@@ -129,11 +133,11 @@ func (m *message) job() jobKey {
 func (f *fairLine) len() int { return f.count }
 
 // front is the message that pop would return. There must be one.
-func (f *fairLine) front() *message { return &f.heap[0].queue.all()[0] }
+func (f *fairLine) front() *message { return &f.heap[0].queue.All()[0] }
 
 func (f *fairLine) push(m message) {
 	j := f.jobOf(m.job())
-	j.queue.push(m)
+	j.queue.Push(m)
 	f.count++
 	if j.index >= 0 {
 		return
@@ -152,7 +156,7 @@ func (f *fairLine) jobOf(key jobKey) *job {
 		if f.jobs == nil {
 			f.jobs = map[jobKey]*job{}
 		}
-		j = f.spare.take()
+		j = f.spare.Take()
 		*j = job{key: key, queue: j.queue, index: -1}
 		f.jobs[key] = j
 	}
@@ -164,35 +168,35 @@ func (f *fairLine) pop() (message, bool) {
 		return message{}, false
 	}
 	j := f.heap[0]
-	m, _ := j.queue.pop()
+	m, _ := j.queue.Pop()
 	f.last = j
-	if f.count--; j.queue.len() == 0 {
+	if f.count--; j.queue.Len() == 0 {
 		heap.Pop(&f.heap)
 	}
 	return m, true
 }
 
-// takeOut takes out the message that runs a call of a coordinator function, if there is one, and tells its kind. The vote of a call that has
-// run is another's to take.
-func (f *fairLine) takeOut(c *call) (kind, bool) {
+// takeOut takes out the message that runs a call of a coordinator function, if there is one. The vote of a call that has run is another's
+// to take.
+func (f *fairLine) takeOut(c *call) (m message, found bool) {
 	if f.count == 0 {
-		return 0, false
+		return m, false
 	}
 	j := f.jobs[jobKey{run: c.coord.id}]
 	if j == nil {
-		return 0, false
+		return m, false
 	}
-	for i, m := range j.queue.all() {
-		if m.call != c || !m.kind.runsOperation() {
+	for i, m := range j.queue.All() {
+		if m.call() != c || !m.kind.runsOperation() {
 			continue
 		}
-		j.queue.delete(i)
-		if f.count--; j.queue.len() == 0 {
+		j.queue.Delete(i)
+		if f.count--; j.queue.Len() == 0 {
 			heap.Remove(&f.heap, j.index)
 		}
-		return m.kind, true
+		return m, true
 	}
-	return 0, false
+	return m, false
 }
 
 // charge is told how long the message took that was popped last.
@@ -220,7 +224,7 @@ func (f *fairLine) forget() {
 		for key, j := range f.jobs {
 			if j.index < 0 && (all || len(f.heap) == 0 || j.used <= f.heap[0].used) {
 				delete(f.jobs, key)
-				f.spare.put(j)
+				f.spare.Put(j)
 			}
 		}
 		if len(f.jobs) <= len(f.heap)+maxIdleJobs/2 {
@@ -232,7 +236,7 @@ func (f *fairLine) forget() {
 // each calls visit with all messages, those of one job in their order.
 func (f *fairLine) each(visit func(message)) {
 	for _, j := range f.heap {
-		for _, m := range j.queue.all() {
+		for _, m := range j.queue.All() {
 			visit(m)
 		}
 	}

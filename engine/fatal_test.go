@@ -14,7 +14,8 @@ import (
 
 	"github.com/concordat-dev/concordat/engine"
 	"github.com/concordat-dev/concordat/internal/proof/sim"
-	"github.com/concordat-dev/concordat/internal/store"
+	"github.com/concordat-dev/concordat/internal/seams"
+	"github.com/concordat-dev/concordat/internal/table"
 )
 
 // doomed is a sim that runs on a goroutine of its own until an injected error ends it: Options.Fatal must not return, so it ends
@@ -159,14 +160,14 @@ func TestFailedSeal(t *testing.T) {
 		for ; ; k++ {
 			d := newDoomed(11)
 			n := 0
-			d.SealBy = func(_ uint64, batch store.Batch, write func() error) error {
+			d.SealBy = func(_ uint64, batch *table.Batch, write func() error) error {
 				if n++; n != k {
 					return write()
 				}
 				if written {
 					return errors.Join(write(), errBroken)
 				}
-				return errors.Join(batch.Close(), errBroken)
+				return errBroken
 			}
 			err := d.start(80)
 			if err == nil {
@@ -196,7 +197,7 @@ func TestFailedSeal(t *testing.T) {
 func TestFailedSealUnderLoad(t *testing.T) {
 	for k := 2; k <= 40; k += 6 {
 		s := sim.NewDriver(uint64(k))
-		s.Options.Seams = engine.Seams{}
+		s.Options.Seams = seams.Set{}
 		s.Options.Fatal = func(error) { runtime.Goexit() }
 		load := &sealLoad{t: t, sim: s, failAt: int64(k)}
 		s.Options.Seams.Seal = load.seal
@@ -239,7 +240,7 @@ type sealLoad struct {
 
 // seal fails after it has asked for something itself, which can only be answered with a later seal. While the clients go on with
 // the next epoch, it must not let anything out.
-func (l *sealLoad) seal(_ uint64, batch store.Batch, write func() error) error {
+func (l *sealLoad) seal(_ uint64, batch *table.Batch, write func() error) error {
 	if !l.began.Load() || l.seals.Add(1) != l.failAt {
 		return write()
 	}
@@ -248,7 +249,7 @@ func (l *sealLoad) seal(_ uint64, batch store.Batch, write func() error) error {
 	for range 2000 {
 		runtime.Gosched()
 	}
-	return errors.Join(batch.Close(), errors.New("the log is broken"))
+	return errors.New("the log is broken")
 }
 
 // client asks one thing after the other until the engine is closed.
@@ -298,7 +299,7 @@ func newHeldSeals() *heldSeals {
 	return &heldSeals{held: make(chan struct{}), release: make(chan struct{})}
 }
 
-func (h *heldSeals) seal(_ uint64, _ store.Batch, write func() error) error {
+func (h *heldSeals) seal(_ uint64, _ *table.Batch, write func() error) error {
 	if h.hold.Load() {
 		h.held <- struct{}{}
 		<-h.release
@@ -317,7 +318,7 @@ func TestRepeatWaitsForSeal(t *testing.T) {
 	seals := newHeldSeals()
 	s := sim.NewDriver(1)
 	s.Options.Workers = 1
-	s.Options.Seams = engine.Seams{Seal: seals.seal}
+	s.Options.Seams = seams.Set{Seal: seals.seal}
 	must(t, s.Open())
 	ctx := context.Background()
 	till, other := s.World.Till(0), s.World.Till(1)
@@ -343,7 +344,7 @@ func TestRepeatWaitsForSeal(t *testing.T) {
 func TestReadWaitsForSeal(t *testing.T) {
 	seals := newHeldSeals()
 	s := sim.NewDriver(1)
-	s.Options.Seams = engine.Seams{Seal: seals.seal}
+	s.Options.Seams = seams.Set{Seal: seals.seal}
 	must(t, s.Open())
 	ctx := context.Background()
 	changed, other := s.World.Till(0), s.World.Till(1)

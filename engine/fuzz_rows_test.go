@@ -11,8 +11,13 @@ import (
 	"time"
 
 	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/clock"
+	"github.com/concordat-dev/concordat/internal/codec"
+	"github.com/concordat-dev/concordat/internal/failures"
 	"github.com/concordat-dev/concordat/internal/format"
 	"github.com/concordat-dev/concordat/internal/machine/sagas"
+	"github.com/concordat-dev/concordat/internal/registry"
+	"github.com/concordat-dev/concordat/internal/values"
 	"github.com/concordat-dev/concordat/saga"
 	"github.com/concordat-dev/concordat/twopc"
 )
@@ -30,32 +35,41 @@ type fatalPanic struct{ error }
 // unopened is an engine without a directory, to which rows can be given as if they had been read.
 func unopened(t testing.TB) *Engine {
 	t.Helper()
-	registry, err := newRegistry([]functions.Part{fuzzType, fuzzSaga, fuzzTx})
+	registry, err := registry.New([]functions.Part{fuzzType, fuzzSaga, fuzzTx})
 	if err != nil {
 		t.Fatal(err)
 	}
-	registry.shards = 8
-	e := &Engine{registry: registry, dead: newDeadChans(), options: Options{
+	registry.Shards = 8
+	e := &Engine{dead: newDeadChans()}
+	e.registry, e.options = registry, Options{
 		Dir: "fuzz", Workers: 2, Shards: 8, KeepOutcomes: -1,
 		Logger: slog.New(slog.NewTextHandler(io.Discard, nil)),
 		Fatal:  func(err error) { panic(fatalPanic{err}) },
-	}.withDefaults()}
-	e.clocks = newClocks(e.options.Seams.Clock)
+	}.withDefaults()
+	e.fatal = e.fail
+	e.clocks = clock.New(e.options.Seams.Clock)
 	e.makeWorkers()
 	return e
 }
 
 // forget drops what rows brought back.
 func (e *Engine) forget() {
+
 	for _, w := range e.workers {
-		w.arrivals, w.sent, w.timers = waitingLine{}, waitingLine{}, timerHeap{}
-		clear(w.coords)
+		w.arrivals, w.sent = waitingLine{}, waitingLine{}
+		for t := w.timers.first(); t != nil; t = w.timers.first() {
+			t.shard.timers.remove(t)
+		}
+		for _, s := range w.shards {
+			clear(s.timers.own)
+			clear(s.runs)
+			clear(s.requests)
+		}
 	}
-	e.ids.init(e.options.Workers)
 }
 
 func encoded(f *testing.F, v any) []byte {
-	data, err := functions.Encode(v)
+	data, err := values.Encode(v)
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -68,7 +82,7 @@ func encoded(f *testing.F, v any) []byte {
 func FuzzUnfinished(f *testing.F) {
 	e := unopened(f)
 	call := fuzzPut.On("a", 7).Envelope().Stored()
-	journal := sagas.Journal{Entries: []sagas.Entry{{State: saga.Succeeded}}}
+	journal := sagas.Journal{Entries: []sagas.Entry{{State: sagas.Succeeded}}}
 	journal.Entries[0].Step.Call = fuzzPut.On("a", 7).Envelope()
 	stored, err := journal.Marshal()
 	if err != nil {
@@ -76,10 +90,10 @@ func FuzzUnfinished(f *testing.F) {
 	}
 	number, due := make([]byte, 8), make([]byte, 16)
 	f.Add(uint8(0), uint8(1), number, encoded(f, call))
-	f.Add(uint8(0), uint8(1), number, encoded(f, functions.StoredMessage{Coordinator: "fuzz/tx", Arg: []byte{7}}))
+	f.Add(uint8(0), uint8(1), number, encoded(f, format.Message{Coordinator: "fuzz/tx", Arg: []byte{7}}))
 	f.Add(uint8(1), uint8(2), number, encoded(f, format.Run{Function: "fuzz/saga", Input: []byte{7}, RequestID: "id", Shape: 5, Journal: stored}))
 	f.Add(uint8(1), uint8(3), number, encoded(f, format.Run{Function: "fuzz/tx", Input: []byte{7}}))
-	f.Add(uint8(2), uint8(4), due, encoded(f, format.Timer{From: functions.Address{Type: "fuzz/box", ID: "a"}, Message: call}))
+	f.Add(uint8(2), uint8(4), due, encoded(f, format.Timer{From: format.Address{Type: "fuzz/box", ID: "a"}, Message: call}))
 	head, err := journal.MarshalHead()
 	entry, entryErr := journal.Entries[0].Marshal()
 	if err := errors.Join(err, entryErr); err != nil {
@@ -87,7 +101,7 @@ func FuzzUnfinished(f *testing.F) {
 	}
 	f.Add(uint8(4), uint8(6), append([]byte{format.KindMessage}, number...), encoded(f, format.Starts{Starts: 3}))
 	f.Add(uint8(3), uint8(5), number, head)
-	f.Add(uint8(0), uint8(1), number, encoded(f, format.Carried{StoredMessage: call, Arrived: true}))
+	f.Add(uint8(0), uint8(1), number, encoded(f, format.Carried{Message: call, Arrived: true}))
 	f.Add(uint8(3), uint8(5), append(bytes.Clone(number), 0, 0, 0, 0), entry)
 	f.Fuzz(func(t *testing.T, kind, shard uint8, rest, value []byte) {
 		defer e.forget()
@@ -169,13 +183,13 @@ func (e *Engine) rereadJournal(t *testing.T, shard uint16, key, value []byte) ([
 	if err := reader.end(); err != nil {
 		return nil, err
 	}
-	c := e.workerOf(shard).coords[id]
+	c := e.shards[shard].runs[id]
 	c.info()
 	switch part {
 	case format.JournalIsHead:
 		return c.saga.MarshalHead()
 	case format.JournalIsEffects:
-		return functions.EncodeRow(c.saga.Effects.Stored())
+		return codec.Encode(c.saga.Effects.Stored())
 	}
 	return c.saga.Entries[0].Marshal()
 }
@@ -195,20 +209,22 @@ func checkRefusal(t *testing.T, err error) {
 // checkTaken checks what a row brought to a worker.
 func checkTaken(t *testing.T, w *worker, shard uint16, key, value []byte) (found int) {
 	t.Helper()
-	for _, m := range slices.Concat(w.arrivals.all(), w.sent.all()) {
+	for _, m := range slices.Concat(w.arrivals.All(), w.sent.All()) {
 		found++
-		if m.kind == msgStart && m.coord.hasRow {
-			checkRun(t, m.coord, key, value)
+		if m.kind == msgStart && m.coord().hasRow {
+			checkRun(t, m.coord(), key, value)
 			continue
 		}
-		if m.call != nil && !bytes.Equal(format.NumberedKey(nil, shard, format.KindMessage, m.call.number), key) {
-			t.Fatalf("the message of row %x has number %d", key, m.call.number)
+		if c := m.call(); c != nil && !bytes.Equal(format.NumberedKey(nil, shard, format.KindMessage, c.number), key) {
+			t.Fatalf("the message of row %x has number %d", key, c.number)
 		}
 	}
-	for _, timer := range w.timers.heap {
-		found++
-		if at := format.TimerKey(nil, timer.shard, timer.due, timer.seq); !bytes.Equal(at, key) {
-			t.Fatalf("the timer of row %x would be deleted at %x", key, at)
+	for _, s := range w.shards {
+		for _, timer := range s.timers.heap {
+			found++
+			if at := format.TimerKey(nil, s.number, timer.due, timer.seq); !bytes.Equal(at, key) {
+				t.Fatalf("the timer of row %x would be deleted at %x", key, at)
+			}
 		}
 	}
 	return found
@@ -287,20 +303,20 @@ func TestWideOutcomes(t *testing.T) {
 		t.Error("a row without all of its header is not damaged")
 	}
 	for _, c := range []struct {
-		identity identity
-		want     likeness
+		identity registry.Identity
+		want     registry.Likeness
 	}{
-		{newIdentity(target, arg, shape), isSame},
-		{newIdentity(target, arg+1, shape), isOtherArg},
-		{newIdentity(target, arg+1, shape+1), isChanged},
-		{newIdentity(^uint64(target), arg, shape), isOther},
+		{registry.NewIdentity(target, arg, shape), registry.IsSame},
+		{registry.NewIdentity(target, arg+1, shape), registry.IsOtherArg},
+		{registry.NewIdentity(target, arg+1, shape+1), registry.IsChanged},
+		{registry.NewIdentity(^uint64(target), arg, shape), registry.IsOther},
 	} {
 		if got := (&request{identity: c.identity}).likeRow(row); got != c.want {
 			t.Errorf("%+v is %d to it, want %d", c.identity, got, c.want)
 		}
 	}
 	row[outcomeStatusAt] = wideOutcomeFailed
-	failed := append(row[:wideOutcomeHeader], functions.EncodeFailure(functions.ErrNotFound)...)
+	failed := append(row[:wideOutcomeHeader], failures.Encode(functions.ErrNotFound)...)
 	if got := outcomeFrom(failed); !errors.Is(got.err(), functions.ErrNotFound) || got.result != nil {
 		t.Errorf("it has failed with %+v", got)
 	}
@@ -314,12 +330,12 @@ func FuzzOutcome(f *testing.F) {
 	row[outcomeStatusAt] = outcomeOK
 	f.Add(uint64(5), append(bytes.Clone(row), 1, 2))
 	row[outcomeStatusAt] = outcomeFailed
-	f.Add(uint64(5), append(bytes.Clone(row), functions.EncodeFailure(functions.ErrNotFound)...))
+	f.Add(uint64(5), append(bytes.Clone(row), failures.Encode(functions.ErrNotFound)...))
 	f.Add(uint64(6), row)
 	e := unopened(f)
 	f.Fuzz(func(t *testing.T, target uint64, value []byte) {
 		const arg = 0
-		q := &request{identity: newIdentity(target, arg, 7)}
+		q := &request{identity: registry.NewIdentity(target, arg, 7)}
 		q.env.RequestID, q.env.Coordinator = "id", "fuzz/tx"
 		row := format.Outcome(value)
 		if row.IsDamaged() {
@@ -328,9 +344,9 @@ func FuzzOutcome(f *testing.F) {
 		e.workers[0].answerFrom(q, row)
 		like := q.likeRow(row)
 		switch refused := errors.Is(q.err, ErrReusedID); {
-		case refused != (like == isOther || like == isOtherArg):
+		case refused != (like == registry.IsOther || like == registry.IsOtherArg):
 			t.Fatalf("%x answers %+v with error %v", value, q.identity, q.err)
-		case !row.IsOld() && !row.IsWide() && like == isSame && binary.BigEndian.Uint64(value) != q.identity.fingerprint:
+		case !row.IsOld() && !row.IsWide() && like == registry.IsSame && binary.BigEndian.Uint64(value) != q.identity.Fingerprint:
 			t.Fatalf("%x is taken for %+v", value, q.identity)
 		case refused:
 		case (q.outcome.failure != nil) != (value[outcomeStatusAt]%2 == 1):

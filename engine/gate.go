@@ -17,8 +17,6 @@ type gate struct {
 	over       bool // the engine is at its end: nobody starts again
 	late       []*worker
 
-	open atomic.Bool // workers take requests from their inboxes
-
 	conduct func()
 
 	asleep  atomic.Bool   // the watchdog sleeps

@@ -3,16 +3,15 @@ package engine
 import (
 	"errors"
 
-	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/failures"
 	"github.com/concordat-dev/concordat/internal/machine/routines"
-	"github.com/concordat-dev/concordat/locks"
 )
 
 // Code of users can end its goroutine (runtime.Goexit, which testing.T.Fatal calls), and with an operation the worker's. Nothing can
 // stop that. So another goroutine takes the worker over where the operation was: it failed, with its state as before.
 
 // errEndedGoroutine is why such an operation failed.
-var errEndedGoroutine = functions.NewGoexitError()
+var errEndedGoroutine = failures.NewGoexitError()
 
 // takeOver is deferred by the worker's goroutine. over: it has come to its end in good order.
 func (w *worker) takeOver(over *bool) {
@@ -42,19 +41,23 @@ func (w *worker) afterGoexit() {
 	w.leave()
 	w.effects.Reset()
 	w.logPanic(c.op.FullName(), errEndedGoroutine)
+	plain := c.visit // of a plain call that had to wait for the lock
+	if c.inTransaction() {
+		plain = nil
+	}
 	switch {
 	case c.inst != nil && c.inst.seat.Cell.GaveUpReading(): // nothing of it has run
 		w.again(c)
-	case c.stay != nil: // a transaction's
-		c.outcome.failure = functions.Far(errEndedGoroutine)
-		w.vote(c)
+	case c.inTransaction():
+		c.outcome.failure = failures.Far(errEndedGoroutine)
+		w.vote(c.visit)
 	case c.outcome.failure != nil: // in the handler of its failure
 		w.done(c)
 	default:
 		w.failed(c, errEndedGoroutine)
 	}
-	if c.stay == nil && c.visit.Claim.Held() != locks.None {
-		w.grant(c.inst.seat.Lock.Release(&c.visit.Claim, w.granted[:0]))
+	if plain != nil {
+		w.leaveLock(plain)
 	}
 	w.entered = nil
 	w.publish() // the round is over, and there may be nothing for another one
@@ -62,18 +65,11 @@ func (w *worker) afterGoexit() {
 
 // again runs a call whose instance's state is known not to decode by now.
 func (w *worker) again(c *call) {
-	if c.stay != nil {
-		w.runPrepare(c)
+	if c.inTransaction() {
+		w.runPrepare(c.visit)
 	} else {
 		w.carryOut(c)
 	}
-}
-
-// dropLost forgets a routine whose body cannot be unwound, or has ended its goroutine, and ends what is left of it.
-func (w *worker) dropLost(f *routines.Function, r *routines.Routine) {
-	w.engine.stats.lost.Add(1)
-	w.engine.options.Logger.Error("the body of a coordinator function has ended its goroutine, or does not let itself be unwound", "function", f.Name)
-	go r.Close()
 }
 
 // closeRoutine unwinds a body and ends its coroutine. It returns also if the body does not let itself be unwound.

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"reflect"
 
-	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/failures"
 )
 
 // errGoexit: code of an egress or an ingress ended its goroutine.
@@ -19,7 +19,7 @@ func guarded(f func() error) <-chan error {
 		var err error = &guardedError{text: errGoexit.Error(), cause: errGoexit}
 		defer func() {
 			if p := recover(); p != nil {
-				panicked := functions.NewPanicError(p)
+				panicked := failures.NewPanicError(p)
 				err = &guardedError{text: panicked.Error(), cause: panicked, panicked: panicked}
 			}
 			done <- err
@@ -34,9 +34,9 @@ func guarded(f func() error) <-chan error {
 type guardedError struct {
 	text     string
 	cause    error
-	panicked *functions.PanicError // in it, for the log
-	bad      *Unacceptable         // in it, with a reason that is plain
-	part     *partlyTaken          // in it
+	panicked *failures.PanicError // in it, for the log
+	bad      *Unacceptable        // in it, with a reason that is plain
+	part     *partlyTaken         // in it
 }
 
 func (g *guardedError) Error() string { return g.text }

@@ -8,8 +8,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/concordat-dev/concordat/coordinator"
 	"github.com/concordat-dev/concordat/engine"
 	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/seams"
+	"github.com/concordat-dev/concordat/internal/values"
 	"github.com/concordat-dev/concordat/saga"
 	"github.com/concordat-dev/concordat/twopc"
 )
@@ -30,10 +33,10 @@ type (
 type tillsOf[P any] struct {
 	till *functions.Type[desk]
 	open functions.Command[bool]
-	pay  functions.Exchange[P, int]
-	tx   *twopc.TransactionReturning[P, int]
-	saga *saga.Saga[P]
-	paid functions.Reader0[int]
+	pay  functions.CommandReturning[P, int]
+	tx   *coordinator.FunctionReturning[P, int]
+	saga *coordinator.Function[P]
+	paid functions.ViewOf[int]
 }
 
 func tillVersion[P any]() tillsOf[P] {
@@ -106,7 +109,7 @@ func TestRequestsOutliveVersions(t *testing.T) {
 		"other type":    repeatIn(7),
 	} {
 		t.Run(name, func(t *testing.T) {
-			o := engine.Options{Dir: t.TempDir(), Seams: engine.Seams{Clock: newHandClock()}}
+			o := engine.Options{Dir: t.TempDir(), Seams: seams.Set{Clock: newHandClock()}}
 			v := tillVersion[payment]()
 			e := open(t, o, v.parts()...)
 			must(t, e.Do(ctx, v.open.On("t", false)))
@@ -140,22 +143,47 @@ func TestResultOfAnotherVersion(t *testing.T) {
 	}
 }
 
-// TestFingerprintsDoNotRunTogether: an instance's id and an argument that were made to look like another id and argument, when they
-// are put one behind the other, are another request.
-func TestFingerprintsDoNotRunTogether(t *testing.T) {
-	e := open(t, engine.Options{}, crates, texts)
-	second, err := functions.Encode([]byte("paid"))
+// TestIDsBelongToTargets: requests for different instances, or coordinator functions, are different ones, whatever their ids; also where an
+// instance's id and an argument were made to look like another id and argument when they are put one behind the other. Each has its own
+// outcome, under way and over a restart.
+func TestIDsBelongToTargets(t *testing.T) {
+	o := engine.Options{Dir: t.TempDir()}
+	copied := func(name string) *coordinator.Function[string] {
+		return twopc.New(name, func(tx *twopc.Tx, to string) error { return tx.Do(write.On(to, []byte(name))) })
+	}
+	left, right := copied("test/left"), copied("test/right")
+	parts := []functions.Part{texts, left, right}
+	e := open(t, o, parts...)
+	second, err := values.Encode([]byte("paid"))
 	must(t, err)
 	first := append([]byte("hello\x00"), second...)
-	whole, err := functions.Encode(first)
+	whole, err := values.Encode(first)
 	must(t, err)
 	a, b := "a", "a\x00"+string(whole[:bytes.IndexByte(whole, 0)])
-	must(t, e.Do(ctx, newText.On(a, nil)))
-	must(t, e.Do(ctx, newText.On(b, nil)))
-	must(t, e.Do(ctx, write.On(a, first).As("r1")))
-	wantErr(t, e.Do(ctx, write.On(b, []byte("paid")).As("r1")), engine.ErrReusedID, "was not run")
-	if got := ask(t, e, read.On(b)); len(got) > 0 {
-		t.Errorf("%q has %q", b, got)
+	for _, id := range []string{a, b, "left", "right"} {
+		must(t, e.Do(ctx, newText.On(id, nil).As("r1")))
+	}
+	for range 2 {
+		must(t, e.Do(ctx, write.On(a, first).As("r2")))
+		must(t, e.Do(ctx, write.On(b, []byte("paid")).As("r2")))
+		must(t, e.Do(ctx, left.As("r2", "left")))
+		must(t, e.Do(ctx, right.As("r2", "right")))
+		wantErr(t, e.Do(ctx, left.As("r2", "right")), engine.ErrReusedID, "another argument")
+		wantErr(t, e.Do(ctx, write.On(a, first).As("r1")), engine.ErrReusedID, "another operation")
+		for id, want := range map[string]string{a: string(first), b: "paid", "left": "test/left", "right": "test/right"} {
+			if got := ask(t, e, read.On(id)); string(got) != want {
+				t.Errorf("%q has %q, want %q", id, got, want)
+			}
+		}
+		for _, of := range []functions.Address{{Type: "test/text", ID: a}, {Type: "test/text", ID: b}, {Type: "test/left"}, {Type: "test/right"}} {
+			if got, err := e.Outcome(ctx, of, "r2"); err != nil || got.State != engine.Succeeded {
+				t.Errorf("r2 of %v: %v, %v", of, got, err)
+			}
+		}
+		if got, err := e.Outcome(ctx, functions.Address{Type: "test/text", ID: "left"}, "r2"); err != nil || got.State != engine.NotKnown {
+			t.Errorf("r2, which was used for another instance: %v, %v", got, err)
+		}
+		e = reopen(t, e, o, parts...)
 	}
 }
 
@@ -173,13 +201,23 @@ var (
 // expired.
 func TestOutcome(t *testing.T) {
 	clock := newPassingClock()
-	o := engine.Options{Dir: t.TempDir(), MaxUndoTries: 1, Seams: engine.Seams{Clock: clock}}
+	o := engine.Options{Dir: t.TempDir(), MaxUndoTries: 1, Seams: seams.Set{Clock: clock}}
 	e := open(t, o, requestParts()...)
 	must(t, e.Do(ctx, newDesk.On("a", false)))
 	must(t, e.Do(ctx, newDesk.On("b", true)))
+	desk := functions.Address{Type: "test/desk", ID: "a"}
+	of := func(id string) functions.Address {
+		switch id {
+		case "slow", "stuck":
+			return functions.Address{Type: "test/errand"}
+		case "bad":
+			return functions.Address{Type: "test/desk", ID: "missing"}
+		}
+		return desk
+	}
 	look := func(id string, want engine.OutcomeState) engine.Outcome {
 		t.Helper()
-		got, err := e.Outcome(ctx, id)
+		got, err := e.Outcome(ctx, of(id), id)
 		must(t, err)
 		if got.State != want {
 			t.Errorf("%q is %v (%v), want %v", id, got.State, got.Err, want)
@@ -190,8 +228,13 @@ func TestOutcome(t *testing.T) {
 	var n int
 	wantErr(t, look("never", engine.NotKnown).Decode(&n), engine.ErrUnknown)
 	for _, id := range []string{"", string(make([]byte, functions.MaxID+1))} {
-		if _, err := e.Outcome(ctx, id); !errors.Is(err, functions.ErrBadCall) && !errors.Is(err, functions.ErrTooLarge) {
+		if _, err := e.Outcome(ctx, desk, id); !errors.Is(err, functions.ErrBadCall) && !errors.Is(err, functions.ErrTooLarge) {
 			t.Errorf("an id of %d bytes: %v", len(id), err)
+		}
+	}
+	for name, of := range map[string]functions.Address{"errand": {Type: "test/errand", ID: "a"}, "desk": {Type: "test/desk"}, "nothing": {}} {
+		if _, err := e.Outcome(ctx, of, "never"); !errors.Is(err, engine.ErrUnknownType) && !errors.Is(err, engine.ErrUnknownCoordinator) {
+			t.Errorf("of %v, a %s of which there are none: %v", of, name, err)
 		}
 	}
 
@@ -228,11 +271,11 @@ func TestOutcome(t *testing.T) {
 	}
 	short, cancel := context.WithCancel(ctx)
 	cancel()
-	if _, err := e.Outcome(short, "good"); err == nil {
+	if _, err := e.Outcome(short, desk, "good"); err == nil {
 		t.Error("a context that has ended is no error")
 	}
 	must(t, e.Close())
-	if _, err := e.Outcome(ctx, "good"); !errors.Is(err, engine.ErrClosed) {
+	if _, err := e.Outcome(ctx, desk, "good"); !errors.Is(err, engine.ErrClosed) {
 		t.Errorf("after Close: %v", err)
 	}
 }
@@ -245,7 +288,7 @@ func TestOutcomeWhileOverloaded(t *testing.T) {
 	_, err := e.Submit(errandSaga.With(errand{Desks: []string{"a"}, Wait: time.Hour}))
 	must(t, err)
 	wantErr(t, e.Do(ctx, take.On("a", 1)), engine.ErrOverloaded)
-	if got, err := e.Outcome(ctx, "id"); err != nil || got.State != engine.Succeeded {
+	if got, err := e.Outcome(ctx, functions.Address{Type: "test/desk", ID: "a"}, "id"); err != nil || got.State != engine.Succeeded {
 		t.Errorf("%v, %v", got, err)
 	}
 }
@@ -259,3 +302,43 @@ func ExampleEngine_Outcome() {
 type unreadable struct{}
 
 func (*unreadable) UnmarshalCBOR([]byte) error { panic("unreadable") }
+
+// TestResultsUnderAnID: whatever returns a result can be asked under a request id, with its result, and happens once.
+func TestResultsUnderAnID(t *testing.T) {
+	jars := functions.NewType[int]("test/jar")
+	add := functions.UpsertReturning(jars, "add", func(_ *functions.Ctx, jar *int, n int) (int, error) { *jar += n; return *jar, nil })
+	look := functions.View(jars, "look", func(_ *functions.Ctx, jar int) (int, error) { return jar, nil })
+	tx := twopc.NewReturning("test/add-tx", func(tx *twopc.Tx, n int) (sum int, err error) {
+		err = tx.Do(add.On("tx", n).Into(&sum))
+		return sum, err
+	})
+	sg := saga.NewReturning("test/add-saga", func(s *saga.Run, n int) (sum int, err error) {
+		err = s.Do(add.On("saga", n).Into(&sum), saga.NoUndo)
+		return sum, err
+	})
+	e := open(t, engine.Options{}, jars, tx, sg)
+	for name, request := range map[string]functions.RequestReturning[int]{
+		"tx":      tx.As("1", 7),
+		"saga":    sg.As("2", 7),
+		"started": sg.With(7).As("2"),
+		"call":    add.On("call", 7).As("3"),
+		"query":   look.On("call").As("4"),
+	} {
+		if name == "query" {
+			must(t, e.Do(ctx, add.On("call", 7).Drop().As("3"))) // in whatever order of the map
+		}
+		for range 2 {
+			if sum, err := engine.Ask(ctx, e, request); err != nil || sum != 7 {
+				t.Errorf("%s: %d, %v", name, sum, err)
+			}
+		}
+	}
+	for _, id := range []string{"tx", "saga", "call"} {
+		if sum, err := engine.Ask(ctx, e, look.On(id)); err != nil || sum != 7 {
+			t.Errorf("%s was added to more than once: %d, %v", id, sum, err)
+		}
+	}
+	if _, err := engine.Ask(ctx, e, tx.As("1", 8)); !errors.Is(err, engine.ErrReusedID) {
+		t.Errorf("another input under the same id: %v", err)
+	}
+}

@@ -13,7 +13,6 @@ import (
 
 	"github.com/concordat-dev/concordat/engine"
 	"github.com/concordat-dev/concordat/functions"
-	"github.com/concordat-dev/concordat/saga"
 )
 
 func cpuTime(t *testing.T) time.Duration {
@@ -53,7 +52,7 @@ func TestIdleEngineUsesNoCPU(t *testing.T) {
 	must(t, e.Do(ctx, set.On("b", []alarm{{1, time.Hour}})))
 	_, err := e.Submit(errandSaga.With(errand{Desks: []string{"a"}, Wait: time.Hour}))
 	must(t, err)
-	theSaga(t, e, saga.Running)
+	theSaga(t, e, "running")
 	eventually(t, "the record arrives", func() bool { return len(far.all()) == 1 })
 
 	runtime.GC()

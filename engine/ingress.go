@@ -5,11 +5,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"time"
 
 	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/codec"
 	"github.com/concordat-dev/concordat/internal/format"
 )
 
@@ -29,25 +31,37 @@ type Ingress interface {
 	Run(ctx context.Context, after uint64, deliver func(position uint64, m functions.Message) error) error
 }
 
-// feed runs one Ingress.
+// feed runs one Ingress, or one Source.
 type feed struct {
 	engine *Engine
 	name   string
 	index  int // among the engine's, by name
 	from   Ingress
-	worker *worker // takes all its records, so that their order is kept
+	source Source // in its place
 
-	slots  chan struct{} // of records whose messages are not handled, or where that is not sealed yet
-	last   uint64        // position of the last record that was taken: the worker's
-	ctx    context.Context
-	cancel context.CancelFunc
+	mu    sync.Mutex // guards parts
+	parts map[string]*partition
+	ctx   context.Context
 
-	giving sync.Mutex // held while a record is delivered
-	given  uint64     // position of the last record that was delivered
-
+	cancel  context.CancelFunc
 	abandon chan struct{} // closed when nobody waits for the source any more
 	ended   chan struct{} // closed when the loop is over
 	hangs   bool          // Run has not returned: the loop's, read once it has ended
+}
+
+// partition is records of a feed that are taken in order. An Ingress has one, without a name.
+type partition struct {
+	feed   *feed
+	name   string
+	worker *worker // takes all its records, so that their order is kept
+
+	slots chan struct{}   // of records whose messages are not handled, or where that is not sealed yet
+	last  format.Position // of the last record that was taken: the worker's
+
+	giving sync.Mutex      // held while a record is delivered
+	given  format.Position // of the last record that was delivered
+
+	keys keysUnderWay
 }
 
 // maxUnsealed bounds the records of an ingress whose messages have been taken and were not handled in a sealed epoch. A source that is
@@ -58,23 +72,29 @@ const maxUnsealed = 1024
 func slotsFor(o *Options) int { return min(maxUnsealed, max(1, o.MaxMessages/8)) }
 
 // slotsOf is how many slots a record with an argument of so many bytes takes: one, and one for each further 16 KiB.
-func (f *feed) slotsOf(bytes int) int { return min(cap(f.slots), 1+bytes/placeBytes) }
+func (p *partition) slotsOf(bytes int) int { return min(cap(p.slots), 1+bytes/placeBytes) }
 
-func (e *Engine) setUpIngresses() error {
+// setUpFeeds finds out how far ingresses and sources were read.
+func (e *Engine) setUpFeeds() error {
 	for name, from := range e.options.Ingresses {
-		f := &feed{engine: e, name: name, from: from, slots: make(chan struct{}, slotsFor(&e.options))}
-		f.abandon, f.ended = make(chan struct{}), make(chan struct{})
-		f.ctx, f.cancel = context.WithCancel(context.Background())
-		f.worker = e.workerOf(e.registry.requestShard(name))
-		value, found, err := e.store.Get(format.IngressKey(nil, name))
+		f := e.newFeed(name)
+		f.from = from
+		p := f.partition("")
+		value, found, err := e.table.Get(format.IngressKey(nil, name))
 		if err == nil && found {
-			err = functions.Decode(value, &f.last)
+			err = codec.Decode(value, &p.last.Position)
 		}
 		if err != nil {
 			return fmt.Errorf("%w: position of ingress %q: %w", ErrDamaged, name, err)
 		}
-		f.given = f.last
-		e.feeds = append(e.feeds, f)
+		p.given = p.last
+	}
+	for name, source := range e.options.Sources {
+		f := e.newFeed(name)
+		f.source = source
+		if err := f.loadPartitions(); err != nil {
+			return err
+		}
 	}
 	slices.SortFunc(e.feeds, func(a, b *feed) int { return cmp.Compare(a.name, b.name) })
 	for i, f := range e.feeds {
@@ -84,6 +104,42 @@ func (e *Engine) setUpIngresses() error {
 		w.fed = make([]waitingLine, len(e.feeds))
 	}
 	return nil
+}
+
+func (e *Engine) newFeed(name string) *feed {
+	f := &feed{engine: e, name: name, parts: map[string]*partition{}, abandon: make(chan struct{}), ended: make(chan struct{})}
+	f.ctx, f.cancel = context.WithCancel(context.Background())
+	e.feeds = append(e.feeds, f)
+	return f
+}
+
+// partition finds a partition, or makes it.
+func (f *feed) partition(name string) *partition {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	p := f.parts[name]
+	if p == nil {
+		p = &partition{feed: f, name: name}
+		slots := slotsFor(&f.engine.options)
+		if f.source != nil {
+			slots = slotsOfPartition(&f.engine.options)
+		}
+		p.slots = make(chan struct{}, slots)
+		p.worker = f.engine.workers[(format.NameHash(f.name)+uint64(len(f.parts)))%uint64(len(f.engine.workers))]
+		f.parts[name] = p
+	}
+	return p
+}
+
+// all is the partitions, in the order of their names.
+func (f *feed) all() []*partition {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var all []*partition
+	for _, name := range slices.Sorted(maps.Keys(f.parts)) {
+		all = append(all, f.parts[name])
+	}
+	return all
 }
 
 // feedNamed finds an ingress; nil if the engine was opened without it.
@@ -105,10 +161,21 @@ func (e *Engine) runIngresses() {
 	for _, f := range e.feeds {
 		if !e.options.Seams.Stepped {
 			go f.loop()
-		} else if err := f.from.Run(f.ctx, f.given, f.newRun().deliver); err != nil {
+		} else if err := f.newRun().run(); err != nil {
 			panic(fmt.Sprintf("engine: Run of ingress %q in a stepped engine: %v", f.name, err))
 		}
 	}
+}
+
+// run runs the source.
+func (r *feedRun) run() error {
+	if r.feed.source != nil {
+		return r.feed.source.Run(r.ctx, &Intake{r})
+	}
+	p := r.feed.partition("")
+	return r.feed.from.Run(r.ctx, p.lastGiven().Position, func(position uint64, m functions.Message) error {
+		return r.deliver(p, position, m)
+	})
 }
 
 // awaitIngresses waits until the sources, whose context is over, have returned, at most until hard is over, and names those that have
@@ -137,10 +204,10 @@ func (f *feed) loop() {
 	defer close(f.ended)
 	wait := firstBackOff
 	for {
-		run, given := f.newRun(), f.lastGiven()
+		run, given := f.newRun(), f.countGiven()
 		ran := guarded(func() error {
 			defer run.end(errRunOver)
-			return f.from.Run(run.ctx, given, run.deliver)
+			return run.run()
 		})
 		var err error
 		select {
@@ -152,7 +219,7 @@ func (f *feed) loop() {
 		if err == nil || f.ctx.Err() != nil {
 			return
 		}
-		if f.lastGiven() != given {
+		if f.countGiven() != given {
 			wait = firstBackOff
 		}
 		f.complain(err, wait)
@@ -176,10 +243,18 @@ func (f *feed) complain(err error, wait time.Duration) {
 }
 
 // lastGiven is the position of the last record that was delivered. It waits for one that is being delivered.
-func (f *feed) lastGiven() uint64 {
-	f.giving.Lock()
-	defer f.giving.Unlock()
-	return f.given
+func (p *partition) lastGiven() format.Position {
+	p.giving.Lock()
+	defer p.giving.Unlock()
+	return p.given
+}
+
+// countGiven adds up the positions that were delivered: it changes with each record.
+func (f *feed) countGiven() (sum uint64) {
+	for _, p := range f.all() {
+		sum += p.lastGiven().Position
+	}
+	return sum
 }
 
 // errRunOver: somebody has kept what an ingress delivers with.
@@ -210,77 +285,93 @@ func (r *feedRun) over() error {
 	return nil
 }
 
-// deliver hands a record to the engine.
-func (r *feedRun) deliver(position uint64, m functions.Message) error {
+// deliver hands a record of an ingress to the engine.
+func (r *feedRun) deliver(p *partition, position uint64, m functions.Message) error {
 	f := r.feed
 	if isNil(m) {
 		return fmt.Errorf("%w: ingress %q delivers no message at position %d", functions.ErrBadCall, f.name, position)
 	}
-	q := &request{env: m.Envelope(), feed: f, position: position}
-	if err := f.engine.registry.check(&q.env, f.engine.options.MaxBytes); err != nil {
+	q := &request{env: m.Envelope(), from: p, position: format.Position{Position: position}}
+	if err := f.engine.registry.Check(&q.env, f.engine.options.MaxBytes); err != nil {
 		return err
 	}
 	if q.env.Into != nil {
 		return fmt.Errorf("%w: a message of an ingress has nobody to take its result", functions.ErrBadCall)
 	}
-	f.giving.Lock()
-	defer f.giving.Unlock()
+	p.giving.Lock()
+	defer p.giving.Unlock()
 	return r.give(q)
 }
 
 // give admits a record, if its position is behind that of the last one.
 func (r *feedRun) give(q *request) error {
-	f := r.feed
+	p := q.from
 	if err := r.over(); err != nil {
 		return err
 	}
-	if q.position <= f.given {
-		return fmt.Errorf("engine: ingress %q delivers position %d after %d", f.name, q.position, f.given)
+	if q.position.Position <= p.given.Position && !p.renames(q) {
+		return fmt.Errorf("engine: ingress %q delivers position %d after %d", p.fullName(), q.position.Position, p.given.Position)
 	}
-	slots := f.slotsOf(argBytes(q.env.Op, q.env.Arg, q.env.Value))
-	if err := r.takeSlots(slots); err != nil {
+	slots := p.slotsOf(argBytes(q.env.Op, q.env.Arg, q.env.Value))
+	if err := r.takeSlots(p, slots); err != nil {
 		return err
 	}
-	if err := r.waitForRoom(&q.env); err != nil {
-		f.giveBack(slots)
+	if err := r.waitForRoom(q); err != nil {
+		p.giveBack(slots)
 		return err
 	}
-	if err := f.engine.admitTo(f.worker, q); err != nil {
-		f.giveBack(slots)
-		return errors.Join(err, f.ctx.Err())
+	if err := r.takeKey(q); err != nil {
+		p.giveBack(slots)
+		return err
 	}
-	f.given = q.position
+	if err := p.feed.engine.admitTo(p.worker, q); err != nil {
+		q.record.letGo()
+		p.giveBack(slots)
+		return errors.Join(err, p.feed.ctx.Err())
+	}
+	p.given = q.position
 	return nil
 }
 
+// fullName names a partition for people.
+func (p *partition) fullName() string {
+	if p.feed.source == nil {
+		return p.feed.name
+	}
+	return p.feed.name + ", partition " + p.name
+}
+
 // takeSlots waits until few enough records are under way. In a stepped engine nothing happens meanwhile, so there it does not wait.
-func (r *feedRun) takeSlots(n int) error {
-	f := r.feed
-	if f.engine.options.Seams.Stepped && len(f.slots)+n > cap(f.slots) {
-		return fmt.Errorf("%w: %d records of ingress %q are not handled and sealed yet", ErrOverloaded, len(f.slots), f.name)
+func (r *feedRun) takeSlots(p *partition, n int) error {
+	if r.feed.engine.options.Seams.Stepped && len(p.slots)+n > cap(p.slots) {
+		return fmt.Errorf("%w: %d records of ingress %q are not handled and sealed yet", ErrOverloaded, len(p.slots), p.fullName())
 	}
 	for i := range n {
 		select {
-		case f.slots <- struct{}{}:
+		case p.slots <- struct{}{}:
 		case <-r.ctx.Done():
-			f.giveBack(i)
+			p.giveBack(i)
 			return r.over()
 		}
 	}
 	return nil
 }
 
-func (f *feed) giveBack(slots int) {
+func (p *partition) giveBack(slots int) {
 	for range slots {
-		<-f.slots
+		<-p.slots
 	}
 }
 
-// waitForRoom waits until there is room on the disk, and for a coordinator function if the record starts one, or the run is over.
-func (r *feedRun) waitForRoom(env *functions.Envelope) error {
+// waitForRoom waits until there is room on the disk, for a coordinator function if the record starts one, and for what it emits and its
+// answer, or the run is over.
+func (r *feedRun) waitForRoom(q *request) error {
 	e := r.feed.engine
 	for {
-		err := e.tooManyRuns(env)
+		err := e.tooManyRuns(&q.env)
+		if err == nil {
+			err = e.noRoomFor(q.record)
+		}
 		if e.space.low() {
 			err = e.space.err()
 		}
@@ -295,54 +386,42 @@ func (r *feedRun) waitForRoom(env *functions.Envelope) error {
 	}
 }
 
-// fed is what an epoch did with records of an ingress.
+// fed is what an epoch did with records of a partition.
 type fed struct {
-	feed  *feed
+	part  *partition
 	taken bool // some: its position is written
 	slots int  // of those whose messages it has handled
 }
 
 // acceptFed takes a record of an ingress.
 func (w *worker) acceptFed(q *request) {
-	q.feed.last = q.position
-	w.fedOf(q.feed).taken = true
-	c, run := w.sendMessage(&q.env, origin{lineFed, q.feed})
+	p := q.from
+	p.last = q.position
+	w.fedOf(p).taken = true
+	if q.record != nil {
+		w.acceptRecord(q)
+		return
+	}
+	c, run := w.sendMessage(&q.env, origin{lineFed, p.feed})
 	if c != nil {
-		c.slotOf = q.feed
+		c.slotOf = p
 	} else {
-		run.slotOf = q.feed
+		run.slotOf = p
 	}
-}
-
-// handledFed notes that the message of a record was handled, or the run that it starts has begun.
-func (w *worker) handledFed(f *feed, bytes int) { w.fedOf(f).slots += f.slotsOf(bytes) }
-
-// fedOf finds what the running epoch does with records of an ingress.
-func (w *worker) fedOf(f *feed) *fed {
-	feeds := w.epoch.feeds
-	for i := range feeds {
-		if feeds[i].feed == f {
-			return &feeds[i]
-		}
-	}
-	w.epoch.feeds = append(feeds, fed{feed: f})
-	return &w.epoch.feeds[len(feeds)]
 }
 
 // cutFeeds writes the positions of the ingresses that were read.
 func (w *worker) cutFeeds() {
 	for _, f := range w.epoch.feeds {
-		if !f.taken {
-			continue
+		switch p := f.part; {
+		case !f.taken:
+		case p.feed.source != nil:
+			w.addRow(format.PartitionKey(nil, p.feed.name, p.name), encodeRow(p.last))
+		default:
+			w.addRow(format.IngressKey(nil, p.feed.name), encodeRow(p.last.Position))
 		}
-		position := f.feed.last
-		value, err := functions.EncodeRow(position)
-		if err != nil {
-			panic("engine: a position always encodes: " + err.Error())
-		}
-		w.addRow(format.IngressKey(nil, f.feed.name), value)
 	}
 }
 
 // sealed makes room for further records.
-func (f fed) sealed() { f.feed.giveBack(f.slots) }
+func (f fed) sealed() { f.part.giveBack(f.slots) }

@@ -18,6 +18,7 @@ import (
 
 	"github.com/concordat-dev/concordat/engine"
 	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/seams"
 )
 
 // tape is an ingress that counts up to an end, and tells what it was asked for.
@@ -150,7 +151,7 @@ func openHandFed(t *testing.T, fs vfs.FS, workers int) (*engine.Engine, *handFed
 	source, clock := new(handFed), newPassingClock()
 	e, err := engine.Open(engine.Options{
 		Dir: "data", Workers: workers, ReserveBytes: -1, Ingresses: map[string]engine.Ingress{"in": source}, MaxDrain: time.Millisecond,
-		Seams: engine.Seams{FS: fs, Clock: clock, Stepped: true, Spent: func(engine.Spent) { clock.pass(100 * time.Microsecond) }},
+		Seams: seams.Set{FS: fs, Clock: clock, Stepped: true, Spent: func(seams.Spent) { clock.pass(100 * time.Microsecond) }},
 	}, notes)
 	must(t, err)
 	return e, source
@@ -183,7 +184,7 @@ func TestCrashBetweenRecords(t *testing.T) {
 	for seed := range uint64(4) {
 		rng := rand.New(rand.NewPCG(seed, 1))
 		fs := vfs.NewCrashableMem()
-		e := open(t, engine.Options{Dir: "data", Seams: engine.Seams{FS: fs}}, notes)
+		e := open(t, engine.Options{Dir: "data", Seams: seams.Set{FS: fs}}, notes)
 		for i := range few {
 			must(t, e.Do(ctx, newNote.On(fmt.Sprint(i), 0)))
 		}
@@ -205,7 +206,7 @@ func TestCrashBetweenRecords(t *testing.T) {
 			carried += e.Stats().Carried
 			fs = fs.CrashClone(vfs.CrashCloneCfg{})
 			must(t, e.Abandon())
-			e = open(t, engine.Options{Dir: "data", Seams: engine.Seams{FS: fs.CrashClone(vfs.CrashCloneCfg{})}}, notes)
+			e = open(t, engine.Options{Dir: "data", Seams: seams.Set{FS: fs.CrashClone(vfs.CrashCloneCfg{})}}, notes)
 			taken = uint64(jotted(t, e, few)) // those that were carried are handled by now
 			must(t, e.Close())
 		}

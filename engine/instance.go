@@ -1,17 +1,16 @@
 package engine
 
 import (
-	"fmt"
-
-	"github.com/concordat-dev/concordat/functions"
 	"github.com/concordat-dev/concordat/internal/format"
+	"github.com/concordat-dev/concordat/internal/machine/instances"
+	"github.com/concordat-dev/concordat/internal/registry"
 )
 
 // instance is a function instance in a worker's cache.
 type instance struct {
-	entry *typeEntry
+	entry *registry.Type
 	id    string
-	shard uint16
+	shard *shard
 	seat  seat
 
 	dirty     bool   // changed in the running epoch
@@ -20,16 +19,17 @@ type instance struct {
 	epoch     uint64 // the last epoch that changed it
 	charged   int64  // the bytes it counts for in the cache
 
-	used       bool      // since the cache's hand came by
-	prev, next *instance // in the cache's ring
+	used          bool      // since the cache's hand came by
+	prev, next    *instance // in the cache's ring
+	before, after *instance // in the shard's list
 }
 
-// cache holds instances. When it is over its budget a hand goes round the ring of them and drops those that were not used since
+// cache holds the instances of all shards of an executor: it finds them, and bounds their memory. When it is over its budget a hand goes round the ring of them and drops those that were not used since
 // it came by last (the clock algorithm; Corbato, 1968). What is dirty, not sealed or locked stays.
 type cache struct {
-	byType []map[string]*instance
-	ring   instance  // sentinel
-	hand   *instance // where evict goes on
+	byType []map[string]*instance // one for all shards: of many small maps each look would miss the processor's cache
+	ring   instance               // sentinel
+	hand   *instance              // where evict goes on
 	bytes  int64
 	budget int64
 	limit  int64  // tidy evicts once there are so many bytes
@@ -94,63 +94,69 @@ func (c *cache) evict(sealed uint64) {
 			skips++
 		default:
 			c.unlink(i)
-			delete(c.byType[i.entry.index], i.id)
+			delete(c.byType[i.entry.Index], i.id)
+			i.shard.disown(i)
 			c.bytes -= i.charged
 		}
 	}
 }
 
 // instance finds the instance of a call, in the cache or in its row.
-func (w *worker) instance(c *call) *instance {
-	instances := w.cache.byType[c.entry.index]
-	if i := instances[c.id]; i != nil {
+func (x *executor) instance(c *call) *instance {
+	cached := x.cache.byType[c.entry.Index]
+	if i := cached[c.id]; i != nil {
 		i.used = true
 		return i
 	}
 	i := &instance{entry: c.entry, id: c.id, shard: c.shard}
-	i.seat.Cell.Type = c.entry.info
-	w.key = format.InstanceKey(w.scratch(), c.shard, c.entry.info.Name, c.id)
-	if value, found := w.load(w.key); found {
-		i.seat.Cell.Restore(functions.Stored(value, c.entry.alike))
+	i.seat.Cell.Type = c.entry.Info
+	x.key = format.InstanceKey(x.scratch(), c.shard.number, c.entry.Info.Name, c.id)
+	if value, found := x.load(x.key); found {
+		i.seat.Cell.Restore(instances.Stored(value, c.entry.Alike))
 	}
-	instances[c.id] = i
-	w.cache.link(i)
-	w.cache.charge(i)
+	cached[c.id] = i
+	c.shard.own(i)
+	x.cache.link(i)
+	x.cache.charge(i)
 	return i
 }
 
 // changed notes that the running epoch changes an instance.
-func (w *worker) changed(i *instance) {
+func (x *executor) changed(i *instance) {
 	if !i.dirty {
 		i.dirty, i.written = true, 0
-		w.epoch.dirty = append(w.epoch.dirty, i)
-		w.charge(len(i.id))
+		x.epoch.dirty = append(x.epoch.dirty, i)
+		x.charge(len(i.id))
 	}
-	i.epoch = w.engine.epoch
+	i.epoch = x.group.epoch
 	if size := i.seat.Cell.Size(); size > i.written {
-		w.charge(size - i.written)
+		x.charge(size - i.written)
 		i.written = size
 	}
 }
 
 // noteContended notes that somebody waits for an instance.
-func (w *worker) noteContended(i *instance) {
+func (x *executor) noteContended(i *instance) {
 	if !i.contended {
 		i.contended = true
-		w.contended = append(w.contended, i)
+		x.contended = append(x.contended, i)
 	}
 }
 
 // pruneContended forgets instances that nobody waits for any more.
-func (w *worker) pruneContended() {
-	kept := w.contended[:0]
-	for _, i := range w.contended {
+func (x *executor) pruneContended() {
+	kept := x.contended[:0]
+	for _, i := range x.contended {
 		if i.contended = i.seat.Lock.Waiters() > 0; i.contended {
 			kept = append(kept, i)
 		}
 	}
-	clear(w.contended[len(kept):])
-	w.contended = kept
+	clear(x.contended[len(kept):])
+	x.contended = kept
 }
 
-func (i *instance) String() string { return fmt.Sprintf("%s/%s", i.entry.info.Name, i.id) }
+func (i *instance) address() format.Address {
+	return format.Address{Type: i.entry.Info.Name, ID: i.id}
+}
+
+func (i *instance) String() string { return i.address().String() }

@@ -1,11 +1,15 @@
 package engine_test
 
 import (
+	"archive/tar"
 	"bufio"
 	"bytes"
+	"compress/gzip"
 	"errors"
 	"fmt"
+	"io"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -14,8 +18,10 @@ import (
 
 	"github.com/concordat-dev/concordat/engine"
 	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/codec"
 	"github.com/concordat-dev/concordat/internal/format"
-	"github.com/concordat-dev/concordat/internal/store"
+	"github.com/concordat-dev/concordat/internal/seams"
+	"github.com/concordat-dev/concordat/internal/table"
 	"github.com/concordat-dev/concordat/saga"
 )
 
@@ -63,8 +69,8 @@ func openStroll(t *testing.T, o engine.Options) *engine.Engine {
 func TestJournalsAreWrittenByEntry(t *testing.T) {
 	var written atomic.Int64
 	clock := newPassingClock()
-	o := engine.Options{Dir: t.TempDir(), Seams: engine.Seams{Clock: clock, Stepped: true}} // so each step has an epoch of its own
-	o.Seams.Seal = func(_ uint64, b store.Batch, write func() error) error { written.Add(int64(b.Len())); return write() }
+	o := engine.Options{Dir: t.TempDir(), Seams: seams.Set{Clock: clock, Stepped: true}} // so each step has an epoch of its own
+	o.Seams.Seal = func(_ uint64, b *table.Batch, write func() error) error { written.Add(int64(b.Len())); return write() }
 	e := open(t, o, notes, desks, strollSaga)
 	do := func(r functions.Request) error {
 		p, err := e.Submit(r)
@@ -104,7 +110,7 @@ func TestJournalsAreWrittenByEntry(t *testing.T) {
 // rowsOf reads all rows of a directory that no engine has open.
 func rowsOf(t *testing.T, dir string) map[string][]byte {
 	t.Helper()
-	s, err := store.Open(store.Options{Dir: dir, Fatal: func(err error) { t.Error(err) }})
+	s, err := openRows(t, dir)
 	must(t, err)
 	rows := map[string][]byte{}
 	must(t, s.Scan(nil, nil, func(key, value []byte) error { rows[string(key)] = bytes.Clone(value); return nil }))
@@ -172,7 +178,7 @@ func TestListsAreBounded(t *testing.T) {
 	if len(err.Error()) > 4000 {
 		t.Errorf("the error has %d bytes", len(err.Error()))
 	}
-	info := theSaga(t, e, saga.Stuck)
+	info := theSaga(t, e, "stuck")
 	if len(info.Steps) != engine.MaxListedSteps || info.StepCount != 300 || info.FirstStep != 100 || info.Steps[99].Tries != 1 {
 		t.Errorf("%d steps from %d of %d, the last %+v", len(info.Steps), info.FirstStep, info.StepCount, info.Steps[99])
 	}
@@ -218,7 +224,7 @@ func TestDirectoryOfVersion1(t *testing.T) {
 	wantTaken(t, e, 4, 3, 2)
 	all, err := e.Sagas(ctx)
 	must(t, err)
-	if len(all) != 2 || all[0].Phase != saga.Running || all[1].Phase != saga.Stuck || len(all[0].Steps) != 4 || all[1].Steps[1].Tries != 1 {
+	if len(all) != 2 || all[0].Phase != "running" || all[1].Phase != "stuck" || len(all[0].Steps) != 4 || all[1].Steps[1].Tries != 1 {
 		t.Fatalf("sagas %+v", all)
 	}
 	e = reopen(t, e, o, errandParts()...)
@@ -239,9 +245,64 @@ func TestDirectoryOfVersion1(t *testing.T) {
 		}
 	}
 	var row format.Format
-	must(t, functions.Decode(rows[string(format.Prefix(nil, format.NodeShard, format.KindFormat))], &row))
+	must(t, codec.Decode(rows[string(format.Prefix(nil, format.NodeShard, format.KindFormat))], &row))
 	if row.Version != format.Version {
 		t.Errorf("the format is %v", row)
+	}
+}
+
+// TestDirectoryOfVersion4: what an engine of format version 4 left when it was killed, some of it in Pebble's own log, is all there; what
+// somebody asks for again under its id is not done again, and the saga that slept goes on. From then on the directory is of this version.
+func TestDirectoryOfVersion4(t *testing.T) {
+	dir := t.TempDir()
+	unpack(t, "testdata/version-4.tar.gz", dir)
+	clock, said := newHandClock(), new(logLines)
+	o := engine.Options{Dir: dir, MemTableBytes: 64 << 10, Logger: said.logger(), KeepOutcomes: -1}
+	o.Seams.Clock = clock
+	e := open(t, o, requestParts()...)
+	if said.line("newer format", "was=4") == "" {
+		t.Errorf("that the directory was raised is not said: %s", said)
+	}
+	check := func() {
+		t.Helper()
+		for i := range 20 {
+			if got := ask(t, e, lines.On(fmt.Sprint(i))); !slices.Equal(got, []int{i, i + 1}) {
+				t.Errorf("note %d has %v", i, got)
+			}
+			must(t, e.Do(ctx, take.On("a", 1).As(fmt.Sprint("id-", i))))
+			must(t, e.Do(ctx, take.On("a", 1).As(fmt.Sprint("more-", i))))
+		}
+		wantErr(t, e.Do(ctx, take.On("missing", 1).As("failed")), functions.ErrNotFound)
+		if n := ask(t, e, taken.On("a")); n != 41 { // one of them by the saga
+			t.Errorf("it was taken %d times, want 41", n)
+		}
+	}
+	check()
+	e = reopen(t, e, o, requestParts()...)
+	check()
+	clock.move(365 * 24 * time.Hour)
+	must(t, e.Do(ctx, errandSaga.As("sleeps", errand{Desks: []string{"a"}, Wait: 24 * time.Hour})))
+	check()
+	noSagas(t, e)
+}
+
+// unpack unpacks a directory.
+func unpack(t *testing.T, path, dir string) {
+	t.Helper()
+	file, err := os.Open(path)
+	must(t, err)
+	defer file.Close()
+	unzipped, err := gzip.NewReader(file)
+	must(t, err)
+	for files := tar.NewReader(unzipped); ; {
+		header, err := files.Next()
+		if errors.Is(err, io.EOF) {
+			return
+		}
+		must(t, err)
+		data, err := io.ReadAll(files)
+		must(t, err)
+		must(t, os.WriteFile(filepath.Join(dir, header.Name), data, 0o600))
 	}
 }
 
@@ -251,7 +312,7 @@ func writeRows(t *testing.T, dir, path string) {
 	file, err := os.Open(path)
 	must(t, err)
 	defer file.Close()
-	s, err := store.Open(store.Options{Dir: dir, Fatal: func(err error) { t.Error(err) }})
+	s, err := openRows(t, dir)
 	must(t, err)
 	batch := s.NewBatch()
 	for lines := bufio.NewScanner(file); lines.Scan(); {
@@ -271,7 +332,7 @@ func TestDamagedJournals(t *testing.T) {
 	e := openErrands(t, engine.Options{Dir: dir})
 	_, err := e.Submit(errandSaga.As("s", errand{Desks: []string{"a", "b"}, Wait: time.Hour}))
 	must(t, err)
-	theSaga(t, e, saga.Running)
+	theSaga(t, e, "running")
 	must(t, e.Close())
 	rows := rowsOf(t, dir)
 	var run string
@@ -288,18 +349,18 @@ func TestDamagedJournals(t *testing.T) {
 	if len(entries) != 3 || run == "" {
 		t.Fatalf("the journal has the rows %q, the run %q", entries, run)
 	}
-	for name, change := range map[string]func(b store.Batch){
-		"an entry is missing":     func(b store.Batch) { b.Delete([]byte(entries[1])) },
-		"an entry is no entry":    func(b store.Batch) { b.Set([]byte(entries[1]), []byte{0xff}) },
-		"the run is missing":      func(b store.Batch) { b.Delete([]byte(run)) },
-		"a head is no head":       func(b store.Batch) { b.Set([]byte(entries[0][:11]), []byte{1}) },
-		"it is over":              func(b store.Batch) { b.Set([]byte(entries[0][:11]), []byte{0xa2, 1, 3, 4, 0xa0}) },
-		"a key is none":           func(b store.Batch) { b.Set([]byte(entries[0]+"x"), rows[entries[0]]) },
-		"a key has another shard": func(b store.Batch) { b.Set([]byte("\x00\x3f"+entries[0][2:]), rows[entries[0]]) },
+	for name, change := range map[string]func(b *table.Batch){
+		"an entry is missing":     func(b *table.Batch) { b.Delete([]byte(entries[1])) },
+		"an entry is no entry":    func(b *table.Batch) { b.Set([]byte(entries[1]), []byte{0xff}) },
+		"the run is missing":      func(b *table.Batch) { b.Delete([]byte(run)) },
+		"a head is no head":       func(b *table.Batch) { b.Set([]byte(entries[0][:11]), []byte{1}) },
+		"it is over":              func(b *table.Batch) { b.Set([]byte(entries[0][:11]), []byte{0xa2, 1, 3, 4, 0xa0}) },
+		"a key is none":           func(b *table.Batch) { b.Set([]byte(entries[0]+"x"), rows[entries[0]]) },
+		"a key has another shard": func(b *table.Batch) { b.Set([]byte("\x00\x3f"+entries[0][2:]), rows[entries[0]]) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			copied := t.TempDir()
-			s, err := store.Open(store.Options{Dir: copied, Fatal: func(err error) { t.Error(err) }})
+			s, err := openRows(t, copied)
 			must(t, err)
 			b := s.NewBatch()
 			for key, value := range rows {
@@ -310,4 +371,11 @@ func TestDamagedJournals(t *testing.T) {
 			refuses(t, engine.Options{Dir: copied}, engine.ErrDamaged, errandParts())
 		})
 	}
+}
+
+// openRows opens the rows of a directory that no engine has open.
+func openRows(t *testing.T, dir string) (*table.Table, error) {
+	return table.Open(table.Options{
+		Dir: dir, Position: format.Prefix(nil, format.NodeShard, format.KindPosition), Fatal: func(err error) { t.Error(err) },
+	})
 }

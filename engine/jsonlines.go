@@ -19,7 +19,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/fxamacker/cbor/v2"
 
-	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/codec"
 )
 
 // JSONLines makes an egress that appends each record to a file as one line of JSON:
@@ -359,7 +359,7 @@ func (j *jsonLines) closeFile() error {
 // jsonValue turns an encoded value into what encoding/json writes as described at JSONLines.
 func jsonValue(data []byte) (any, error) {
 	var value any
-	if err := functions.Decode(data, &value); err != nil {
+	if err := codec.Decode(data, &value); err != nil {
 		return nil, err
 	}
 	return toJSON(value)

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/failures"
 )
 
 // JSONLinesOptions say how a file of lines is read. The zero value reads it to its end and stops at the first bad line.
@@ -171,7 +172,7 @@ func (s *linesSource) pause(ctx context.Context) error {
 func (s *linesSource) message(line []byte) (m functions.Message, err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			err = functions.NewPanicError(p)
+			err = failures.NewPanicError(p)
 		}
 	}()
 	return s.toMessage(line)

@@ -16,11 +16,13 @@ import (
 
 	"github.com/concordat-dev/concordat/engine"
 	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/codec"
+	"github.com/concordat-dev/concordat/internal/values"
 )
 
 func record(t testing.TB, seq int, key string, value any) engine.Record {
 	t.Helper()
-	data, err := functions.Encode(value)
+	data, err := values.Encode(value)
 	must(t, err)
 	return engine.Record{Seq: uint64(seq), Key: key, Value: data}
 }
@@ -355,7 +357,7 @@ type gathered struct {
 
 func (g *gathered) deliver(position uint64, m functions.Message) error {
 	var line string
-	if err := functions.Decode(m.Envelope().Arg, &line); err != nil {
+	if err := codec.Decode(m.Envelope().Arg, &line); err != nil {
 		return err
 	}
 	if g.refuse != nil {

@@ -22,6 +22,7 @@ import (
 	"github.com/concordat-dev/concordat/engine"
 	"github.com/concordat-dev/concordat/functions"
 	"github.com/concordat-dev/concordat/internal/proof/sim"
+	"github.com/concordat-dev/concordat/internal/values"
 	"github.com/concordat-dev/concordat/saga"
 )
 
@@ -251,7 +252,7 @@ func (l *live) decide() (int, error) {
 	}
 	all, err := l.engine.Sagas(context.Background())
 	for _, info := range all {
-		if err == nil && info.Phase == saga.Stuck {
+		if err == nil && info.Phase == "stuck" {
 			if err = l.engine.DecideSaga(context.Background(), info.ID, saga.Retry); errors.Is(err, engine.ErrNoSaga) {
 				err = nil
 			}
@@ -301,7 +302,7 @@ func readRecords(path, prefix string) (records []engine.Record, err error) {
 		}
 		last = r.Seq
 		if strings.HasPrefix(r.Key, prefix) {
-			value, err := functions.Encode(r.Value)
+			value, err := values.Encode(r.Value)
 			if err != nil {
 				return nil, err
 			}

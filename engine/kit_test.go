@@ -145,7 +145,7 @@ func wantErr(t testing.TB, err, want error, words ...string) {
 }
 
 // ask is engine.Ask for tests in which it has to succeed.
-func ask[R any](t testing.TB, e *engine.Engine, q functions.Question[R]) R {
+func ask[R any](t testing.TB, e *engine.Engine, q functions.RequestReturning[R]) R {
 	t.Helper()
 	answer, err := engine.Ask(ctx, e, q)
 	must(t, err)

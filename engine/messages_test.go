@@ -10,6 +10,7 @@ import (
 
 	"github.com/concordat-dev/concordat/engine"
 	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/codec"
 	"github.com/concordat-dev/concordat/saga"
 	"github.com/concordat-dev/concordat/twopc"
 )
@@ -166,7 +167,7 @@ func TestFailureHandler(t *testing.T) {
 	mood := functions.Failure("test: bad mood")
 	functions.OnFailure(patients, func(ctx *functions.Ctx, f functions.Failed) error {
 		c := complaint{Operation: f.Operation, Is: errors.Is(f.Err, errRude), Text: f.Err.Error()}
-		if err := functions.Decode(f.Arg, &c.Line); err != nil {
+		if err := codec.Decode(f.Arg, &c.Line); err != nil {
 			return err
 		}
 		seen.Store(&c)

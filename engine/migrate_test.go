@@ -11,6 +11,7 @@ import (
 
 	"github.com/concordat-dev/concordat/engine"
 	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/codec"
 	"github.com/concordat-dev/concordat/saga"
 	"github.com/concordat-dev/concordat/twopc"
 )
@@ -21,7 +22,7 @@ type goods[S any] struct {
 	make   functions.Command[S]
 	set    functions.Command[S]
 	put    functions.Command[S]
-	get    functions.Reader0[S]
+	get    functions.ViewOf[S]
 	remove functions.Command0
 }
 
@@ -279,7 +280,7 @@ func TestMigrationOverARestart(t *testing.T) {
 	g, later := goodsOf[goodsRetyped](), goodsOf[goodsRetyped]()
 	functions.Migrate(g.kind, func(old []byte) (goodsRetyped, error) {
 		var v goods1
-		err := functions.Decode(old, &v)
+		err := codec.Decode(old, &v)
 		return goodsRetyped{v.Name, fmt.Sprint(v.Price, " EUR")}, err
 	})
 	raise := functions.Update(g.kind, "raise", func(_ *functions.Ctx, s *goodsRetyped, _ int) error { s.Price = "1" + s.Price; return nil })

@@ -306,7 +306,7 @@ func TestBodyThatDoesNotEnd(t *testing.T) {
 		e := openMisused(t, &log)
 		p, err := e.Submit(patientSaga.With(0))
 		must(t, err)
-		info := theSaga(t, e, saga.Running)
+		info := theSaga(t, e, "running")
 		short, stop := context.WithTimeout(ctx, 10*time.Second)
 		if cancel {
 			must(t, e.CancelSaga(short, info.ID))

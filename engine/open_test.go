@@ -18,6 +18,8 @@ import (
 	"github.com/concordat-dev/concordat/internal/format"
 	"github.com/concordat-dev/concordat/internal/machine/routines"
 	"github.com/concordat-dev/concordat/internal/machine/sagas"
+	"github.com/concordat-dev/concordat/internal/seams"
+	"github.com/concordat-dev/concordat/internal/values"
 	"github.com/concordat-dev/concordat/saga"
 )
 
@@ -121,7 +123,7 @@ func TestLargestOptions(t *testing.T) {
 // TestLowerMaxBytes: a message, a timer and a saga whose arguments are larger than a smaller bound were accepted, and go on.
 func TestLowerMaxBytes(t *testing.T) {
 	clock := newHandClock()
-	o := engine.Options{Dir: t.TempDir(), Seams: engine.Seams{Clock: clock}}
+	o := engine.Options{Dir: t.TempDir(), Seams: seams.Set{Clock: clock}}
 	long := strings.Repeat("x", 2000)
 	later := functions.Create(stickers, "later", func(ctx *functions.Ctx, _ *string, text string) error {
 		ctx.SendAfter(time.Hour, stick.On("s", text))
@@ -163,9 +165,9 @@ func TestLowerMaxBytesOfAStep(t *testing.T) {
 	journal := sagas.Journal{Entries: []sagas.Entry{{Step: routines.Step{Call: stick.On("u", long).Envelope(), Undo: stick.On("u", "").Envelope(), HasUndo: true}}}}
 	stored, err := journal.Marshal()
 	must(t, err)
-	input, err := functions.Encode(true)
+	input, err := values.Encode(true)
 	must(t, err)
-	run := format.NumberedKey(nil, format.RequestShard(format.RequestHash("id"), 8), format.KindCoordinator, firstLeft)
+	run := format.NumberedKey(nil, format.RequestShard("id", 8), format.KindCoordinator, firstLeft)
 	leave(t, o.Dir, map[string]any{string(run): format.Run{Function: "test/sticking", Input: input, RequestID: "id", Journal: stored}})
 	o.MaxBytes = 1000
 	e = open(t, o, stickers, sticking)

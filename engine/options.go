@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -12,9 +13,12 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
-	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/clock"
 	"github.com/concordat-dev/concordat/internal/format"
+	"github.com/concordat-dev/concordat/internal/machine/instances"
+	"github.com/concordat-dev/concordat/internal/seams"
 	"github.com/concordat-dev/concordat/internal/store"
+	"github.com/concordat-dev/concordat/internal/table"
 	"github.com/concordat-dev/concordat/locks"
 )
 
@@ -53,13 +57,13 @@ type Options struct {
 	// 256 MiB. Pebble's block cache takes another quarter of it.
 	CacheBytes int64
 
-	// FilterBytes bounds the memory of the filters that tell most new request ids from those that were used, and twice that while they
-	// are made anew. Filters that are full are never wrong, but more and more new ids are looked for in the store: see
+	// FilterBytes bounds the memory of the filters that tell most new request ids from those that were used, and twice that while some of
+	// those expire. Filters that are full are never wrong, but more and more new ids are looked for in the table: see
 	// Stats.FalseAlarms. It is enough for half as many ids as it has bytes. Default: a quarter of CacheBytes.
 	FilterBytes int64
 
-	// KeepOutcomes is how long the outcome of a request with an id is kept at least; after that the same id is a new request.
-	// Default: 1 hour. Negative: forever.
+	// KeepOutcomes is how long the outcome of a request with an id is kept; after that the same id is a new request. Its row goes a
+	// sixteenth of that later. Default: 1 hour. Negative: forever.
 	KeepOutcomes time.Duration
 
 	// MaxTimers bounds the timers that instances have set at a time; an operation that sets one more fails with ErrTooManyTimers.
@@ -111,8 +115,15 @@ type Options struct {
 	// DecideSaga) are let in. Default: 256 MiB. Negative: no check.
 	ReserveBytes int64
 
-	// MemTableBytes is the size of Pebble's memtables: 4 KiB to 2 GiB. Default: 16 MiB.
+	// MemTableBytes is the size of the portions in which what was sealed to the log is applied to the table: 4 KiB to 2 GiB. Larger ones cost
+	// less: what changes several times within one is written once. Default: 64 MiB.
 	MemTableBytes int64
+
+	// OverlayBytes bounds what was sealed to the log and is not applied to the table yet. It is in memory, in some two times as many bytes,
+	// and in the log, which takes at most this and 48 MiB of the disk. At the bound sealing waits until a portion is applied; once it has waited for
+	// a second, requests that may change something fail with ErrOverloaded. A single epoch may be larger: then it has all the room. Besides,
+	// up to MemTableBytes of memory is kept to be used again. At least twice MemTableBytes. Default: three times MemTableBytes.
+	OverlayBytes int64
 
 	// MaxBacklog bounds the records of an egress that its receiver has not taken yet. An operation that emits one more fails with
 	// ErrEgressFull. Records of the running epoch that other workers emit are not counted until it is cut. Default: 10,000,000.
@@ -122,12 +133,16 @@ type Options struct {
 	// until somebody retries or drops one. Default: 1000.
 	MaxParked int
 
-	// Egresses receive the records that functions emit, by the name of the egress. A record for any other name fails the
-	// operation that emits it. None may be nil.
+	// Egresses receive the records that functions emit, by the name of the egress. Each functions.Egress among the parts has to have one;
+	// a record for a name that has none fails the operation that emits it. None may be nil.
 	Egresses map[string]Egress
 
 	// Ingresses are sources of messages, by a name under which their positions are kept. None may be nil.
 	Ingresses map[string]Ingress
+
+	// Sources are ingresses of several partitions, by a name under which their positions are kept. None may be nil or have the name of
+	// an ingress.
+	Sources map[string]Source
 
 	// Logger takes panics of user code, failures that nobody waits for, and slow operations. Default: slog.Default().
 	Logger *slog.Logger
@@ -137,13 +152,15 @@ type Options struct {
 	// Close returns the error instead, and what was not sealed by then has no outcome.
 	Fatal func(error)
 
-	// Seams replace the clock, the file system, the scheduling and the log, for simulation.
-	Seams Seams
+	// Seams replace the clock, the file system, the scheduling and the log, for this module's own simulator and tests.
+	Seams seams.Set
 }
 
 const (
 	// MaxWorkers bounds Options.Workers.
 	MaxWorkers = 64
+
+	defaultMemTableBytes = 64 << 20
 
 	maxDrainSteps = 1_000_000
 )
@@ -172,7 +189,8 @@ func (o Options) withDefaults() Options {
 	setDefault(&o.MaxParked, 1000)
 	setDefault(&o.CloseTimeout, 10*time.Second)
 	setDefault(&o.ReserveBytes, 256<<20)
-	setDefault(&o.MemTableBytes, 16<<20)
+	setDefault(&o.MemTableBytes, defaultMemTableBytes)
+	setDefault(&o.OverlayBytes, 3*o.MemTableBytes)
 	if o.Logger == nil {
 		o.Logger = slog.Default()
 	}
@@ -183,7 +201,7 @@ func (o Options) withDefaults() Options {
 			os.Exit(70)
 		}
 	}
-	o.Seams = o.Seams.withDefaults()
+	o.Seams = defaultSeams(o.Seams)
 	return o
 }
 
@@ -224,11 +242,18 @@ func (o Options) Validate() error {
 	check(o.CloseTimeout >= 0, "Options.CloseTimeout is negative")
 	check(o.MemTableBytes == 0 || (o.MemTableBytes >= store.MinMemTableBytes && o.MemTableBytes < 1<<31),
 		"Options.MemTableBytes is %d, allowed are %d to 2 GiB", o.MemTableBytes, store.MinMemTableBytes)
+	least := 2 * cmp.Or(o.MemTableBytes, defaultMemTableBytes)
+	check(o.OverlayBytes == 0 || o.OverlayBytes >= least, "Options.OverlayBytes is %d, at least twice Options.MemTableBytes, %d", o.OverlayBytes, least)
 	for _, name := range slices.Sorted(maps.Keys(o.Egresses)) {
 		errs = append(errs, checkEnd("egress", name, o.Egresses[name]))
 	}
 	for _, name := range slices.Sorted(maps.Keys(o.Ingresses)) {
 		errs = append(errs, checkEnd("ingress", name, o.Ingresses[name]))
+	}
+	for _, name := range slices.Sorted(maps.Keys(o.Sources)) {
+		errs = append(errs, checkEnd("source", name, o.Sources[name]))
+		_, twice := o.Ingresses[name]
+		check(!twice, "source %q has the name of an ingress", name)
 	}
 	errs = append(errs, checkSole("egress", o.Egresses), checkSole("ingress", o.Ingresses))
 	return errors.Join(errs...)
@@ -249,9 +274,20 @@ func checkSole[E any](what string, ends map[string]E) error {
 	return nil
 }
 
+// receiveAll is an error that names each of the egresses that has no receiver.
+func (o Options) receiveAll(egresses map[string]bool) error {
+	var errs []error
+	for _, name := range slices.Sorted(maps.Keys(egresses)) {
+		if o.Egresses[name] == nil {
+			errs = append(errs, fmt.Errorf("engine: egress %q is a part and has no receiver in Options.Egresses", name))
+		}
+	}
+	return errors.Join(errs...)
+}
+
 // checkEnd reports what is wrong with an egress or an ingress.
 func checkEnd(what, name string, end any) error {
-	if err := functions.CheckName(what, name); err != nil {
+	if err := instances.CheckName(what, name); err != nil {
 		return err
 	}
 	if isNil(end) {
@@ -272,81 +308,17 @@ func (o Options) checkEpochBytes(check func(ok bool, format string, args ...any)
 		"Options.MaxEpochBytes is %d, allowed are %d (%d times MaxBytes) to 3 GiB", o.MaxEpochBytes, least, statesInEpoch)
 }
 
-// Seams are what a simulator replaces. The zero value is the real world.
-type Seams struct {
-	// FS is the file system. Default: the operating system's.
-	FS vfs.FS
-	// Clock tells the time. Default: the operating system's. See also [ElapsedClock].
-	Clock Clock
-	// Stepped makes the engine start no goroutine of its own: whoever opened it runs it with Engine.Step, one thread and one
-	// step at a time. After opening and after each seal it waits until the store has nothing to do in the background. Open calls Run
-	// of each ingress, which has to return at once and keep deliver: whoever steps the engine delivers. deliver does not block then;
-	// it fails with ErrOverloaded or ErrNoSpace.
-	Stepped bool
-	// Trace, if set, is called with a line for each thing that happens. Only for stepped engines.
-	Trace func(event string)
-	// Spent, if set, is called after each message that was handled, and after each run of code of users: so that a simulated clock
-	// can go on. Only for stepped engines.
-	Spent func(s Spent)
-	// Seal replaces the sealing of an epoch; write is the default way. It must return nil only once the batch is durable.
-	Seal func(epoch uint64, batch store.Batch, write func() error) error
-	// Charged, if set, is called before Seal with how many bytes the epoch's rows had been counted for before it was cut: no batch has
-	// more, but for a few hundred bytes a row.
-	Charged func(epoch uint64, bytes int64)
-	// Recovered, if set, is called by Open before anything runs, with all rows that the directory has. Its error is Open's.
-	Recovered func(scan RowScan) error
-	// Walking, if set, is called by each walk when what it is going to show is durable, before it reads that.
-	Walking func()
-	// SweepEvery is the number of outcomes that are written after which the sweeper looks at twice as many old ones. Default: 2,048.
-	SweepEvery int
-	// Tangled, if set, is called when all workers are at rest and somebody waits for a lock: with all locks that have waiters
-	// and the transactions that are going to be the victims. It must not call the engine.
-	Tangled func(t Tangle)
-}
-
-// Spent is what time has gone to.
-type Spent uint8
-
-// What time goes to.
-const (
-	SpentOnMessage  Spent = iota + 1 // a message was handled, or a request accepted
-	SpentOnFunction                  // an operation has run, or the body of a coordinator function up to its next calls
-	SpentOnLook                      // whoever waits for a lock was looked at, for cycles
-)
-
-// RowScan calls visit with each row, in order of the keys, until it returns an error. Key and value are valid during the call only.
-type RowScan func(visit func(key, value []byte) error) error
-
-// Tangle is who waits for whom at a moment at which no worker moves.
-type Tangle struct {
-	Locks   []TangledLock
-	Leaving []locks.Owner // who has given way already, or is about to hear that it must
-	Victims []locks.Owner
-}
-
-// TangledLock is a lock that somebody waits for.
-type TangledLock struct {
-	At     functions.Address
-	Claims []TangledClaim
-}
-
-// TangledClaim is one who holds a lock or waits for it; see locks.Lock.Levels.
-type TangledClaim struct {
-	Level int // 0 of a holder
-	Owner locks.Owner
-	Mode  locks.Mode // held at level 0, wanted above
-}
-
-func (s Seams) withDefaults() Seams {
+// defaultSeams fills in the real world where nothing replaces it.
+func defaultSeams(s seams.Set) seams.Set {
 	if s.FS == nil {
 		s.FS = vfs.Default
 	}
 	if s.Clock == nil {
-		s.Clock = new(realClock)
+		s.Clock = new(clock.Real)
 	}
-	setDefault(&s.SweepEvery, sweepEvery)
+	setDefault(&s.FindAtOpen, findAtOpen)
 	if s.Seal == nil {
-		s.Seal = func(_ uint64, _ store.Batch, write func() error) error { return write() }
+		s.Seal = func(_ uint64, _ *table.Batch, write func() error) error { return write() }
 	}
 	return s
 }

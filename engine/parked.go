@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/clock"
+	"github.com/concordat-dev/concordat/internal/codec"
 	"github.com/concordat-dev/concordat/internal/format"
 )
 
@@ -65,7 +67,7 @@ type ParkedRecord struct {
 // loadParked finds the parked records of an egress, once its directory is opened.
 func (g *egress) loadParked() error {
 	g.parked = map[uint64]struct{}{}
-	err := g.engine.store.Scan(format.ParkedKey(nil, g.name, 0), format.ParkedKey(nil, g.name, math.MaxUint64), func(key, _ []byte) error {
+	err := g.engine.table.Scan(format.ParkedKey(nil, g.name, 0), format.ParkedKey(nil, g.name, math.MaxUint64), func(key, _ []byte) error {
 		seq, err := format.Number(key)
 		g.parked[seq] = struct{}{}
 		return err
@@ -106,7 +108,7 @@ func (g *egress) park(r Record, bad *Unacceptable) error {
 
 // parkRows parks a record by the rows that it adds.
 func (g *egress) parkRows(r Record, reason string, now time.Time, add func(key, value []byte)) {
-	add(format.ParkedKey(nil, g.name, r.Seq), encodeRow(format.Parked{Key: r.Key, Value: r.Value, Reason: reason, At: storable(now)}))
+	add(format.ParkedKey(nil, g.name, r.Seq), encodeRow(format.Parked{Key: r.Key, Value: r.Value, Reason: reason, At: clock.Storable(now)}))
 	add(format.EgressKey(nil, g.name, r.Seq), encodeRow(format.Record{Egress: g.name, Key: r.Key, Parked: reason}))
 	g.parked[r.Seq] = struct{}{}
 	g.parkedCount.Store(int64(len(g.parked)))
@@ -115,7 +117,7 @@ func (g *egress) parkRows(r Record, reason string, now time.Time, add func(key, 
 
 // parkAtEnd parks a record when there are no epochs any more.
 func (g *egress) parkAtEnd(r Record, reason string) error {
-	batch := g.engine.store.NewBatch()
+	batch := g.engine.table.NewBatch()
 	g.parkRows(r, reason, g.engine.options.Seams.Clock.Now(), batch.Set)
 	return batch.Seal()
 }
@@ -130,7 +132,7 @@ func (g *egress) parks() bool {
 
 // encodeRow encodes a row of the engine's own, which always encodes.
 func encodeRow(row any) []byte {
-	value, err := functions.EncodeRow(row)
+	value, err := codec.Encode(row)
 	if err != nil {
 		panic("engine: a row always encodes: " + err.Error())
 	}
@@ -139,7 +141,7 @@ func encodeRow(row any) []byte {
 
 // egressNamed finds an egress.
 func (e *Engine) egressNamed(name string) (*egress, error) {
-	i, ok := e.registry.egresses[name]
+	i, ok := e.registry.Egresses[name]
 	if !ok {
 		return nil, fmt.Errorf("%w: %q", ErrNoEgress, name)
 	}
@@ -176,7 +178,7 @@ func (e *Engine) ParkedRecords(ctx context.Context, egress string) (all []Parked
 // is not there is [ErrNoParked].
 func (e *Engine) RetryParked(ctx context.Context, egress string, seq uint64) error {
 	return e.unpark(ctx, egress, seq, func(w *worker, p format.Parked) {
-		w.emit(functions.Emitted{Egress: egress, Key: p.Key, Value: p.Value})
+		w.emit(format.Emitted{Egress: egress, Key: p.Key, Value: p.Value})
 	})
 }
 

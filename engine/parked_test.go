@@ -14,7 +14,9 @@ import (
 
 	"github.com/concordat-dev/concordat/engine"
 	"github.com/concordat-dev/concordat/functions"
-	"github.com/concordat-dev/concordat/internal/store"
+	"github.com/concordat-dev/concordat/internal/codec"
+	"github.com/concordat-dev/concordat/internal/seams"
+	"github.com/concordat-dev/concordat/internal/table"
 )
 
 // picky makes an egress of a receiver that does not take some records.
@@ -73,7 +75,7 @@ func TestRefusedRecordIsParked(t *testing.T) {
 	must(t, e.DropParked(ctx, "wire", 4))
 	eventually(t, "it arrives under a new number", func() bool { return slices.Equal(numbersOf(far.all()), []uint64{1, 2, 5, 6, 7, 8, 9, 11}) })
 	var v news
-	must(t, functions.Decode(far.all()[7].Value, &v))
+	must(t, codec.Decode(far.all()[7].Value, &v))
 	if v.N != 3 || far.all()[7].Key != "a" {
 		t.Errorf("what was retried arrives as %+v", v)
 	}
@@ -134,7 +136,7 @@ func TestWrittenRecordsAreTheReceivers(t *testing.T) {
 			parked, err := e.ParkedRecords(ctx, "wire")
 			must(t, err)
 			var v news
-			if len(parked) != 1 || parked[0].Seq != 2 || parked[0].Key != "a" || functions.Decode(parked[0].Value, &v) != nil || v.N != 2 {
+			if len(parked) != 1 || parked[0].Seq != 2 || parked[0].Key != "a" || codec.Decode(parked[0].Value, &v) != nil || v.N != 2 {
 				t.Errorf("parked are %+v", parked)
 			}
 			must(t, e.Close())
@@ -193,7 +195,7 @@ func TestSteppedEngineParks(t *testing.T) {
 	var far received
 	e := open(t, engine.Options{
 		Dir: "data", Workers: 1, Logger: new(logLines).logger(), Egresses: map[string]engine.Egress{"wire": picky(&far, 2)},
-		Seams: engine.Seams{FS: vfs.NewMem(), Clock: newHandClock(), Stepped: true},
+		Seams: seams.Set{FS: vfs.NewMem(), Clock: newHandClock(), Stepped: true},
 	}, tellers)
 	for _, r := range []functions.Request{newTeller.On("a", 0), tell.On("a", 3)} {
 		_, err := e.Submit(r)
@@ -340,7 +342,7 @@ func TestBacklogBoundInAnEpoch(t *testing.T) {
 	away := engine.Callback(func(context.Context, engine.Record) error { return errors.New("test: away") })
 	sealed := 0
 	o := engine.Options{Dir: "data", Workers: 1, MaxBacklog: 10, Logger: new(logLines).logger(), Egresses: map[string]engine.Egress{"wire": away, "other": new(received)}}
-	o.Seams = engine.Seams{FS: vfs.NewMem(), Clock: newPassingClock(), Stepped: true, Seal: func(_ uint64, _ store.Batch, write func() error) error {
+	o.Seams = seams.Set{FS: vfs.NewMem(), Clock: newPassingClock(), Stepped: true, Seal: func(_ uint64, _ *table.Batch, write func() error) error {
 		sealed++
 		return write()
 	}}

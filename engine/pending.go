@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/failures"
 )
 
 // Pending is a request that was submitted. It can be copied, and used from anywhere, also after the engine was closed. The zero
@@ -54,7 +55,7 @@ func (p Pending) Wait(ctx context.Context) error {
 }
 
 // errEndedWait is what stays told if the first Wait that has the outcome does not return.
-var errEndedWait = fmt.Errorf("%w: %w", ErrResult, functions.NewGoexitError())
+var errEndedWait = fmt.Errorf("%w: %w", ErrResult, failures.NewGoexitError())
 
 var errNotSubmitted = errors.New("engine: the zero Pending is of no request: nothing was submitted")
 
@@ -65,7 +66,7 @@ func (p Pending) Done() bool {
 		return true
 	}
 	select {
-	case <-p.s.engine.dead[p.s.shard%deadChannels]:
+	case <-p.s.dead():
 		return true
 	default:
 		return false

@@ -6,301 +6,335 @@ import (
 	"time"
 
 	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/failures"
 	"github.com/concordat-dev/concordat/internal/format"
+	"github.com/concordat-dev/concordat/internal/machine/instances"
+	"github.com/concordat-dev/concordat/internal/registry"
 	"github.com/concordat-dev/concordat/locks"
 )
 
-// call is one call of an operation, on its way to the instance and back. Exactly one of req and coord is set for a call that
-// somebody waits for; neither for a message.
+// call is one call of an operation, on its way to the instance and back: whoever has the message that it is in owns it. A client waits
+// for it (req), a run (coord), or nobody: then it is a message that a function sent.
 type call struct {
-	op    *functions.Operation
+	op    *instances.Operation
 	id    string
 	arg   []byte
 	value any // the argument itself, if it is at hand
 
-	entry    *typeEntry
-	worker   *worker // of the instance
-	inst     *instance
-	req      *request
-	coord    *coord
-	step     int // in the coordinator function: the step, or -1 for a lock
-	changed  int // with the outcome: bytes more that the transaction will write; of a saga's, what the step's row has without it
-	shard    uint16
-	undo     bool       // the step's compensation
-	mode     locks.Mode // at the instance
-	mayWait  bool       // at the instance
-	conflict bool       // the outcome is a failure for the sake of other transactions
-	crowded  bool       // with the outcome: undecided transactions have no room for what it would change
+	entry *registry.Type
+	shard *shard // of the instance
 
-	outcome outcome
-	origin              // of a message
-	number  uint64      // of a message: its row, once it was carried from one epoch to the next
-	fired   *timer      // of a message: that its instance had set for itself
-	slotOf  *feed       // of a message: the ingress whose record it is, if that has a slot
-	left    *unfinished // of a message that an earlier process left
+	req   *request
+	coord *coord
+	step  int  // in the coordinator function: the step, or -1 for a lock
+	undo  bool // of a saga: the step's compensation
+	size  int  // of a saga's: what the step's row has without the outcome
+
+	// Of a transaction.
+	attempt uint32
+	part    int
+	mode    locks.Mode
+	mayWait bool
+
+	// Of a message.
+	origin
+	number uint64      // its row, once it was carried from one epoch to the next
+	fired  *timer      // that its instance had set for itself
+	slotOf *partition  // whose record it is, if that has a slot
+	asked  *request    // the record of a source that it is of, if it is of one
+	left   *unfinished // that an earlier process left it
 
 	// At the instance.
-	stay      *call // the call whose visit is the transaction's
-	owner     locks.Owner
-	part      int
-	visit     visit         // a plain call's while it waits; a transaction's from its first call there
-	waits     time.Duration // since when it has waited for its lock, if it does: see clocks.elapsed
-	held      *held         // of a transaction's visit: what it holds back
-	tentative int           // the largest state that the transaction's visit has made there
-	grown     int           // all that the visit has changed, as Engine.undecided counts it
+	inst  *instance
+	visit *visit // a transaction's; a plain call's if it has to wait
+
+	// While somebody watches: when its wait for the lock began and ended, as clocks.elapsed has it; 0 if it did not wait.
+	waitBegan, waitEnded time.Duration
+
+	// The answer.
+	outcome  outcome
+	conflict bool // it is a failure for the sake of other transactions
+	crowded  bool // undecided transactions have no room for what it would change
+	changed  int  // bytes more that the transaction will write
 }
 
 // initCall sets up a call of an envelope that the registry has checked, on an instance of the type.
-func (e *Engine) initCall(c *call, env *functions.Envelope, of *typeEntry) {
+func (g *commons) initCall(c *call, env *instances.Envelope, of *registry.Type) {
 	c.op, c.id, c.arg, c.value, c.entry = env.Op, env.ID, env.Arg, env.Value, of
-	c.shard = e.registry.shardOf(c.entry, c.id)
-	c.worker = e.workerOf(c.shard)
+	c.shard = g.shards[g.registry.ShardOf(c.entry, c.id)]
 }
 
-func (c *call) address() functions.Address {
-	return functions.Address{Type: c.entry.info.Name, ID: c.id}
+func (c *call) address() format.Address {
+	return format.Address{Type: c.entry.Info.Name, ID: c.id}
 }
+
+// inTransaction reports whether the call is a transaction's, and has come to its instance.
+func (c *call) inTransaction() bool { return c.visit != nil && !c.visit.isPlain() }
 
 // isMessage reports whether nobody waits for the call.
 func (c *call) isMessage() bool { return c.req == nil && c.coord == nil }
 
 // runCall runs a call that is no transaction's, or lets it wait for its turn if the instance is locked.
-func (w *worker) runCall(c *call) {
-	c.inst = w.instance(c)
+func (x *executor) runCall(c *call) {
+	c.inst = x.instance(c)
 	lock := &c.inst.seat.Lock
 	if !looksAtLock || lock.Free() {
-		w.execute(c)
+		x.execute(c)
 		return
 	}
 	c.mode = locks.Exclusive
 	if c.op.Kind.Reads() {
 		c.mode = locks.Shared
 	}
-	c.owner = locks.Owner{ID: w.engine.nextID.Add(1), Single: true}
-	c.visit.Init(&c.inst.seat, c, c.owner)
-	if w.acquire(c, &c.visit) == locks.Granted {
-		w.runGranted(c)
+	c.visit = x.newVisit(c, locks.Owner{ID: x.group.nextID.Add(1), Single: true})
+	if x.acquire(c.visit) == locks.Granted {
+		x.runGranted(c.visit)
 	}
 }
 
-// acquire asks for a call's lock, on behalf of a visit, and wounds whom the policy says.
-func (w *worker) acquire(c *call, v *visit) locks.Result {
-	w.wounded = w.wounded[:0]
-	result := c.inst.seat.Lock.Acquire(&v.Claim, c.mode, w.engine.options.Policy, c.mayWait, &w.wounded)
-	for _, claim := range w.wounded {
+// acquire asks for the lock of a visit's call, and wounds whom the policy says.
+func (x *executor) acquire(v *visit) locks.Result {
+	c := v.call
+	x.wounded = x.wounded[:0]
+	had := v.Claim.Held()
+	result := v.inst.seat.Lock.Acquire(&v.Claim, c.mode, x.group.options.Policy, c.mayWait, &x.wounded)
+	if had == locks.None && result == locks.Granted {
+		v.holds = x.now.UnixNano()
+	}
+	for _, claim := range x.wounded {
 		if victim := claim.Ref.Ref.coord; victim != nil {
-			w.send(victim.worker, message{kind: msgConflict, coord: victim, which: claim.Owner.Attempt})
+			x.send(victim.shard, message{kind: msgConflict, run: victim.id, which: claim.Owner.Attempt, about: victim})
 		}
 	}
 	if result == locks.Waits {
-		w.noteContended(c.inst)
-		c.waits = w.engine.clocks.elapsed()
+		x.noteContended(v.inst)
+		v.waits = x.group.clocks.Elapsed()
 		if c.isMessage() && c.number == 0 {
-			w.waiters = append(w.waiters, c)
+			x.waiters = append(x.waiters, c)
 		}
 	}
 	return result
 }
 
 // runGranted runs a plain call that holds the lock, and gives the lock up.
-func (w *worker) runGranted(c *call) {
-	w.execute(c)
-	w.grant(c.inst.seat.Lock.Release(&c.visit.Claim, w.granted[:0]))
+func (x *executor) runGranted(v *visit) {
+	x.execute(v.call)
+	x.leaveLock(v)
+}
+
+// leaveLock ends the visit of a plain call, which holds the lock.
+func (x *executor) leaveLock(v *visit) {
+	x.grant(v.inst.seat.Lock.Release(&v.Claim, x.granted[:0]))
+	x.endVisit(v)
 }
 
 // grant queues the calls whose claims were granted.
-func (w *worker) grant(claims []*locks.Claim[*visit]) {
+func (x *executor) grant(claims []*claim) {
 	for _, claim := range claims {
-		w.endWait(claim.Ref.Ref)
-		w.receive(message{kind: msgGranted, call: claim.Ref.Ref})
+		v := claim.Ref.Ref
+		x.endWait(v)
+		v.holds = x.now.UnixNano()
+		x.receive(message{kind: msgGranted, about: v.call})
 	}
-	w.granted = claims
+	x.granted = claims
 }
 
-// endWait counts a call's wait for its lock, which is over. The counts are this worker's own: all workers wait often when they
-// wait at all.
-func (w *worker) endWait(c *call) {
-	w.waits.add(w.engine.clocks.elapsed() - c.waits)
+// endWait counts the wait for a lock, which is over. The counts are this worker's own: all workers wait often when they wait at all.
+func (x *executor) endWait(v *visit) {
+	now := x.group.clocks.Elapsed()
+	x.waits.add(now - v.waits)
+	if watch := x.group.watching.number.Load(); watch != 0 {
+		x.endWatchedWait(v, watch, now)
+	}
 }
 
 // execute runs a call on its instance, whose lock is free or held for it.
-func (w *worker) execute(c *call) {
+func (x *executor) execute(c *call) {
 	if c.isMessage() {
-		w.queued -= c.weight()
-		if c.fired != nil && !w.isStillWanted(c.fired) {
-			w.done(c)
+		x.queued -= c.weight()
+		if c.fired != nil && !x.isStillWanted(c.fired) {
+			x.done(c)
 			return
 		}
 	}
-	w.carryOut(c)
+	x.carryOut(c)
 }
 
 // carryOut runs a call's operation, and does what follows from it.
-func (w *worker) carryOut(c *call) {
-	result, err := w.runOperation(c)
+func (x *executor) carryOut(c *call) {
+	result, err := x.runOperation(c)
 	if err != nil {
-		w.failed(c, err)
+		x.failed(c, err)
 		return
 	}
 	c.outcome = outcome{result: result}
 	if !c.op.Kind.Reads() {
-		w.changed(c.inst)
+		x.changed(c.inst)
 	}
-	if c.op.Kind == functions.KindDelete {
-		w.dropOwnTimers(c.address()) // before it sets new ones
+	if c.op.Kind == instances.KindDelete {
+		x.dropOwnTimers(c.inst) // before it sets new ones
 	}
-	if !w.effects.Empty() {
-		w.apply(c.address(), c.shard, &w.effects)
+	if !x.effects.Empty() {
+		x.apply(c.address(), c.shard, &x.effects)
 	}
-	w.done(c)
+	x.done(c)
 }
 
 // runOperation runs user code on the instance's cell. Effects that cannot be carried out are a failure, with the state as
 // before.
-func (w *worker) runOperation(c *call) (*functions.Result, error) {
+func (x *executor) runOperation(c *call) (*instances.Result, error) {
 	cell := &c.inst.seat.Cell
 	before := cell.Image()
-	result, err := cell.Run(c.op, w.enter(c), c.arg, w.engine.options.MaxBytes)
-	w.leave()
-	if err == nil && !w.effects.Empty() {
-		if err = w.checkEffects(&w.effects); err != nil {
+	result, err := cell.Run(c.op, x.enter(c), c.arg, x.group.options.MaxBytes)
+	x.leave()
+	if err == nil && !x.effects.Empty() {
+		if err = x.checkEffects(&x.effects); err != nil {
 			cell.Restore(before)
 		}
 	}
 	if err != nil {
-		w.logPanic(c.op.FullName(), err)
+		x.logPanic(c.op.FullName(), err)
 	}
 	return result, err
 }
 
-func (w *worker) checkEffects(e *functions.Effects) error {
+func (x *executor) checkEffects(e *instances.Effects) error {
 	if len(e.Timers) > 0 {
-		if err := w.checkTimers(e.Timers); err != nil {
+		if err := x.checkTimers(e.Timers); err != nil {
 			return err
 		}
 	}
 	if len(e.Sends) > 0 {
-		if err := w.checkRoom(e.Sends); err != nil {
+		if err := x.checkRoom(e.Sends); err != nil {
 			return err
 		}
 	}
-	if err := w.checkRuns(e); err != nil {
+	if err := x.checkRuns(e); err != nil {
 		return err
 	}
-	if bytes := bytesOf(e); int64(bytes) > w.engine.budget.share/2 {
+	if bytes := bytesOf(e); int64(bytes) > x.group.budget.share/2 {
 		return fmt.Errorf("%w: an operation sends, emits and sets timers of %d bytes, at most %d: an eighth of Options.MaxEpochBytes",
-			functions.ErrTooLarge, bytes, w.engine.budget.share/2)
+			functions.ErrTooLarge, bytes, x.group.budget.share/2)
 	}
 	if len(e.Emits) > 0 {
-		if err := w.checkBacklog(e.Emits); err != nil {
+		if err := x.checkBacklog(e.Emits); err != nil {
 			return err
 		}
 	}
-	return w.engine.registry.checkEffects(e, w.engine.options.MaxBytes)
+	return x.group.registry.CheckEffects(e, x.group.options.MaxBytes)
 }
 
 // failed is the end of a call that failed.
-func (w *worker) failed(c *call, err error) {
-	c.outcome = outcome{failure: functions.Far(err)}
-	if c.isMessage() {
-		w.handleFailure(c, err)
+func (x *executor) failed(c *call, err error) {
+	c.outcome = outcome{failure: failures.Far(err)}
+	if c.isMessage() && (c.asked == nil || c.asked.env.RequestID == "") {
+		x.handleFailure(c, err)
 	}
-	w.done(c)
+	x.done(c)
 }
 
 // handleFailure runs the type's handler for a message that failed.
-func (w *worker) handleFailure(c *call, failure error) {
-	err := c.entry.info.Handle(w.enter(c), functions.Failed{Operation: c.op.Name, Arg: functions.EncodedArg(c.arg, c.value), Err: failure})
-	w.leave()
+func (x *executor) handleFailure(c *call, failure error) {
+	err := c.entry.Info.Handle(x.enter(c), instances.Failed{Operation: c.op.Name, Arg: instances.EncodedArg(c.arg, c.value), Err: failure})
+	x.leave()
 	if err == nil {
-		err = w.checkEffects(&w.effects)
+		err = x.checkEffects(&x.effects)
 	}
 	if err != nil {
-		w.logPanic(c.op.FullName(), err)
-		w.engine.options.Logger.Warn("a message failed and nobody handled it", "operation", c.op.FullName(), "id", c.id, "error", err)
-		w.effects.Reset()
+		x.logPanic(c.op.FullName(), err)
+		x.group.options.Logger.Warn("a message failed and nobody handled it", "operation", c.op.FullName(), "id", c.id, "error", err)
+		x.effects.Reset()
 		return
 	}
-	w.apply(c.address(), c.shard, &w.effects)
+	x.apply(c.address(), c.shard, &x.effects)
 }
 
-func (w *worker) logPanic(what string, err error) {
-	var p *functions.PanicError
+func (x *executor) logPanic(what string, err error) {
+	var p *failures.PanicError
 	if errors.As(err, &p) {
-		w.engine.options.Logger.Error("user code panicked", "in", what, "panic", p.Value, "stack", string(p.Stack))
+		x.group.options.Logger.Error("user code panicked", "in", what, "panic", p.Value, "stack", string(p.Stack))
 	}
 }
 
 // done tells whoever waits for a call that its outcome is known. What will be written of the outcome counts for the epoch here, before
 // the worker goes on: many outcomes can be on their way to those who write them.
-func (w *worker) done(c *call) {
+func (x *executor) done(c *call) {
 	switch {
 	case c.coord != nil:
-		w.charge(c.changed + len(c.outcome.result.Encoded()) + c.outcome.failure.Size()) // its row in the journal
-		w.send(c.coord.worker, message{kind: msgDone, call: c})
+		x.charge(c.size + len(c.outcome.result.Encoded()) + c.outcome.failure.Size()) // its row in the journal
+		x.send(c.coord.shard, message{kind: msgDone, run: c.coord.id, about: c})
 	case c.req == nil:
 		if c.slotOf != nil {
-			w.handledFed(c.slotOf, argBytes(c.op, c.arg, c.value))
+			x.handledFed(c.slotOf, argBytes(c.op, c.arg, c.value))
 			c.slotOf = nil
 		}
+		if c.asked != nil {
+			x.answered(c.asked, c.outcome)
+		}
 		if c.number != 0 {
-			w.charge(0)
-			w.addRow(format.NumberedKey(nil, c.shard, format.KindMessage, c.number), nil)
+			x.charge(0)
+			x.addRow(format.NumberedKey(nil, c.shard.number, format.KindMessage, c.number), nil)
 			if c.left != nil {
-				w.survived(c.left)
+				x.survived(c.left)
 				c.left = nil
 			}
 		}
-	case c.req.env.RequestID == "" && c.op.Kind.Reads() && w.effects.Empty() && !c.inst.dirty && c.inst.epoch <= w.engine.sealed.Load():
+	case c.req.env.RequestID == "" && c.op.Kind.Reads() && x.effects.Empty() && !c.inst.dirty && c.inst.epoch <= x.group.sealed.Load():
 		c.req.outcome = c.outcome // what was read is durable: no need to wait
-		w.engine.release(c.req)
+		x.group.release(c.req)
 	default:
-		w.settle(c.req, c.outcome)
+		x.settle(c.req, c.outcome)
 	}
 }
 
 // settle ends a request with an outcome, to be released when the running epoch is sealed.
-func (w *worker) settle(q *request, o outcome) {
+func (x *executor) settle(q *request, o outcome) {
 	q.outcome = o
-	q.settledIn.Store(w.engine.epoch)
+	q.settledIn.Store(x.group.epoch)
 	if q.env.RequestID != "" {
-		w.charge(len(q.env.RequestID) + len(o.result.Encoded()) + o.failure.Size())
-		w.epoch.outcomes = append(w.epoch.outcomes, q)
+		x.charge(len(q.env.RequestID) + len(o.result.Encoded()) + o.failure.Size())
+		x.epoch.outcomes = append(x.epoch.outcomes, q)
 	}
-	w.epoch.replies = append(w.epoch.replies, q)
+	x.epoch.replies = append(x.epoch.replies, q)
+	x.answerRecord(q.record, o)
 }
 
 // apply carries out the effects of an operation or of an outcome.
-func (w *worker) apply(from functions.Address, shard uint16, e *functions.Effects) {
+func (x *executor) apply(from format.Address, shard *shard, e *instances.Effects) {
 	for i := range e.Sends {
-		w.sendMessage(&e.Sends[i], origin{line: lineSent})
+		x.sendMessage(&e.Sends[i], origin{line: lineSent})
 	}
 	for i := range e.Timers {
-		w.setTimer(from, shard, &e.Timers[i])
+		x.setTimer(from, shard, &e.Timers[i])
 	}
 	for _, id := range e.Cancels {
-		w.cancelTimer(from, id)
+		x.cancelTimer(from, shard, id)
 	}
-	w.emit(e.Emits...)
+	x.emit(e.Emits...)
 }
 
 // emit has records go to their egresses with the running epoch.
-func (w *worker) emit(records ...functions.Emitted) {
+func (x *executor) emit(records ...format.Emitted) {
 	for i := range records {
-		w.charge(len(records[i].Key) + len(records[i].Value))
+		x.charge(len(records[i].Key) + len(records[i].Value))
 	}
-	w.epoch.emits = append(w.epoch.emits, records...)
+	x.epoch.emits = append(x.epoch.emits, records...)
+	if x.group.options.Workers > 1 {
+		for range records {
+			x.epoch.emitted = append(x.epoch.emitted, x.group.emitted.Add(1))
+		}
+	}
 }
 
 // sendMessage sends a message that nobody waits for, and returns it, or the run that it is to start.
-func (w *worker) sendMessage(env *functions.Envelope, from origin) (*call, *coord) {
-	w.queued += weightOf(env)
-	w.charge(len(env.ID) + argBytes(env.Op, env.Arg, env.Value)) // it may have to be carried
+func (x *executor) sendMessage(env *instances.Envelope, from origin) (*call, *coord) {
+	x.queued += weightOf(env)
+	x.charge(len(env.ID) + argBytes(env.Op, env.Arg, env.Value)) // it may have to be carried
 	if env.Op == nil {
-		return nil, w.startMessage(env, from)
+		return nil, x.startMessage(env, from)
 	}
 	c := &call{origin: from}
-	w.engine.initCall(c, env, w.engine.registry.types[env.Op.Type])
-	w.send(c.worker, message{kind: msgCall, call: c})
+	x.group.initCall(c, env, x.group.registry.Types[env.Op.Type])
+	x.send(c.shard, message{kind: msgCall, about: c})
 	return c, nil
 }

@@ -11,8 +11,13 @@ import (
 	"github.com/cespare/xxhash/v2"
 
 	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/clock"
+	"github.com/concordat-dev/concordat/internal/failures"
 	"github.com/concordat-dev/concordat/internal/format"
+	"github.com/concordat-dev/concordat/internal/machine/instances"
+	"github.com/concordat-dev/concordat/internal/registry"
 	"github.com/concordat-dev/concordat/internal/store"
+	"github.com/concordat-dev/concordat/internal/table"
 )
 
 // ErrParked: the run that the request belongs to is parked, because no process has survived it. See [Engine.Parked].
@@ -45,7 +50,10 @@ func (e *Engine) Parked(context.Context) ([]Parked, error) { return slices.Clone
 func (e *Engine) park(u *unfinished) {
 	p := Parked{ID: parkedID(u.row), Kind: "message", Starts: u.starts}
 	if c := u.call; c != nil {
-		p.Target = functions.Envelope{Op: c.op, ID: c.id}.Target()
+		p.Target = instances.Envelope{Op: c.op, ID: c.id}.Target()
+		if c.asked != nil {
+			c.asked.record.letGo()
+		}
 		e.queued.Add(-weight(c.arg))
 	}
 	if c := u.coord; c != nil {
@@ -53,10 +61,11 @@ func (e *Engine) park(u *unfinished) {
 		if c.req != nil {
 			p.RequestID = c.req.env.RequestID
 		}
-		delete(u.worker.coords, c.id)
+		c.letGoKey()
+		delete(c.shard.runs, c.id)
 		e.queued.Add(-weight(c.input))
-		u.worker.endBackground(c)
-		u.worker.dropJournal(c)
+		u.shard.on.endBackground(c)
+		u.shard.on.dropJournal(c)
 	}
 	e.trials.parked = append(e.trials.parked, p)
 	e.options.Logger.Error("it is parked: no process survives it", "kind", p.Kind, "id", p.ID, "target", p.Target, "starts", p.Starts)
@@ -94,7 +103,7 @@ func rowOf(id string) ([]byte, error) {
 
 // offline is a directory that no engine has open.
 type offline struct {
-	store  *store.Store
+	table  *table.Table
 	shards int
 }
 
@@ -115,7 +124,7 @@ func openOffline(dir string) (*offline, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &Engine{options: o, store: s}
+	e := &Engine{commons: commons{options: o, table: s}}
 	value, found, err := s.Get(format.Prefix(nil, format.NodeShard, format.KindFormat))
 	switch {
 	case err == nil && !found:
@@ -139,10 +148,10 @@ func ParkedIn(dir string) (all []Parked, err error) {
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, o.store.Close()) }()
+	defer func() { err = errors.Join(err, o.table.Close()) }()
 	for shard := range uint16(o.shards) {
 		prefix := format.Prefix(nil, shard, format.KindStarts)
-		err := o.store.Scan(prefix, format.Upper(prefix), func(key, value []byte) error {
+		err := o.table.Scan(prefix, format.Upper(prefix), func(key, value []byte) error {
 			p, err := o.parked(key, value)
 			if err == nil && p.Starts >= minListed {
 				all = append(all, p)
@@ -166,13 +175,13 @@ func (o *offline) parked(key, value []byte) (p Parked, err error) {
 	if err != nil {
 		return p, fmt.Errorf("%w: a number of starts: %w", ErrDamaged, err)
 	}
-	value, found, err := o.store.Get(row)
+	value, found, err := o.table.Get(row)
 	if err != nil || !found {
 		return p, fmt.Errorf("%w: there is a number of starts of %q, which is not there: %w", ErrDamaged, row, err)
 	}
 	p = Parked{ID: parkedID(row), Kind: "message", Starts: s.Starts, Suspect: s.Starts < MaxStarts}
 	if row[2] == format.KindMessage {
-		var m functions.StoredMessage
+		var m format.Message
 		err = functions.Decode(value, &m)
 		p.Target = fmt.Sprintf("%s.%s(%s)", m.Type, m.Operation, m.ID)
 	} else {
@@ -190,7 +199,7 @@ func (o *offline) parked(key, value []byte) (p Parked, err error) {
 // process does not survive it either it is parked again. A suspect is started again anyway, and stays as it is. An ID that is neither is
 // [ErrNotParked]; then none is retried.
 func RetryParkedIn(dir string, ids ...string) error {
-	return onParked(dir, ids, func(_ *offline, batch store.Batch, p Parked, row, _ []byte) error {
+	return onParked(dir, ids, func(_ *offline, batch *table.Batch, p Parked, row, _ []byte) error {
 		if p.Suspect {
 			return nil
 		}
@@ -203,7 +212,7 @@ func RetryParkedIn(dir string, ids ...string) error {
 // as it stands: what it has done is not undone, no more of it happens, its effects for an outcome do not, and if it has a request id its
 // outcome is [ErrDropped]. An ID that is neither is [ErrNotParked]; then none is dropped.
 func DropParkedIn(dir string, ids ...string) error {
-	return onParked(dir, ids, func(o *offline, batch store.Batch, _ Parked, row, value []byte) error {
+	return onParked(dir, ids, func(o *offline, batch *table.Batch, _ Parked, row, value []byte) error {
 		batch.Delete(format.StartsKey(row))
 		batch.Delete(row)
 		if row[2] == format.KindCoordinator {
@@ -219,26 +228,26 @@ func onParked(dir string, ids []string, do offlineDo) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, o.store.Flush(), o.store.Close()) }()
-	batch := o.store.NewBatch()
+	defer func() { err = errors.Join(err, o.table.Close()) }()
+	batch := o.table.NewBatch()
 	for _, id := range ids {
 		if err := o.onOne(batch, id, do); err != nil {
-			return errors.Join(err, batch.Close())
+			return err
 		}
 	}
 	return batch.Seal()
 }
 
 // offlineDo does something with what is parked or suspect, which stands in a row.
-type offlineDo func(o *offline, batch store.Batch, p Parked, row, value []byte) error
+type offlineDo func(o *offline, batch *table.Batch, p Parked, row, value []byte) error
 
-func (o *offline) onOne(batch store.Batch, id string, do offlineDo) error {
+func (o *offline) onOne(batch *table.Batch, id string, do offlineDo) error {
 	row, err := rowOf(id)
 	if err != nil {
 		return err
 	}
 	key := format.StartsKey(row)
-	value, found, err := o.store.Get(key)
+	value, found, err := o.table.Get(key)
 	if err != nil {
 		return err
 	}
@@ -252,7 +261,7 @@ func (o *offline) onOne(batch store.Batch, id string, do offlineDo) error {
 	if p.Starts < minListed {
 		return fmt.Errorf("%w: %s", ErrNotParked, id)
 	}
-	value, _, err = o.store.Get(row)
+	value, _, err = o.table.Get(row)
 	if err != nil {
 		return err
 	}
@@ -260,7 +269,7 @@ func (o *offline) onOne(batch store.Batch, id string, do offlineDo) error {
 }
 
 // endRun deletes the journal of a run and records its outcome.
-func (o *offline) endRun(batch store.Batch, row, value []byte) error {
+func (o *offline) endRun(batch *table.Batch, row, value []byte) error {
 	var r format.Run
 	if err := functions.Decode(value, &r); err != nil {
 		return fmt.Errorf("%w: %s: %w", ErrDamaged, parkedID(row), err)
@@ -274,7 +283,7 @@ func (o *offline) endRun(batch store.Batch, row, value []byte) error {
 	if r.RequestID == "" {
 		return nil
 	}
-	marks, _, err := o.store.Get(format.Prefix(nil, format.NodeShard, format.KindWatermark))
+	marks, _, err := o.table.Get(format.Prefix(nil, format.NodeShard, format.KindWatermark))
 	if err != nil {
 		return err
 	}
@@ -282,14 +291,22 @@ func (o *offline) endRun(batch store.Batch, row, value []byte) error {
 	if err != nil {
 		return fmt.Errorf("%w: the watermark: %w", ErrDamaged, err)
 	}
-	q := &request{shard: shard}
+	q := &request{of: format.Request{Name: format.NameHash(r.Function), ID: r.RequestID}}
 	q.env.RequestID, q.env.Coordinator, q.env.Arg = r.RequestID, r.Function, r.Input
-	q.identity = newIdentity(targetOf(r.Function), xxhash.Sum64(r.Input), uint64(r.Shape))
-	q.outcome.failure = functions.Far(fmt.Errorf("%w: %s", ErrDropped, r.Function))
+	q.identity = registry.NewIdentity(registry.TargetOf(r.Function), xxhash.Sum64(r.Input), uint64(r.Shape))
+	q.outcome.failure = failures.Far(fmt.Errorf("%w: %s", ErrDropped, r.Function))
 	at := m.Time
 	if at == 0 {
-		at = firstTime(m.At)
+		at = clock.First(m.At)
 	}
-	writeOutcome(batch, q, at)
+	all, err := bucketsIn(o.table, o.shards)
+	if err != nil {
+		return err
+	}
+	in := newBucket(at)
+	if n := len(all); n > 0 && all[n-1].start > 0 {
+		in = all[n-1]
+	}
+	writeOutcome(batch, in, q.of.Shard(uint64(o.shards)), q, at)
 	return nil
 }

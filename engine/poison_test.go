@@ -11,8 +11,9 @@ import (
 
 	"github.com/concordat-dev/concordat/engine"
 	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/codec"
 	"github.com/concordat-dev/concordat/internal/format"
-	"github.com/concordat-dev/concordat/internal/store"
+	"github.com/concordat-dev/concordat/internal/values"
 	"github.com/concordat-dev/concordat/saga"
 	"github.com/concordat-dev/concordat/twopc"
 )
@@ -128,7 +129,7 @@ func leaveMessages(t *testing.T, dir string, from int, ids ...string) {
 	rows := map[string]any{}
 	for i, id := range ids {
 		m := swallow.On(id, strings.HasPrefix(id, "poison")).Envelope().Stored()
-		shard := format.InstanceShard(format.TypeHash("test/pill"), id, 8)
+		shard := format.InstanceShard(format.NameHash("test/pill"), id, 8)
 		rows[string(format.NumberedKey(nil, shard, format.KindMessage, firstLeft+uint64(from+i)))] = m
 	}
 	leave(t, dir, rows)
@@ -140,18 +141,18 @@ const firstLeft = 1000
 // leave adds rows to a directory whose engine has counted to twice firstLeft.
 func leave(t *testing.T, dir string, rows map[string]any) {
 	t.Helper()
-	s, err := store.Open(store.Options{Dir: dir, Fatal: func(err error) { t.Error(err) }})
+	s, err := openRows(t, dir)
 	must(t, err)
 	key := format.Prefix(nil, format.NodeShard, format.KindWatermark)
 	value, _, err := s.Get(key)
 	must(t, err)
 	var marks map[int]any
-	must(t, functions.Decode(value, &marks))
+	must(t, codec.Decode(value, &marks))
 	marks[2] = max(2*firstLeft, marks[2].(uint64))
 	rows[string(key)] = marks
 	batch := s.NewBatch()
 	for key, row := range rows {
-		data, err := functions.Encode(row)
+		data, err := values.Encode(row)
 		must(t, err)
 		batch.Set([]byte(key), data)
 	}
@@ -268,7 +269,7 @@ func TestSuspectTimersEndWithTheirInstance(t *testing.T) {
 	if out, err := poisonProcess(dir, "idle"); !diedOfPoison(err) {
 		t.Fatalf("%v: %s", err, out)
 	}
-	end := format.NumberedKey(nil, format.InstanceShard(format.TypeHash("test/pill"), "poison", 8), format.KindMessage, firstLeft+1)
+	end := format.NumberedKey(nil, format.InstanceShard(format.NameHash("test/pill"), "poison", 8), format.KindMessage, firstLeft+1)
 	leave(t, dir, map[string]any{string(end): flush.On("poison").Envelope().Stored(), string(format.StartsKey(end)): map[int]int{1: 2}})
 	e = open(t, pillOptions(dir), pillParts()...)
 	if ask(t, e, pills.Exists("poison")) {
@@ -329,7 +330,7 @@ func testPoisonedSaga(t *testing.T) {
 		if i == 2 {
 			wantErr(t, err, engine.ErrParked, parked.ID)
 			wantErr(t, err, engine.ErrUnknown)
-			o, err := e.Outcome(ctx, "cure-2")
+			o, err := e.Outcome(ctx, functions.Address{Type: "test/cure"}, "cure-2")
 			must(t, err)
 			if o.State != engine.Stuck || !errors.Is(o.Err, engine.ErrParked) {
 				t.Errorf("the outcome is %+v", o)
@@ -361,7 +362,7 @@ func testPoisonedSaga(t *testing.T) {
 
 func testPoisonedTransaction(t *testing.T) {
 	dir := makePillDir(t)
-	shard := format.RequestShard(format.RequestHash("dose"), 8)
+	shard := format.RequestShard("dose", 8)
 	e := open(t, pillOptions(dir), pillParts()...)
 	must(t, e.Close())
 	run := format.NumberedKey(nil, shard, format.KindCoordinator, firstLeft)
@@ -384,9 +385,9 @@ func testPoisonedTransaction(t *testing.T) {
 // TestParkedTakesNoRoom: what is parked counts no longer towards Options.MaxMessages.
 func TestParkedTakesNoRoom(t *testing.T) {
 	dir := makePillDir(t)
-	input, err := functions.Encode(true)
+	input, err := values.Encode(true)
 	must(t, err)
-	message := format.NumberedKey(nil, format.InstanceShard(format.TypeHash("test/pill"), "a", 8), format.KindMessage, firstLeft)
+	message := format.NumberedKey(nil, format.InstanceShard(format.NameHash("test/pill"), "a", 8), format.KindMessage, firstLeft)
 	run := format.NumberedKey(nil, 0, format.KindCoordinator, firstLeft+1)
 	leave(t, dir, map[string]any{
 		string(message): swallow.On("a", true).Envelope().Stored(), string(format.StartsKey(message)): map[int]int{1: engine.MaxStarts},

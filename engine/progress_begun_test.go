@@ -15,6 +15,7 @@ import (
 	"github.com/concordat-dev/concordat/engine"
 	"github.com/concordat-dev/concordat/functions"
 	"github.com/concordat-dev/concordat/internal/format"
+	"github.com/concordat-dev/concordat/internal/seams"
 	"github.com/concordat-dev/concordat/saga"
 	"github.com/concordat-dev/concordat/twopc"
 )
@@ -119,7 +120,7 @@ func besideCoordinators(t *testing.T, takes time.Duration, ids bool, start func(
 	clock, rng := newPassingClock(), rand.New(rand.NewPCG(1, 1))
 	work.Store(clock)
 	o := engine.Options{Dir: "data", Workers: 1, MaxDrain: maxDrain}
-	o.Seams = engine.Seams{FS: vfs.NewMem(), Clock: clock, Stepped: true}
+	o.Seams = seams.Set{FS: vfs.NewMem(), Clock: clock, Stepped: true}
 	two := &twoProcessors{clock: clock, takes: sealTakes}
 	o.Seams.Seal = two.seal
 	e, err := engine.Open(o, notes, mills, sagaOfSteps, sagaAtOnce, sagaUndone, txOfCalls, txAtOnce, txOfCheapCalls)
@@ -203,10 +204,10 @@ func TestNoCycleIsForgotten(t *testing.T) {
 		clock, rng := newPassingClock(), rand.New(rand.NewPCG(seed, 1))
 		work.Store(clock)
 		o := engine.Options{Dir: "data", Workers: 1 + rng.IntN(3), MaxDrain: time.Millisecond}
-		o.Seams = engine.Seams{FS: vfs.NewMem(), Clock: clock, Stepped: true}
-		o.Seams.Spent = func(on engine.Spent) {
+		o.Seams = seams.Set{FS: vfs.NewMem(), Clock: clock, Stepped: true}
+		o.Seams.Spent = func(on seams.Spent) {
 			clock.elapse(time.Duration(rng.IntN(1000)) * time.Microsecond)
-			if on == engine.SpentOnLook {
+			if on == seams.SpentOnLook {
 				clock.elapse(20 * time.Millisecond)
 			}
 		}
@@ -261,7 +262,7 @@ func TestNoCycleIsForgotten(t *testing.T) {
 // that end while a request waits, of each worker: one at most. They sleep, so that it does not matter how many processors there are.
 func TestCostlyOnSeveralWorkers(t *testing.T) {
 	const many, clients, each, takes = 100, 4, 15, 150 * time.Millisecond
-	hash := format.TypeHash("test/napper")
+	hash := format.NameHash("test/napper")
 	for _, workers := range []int{2, 4} {
 		for _, ids := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%d-%v", workers, ids), func(t *testing.T) {

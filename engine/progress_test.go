@@ -15,7 +15,8 @@ import (
 
 	"github.com/concordat-dev/concordat/engine"
 	"github.com/concordat-dev/concordat/functions"
-	"github.com/concordat-dev/concordat/internal/store"
+	"github.com/concordat-dev/concordat/internal/seams"
+	"github.com/concordat-dev/concordat/internal/table"
 	"github.com/concordat-dev/concordat/twopc"
 )
 
@@ -136,7 +137,7 @@ func (p *twoProcessors) choose(n int) int {
 }
 
 // seal is Seams.Seal.
-func (p *twoProcessors) seal(_ uint64, _ store.Batch, write func() error) error {
+func (p *twoProcessors) seal(_ uint64, _ *table.Batch, write func() error) error {
 	p.sealed = p.clock.Elapsed() + p.takes
 	if !p.beside {
 		p.clock.elapse(p.takes)
@@ -156,7 +157,7 @@ func TestCrowdsAreAnsweredInTime(t *testing.T) {
 			clock := newPassingClock()
 			work.Store(clock)
 			o := engine.Options{Dir: "data", Workers: 1, MaxDrain: maxDrain}
-			o.Seams = engine.Seams{FS: vfs.NewMem(), Clock: clock, Stepped: true}
+			o.Seams = seams.Set{FS: vfs.NewMem(), Clock: clock, Stepped: true}
 			two := &twoProcessors{clock: clock, takes: sealTakes}
 			o.Seams.Seal = two.seal
 			e, err := engine.Open(o, notes, mills, payTx)
@@ -251,13 +252,13 @@ func longestAnswer(t *testing.T, seed uint64, takes time.Duration, backlog int, 
 	clock, rng := newPassingClock(), rand.New(rand.NewPCG(seed, 0))
 	costly := false
 	o := engine.Options{Dir: "data", Workers: 1, MaxDrain: maxDrain}
-	o.Seams = engine.Seams{FS: vfs.NewMem(), Clock: clock, Stepped: true}
-	o.Seams.Spent = func(s engine.Spent) {
-		if s == engine.SpentOnFunction && costly {
+	o.Seams = seams.Set{FS: vfs.NewMem(), Clock: clock, Stepped: true}
+	o.Seams.Spent = func(s seams.Spent) {
+		if s == seams.SpentOnFunction && costly {
 			clock.pass(takes)
 		}
 	}
-	o.Seams.Seal = func(_ uint64, _ store.Batch, write func() error) error {
+	o.Seams.Seal = func(_ uint64, _ *table.Batch, write func() error) error {
 		clock.pass(sealTakes)
 		return write()
 	}

@@ -8,10 +8,14 @@ import (
 	"math"
 	"time"
 
-	"github.com/concordat-dev/concordat/coordinator"
 	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/clock"
+	"github.com/concordat-dev/concordat/internal/codec"
 	"github.com/concordat-dev/concordat/internal/format"
+	"github.com/concordat-dev/concordat/internal/machine/instances"
+	"github.com/concordat-dev/concordat/internal/machine/routines"
 	"github.com/concordat-dev/concordat/internal/machine/sagas"
+	"github.com/concordat-dev/concordat/internal/registry"
 )
 
 // recover brings back what the last sealed epoch left unfinished. Instances and outcomes stay where they are until somebody asks
@@ -39,7 +43,7 @@ func (e *Engine) recover() error {
 			{format.KindTimer, e.recoverTimer},
 		} {
 			prefix := format.Prefix(nil, shard, kind.kind)
-			err := e.store.Scan(prefix, format.Upper(prefix), func(key, value []byte) error {
+			err := e.table.Scan(prefix, format.Upper(prefix), func(key, value []byte) error {
 				return kind.row(shard, key, append([]byte(nil), value...))
 			})
 			if err != nil {
@@ -57,7 +61,7 @@ func (e *Engine) recover() error {
 const anyBytes = math.MaxInt
 
 // forInstance says which instance a stored message is for, if it is for one.
-func forInstance(m *functions.StoredMessage) string {
+func forInstance(m *format.Message) string {
 	if m.Type == "" {
 		return ""
 	}
@@ -65,7 +69,7 @@ func forInstance(m *functions.StoredMessage) string {
 }
 
 func (e *Engine) recoverMarks() error {
-	value, found, err := e.store.Get(format.Prefix(nil, format.NodeShard, format.KindWatermark))
+	value, found, err := e.table.Get(format.Prefix(nil, format.NodeShard, format.KindWatermark))
 	if err != nil {
 		return fmt.Errorf("%w: the watermark: %w", ErrDamaged, err)
 	}
@@ -75,16 +79,16 @@ func (e *Engine) recoverMarks() error {
 			return fmt.Errorf("%w: the watermark: %w", ErrDamaged, err)
 		}
 	}
-	if marked := e.store.Marked(); marked > m.Epoch {
+	if marked := e.table.Marked(); marked > m.Epoch {
 		return fmt.Errorf("%w: epochs %d to %d were sealed and are not there: the end of the store's log is damaged", ErrDamaged, m.Epoch+1, marked)
 	}
-	switch now := e.clocks.wall.Now(); {
+	switch now := e.clocks.Wall.Now(); {
 	case m.Time != 0:
-		e.clocks.goOnFrom(m.Time)
+		e.clocks.GoOnFrom(m.Time)
 	case found: // by a program that went by the wall clock
-		e.clocks.goOnFrom(firstTime(m.At))
+		e.clocks.GoOnFrom(clock.First(m.At))
 	default:
-		e.clocks.goOnFrom(firstTime(now))
+		e.clocks.GoOnFrom(clock.First(now))
 	}
 	e.takeMarks(m)
 	return nil
@@ -136,18 +140,21 @@ func (e *Engine) recoverMessage(shard uint16, key, value []byte) error {
 	if err != nil {
 		return fmt.Errorf("%w: message: %w", ErrDamaged, err)
 	}
-	env := stored.Resolve(e.registry)
-	of, err := e.registry.find(&env, anyBytes)
+	env := instances.Resolve(stored.Message, e.registry)
+	of, err := e.registry.Find(&env, anyBytes)
 	if err != nil {
 		return fmt.Errorf("engine: a message to %s/%s waits for what this program does not have: %w", stored.Type, stored.ID, err)
 	}
 	c := &call{number: number, origin: e.originOf(&stored)}
-	e.initCall(c, &env, of.entry)
+	e.initCall(c, &env, of.Entry)
 	if stored.Own {
-		c.worker.keepFired(&timer{from: c.address()}, c)
+		c.shard.on.keepFired(&timer{from: c.address(), shard: c.shard}, c)
+	}
+	if stored.Record != nil {
+		c.asked = e.recoverAsked(&env, stored.Record, of, c.shard)
 	}
 	e.queued.Add(weight(c.arg))
-	c.worker.receive(message{kind: msgCall, call: c})
+	c.shard.on.receive(message{kind: msgCall, about: c})
 	return nil
 }
 
@@ -164,16 +171,19 @@ func (e *Engine) originOf(m *format.Carried) origin {
 
 // key is the key of the run's row.
 func (c *coord) key() []byte {
-	return format.NumberedKey(nil, c.shard, format.KindCoordinator, c.id)
+	return format.NumberedKey(nil, c.shard.number, format.KindCoordinator, c.id)
 }
 
 // row encodes the run.
 func (c *coord) row() []byte {
 	s := format.Run{Function: c.function.Name, Input: c.input}
 	if c.req != nil {
-		s.RequestID, s.Shape = c.req.env.RequestID, c.req.identity.shape()
+		s.RequestID, s.Shape = c.req.env.RequestID, c.req.identity.Shape()
 	}
-	value, err := functions.EncodeRow(&s)
+	if c.asked != nil {
+		s.Record = c.asked.record.stored()
+	}
+	value, err := codec.Encode(&s)
 	if err != nil {
 		panic("engine: a run's row always encodes: " + err.Error())
 	}
@@ -189,13 +199,13 @@ func (e *Engine) recoverRun(shard uint16, key, value []byte) error {
 	if err != nil {
 		return fmt.Errorf("%w: coordinator function: %w", ErrDamaged, err)
 	}
-	entry := e.registry.coordinators[s.Function]
+	entry := e.registry.Coordinators[s.Function]
 	if entry == nil {
 		return fmt.Errorf("%w: %q has unfinished runs in %s", ErrUnknownCoordinator, s.Function, e.options.Dir)
 	}
 	f := entry.Function
-	c := &coord{id: id, function: f, input: s.Input, shard: shard, worker: e.workerOf(shard), hasRow: true}
-	if f.Protocol == coordinator.Saga && len(s.Journal) > 0 {
+	c := &coord{id: id, function: f, input: s.Input, shard: e.shards[shard], hasRow: true}
+	if f.Protocol == routines.Saga && len(s.Journal) > 0 {
 		var reader sagas.Reader
 		if err := reader.Head(s.Journal); err != nil {
 			return fmt.Errorf("%w: saga %d: %w", ErrDamaged, id, err)
@@ -207,15 +217,20 @@ func (e *Engine) recoverRun(shard uint16, key, value []byte) error {
 		c.saga.ChangeAll()
 	}
 	if s.RequestID != "" {
-		c.req = &request{shard: shard, worker: c.worker, coord: c}
+		c.req = &request{coord: c}
 		c.req.env.RequestID, c.req.env.Coordinator, c.req.env.Arg = s.RequestID, s.Function, s.Input
-		c.req.identity = identify(&c.req.env, destination{function: entry}).withShape(s.Shape)
-		e.ids.put(c.req)
+		to := registry.Destination{Function: entry}
+		c.req.of, c.req.identity = to.Request(&c.req.env), registry.Identify(&c.req.env, to).WithShape(s.Shape)
+		c.req.shard = c.shard
+		c.shard.requests[c.req.of] = c.req
 	}
-	c.worker.coords[id] = c
-	c.worker.toBackground(c)
+	if s.Record != nil {
+		c.asked = e.recoverRunOf(c, s.Record)
+	}
+	c.shard.runs[id] = c
+	c.shard.on.toBackground(c)
 	e.queued.Add(weight(c.input))
-	c.worker.sent.push(message{kind: msgStart, coord: c})
+	c.shard.on.sent.Push(message{kind: msgStart, about: c})
 	return nil
 }
 
@@ -235,12 +250,12 @@ func (e *Engine) recoverTimer(shard uint16, key, value []byte) error {
 	if err != nil {
 		return err
 	}
-	t := &timer{due: int64(due), seq: seq, from: stored.From, shard: shard, env: stored.Message.Resolve(e.registry)}
-	if err := e.registry.check(&t.env, anyBytes); err != nil {
+	t := &timer{due: int64(due), seq: seq, from: stored.From, shard: e.shards[shard], env: instances.Resolve(stored.Message, e.registry)}
+	if err := e.registry.Check(&t.env, anyBytes); err != nil {
 		return fmt.Errorf("engine: the timer of %v due %v%s is for what this program does not have: %w",
 			t.from, time.Unix(0, t.due), forInstance(&stored.Message), err)
 	}
-	e.workerOf(shard).countTimer(t, 1)
-	e.workerOf(shard).timers.add(t)
+	t.shard.on.countTimer(t, 1)
+	t.shard.timers.add(t)
 	return nil
 }

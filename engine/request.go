@@ -8,6 +8,10 @@ import (
 	"sync/atomic"
 
 	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/failures"
+	"github.com/concordat-dev/concordat/internal/format"
+	"github.com/concordat-dev/concordat/internal/machine/instances"
+	"github.com/concordat-dev/concordat/internal/registry"
 )
 
 // request is something that a client waits for.
@@ -18,24 +22,31 @@ type request struct {
 	done      chan struct{} // for whoever waits; nil if nobody does
 	next      *request      // others that wait for the same outcome
 	places    int32         // that it takes, if somebody waits for it
-	shard     uint16        // keeps the outcome, if there is an id
 	closes    bool          // done is closed when the outcome is there; otherwise it gets one token and is used again
 	settledIn atomic.Uint64 // the epoch that settled it; 0: it is under way
 	outcome   outcome
 	err       error // instead of an outcome: the engine's own error
 
-	identity identity // tells requests with one id apart; zero without id
-	env      functions.Envelope
+	of       format.Request    // with its id; zero without
+	identity registry.Identity // tells requests with one id apart; zero without
+	env      instances.Envelope
 
 	engine   *Engine
-	worker   *worker     // runs it
-	call     *call       // the call, if it is one
-	function *coordEntry // the coordinator function, if it is one
-	coord    *coord      // its run
-	control  control     // a question to a worker instead of either
+	shard    *shard             // of the instance, or of the run; nil for a question to a worker
+	call     *call              // the call, if it is one
+	function *registry.Function // the coordinator function, if it is one
+	coord    *coord             // its run
+	control  control            // a question to a worker instead of either
 
-	feed     *feed // the ingress it came from, if any
-	position uint64
+	from     *partition // of the ingress that it came from, if any
+	position format.Position
+	record   *taken // what else is known of it, if it came from a source
+
+	answers *Answers // who is told with others in the place of one who waits; see SubmitTo
+	tag     uint64   // by which it is told apart there
+
+	measured *functionCounts // of what it is for; nil if it is not counted
+	began    int64           // when it was submitted, in engine time
 }
 
 // isSettled reports whether the outcome is known, and perhaps not sealed yet.
@@ -44,7 +55,7 @@ func (q *request) isSettled() bool { return q.settledIn.Load() != 0 }
 // isSealed reports whether the outcome is durable.
 func (q *request) isSealed() bool {
 	in := q.settledIn.Load()
-	return in != 0 && in <= q.worker.engine.sealed.Load()
+	return in != 0 && in <= q.shard.on.group.sealed.Load()
 }
 
 // control is run on a worker, between two messages.
@@ -52,8 +63,8 @@ type control func(w *worker)
 
 // outcome is what became of a call or a coordinator function: a result, or a failure.
 type outcome struct {
-	result  *functions.Result
-	failure *functions.FarError
+	result  *instances.Result
+	failure *failures.FarError
 }
 
 func (o *outcome) err() error {
@@ -82,17 +93,27 @@ func (e *Engine) Do(ctx context.Context, r functions.Request) error {
 	return q.wait(ctx)
 }
 
-// Ask runs a request that has an answer and waits for it. Errors are those of [Engine.Do].
-func Ask[R any](ctx context.Context, e *Engine, q functions.Question[R]) (answer R, err error) {
-	if q == nil {
-		return answer, errNoRequest
+// Doer runs requests: an [*Engine], or a client of one in another process (package client). A program that takes a Doer runs with both.
+type Doer interface {
+	Do(ctx context.Context, r functions.Request) error
+}
+
+// Ask runs a request that returns something and waits for its result. Errors are those of the Doer's Do; see [Engine.Do].
+func Ask[R any](ctx context.Context, on Doer, r functions.RequestReturning[R]) (result R, err error) {
+	if r == nil {
+		return result, errNoRequest
 	}
-	r := &request{env: q.Question(&answer)}
-	if err := e.begin(&ctx, r); err != nil {
-		return answer, err
+	e, embedded := on.(*Engine)
+	if !embedded {
+		err = on.Do(ctx, instances.Bare(r.EnvelopeInto(&result)))
+		return result, err
 	}
-	err = r.wait(ctx)
-	return answer, err
+	q := &request{env: r.EnvelopeInto(&result)}
+	if err := e.begin(&ctx, q); err != nil {
+		return result, err
+	}
+	err = q.wait(ctx)
+	return result, err
 }
 
 var errNoRequest = fmt.Errorf("%w: the request is nil", functions.ErrBadCall)
@@ -143,12 +164,20 @@ func (q *request) await(ctx context.Context) error {
 		if !q.isDone() {
 			return fmt.Errorf("%w: %w", ErrUnknown, endOf(ctx))
 		}
-	case <-q.engine.dead[q.shard%deadChannels]:
+	case <-q.dead():
 		if !q.isDone() {
 			return fmt.Errorf("%w: the engine was closed", ErrUnknown)
 		}
 	}
 	return nil
+}
+
+// dead is closed when there will be no outcome any more.
+func (q *request) dead() <-chan struct{} {
+	if q.shard == nil {
+		return q.engine.dead[0]
+	}
+	return q.engine.dead[q.shard.number%deadChannels]
 }
 
 // isDone reports whether the outcome is there, and takes the token that says so.
@@ -176,10 +205,10 @@ func (q *request) result() error {
 }
 
 // readResult gives a result to what decodes it, which may be code of users: a codec method of the result's type.
-func readResult(into func(*functions.Result) error, result *functions.Result) (err error) {
+func readResult(into func(*instances.Result) error, result *instances.Result) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			err = fmt.Errorf("%w: %w", ErrResult, functions.NewPanicError(p))
+			err = fmt.Errorf("%w: %w", ErrResult, failures.NewPanicError(p))
 		}
 	}()
 	if err := into(result); err != nil {
@@ -190,7 +219,7 @@ func readResult(into func(*functions.Result) error, result *functions.Result) (e
 
 // submit checks a request and hands it to its worker.
 func (e *Engine) submit(q *request) error {
-	of, err := e.registry.find(&q.env, e.options.MaxBytes)
+	of, err := e.registry.Find(&q.env, e.options.MaxBytes)
 	if err != nil {
 		return err
 	}
@@ -202,29 +231,32 @@ func (e *Engine) submit(q *request) error {
 		return err
 	}
 	q.engine = e
-	if q.closes {
+	q.measured, q.began = e.measures.of(&q.env, of), e.clocks.Now()
+	switch {
+	case q.answers != nil:
+		q.done = q.answers.signal // only says that somebody waits
+	case q.closes:
 		q.done = make(chan struct{})
-	} else {
+	default:
 		q.done = donePool.Get().(chan struct{})
 	}
 	if q.env.Op != nil {
 		q.call = &call{req: q}
-		e.initCall(q.call, &q.env, of.entry)
+		e.initCall(q.call, &q.env, of.Entry)
 	}
-	q.function = of.function
+	q.function = of.Function
+	if q.env.RequestID != "" {
+		q.of, q.identity = of.Request(&q.env), registry.Identify(&q.env, of)
+	}
 	switch {
-	case q.env.RequestID != "":
-		q.identity = identify(&q.env, of)
-		q.shard = e.registry.requestShard(q.env.RequestID)
 	case q.env.Op != nil:
 		q.shard = q.call.shard
+	case q.env.RequestID != "":
+		q.shard = e.shards[q.of.Shard(e.registry.Shards)]
 	default:
-		q.shard = uint16(e.spread.Add(1) % uint64(e.options.Shards))
+		q.shard = e.shards[e.spread.Add(1)%uint64(len(e.shards))]
 	}
-	if q.worker = e.workerOf(q.shard); q.call != nil {
-		q.worker = q.call.worker
-	}
-	return e.admitTo(q.worker, q)
+	return e.admitTo(e.workerOf(q.shard), q)
 }
 
 // admitTo puts a request into a worker's inbox. It is counted as in flight, unless it is an ingress's: those have a bound of
@@ -233,7 +265,7 @@ func (e *Engine) admitTo(w *worker, q *request) error {
 	w.mu.Lock()
 	if w.shut {
 		w.mu.Unlock()
-		if q.feed == nil {
+		if q.from == nil {
 			e.inFlight.Add(-int64(q.places))
 		}
 		return ErrClosed
@@ -244,16 +276,16 @@ func (e *Engine) admitTo(w *worker, q *request) error {
 	if !e.asked.Load() { // it is written once an epoch
 		e.asked.Store(true)
 	}
-	if parked && e.gate.open.Load() {
+	if parked && e.open.Load() {
 		e.gate.wake(w)
 	}
 	return nil
 }
 
 // release gives the outcome to the client and to the others that wait for it.
-func (e *Engine) release(q *request) {
-	e.inFlight.Add(-q.allPlaces())
-	e.answer(q)
+func (g *commons) release(q *request) {
+	g.inFlight.Add(-q.allPlaces())
+	g.answer(q)
 }
 
 // allPlaces is how many places those take who wait for the outcome.
@@ -265,7 +297,7 @@ func (q *request) allPlaces() (sum int64) {
 }
 
 // answer is release of one that is not counted any more.
-func (e *Engine) answer(q *request) {
+func (g *commons) answer(q *request) {
 	for other := q.next; other != nil; {
 		next := other.next
 		other.outcome, other.err = q.outcome, q.err
@@ -277,21 +309,25 @@ func (e *Engine) answer(q *request) {
 }
 
 // finish is release of a request that no other waits for.
-func (e *Engine) finish(q *request) {
+func (g *commons) finish(q *request) {
 	if q.done != nil {
-		e.inFlight.Add(-int64(q.places))
+		g.inFlight.Add(-int64(q.places))
 		q.tell()
 	}
 }
 
 // tell tells whoever waits, if anybody does: nobody waits for what came from a row or an ingress.
 func (q *request) tell() {
-	if q.done == nil {
-		return
+	if q.measured != nil {
+		q.measured.add(q)
 	}
-	if q.closes {
+	switch {
+	case q.done == nil:
+	case q.answers != nil:
+		q.answers.add(q)
+	case q.closes:
 		close(q.done)
-		return
+	default:
+		q.done <- struct{}{}
 	}
-	q.done <- struct{}{}
 }

@@ -2,9 +2,11 @@ package engine
 
 import (
 	"fmt"
+	"sync/atomic"
 
 	"github.com/concordat-dev/concordat/functions"
-	"github.com/concordat-dev/concordat/internal/machine/transactions"
+	"github.com/concordat-dev/concordat/internal/format"
+	"github.com/concordat-dev/concordat/internal/machine/instances"
 )
 
 // What waits to happen, as the bounds of Options count it, by weight: messages, timers, and records that egresses have not taken. Workers
@@ -21,11 +23,11 @@ type held struct {
 }
 
 // hold counts what a transaction's call has added to its visit's effects.
-func (w *worker) hold(stay *call, e *functions.Effects) {
-	if stay.held == nil {
-		stay.held = &held{}
+func (x *executor) hold(v *visit, e *instances.Effects) {
+	if v.held == nil {
+		v.held = &held{}
 	}
-	more := held{own: countOwn(stay.address(), e.Timers)}
+	more := held{own: countOwn(v.inst.address(), e.Timers)}
 	for i := range e.Sends {
 		more.queued += weightOf(&e.Sends[i])
 		more.runs += runsOf(&e.Sends[i])
@@ -35,32 +37,32 @@ func (w *worker) hold(stay *call, e *functions.Effects) {
 		more.runs += runsOf(&e.Timers[i].Message)
 	}
 	if len(e.Emits) > 0 {
-		more.emits = make([]int64, len(w.engine.egresses))
+		more.emits = make([]int64, len(x.group.backlogs))
 		for i := range e.Emits {
-			more.emits[w.engine.registry.egresses[e.Emits[i].Egress]]++
+			more.emits[x.group.registry.Egresses[e.Emits[i].Egress]]++
 		}
 	}
-	stay.held.add(&more)
-	w.countHeld(&more, 1)
+	v.held.add(&more)
+	x.countHeld(&more, 1)
 }
 
 // giveBack ends the counting of what a transaction's visit held back.
-func (w *worker) giveBack(stay *call) {
-	if stay.held != nil {
-		w.countHeld(stay.held, -1)
-		stay.held = nil
+func (x *executor) giveBack(v *visit) {
+	if v.held != nil {
+		x.countHeld(v.held, -1)
+		v.held = nil
 	}
 }
 
-func (w *worker) countHeld(h *held, sign int64) {
-	w.queued += sign * h.queued
-	w.timersSet += sign * h.timers
-	w.background += sign * h.runs
-	if len(h.emits) > 0 && w.heldEmits == nil {
-		w.heldEmits = make([]int64, len(w.engine.egresses))
+func (x *executor) countHeld(h *held, sign int64) {
+	x.queued += sign * h.queued
+	x.timersSet += sign * h.timers
+	x.background += sign * h.runs
+	if len(h.emits) > 0 && x.heldEmits == nil {
+		x.heldEmits = make([]int64, len(x.group.backlogs))
 	}
 	for i, n := range h.emits {
-		w.heldEmits[i] += sign * n
+		x.heldEmits[i] += sign * n
 	}
 }
 
@@ -78,33 +80,25 @@ func (h *held) add(more *held) {
 	}
 }
 
-// heldBy is what a visit that stands in a lock holds back, or nil.
-func heldBy(v *transactions.Visit[*call]) *held {
-	if v.Ref.stay == nil {
-		return nil
-	}
-	return v.Ref.stay.held
-}
-
 // tell tells the engine what this worker has counted in the round.
-func (w *worker) tell() {
-	e := w.engine
-	if w.queued != 0 {
-		e.queued.Add(w.queued)
-		w.queued = 0
+func (x *executor) tell() {
+	e := x.group
+	if x.queued != 0 {
+		e.queued.Add(x.queued)
+		x.queued = 0
 	}
-	if w.timersSet != 0 {
-		e.timers.Add(w.timersSet)
-		w.timersSet = 0
+	if x.timersSet != 0 {
+		e.timers.Add(x.timersSet)
+		x.timersSet = 0
 	}
-	if w.background != 0 {
-		e.background.Add(w.background)
-		w.background = 0
+	if x.background != 0 {
+		e.background.Add(x.background)
+		x.background = 0
 	}
-	for i, n := range w.heldEmits {
+	for i, n := range x.heldEmits {
 		if n != 0 {
-			e.egresses[i].held.Add(n)
-			w.heldEmits[i] = 0
+			e.backlogs[i].held.Add(n)
+			x.heldEmits[i] = 0
 		}
 	}
 }
@@ -115,7 +109,7 @@ func (w *worker) tell() {
 func weight(arg []byte) int64 { return 1 + int64(len(arg))>>10 }
 
 // weightOf is the weight of a message, also of one whose argument is not encoded.
-func weightOf(env *functions.Envelope) int64 {
+func weightOf(env *instances.Envelope) int64 {
 	return 1 + int64(argBytes(env.Op, env.Arg, env.Value))>>10
 }
 
@@ -123,7 +117,7 @@ func weightOf(env *functions.Envelope) int64 {
 func (c *call) weight() int64 { return 1 + int64(argBytes(c.op, c.arg, c.value))>>10 }
 
 // argBytes is how many bytes an argument takes in a row, at most about; one of fixed size is encoded only when it is written.
-func argBytes(op *functions.Operation, arg []byte, value any) int {
+func argBytes(op *instances.Operation, arg []byte, value any) int {
 	if arg != nil || value == nil || op == nil {
 		return len(arg)
 	}
@@ -131,42 +125,42 @@ func argBytes(op *functions.Operation, arg []byte, value any) int {
 }
 
 // checkRoom reports whether there is room for more messages that nobody waits for.
-func (w *worker) checkRoom(sends []functions.Envelope) error {
+func (x *executor) checkRoom(sends []instances.Envelope) error {
 	more := int64(0)
 	for i := range sends {
 		more += weightOf(&sends[i])
 	}
-	if limit := int64(w.engine.options.MaxMessages); w.engine.queued.Load()+w.queued+more > limit {
+	if limit := int64(x.group.options.MaxMessages); x.group.queued.Load()+x.queued+more > limit {
 		return fmt.Errorf("%w: %d", ErrTooManyMessages, limit)
 	}
 	return nil
 }
 
 // checkTimers reports whether there is room for timers that an operation sets.
-func (w *worker) checkTimers(timers []functions.Timer) error {
+func (x *executor) checkTimers(timers []instances.Timer) error {
 	more := int64(0)
 	for i := range timers {
 		more += weightOf(&timers[i].Message)
 	}
-	if limit := int64(w.engine.options.MaxTimers); w.engine.timers.Load()+w.timersSet+more > limit {
+	if limit := int64(x.group.options.MaxTimers); x.group.timers.Load()+x.timersSet+more > limit {
 		return fmt.Errorf("%w: %d", ErrTooManyTimers, limit)
 	}
-	return w.checkOwnTimers(timers)
+	return x.checkOwnTimers(timers)
 }
 
 // checkOwnTimers reports whether the instance whose operation has run would have more timers for itself than one deletion can take back.
-func (w *worker) checkOwnTimers(timers []functions.Timer) error {
-	c := w.entered
+func (x *executor) checkOwnTimers(timers []instances.Timer) error {
+	c := x.entered
 	more := countOwn(c.address(), timers)
 	if more == 0 {
 		return nil
 	}
 	have := 0
-	if c.op.Kind != functions.KindDelete { // it drops those that were set before
-		have = w.timers.countOwn(c.address())
+	if c.op.Kind != instances.KindDelete { // it drops those that were set before
+		have = c.shard.timers.countOwn(c.address())
 	}
-	if c.stay != nil && c.stay.held != nil {
-		have += c.stay.held.own
+	if c.visit != nil && c.visit.held != nil {
+		have += c.visit.held.own
 	}
 	if have+more > functions.MaxEffects {
 		return fmt.Errorf("%w: %v would have %d for itself, at most %d at a time", ErrTooManyTimers, c.address(), have+more, functions.MaxEffects)
@@ -175,11 +169,19 @@ func (w *worker) checkOwnTimers(timers []functions.Timer) error {
 }
 
 // countOwn counts the timers that an instance sets for itself.
-func countOwn(of functions.Address, timers []functions.Timer) (n int) {
+func countOwn(of format.Address, timers []instances.Timer) (n int) {
 	for i := range timers {
 		if timers[i].Message.IsFor(of) {
 			n++
 		}
 	}
 	return n
+}
+
+// backlog is what is on its way to an egress.
+type backlog struct {
+	name      string
+	last      uint64        // the last record that was numbered: the conductor's
+	delivered atomic.Uint64 // the last record that the receiver has taken
+	held      atomic.Int64  // records that undecided transactions hold back
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/concordat-dev/concordat/engine"
 	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/seams"
 	"github.com/concordat-dev/concordat/twopc"
 )
 
@@ -108,7 +109,7 @@ func TestTransactionsTakeRoom(t *testing.T) {
 // after a restart.
 func TestTimersCountByWeight(t *testing.T) {
 	clock := newHandClock()
-	o := engine.Options{Dir: t.TempDir(), MaxTimers: 100, Seams: engine.Seams{Clock: clock}}
+	o := engine.Options{Dir: t.TempDir(), MaxTimers: 100, Seams: seams.Set{Clock: clock}}
 	e := openVats(t, o)
 	large := burst{Timers: 1, Bytes: 30 << 10}
 	for range 3 {

@@ -3,7 +3,7 @@ package engine
 import (
 	"fmt"
 
-	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/machine/instances"
 )
 
 // Two bounds on coordinator functions that are under way.
@@ -16,7 +16,7 @@ import (
 // count in their own memory and tell in portions.
 
 // runsOf is what a message counts towards Options.MaxRuns: its weight, if it starts a coordinator function.
-func runsOf(env *functions.Envelope) int64 {
+func runsOf(env *instances.Envelope) int64 {
 	if env.Op != nil {
 		return 0
 	}
@@ -24,23 +24,23 @@ func runsOf(env *functions.Envelope) int64 {
 }
 
 // toBackground counts a run that no client's place counts for.
-func (w *worker) toBackground(c *coord) {
+func (x *executor) toBackground(c *coord) {
 	if !c.background {
 		c.background = true
-		w.background += weight(c.input)
+		x.background += weight(c.input)
 	}
 }
 
 // endBackground ends that.
-func (w *worker) endBackground(c *coord) {
+func (x *executor) endBackground(c *coord) {
 	if c.background {
 		c.background = false
-		w.background -= weight(c.input)
+		x.background -= weight(c.input)
 	}
 }
 
 // checkRuns reports whether there is room for the coordinator functions that an operation's messages and timers start.
-func (w *worker) checkRuns(e *functions.Effects) error {
+func (x *executor) checkRuns(e *instances.Effects) error {
 	more := int64(0)
 	for i := range e.Sends {
 		more += runsOf(&e.Sends[i])
@@ -48,43 +48,43 @@ func (w *worker) checkRuns(e *functions.Effects) error {
 	for i := range e.Timers {
 		more += runsOf(&e.Timers[i].Message)
 	}
-	if limit := int64(w.engine.options.MaxRuns); more > 0 && w.engine.background.Load()+w.background+more > limit {
+	if limit := int64(x.group.options.MaxRuns); more > 0 && x.group.background.Load()+x.background+more > limit {
 		return fmt.Errorf("%w: %d", ErrTooManyRuns, limit)
 	}
 	return nil
 }
 
 // tooManyRuns is the error for a start from outside while there are as many as may be, or nil.
-func (e *Engine) tooManyRuns(env *functions.Envelope) error {
-	if limit := int64(e.options.MaxRuns); env.Op == nil && e.background.Load() >= limit {
+func (g *commons) tooManyRuns(env *instances.Envelope) error {
+	if limit := int64(g.options.MaxRuns); env.Op == nil && g.background.Load() >= limit {
 		return fmt.Errorf("%w: %d coordinator functions are under way that no client waits for: Options.MaxRuns", ErrOverloaded, limit)
 	}
 	return nil
 }
 
 // countJournal counts what a saga's journal has by now.
-func (w *worker) countJournal(c *coord) {
+func (x *executor) countJournal(c *coord) {
 	bytes := int64(c.saga.Bytes())
-	w.countJournals(bytes - c.journal)
+	x.countJournals(bytes - c.journal)
 	c.journal = bytes
 }
 
 // dropJournal ends that: the saga is over.
-func (w *worker) dropJournal(c *coord) {
-	w.countJournals(-c.journal)
+func (x *executor) dropJournal(c *coord) {
+	x.countJournals(-c.journal)
 	c.journal = 0
 }
 
-func (w *worker) countJournals(bytes int64) {
+func (x *executor) countJournals(bytes int64) {
 	const portion = 1 << 16
-	if w.journals += bytes; w.journals >= portion || w.journals <= -portion {
-		w.engine.journals.Add(w.journals)
-		w.journals = 0
+	if x.journals += bytes; x.journals >= portion || x.journals <= -portion {
+		x.group.journals.Add(x.journals)
+		x.journals = 0
 	}
 }
 
 // shareJournals tells a saga how much room the others leave for its journal.
-func (w *worker) shareJournals(c *coord) {
-	all := w.engine.journals.Load() + w.journals + int64(c.saga.Bytes()) - c.journal
-	c.saga.Share(int(w.engine.options.MaxJournalsBytes - all))
+func (x *executor) shareJournals(c *coord) {
+	all := x.group.journals.Load() + x.journals + int64(c.saga.Bytes()) - c.journal
+	c.saga.Share(int(x.group.options.MaxJournalsBytes - all))
 }

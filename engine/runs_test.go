@@ -7,6 +7,7 @@ import (
 
 	"github.com/concordat-dev/concordat/engine"
 	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/seams"
 	"github.com/concordat-dev/concordat/saga"
 	"github.com/concordat-dev/concordat/twopc"
 )
@@ -40,7 +41,7 @@ var (
 // timers and the calls of transactions are going to start. At the bound clients start none either; all else goes on.
 func TestRunsAreBounded(t *testing.T) {
 	clock := newHandClock()
-	o := engine.Options{Dir: t.TempDir(), Workers: 2, MaxRuns: 100, Seams: engine.Seams{Clock: clock}}
+	o := engine.Options{Dir: t.TempDir(), Workers: 2, MaxRuns: 100, Seams: seams.Set{Clock: clock}}
 	parts := []functions.Part{vats, sleeper, ward}
 	e := open(t, o, parts...)
 	wantErr(t, e.Do(ctx, bedtime.On("a", 101)), engine.ErrTooManyRuns, "100")
@@ -92,7 +93,7 @@ func TestStuckSagasCountAsRuns(t *testing.T) {
 // finds go on, also if they are more than may be by now; when they have ended there is room again.
 func TestJournalsAreBoundedTogether(t *testing.T) {
 	clock := newHandClock()
-	o := engine.Options{Dir: t.TempDir(), Workers: 2, MaxBytes: 32 << 10, MaxJournalsBytes: 1 << 20, Seams: engine.Seams{Clock: clock}}
+	o := engine.Options{Dir: t.TempDir(), Workers: 2, MaxBytes: 32 << 10, MaxJournalsBytes: 1 << 20, Seams: seams.Set{Clock: clock}}
 	e := open(t, o, vats, fatSaga)
 	sleeps := fatRun{Steps: 5, Bytes: 20_000, Sleep: time.Hour} // 200,000 bytes
 	for i := range 5 {

@@ -12,6 +12,7 @@ import (
 	"github.com/concordat-dev/concordat/engine"
 	"github.com/concordat-dev/concordat/functions"
 	"github.com/concordat-dev/concordat/internal/machine/sagas"
+	"github.com/concordat-dev/concordat/internal/seams"
 	"github.com/concordat-dev/concordat/saga"
 )
 
@@ -85,7 +86,7 @@ func wantTaken(t *testing.T, e *engine.Engine, a, b, c int) {
 }
 
 // theSaga waits until exactly one saga is listed, in this phase.
-func theSaga(t *testing.T, e *engine.Engine, phase saga.Phase) engine.SagaInfo {
+func theSaga(t *testing.T, e *engine.Engine, phase string) engine.SagaInfo {
 	t.Helper()
 	var all []engine.SagaInfo
 	eventually(t, fmt.Sprintf("one saga is listed as %v", phase), func() bool {
@@ -111,12 +112,12 @@ func noSagas(t *testing.T, e *engine.Engine) {
 func TestSleepingSagaSurvivesRestart(t *testing.T) {
 	for _, whileClosed := range []bool{false, true} {
 		clock := newHandClock()
-		o := engine.Options{Dir: t.TempDir(), Workers: 2, Seams: engine.Seams{Clock: clock}}
+		o := engine.Options{Dir: t.TempDir(), Workers: 2, Seams: seams.Set{Clock: clock}}
 		e := openErrands(t, o)
 		request := errandSaga.As("e1", errand{Desks: []string{"a", "b"}, Wait: time.Hour})
 		pending, err := e.Submit(request)
 		must(t, err)
-		info := theSaga(t, e, saga.Running)
+		info := theSaga(t, e, "running")
 		if info.Function != "test/errand" || info.RequestID != "e1" || len(info.Steps) != 3 || info.Failure != nil {
 			t.Errorf("it is listed as %+v", info)
 		}
@@ -132,11 +133,11 @@ func TestSleepingSagaSurvivesRestart(t *testing.T) {
 		o.Workers = 3
 		e = open(t, o, errandParts()...)
 		if !whileClosed {
-			if again := theSaga(t, e, saga.Running); again.ID != info.ID {
+			if again := theSaga(t, e, "running"); again.ID != info.ID {
 				t.Errorf("the saga has number %d, had %d", again.ID, info.ID)
 			}
 			clock.move(time.Hour - 1)
-			theSaga(t, e, saga.Running)
+			theSaga(t, e, "running")
 		}
 		pending, err = e.Submit(request)
 		must(t, err)
@@ -169,7 +170,7 @@ func TestStuckSaga(t *testing.T) {
 			t.Run(fmt.Sprintf("%d-%v", c.decision, restart), func(t *testing.T) {
 				clock := newPassingClock()
 				var log logLines
-				o := engine.Options{Dir: t.TempDir(), Workers: 2, MaxUndoTries: 3, Logger: log.logger(), Seams: engine.Seams{Clock: clock}}
+				o := engine.Options{Dir: t.TempDir(), Workers: 2, MaxUndoTries: 3, Logger: log.logger(), Seams: seams.Set{Clock: clock}}
 				e := openErrands(t, o)
 				must(t, e.Do(ctx, stubborn.On("b", true)))
 				request := errandSaga.As("e1", errand{Desks: []string{"a", "b", "c"}, Fail: true})
@@ -181,7 +182,7 @@ func TestStuckSaga(t *testing.T) {
 				if restart {
 					e = reopen(t, e, o, errandParts()...)
 				}
-				info := theSaga(t, e, saga.Stuck)
+				info := theSaga(t, e, "stuck")
 				if s := info.Steps; !errors.Is(info.Failure, errRude) || s[1].Tries != 3 || !errors.Is(s[1].Err, errStubborn) || s[2].Undone != sagas.Compensated {
 					t.Errorf("it is listed as %+v", info)
 				}
@@ -199,7 +200,7 @@ func TestStuckSaga(t *testing.T) {
 					clock.pass(time.Minute)
 					all, err := e.Sagas(ctx)
 					must(t, err)
-					return len(all) == 1 && all[0].Phase == saga.Stuck
+					return len(all) == 1 && all[0].Phase == "stuck"
 				})
 				if c.give {
 					must(t, e.Do(ctx, stubborn.On("b", false)))
@@ -239,11 +240,11 @@ func doMoving(e *engine.Engine, clock *passingClock, r functions.Request) error 
 
 // TestDecideSaga refuses what is no decision, and sagas that are not stuck.
 func TestDecideSaga(t *testing.T) {
-	e := openErrands(t, engine.Options{Seams: engine.Seams{Clock: newHandClock()}})
+	e := openErrands(t, engine.Options{Seams: seams.Set{Clock: newHandClock()}})
 	if _, err := e.Submit(errandSaga.With(errand{Desks: []string{"a"}, Wait: time.Hour})); err != nil {
 		t.Fatal(err)
 	}
-	info := theSaga(t, e, saga.Running)
+	info := theSaga(t, e, "running")
 	wantErr(t, e.DecideSaga(ctx, info.ID, saga.Retry), engine.ErrNoSaga, "running")
 	wantErr(t, e.DecideSaga(ctx, info.ID+1000, saga.Retry), engine.ErrNoSaga)
 	if err := e.DecideSaga(ctx, info.ID, 0); err == nil {
@@ -263,12 +264,12 @@ func TestDecideSaga(t *testing.T) {
 // attached to failure happens.
 func TestCancelSaga(t *testing.T) {
 	for _, restart := range []bool{false, true} {
-		o := engine.Options{Dir: t.TempDir(), Workers: 2, Seams: engine.Seams{Clock: newHandClock()}}
+		o := engine.Options{Dir: t.TempDir(), Workers: 2, Seams: seams.Set{Clock: newHandClock()}}
 		e := openErrands(t, o)
 		request := errandSaga.As("e1", errand{Desks: []string{"a", "b"}, Wait: time.Hour})
 		_, err := e.Submit(request)
 		must(t, err)
-		info := theSaga(t, e, saga.Running)
+		info := theSaga(t, e, "running")
 		if restart {
 			e = reopen(t, e, o, errandParts()...)
 		}
@@ -333,12 +334,12 @@ func TestChangedSagaDiverges(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			clock := newHandClock()
-			o := engine.Options{Dir: t.TempDir(), KeepOutcomes: 48 * time.Hour, Seams: engine.Seams{Clock: clock}}
+			o := engine.Options{Dir: t.TempDir(), KeepOutcomes: 48 * time.Hour, Seams: seams.Set{Clock: clock}}
 			e := openErrands(t, o)
 			request := errandSaga.As("e1", errand{Desks: []string{"a"}, Wait: time.Hour})
 			_, err := e.Submit(request)
 			must(t, err)
-			theSaga(t, e, saga.Running)
+			theSaga(t, e, "running")
 			e = reopen(t, e, o, notes, desks, saga.New("test/errand", c.body))
 			wantErr(t, e.Do(ctx, request), c.err, c.words...)
 			wantTaken(t, e, 0, 0, 0)

@@ -3,6 +3,9 @@ package engine
 import (
 	"runtime"
 	"time"
+
+	"github.com/concordat-dev/concordat/internal/queue"
+	"github.com/concordat-dev/concordat/internal/seams"
 )
 
 // Which message a worker handles next.
@@ -66,13 +69,13 @@ type origin struct {
 
 // waitingLine is messages that have not begun.
 type waitingLine struct {
-	queue[message]
+	queue.Queue[message]
 	carried int // of the first have rows, since a cut
 }
 
 // take is pop, which knows of the rows.
 func (l *waitingLine) take() (message, bool) {
-	m, ok := l.pop()
+	m, ok := l.Pop()
 	l.carried = max(0, l.carried-1)
 	return m, ok
 }
@@ -93,19 +96,20 @@ const (
 // to do.
 func (w *worker) round(n int) bool {
 	e := w.engine
-	if !w.take() && w.urgent.len() == 0 && (e.cutting.Load() || !w.mustWork()) {
+	w.encodePortion()
+	if !w.take() && w.urgent.Len() == 0 && (e.cutting.Load() || !w.mustWork()) {
 		return false
 	}
 	var start time.Duration
-	w.now, start = e.clocks.both()
+	w.now, start = e.clocks.Both()
 	handled, since := 0, start
 	for handled < n && w.handleNext(handled == 0) {
 		handled++
 		if spent := e.options.Seams.Spent; spent != nil {
-			spent(SpentOnMessage)
+			spent(seams.SpentOnMessage)
 		}
 		if w.pace.sharing || e.lookout.due.Load() {
-			now := e.clocks.elapsed()
+			now := e.clocks.Elapsed()
 			if w.pace.sharing {
 				w.pace.charge(now - since)
 				w.costly.charge(now - since)
@@ -123,10 +127,10 @@ func (w *worker) round(n int) bool {
 	}
 	w.accepts()
 	w.publish()
-	if handled > 0 && !e.gate.open.Load() {
+	if handled > 0 && !e.open.Load() {
 		w.countDrained(handled)
 	}
-	spent := e.clocks.elapsed() - start
+	spent := e.clocks.Elapsed() - start
 	if e.options.Seams.Stepped {
 		w.pace.tookStep(handled, spent)
 	} else {
@@ -135,7 +139,7 @@ func (w *worker) round(n int) bool {
 	if spent > e.options.MaxDrain/2 {
 		e.costlyIn.Store(e.epoch)
 		if l := w.pace.last; l != linePlain && l != lineCostlyPlain && l != lineRequests {
-			e.costlyAt.Store(e.clocks.now())
+			e.costlyAt.Store(e.clocks.Now())
 		}
 	}
 	switch {
@@ -157,38 +161,15 @@ func (w *worker) publish() {
 	w.flush()
 }
 
-// timeCode begins to take the time of code of users, while there is reason to look at it; leave ends that.
-func (w *worker) timeCode() {
-	if w.looks() {
-		w.began = max(w.engine.clocks.elapsed(), 1)
-	}
-}
-
-// looks reports whether messages have lately taken long, or the epoch has been open for long.
-func (w *worker) looks() bool {
-	return w.pace.size <= costlySize || w.costs.any() || w.engine.lookout.due.Load()
-}
-
-// learn notes how long the code of users took that has just ended.
-func (w *worker) learn() {
-	d := w.engine.clocks.elapsed() - w.began
-	w.began = 0
-	if w.running.Load()&runsOperation != 0 {
-		w.costs.operations = note(w.costs.operations, w.operation.Load(), d)
-	} else {
-		w.costs.functions = note(w.costs.functions, w.function.Load(), d)
-	}
-}
-
 // sortOut moves what is known to take long from the fronts of the lines of what has begun to lines of its own.
 func (w *worker) sortOut() {
 	w.sortLine(&w.begun, &w.costly)
 	w.sortLine(&w.plain, &w.costlyPlain)
 }
 
-func (w *worker) sortLine(from *queue[message], to *fairLine) {
-	for from.len() > 0 && w.costs.of(&from.all()[0]) > 0 {
-		m, _ := from.pop()
+func (w *worker) sortLine(from *queue.Queue[message], to *fairLine) {
+	for from.Len() > 0 && w.costs.of(&from.All()[0]) > 0 {
+		m, _ := from.Pop()
 		to.push(m)
 		w.pace.sharing = true
 	}
@@ -196,7 +177,7 @@ func (w *worker) sortLine(from *queue[message], to *fairLine) {
 
 // eachBegun calls visit with all that has begun and is no client's call.
 func (w *worker) eachBegun(visit func(message)) {
-	for _, m := range w.begun.all() {
+	for _, m := range w.begun.All() {
 		visit(m)
 	}
 	w.costly.each(visit)
@@ -204,10 +185,10 @@ func (w *worker) eachBegun(visit func(message)) {
 
 // mustWork reports whether anything waits that is to be handled before the epoch comes to rest.
 func (w *worker) mustWork() bool {
-	if w.underWay()-w.costly.len()+w.taken.len() > 0 || (w.costly.len() > 0 && !w.standsBack()) {
+	if w.underWay()-w.costly.len()+w.taken.Len() > 0 || (w.costly.len() > 0 && !w.standsBack()) {
 		return true
 	}
-	return w.hasRunnable() && (w.engine.gate.open.Load() || !w.engine.behind.Load())
+	return w.hasRunnable() && (w.engine.open.Load() || !w.engine.behind.Load())
 }
 
 // waitingLines are the lines of messages that nobody waits for.
@@ -220,12 +201,12 @@ func (w *worker) waitingLines() []*waitingLine {
 }
 
 // hasBacklog reports whether messages wait that nobody waits for.
-func (w *worker) hasBacklog() bool { return w.arrivals.len()+w.sent.len() > 0 || w.isFed() }
+func (w *worker) hasBacklog() bool { return w.arrivals.Len()+w.sent.Len() > 0 || w.isFed() }
 
 // isFed reports whether records of ingresses wait.
 func (w *worker) isFed() bool {
 	for i := range w.fed {
-		if w.fed[i].len() > 0 {
+		if w.fed[i].Len() > 0 {
 			return true
 		}
 	}
@@ -234,14 +215,14 @@ func (w *worker) isFed() bool {
 
 // hasRunnable reports whether messages wait that nobody waits for, and may be handled now.
 func (w *worker) hasRunnable() bool {
-	return w.hasBacklog() && !w.engine.trials.frozen.Load() && !w.engine.holdsBack()
+	return w.hasBacklog() && !w.engine.frozen.Load() && !w.engine.holdsBack()
 }
 
 // makesWay reports whether costly work that has begun is not to go on in the running epoch: it would take longer than a slice, and
 // somebody waits for the cut, which comes once nothing else is left.
 func (w *worker) makesWay() bool {
 	e := w.engine
-	return w.costly.len() > 0 && e.asked.Load() && (!e.gate.open.Load() || e.holdsBack()) && w.costs.of(w.costly.front()) > slice
+	return w.costly.len() > 0 && e.asked.Load() && (!e.open.Load() || e.holdsBack()) && w.costs.of(w.costly.front()) > slice
 }
 
 // standsBack reports whether costly work is not to go on, and the epoch not to be cut yet: another worker is not through with the requests
@@ -260,7 +241,7 @@ func (w *worker) standsBack() bool {
 // rest just then is woken by the conductor.
 func (w *worker) accepts() bool {
 	e := w.engine
-	if !w.accepting || w.admitted != e.epoch || w.taken.len()+w.plain.len()+w.begun.len() > 0 || (w.costlyPlain.len() > 0 && e.holdsBack()) {
+	if !w.accepting || w.admitted != e.epoch || w.taken.Len()+w.plain.Len()+w.begun.Len() > 0 || (w.costlyPlain.len() > 0 && e.holdsBack()) {
 		return w.accepting
 	}
 	w.accepting = false
@@ -274,8 +255,8 @@ func (w *worker) accepts() bool {
 // which comes when the epoch before is sealed and nothing else is left.
 func (e *Engine) holdsBack() bool {
 	costly := e.costlyIn.Load()
-	return costly != 0 && (costly+1 >= e.epoch || e.accepting.Load() > 0) && e.asked.Load() && (e.sealing.Load() || !e.gate.open.Load()) &&
-		e.clocks.now()-e.costlyAt.Load() < maxHeld*int64(e.options.MaxDrain)
+	return costly != 0 && (costly+1 >= e.epoch || e.accepting.Load() > 0) && e.asked.Load() && (e.sealing.Load() || !e.open.Load()) &&
+		e.clocks.Now()-e.costlyAt.Load() < maxHeld*int64(e.options.MaxDrain)
 }
 
 // hasWork reports whether anything waits that is not urgent.
@@ -283,22 +264,22 @@ func (w *worker) hasWork() bool { return w.underWay() > 0 || w.hasNew() }
 
 // underWay is how many messages wait of what has begun.
 func (w *worker) underWay() int {
-	return w.begun.len() + w.plain.len() + w.costly.len() + w.costlyPlain.len()
+	return w.begun.Len() + w.plain.Len() + w.costly.len() + w.costlyPlain.len()
 }
 
 // handlesWhenClosed reports whether something waits that is handled also once admission has closed. Costly work may make way then, and a
 // backlog does while the engine is behind: if an epoch has only such, admission must not close before some of it is handled.
-func (w *worker) handlesWhenClosed() bool { return w.underWay()-w.costly.len()+w.taken.len() > 0 }
+func (w *worker) handlesWhenClosed() bool { return w.underWay()-w.costly.len()+w.taken.Len() > 0 }
 
 // hasNew reports whether anything waits that has not begun.
 func (w *worker) hasNew() bool {
-	return w.taken.len() > 0 || w.hasRunnable()
+	return w.taken.Len() > 0 || w.hasRunnable()
 }
 
 // handleNext handles the next message, or accepts a request. It reports whether there was anything to do. What is known to take long has to
 // come first in its round: what earlier messages led to is sent before, and what has come in meanwhile may come before it.
 func (w *worker) handleNext(first bool) bool {
-	if m, ok := w.urgent.pop(); ok {
+	if m, ok := w.urgent.Pop(); ok {
 		w.pace.last = lineBegun
 		w.handle(m)
 		return true
@@ -331,10 +312,10 @@ func (w *worker) handleBegun() bool {
 	w.pace.inRow++
 	w.pace.calls = !w.pace.calls
 	q, l := &w.begun, lineBegun
-	if w.plain.len() > 0 && (w.pace.calls || q.len() == 0) {
+	if w.plain.Len() > 0 && (w.pace.calls || q.Len() == 0) {
 		q, l = &w.plain, linePlain
 	}
-	m, ok := q.pop()
+	m, ok := q.Pop()
 	if ok {
 		w.pace.last = l
 		w.handle(m)
@@ -346,9 +327,9 @@ func (w *worker) handleBegun() bool {
 func (w *worker) waiting() [numLines]bool {
 	free := w.hasRunnable()
 	return [numLines]bool{
-		lineBegun: w.begun.len() > 0, linePlain: w.plain.len() > 0, lineCostly: w.costly.len() > 0 && !w.makesWay(),
-		lineCostlyPlain: w.costlyPlain.len() > 0, lineRequests: w.taken.len() > 0,
-		lineArrivals: free && w.arrivals.len() > 0, lineFed: free && w.isFed(), lineSent: free && w.sent.len() > 0,
+		lineBegun: w.begun.Len() > 0, linePlain: w.plain.Len() > 0, lineCostly: w.costly.len() > 0 && !w.makesWay(),
+		lineCostlyPlain: w.costlyPlain.len() > 0, lineRequests: w.taken.Len() > 0,
+		lineArrivals: free && w.arrivals.Len() > 0, lineFed: free && w.isFed(), lineSent: free && w.sent.Len() > 0,
 	}
 }
 
@@ -386,9 +367,9 @@ func (w *worker) handleOf(l line) bool {
 func (w *worker) next(l line) (message, bool) {
 	switch l {
 	case lineBegun:
-		return w.begun.pop()
+		return w.begun.Pop()
 	case linePlain:
-		return w.plain.pop()
+		return w.plain.Pop()
 	case lineCostly:
 		return w.costly.pop()
 	case lineCostlyPlain:
@@ -415,26 +396,11 @@ func (w *worker) nextFed() (message, bool) {
 }
 
 func (w *worker) acceptNext() bool {
-	q, ok := w.taken.pop()
+	q, ok := w.taken.Pop()
 	if ok {
 		w.accept(q)
 	}
 	return ok
-}
-
-// leave ends what enter or enterBody began, but for the watchdog, whom runsNothing tells. Once admission has closed it cuts an epoch that has
-// gone on for too long, between two operations.
-func (w *worker) leave() {
-	if spent := w.engine.options.Seams.Spent; spent != nil {
-		spent(SpentOnFunction)
-	}
-	w.frame.End()
-	if w.began != 0 {
-		w.learn()
-	}
-	if w.looks() && !w.engine.gate.open.Load() {
-		w.engine.cutIfLate()
-	}
 }
 
 // countDrained cuts the epoch when too much has been handled since admission has closed, or it has gone on for too long without
@@ -444,12 +410,4 @@ func (w *worker) countDrained(n int) {
 		w.engine.cutting.Store(true)
 	}
 	w.engine.cutIfLate()
-}
-
-// cutIfLate cuts an epoch that has gone on for too long after admission has closed. A request that comes in then has to wait for
-// this epoch and for the next, in which it is admitted at once: so each may take half of MaxDrain.
-func (e *Engine) cutIfLate() {
-	if e.clocks.now()-e.closedAt.Load() > int64(e.drainFor) {
-		e.cutting.Store(true)
-	}
 }

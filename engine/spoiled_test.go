@@ -10,6 +10,7 @@ import (
 
 	"github.com/concordat-dev/concordat/engine"
 	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/codec"
 	"github.com/concordat-dev/concordat/saga"
 	"github.com/concordat-dev/concordat/twopc"
 )
@@ -52,14 +53,14 @@ func TestErrorsThatDoNotBehave(t *testing.T) {
 		Panics bool
 	}
 	spoil := functions.Update(desks, "spoil", func(_ *functions.Ctx, d *desk, h how) error { d.Taken++; return end(h.Name, h.Panics) })
-	look := functions.ViewWith(desks, "spoil-look", func(_ *functions.Ctx, _ desk, h how) (int, error) { return 0, end(h.Name, h.Panics) })
+	look := functions.View1(desks, "spoil-look", func(_ *functions.Ctx, _ desk, h how) (int, error) { return 0, end(h.Name, h.Panics) })
 	fragile := functions.NewType[desk]("test/fragile")
 	newFragile := functions.Create(fragile, "new", func(*functions.Ctx, *desk, int) error { return nil })
 	fail := functions.Update(fragile, "fail", func(_ *functions.Ctx, _ *desk, h how) error { return end(h.Name, h.Panics) })
 	tell := functions.Update(desks, "spoil-tell", func(ctx *functions.Ctx, _ *desk, h how) error { ctx.Send(fail.On("f", h)); return nil })
 	functions.OnFailure(fragile, func(ctx *functions.Ctx, f functions.Failed) error {
 		var h how
-		if err := functions.Decode(f.Arg, &h); err != nil {
+		if err := codec.Decode(f.Arg, &h); err != nil {
 			return err
 		}
 		ctx.Send(take.On("a", 1))

@@ -10,7 +10,8 @@ import (
 
 	"github.com/concordat-dev/concordat/deadlock"
 	"github.com/concordat-dev/concordat/functions"
-	"github.com/concordat-dev/concordat/internal/store"
+	"github.com/concordat-dev/concordat/internal/clock"
+	"github.com/concordat-dev/concordat/internal/table"
 	"github.com/concordat-dev/concordat/locks"
 )
 
@@ -66,6 +67,7 @@ type Wait struct {
 	Attempt     uint32            // in which attempt, from 1
 	Function    string            // its coordinator function; "" for a plain call
 	RequestID   string            // "" if it has none
+	Since       time.Time         // since when
 	For         functions.Address // the instance whose lock it waits for
 	Mode        string            // in which mode: "shared" or "exclusive"
 	BlockedBy   uint64            // who holds the lock, or stands before it in the queue
@@ -108,13 +110,13 @@ func (e *Engine) Deadlocks() []Deadlock {
 
 // describeCycle makes the record of a deadlock.
 func (e *Engine) describeCycle(c *deadlock.Cycle, runs map[uint64]*coord, now time.Time) Deadlock {
-	waited := time.Duration(math.MaxInt64)
+	waited, elapsed := time.Duration(math.MaxInt64), e.clocks.Elapsed()
 	d := Deadlock{At: now, Epoch: e.epoch, Victim: c.Victim.ID, Waits: make([]Wait, 0, len(c.Edges))}
 	for _, edge := range c.Edges {
 		inst := e.tangled[edge.Resource]
 		w := Wait{
 			Transaction: edge.Waiter.ID, Attempt: edge.Waiter.Attempt, BlockedBy: edge.Blocker.ID,
-			For: functions.Address{Type: inst.entry.info.Name, ID: inst.id}, Mode: edge.Wants.String(), Holds: edge.Holds != locks.None,
+			For: functions.Address{Type: inst.entry.Info.Name, ID: inst.id}, Mode: edge.Wants.String(), Holds: edge.Holds != locks.None,
 		}
 		if run := runs[edge.Waiter.ID]; run != nil {
 			w.Function = run.function.Name
@@ -122,8 +124,10 @@ func (e *Engine) describeCycle(c *deadlock.Cycle, runs map[uint64]*coord, now ti
 				w.RequestID = run.req.env.RequestID
 			}
 		}
+		waits := elapsed - inst.waitsSince(edge.Waiter.ID)
+		w.Since = now.Add(-waits)
 		d.Waits = append(d.Waits, w)
-		waited = min(waited, e.clocks.elapsed()-inst.waitsSince(edge.Waiter.ID))
+		waited = min(waited, waits)
 	}
 	d.Closed = now.Add(-waited)
 	return d
@@ -131,17 +135,17 @@ func (e *Engine) describeCycle(c *deadlock.Cycle, runs map[uint64]*coord, now ti
 
 // space watches the disk's free space, so that requests are refused before it runs out.
 type space struct {
-	store   *store.Store
+	table   *table.Table
 	reserve int64
-	clocks  *clocks
+	clocks  *clock.Times
 	full    atomic.Bool
 	free    atomic.Uint64 // when it was checked last
 	checked atomic.Int64  // when it was checked last, in engine time
 	since   atomic.Int64  // bytes written since then
 }
 
-func (s *space) init(st *store.Store, o Options, c *clocks) {
-	s.store, s.reserve, s.clocks = st, o.ReserveBytes, c
+func (s *space) init(st *table.Table, o Options, c *clock.Times) {
+	s.table, s.reserve, s.clocks = st, o.ReserveBytes, c
 	s.check()
 }
 
@@ -149,10 +153,10 @@ func (s *space) check() {
 	if s.reserve < 0 {
 		return
 	}
-	free, known := s.store.FreeBytes()
+	free, known := s.table.FreeBytes()
 	s.free.Store(free)
 	s.full.Store(known && free < uint64(s.reserve))
-	s.checked.Store(s.clocks.now())
+	s.checked.Store(s.clocks.Now())
 	s.since.Store(0)
 }
 
@@ -161,9 +165,12 @@ func (s *space) err() error {
 	return fmt.Errorf("%w: %d bytes are free, and Options.ReserveBytes is %d", ErrNoSpace, s.free.Load(), s.reserve)
 }
 
-// wrote counts what was written and looks again after an eighth of the reserve.
+// spaceLook is how long an engine that writes goes without looking how much space is left: others may write to the disk, too.
+const spaceLook = time.Second
+
+// wrote counts what was written, and looks again after an eighth of the reserve, or when it is time.
 func (s *space) wrote(bytes int) {
-	if s.since.Add(int64(bytes)) > s.reserve/8 {
+	if s.since.Add(int64(bytes)) > s.reserve/8 || s.clocks.Now()-s.checked.Load() > int64(spaceLook) {
 		s.check()
 	}
 }
@@ -173,7 +180,7 @@ func (s *space) low() bool {
 	if !s.full.Load() {
 		return false
 	}
-	if s.clocks.now()-s.checked.Load() > int64(100*time.Millisecond) {
+	if s.clocks.Now()-s.checked.Load() > int64(100*time.Millisecond) {
 		s.check()
 	}
 	return s.full.Load()

@@ -1,17 +1,19 @@
 package engine
 
 import (
-	"fmt"
 	"sync/atomic"
 
 	"github.com/concordat-dev/concordat/deadlock"
 	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/seams"
 )
 
-// Step lets one thing happen in a stepped engine: a worker handles one message or takes what has come in, or the sealer seals an
-// epoch, or an egress delivers. choose picks one of n things that can happen next; the same choices give the same run. It
-// reports false if there is nothing to do.
-func (e *Engine) Step(choose func(n int) int) bool { return e.step(choose, e.egresses) }
+// stepper runs a stepped engine.
+type stepper struct{ *Engine }
+
+func (s stepper) Step(choose func(n int) int) bool { return s.step(choose, s.egresses) }
+
+func (s stepper) Inventory() seams.Inventory { return s.inventory() }
 
 func (e *Engine) step(choose func(n int) int, egresses []*egress) bool {
 	var ready []func()
@@ -46,27 +48,22 @@ func (w *worker) stepOnce(choose func(n int) int) {
 	}
 }
 
-// Abandon ends a stepped engine where it stands, as a crash does: nothing more is sealed and nobody is answered. It gives back
-// what the engine holds: coroutines of users' functions, whose defers run, and the files. Whoever waits is told ErrUnknown.
-func (e *Engine) Abandon() error {
-	if !e.options.Seams.Stepped {
-		panic("engine: only a stepped engine can be abandoned")
-	}
-	e.closed.Store(true)
-	e.gate.end()
-	e.die()
-	for _, g := range e.egresses {
+func (s stepper) Abandon() error {
+	s.closed.Store(true)
+	s.gate.end()
+	s.die()
+	for _, g := range s.egresses {
 		g.cancel()
 	}
-	for _, w := range e.workers {
+	for _, w := range s.workers {
 		for _, c := range w.epoch.touched {
-			if c.routine != nil && w.coords[c.id] != c {
+			if c.routine != nil && c.shard.runs[c.id] != c {
 				closeRoutine(c.routine)
 			}
 		}
 		w.closeRoutines(new(atomic.Pointer[string]))
 	}
-	return e.store.Close()
+	return s.table.Abandon()
 }
 
 // contended is all instances whose locks are waited for.
@@ -79,15 +76,15 @@ func (e *Engine) contended() (all []*instance) {
 
 // tellTangle tells a simulator who waits for whom.
 func (e *Engine) tellTangle(cycles []deadlock.Cycle) {
-	var t Tangle
+	var t seams.Tangle
 	for _, i := range e.contended() {
-		l := TangledLock{At: functions.Address{Type: i.entry.info.Name, ID: i.id}}
+		l := seams.TangledLock{At: functions.Address{Type: i.entry.Info.Name, ID: i.id}}
 		for level, claim := range i.seat.Lock.Levels {
 			mode := claim.Held()
 			if level > 0 {
 				mode = claim.Wanted()
 			}
-			l.Claims = append(l.Claims, TangledClaim{level, claim.Owner, mode})
+			l.Claims = append(l.Claims, seams.TangledClaim{Level: level, Owner: claim.Owner, Mode: mode})
 		}
 		t.Locks = append(t.Locks, l)
 	}
@@ -96,18 +93,4 @@ func (e *Engine) tellTangle(cycles []deadlock.Cycle) {
 		t.Victims = append(t.Victims, cycles[i].Victim)
 	}
 	e.options.Seams.Tangled(t)
-}
-
-var kindNames = [...]string{"", "call", "prepare", "lock", "withdraw", "granted", "commit", "abort", "done", "vote", "conflict", "start", "go-on", "wake"}
-
-// trace tells a simulator about a message that a worker handles.
-func (w *worker) trace(m message) {
-	switch {
-	case m.call != nil && m.call.op != nil:
-		w.engine.trace("worker %d: %s %s(%s)", w.id, kindNames[m.kind], m.call.op.FullName(), m.call.id)
-	case m.call != nil:
-		w.engine.trace("worker %d: %s %s", w.id, kindNames[m.kind], m.call.id)
-	default:
-		w.engine.trace("worker %d: %s %s %s", w.id, kindNames[m.kind], m.coord.function.Name, fmt.Sprint(m.coord.id))
-	}
 }

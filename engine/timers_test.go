@@ -11,6 +11,7 @@ import (
 
 	"github.com/concordat-dev/concordat/engine"
 	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/seams"
 	"github.com/concordat-dev/concordat/twopc"
 )
 
@@ -44,7 +45,7 @@ var (
 	})
 	unset    = functions.Update(bells, "unset", func(ctx *functions.Ctx, b *bell, line int) error { ctx.Cancel(b.Timers[line]); return nil })
 	steal    = functions.Update(bells, "steal", func(ctx *functions.Ctx, _ *bell, id functions.TimerID) error { ctx.Cancel(id); return nil })
-	timerOf  = functions.ViewWith(bells, "timer-of", func(_ *functions.Ctx, b bell, line int) (functions.TimerID, error) { return b.Timers[line], nil })
+	timerOf  = functions.View1(bells, "timer-of", func(_ *functions.Ctx, b bell, line int) (functions.TimerID, error) { return b.Timers[line], nil })
 	alarms   = functions.View(bells, "alarms", func(_ *functions.Ctx, b bell) (int, error) { return len(b.Timers), nil })
 	setAbort = twopc.New("test/set-then-abort", func(tx *twopc.Tx, a alarm) error {
 		if err := tx.All(set.On("b", []alarm{a}), unset.On("b", 1)); err != nil {
@@ -100,7 +101,7 @@ func wantDiary(t *testing.T, e *engine.Engine, want ...int) {
 // fell due while the engine was closed, and when the clock jumps by an hour either way.
 func TestTimersFireOnce(t *testing.T) {
 	clock := newHandClock()
-	o := engine.Options{Dir: t.TempDir(), Workers: 2, Seams: engine.Seams{Clock: clock}}
+	o := engine.Options{Dir: t.TempDir(), Workers: 2, Seams: seams.Set{Clock: clock}}
 	e := openBells(t, o)
 	must(t, e.Do(ctx, set.On("b", every(time.Minute, 100))))
 	wantDiary(t, e)
@@ -141,7 +142,7 @@ func TestTimersFireOnce(t *testing.T) {
 // set it can cancel it; to cancel one that fired is harmless.
 func TestCancelTimer(t *testing.T) {
 	clock := newHandClock()
-	o := engine.Options{Dir: t.TempDir(), Workers: 2, Seams: engine.Seams{Clock: clock}}
+	o := engine.Options{Dir: t.TempDir(), Workers: 2, Seams: seams.Set{Clock: clock}}
 	e := openBells(t, o)
 	must(t, e.Do(ctx, set.On("b", every(time.Minute, 5))))
 	must(t, e.Do(ctx, setThenCancel.On("b", alarm{Line: 50, After: time.Minute})))
@@ -164,7 +165,7 @@ func TestCancelTimer(t *testing.T) {
 // commits does.
 func TestTimersOfFailures(t *testing.T) {
 	clock := newHandClock()
-	e := openBells(t, engine.Options{Seams: engine.Seams{Clock: clock}})
+	e := openBells(t, engine.Options{Seams: seams.Set{Clock: clock}})
 	must(t, e.Do(ctx, set.On("b", []alarm{{1, time.Minute}})))
 	wantErr(t, e.Do(ctx, setThenFail.On("b", alarm{2, time.Minute})), errRude)
 	wantErr(t, e.Do(ctx, setAbort.With(alarm{3, time.Minute})), errRude)
@@ -177,7 +178,7 @@ func TestTimersOfFailures(t *testing.T) {
 // cancelled makes room.
 func TestMaxTimers(t *testing.T) {
 	clock := newHandClock()
-	e := openBells(t, engine.Options{Workers: 1, MaxTimers: 10, Seams: engine.Seams{Clock: clock}})
+	e := openBells(t, engine.Options{Workers: 1, MaxTimers: 10, Seams: seams.Set{Clock: clock}})
 	must(t, e.Do(ctx, set.On("b", every(time.Minute, 10))))
 	wantErr(t, e.Do(ctx, set.On("b", []alarm{{99, time.Hour}})), engine.ErrTooManyTimers, "10")
 	wantErr(t, e.Do(ctx, setCommit.With(alarm{99, time.Hour})), engine.ErrTooManyTimers)
@@ -195,7 +196,7 @@ func TestMaxTimers(t *testing.T) {
 // TestClockIsArmedForTheFirst: the clock is asked to wake the engine when the first timer is due, also if that was set after another.
 func TestClockIsArmedForTheFirst(t *testing.T) {
 	clock := newHandClock()
-	e := open(t, engine.Options{Dir: "data", Workers: 1, Seams: engine.Seams{FS: vfs.NewMem(), Clock: clock, Stepped: true}}, bellParts()...)
+	e := open(t, engine.Options{Dir: "data", Workers: 1, Seams: seams.Set{FS: vfs.NewMem(), Clock: clock, Stepped: true}}, bellParts()...)
 	began := clock.Now()
 	for _, c := range []struct {
 		r     functions.Request
@@ -279,7 +280,7 @@ func TestTimersEndWithTheirInstance(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			clock := newHandClock()
-			o := engine.Options{Dir: t.TempDir(), Workers: 2, Seams: engine.Seams{Clock: clock}}
+			o := engine.Options{Dir: t.TempDir(), Workers: 2, Seams: seams.Set{Clock: clock}}
 			e := open(t, o, wakers, endTx)
 			for _, id := range []string{"a", "b"} {
 				must(t, e.Do(ctx, newWaker.On(id, 0)))
@@ -313,7 +314,7 @@ func TestFiredTimersEndWithTheirInstance(t *testing.T) {
 		t.Run(fmt.Sprintf("restart %v", restart), func(t *testing.T) {
 			timesWoken.Store(0)
 			clock := newHandClock()
-			o := engine.Options{Dir: t.TempDir(), Workers: 1, Seams: engine.Seams{Clock: clock}}
+			o := engine.Options{Dir: t.TempDir(), Workers: 1, Seams: seams.Set{Clock: clock}}
 			e := open(t, o, wakers, endTx)
 			must(t, e.Do(ctx, newWaker.On("a", 0)))
 			must(t, e.Do(ctx, wakeOften.On("a", many)))

@@ -1,7 +1,7 @@
 package engine
 
 import (
-	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/failures"
 	"github.com/concordat-dev/concordat/internal/machine/routines"
 	"github.com/concordat-dev/concordat/internal/machine/transactions"
 	"github.com/concordat-dev/concordat/locks"
@@ -12,50 +12,51 @@ import (
 
 // actTx carries out what the protocol asks for. Running the body leads to further actions, which are appended and carried out
 // in turn.
-func (w *worker) actTx(c *coord, acts []transactions.Action) {
+func (x *executor) actTx(c *coord, acts []transactions.Action) {
 	for i := 0; i < len(acts); i++ {
 		switch a := acts[i]; a.Kind {
 		case transactions.ActRun:
-			w.dropAttached(c)
-			w.begin(c, int(c.tx.Owner().Attempt))
-			acts = w.runTx(c, acts)
+			x.dropAttached(c)
+			x.begin(c, int(c.tx.Owner().Attempt))
+			acts = x.runTx(c, acts)
 		case transactions.ActResume:
-			acts = w.runTx(c, acts)
+			acts = x.runTx(c, acts)
 		case transactions.ActLock:
-			w.sendLock(c, a)
+			x.sendLock(c, a)
 		case transactions.ActPrepare:
-			w.sendPrepare(c, a)
+			x.sendPrepare(c, a)
 		case transactions.ActWithdraw:
 			out := c.locking
 			if a.Step >= 0 {
 				out = c.calls[a.Step]
 			}
-			w.send(out.worker, message{kind: msgWithdraw, call: out})
+			c.withdrawn = true
+			x.send(out.shard, message{kind: msgWithdraw, run: c.id, which: out.attempt, about: out})
 		case transactions.ActCommit:
-			w.decide(c, a.Part, msgCommit)
+			x.decide(c, a.Part, msgCommit)
 		case transactions.ActAbort:
-			w.decide(c, a.Part, msgAbort)
+			x.decide(c, a.Part, msgAbort)
 		case transactions.ActFinish:
-			w.finishTx(c)
+			x.finishTx(c)
 		}
 	}
-	w.txActs = acts[:0]
+	x.txActs = acts[:0]
 }
 
 // runTx runs the body up to its next steps or its end.
-func (w *worker) runTx(c *coord, acts []transactions.Action) []transactions.Action {
-	returned := w.resumeBody(c)
-	w.countAttached(c)
+func (x *executor) runTx(c *coord, acts []transactions.Action) []transactions.Action {
+	returned := x.resumeBody(c)
+	x.countAttached(c)
 	if returned {
-		return w.returnTx(c, acts)
+		return x.returnTx(c, acts)
 	}
 	steps := c.routine.Issued()
-	if w.isCrowded() && c.attached > 0 {
-		return w.refuseSteps(c, steps, w.engine.errUndecided(), acts)
+	if x.isCrowded() && c.attached > 0 {
+		return x.refuseSteps(c, steps, x.group.errUndecided(), acts)
 	}
 	for i := range steps {
-		if _, err := w.find(&steps[i].Call, w.engine.options.MaxBytes); err != nil {
-			return w.refuseSteps(c, steps, err, acts)
+		if _, err := x.find(&steps[i].Call, x.group.options.MaxBytes); err != nil {
+			return x.refuseSteps(c, steps, err, acts)
 		}
 	}
 	c.calls = c.calls[:0]
@@ -67,11 +68,11 @@ func (w *worker) runTx(c *coord, acts []transactions.Action) []transactions.Acti
 
 // returnTx takes the end of the body. If what the transaction has changed does not fit into the running epoch, it is decided in the
 // next one.
-func (w *worker) returnTx(c *coord, acts []transactions.Action) []transactions.Action {
-	err := w.verdict(c)
-	if !w.fits(c.writes(err)) {
+func (x *executor) returnTx(c *coord, acts []transactions.Action) []transactions.Action {
+	err := x.verdict(c)
+	if !x.fits(c.writes(err)) {
 		c.resume = true
-		w.begun.push(message{kind: msgGoOn, coord: c})
+		x.begun.Push(message{kind: msgGoOn, about: c})
 		return acts
 	}
 	return c.tx.Returned(err, acts)
@@ -88,242 +89,263 @@ func (c *coord) writes(err error) int64 {
 }
 
 // refuseSteps dooms a transaction that makes a call that cannot be delivered.
-func (w *worker) refuseSteps(c *coord, steps []routines.Step, err error, acts []transactions.Action) []transactions.Action {
+func (x *executor) refuseSteps(c *coord, steps []routines.Step, err error, acts []transactions.Action) []transactions.Action {
 	acts = c.tx.Cancel(err, acts)
 	return c.tx.Issue(steps, acts)
 }
 
-func (w *worker) sendPrepare(c *coord, a transactions.Action) {
-	out := w.newCall(c, a.Step)
+func (x *executor) sendPrepare(c *coord, a transactions.Action) {
+	out := x.newCall(c, a.Step)
 	env := &c.routine.Issued()[a.Step].Call
-	w.engine.initCall(out, env, w.entryOf(env.Op))
+	x.group.initCall(out, env, x.entryOf(env.Op))
 	c.calls[a.Step] = out
-	w.visitPart(c, out, a)
-	w.send(out.worker, message{kind: msgPrepare, call: out})
+	x.sendPart(msgPrepare, c, out, a)
 }
 
-func (w *worker) sendLock(c *coord, a transactions.Action) {
+func (x *executor) sendLock(c *coord, a transactions.Action) {
 	if a.Part == 0 {
-		w.engine.stats.retries.Add(1)
-		w.dropStays(c)
+		x.group.stats.retries.Add(1)
+		c.forgetParts()
 	}
 	addr := c.tx.PartAddress(a.Part)
-	out := w.newCall(c, -1)
+	out := x.newCall(c, -1)
 	out.id = addr.ID
-	out.entry = w.engine.registry.types[w.engine.registry.typesByName[addr.Type]]
-	out.shard = w.engine.registry.shardOf(out.entry, addr.ID)
-	out.worker = w.engine.workerOf(out.shard)
+	out.entry = x.group.registry.Types[x.group.registry.TypesByName[addr.Type]]
+	out.shard = x.group.shards[x.group.registry.ShardOf(out.entry, addr.ID)]
 	c.locking = out
-	w.visitPart(c, out, a)
-	w.send(out.worker, message{kind: msgLock, call: out})
+	x.sendPart(msgLock, c, out, a)
 }
 
-// visitPart ties a call to the transaction's visit at the participant, which is the first call's own.
-func (w *worker) visitPart(c *coord, out *call, a transactions.Action) {
-	out.owner, out.mode, out.mayWait, out.part = c.tx.Owner(), a.Mode, a.MayWait, a.Part
-	for len(c.stays) <= a.Part {
-		c.stays = append(c.stays, nil)
+// sendPart sends a participant a call, or a request for its lock.
+func (x *executor) sendPart(k kind, c *coord, out *call, a transactions.Action) {
+	out.attempt, out.mode, out.mayWait, out.part = c.tx.Owner().Attempt, a.Mode, a.MayWait, a.Part
+	for len(c.parts) <= a.Part {
+		c.parts = append(c.parts, part{})
 	}
-	if c.stays[a.Part] == nil {
-		c.stays[a.Part] = out
+	p := &c.parts[a.Part]
+	p.shard, p.attempt, out.visit = out.shard, out.attempt, p.visit
+	if c.traced != nil {
+		x.traceSent(c.traced, out)
 	}
-	out.stay = c.stays[a.Part]
+	x.send(out.shard, message{kind: k, run: c.id, which: out.attempt, about: out})
 }
 
-// dropStays forgets the visits of an earlier attempt, whose participants have been told to abort.
-func (w *worker) dropStays(c *coord) {
+// forgetParts forgets the participants of an earlier attempt, which have been told to abort.
+func (c *coord) forgetParts() {
 	c.changes = 0
-	clear(c.stays)
-	c.stays = c.stays[:0]
+	clear(c.parts)
+	c.parts = c.parts[:0]
 }
 
-func (w *worker) decide(c *coord, part int, k kind) {
-	stay := c.stays[part]
-	w.send(stay.worker, message{kind: k, call: stay})
+// decide tells a participant the decision.
+func (x *executor) decide(c *coord, n int, k kind) {
+	p := &c.parts[n]
+	x.send(p.shard, message{kind: k, run: c.id, which: p.attempt, about: p.visit})
 }
 
 // onVote takes the answer of a participant to a prepare or a lock.
-func (w *worker) onVote(out *call) {
+func (x *executor) onVote(out *call) {
 	c := out.coord
-	w.touch(c)
+	x.touch(c)
+	c.parts[out.part].visit = out.visit
+	if c.traced != nil {
+		x.traceVote(c.traced, out)
+	}
 	if out.step < 0 {
-		w.actTx(c, c.tx.Locked(!out.conflict, w.txActs[:0]))
+		granted := !out.conflict
+		x.endCall(c, out)
+		x.actTx(c, c.tx.Locked(granted, x.txActs[:0]))
 		return
 	}
 	var err error
-	acts := w.txActs[:0]
+	acts := x.txActs[:0]
 	switch {
 	case out.conflict:
 		err = twopc.ErrDeadlock
 	case out.crowded:
-		err = w.engine.errUndecided()
+		err = x.group.errUndecided()
 		acts = c.tx.Cancel(err, acts) // dooms also where the call may fail
 	case out.outcome.failure != nil:
 		err = out.outcome.err()
 	default:
-		if c.changes += int64(out.changed); c.changes > w.engine.budget.share {
+		if c.changes += int64(out.changed); c.changes > x.group.budget.share {
 			// Not a failure of the call, whose changes are made: it dooms also where the call may fail.
-			acts = c.tx.Cancel(w.engine.errChanges(c.changes), acts)
+			acts = c.tx.Cancel(x.group.errChanges(c.changes), acts)
 		}
 	}
-	w.actTx(c, c.tx.Vote(out.step, out.outcome.result, err, out.conflict, acts))
+	step, result, conflict := out.step, out.outcome.result, out.conflict
+	x.endCall(c, out)
+	x.actTx(c, c.tx.Vote(step, result, err, conflict, acts))
+}
+
+// endCall keeps the memory of a call that is back, unless it was withdrawn: the withdrawal may still be on its way.
+func (x *executor) endCall(c *coord, out *call) {
+	if !c.withdrawn {
+		x.idleCalls.Put(out)
+	}
 }
 
 // onConflict tells a transaction that it has to give way: it was wounded or picked as a victim.
-func (w *worker) onConflict(c *coord, attempt uint32) {
+func (x *executor) onConflict(c *coord, attempt uint32) {
 	if !c.over {
-		w.actTx(c, c.tx.Conflict(attempt, w.txActs[:0]))
+		x.actTx(c, c.tx.Conflict(attempt, x.txActs[:0]))
 	}
 }
 
-func (w *worker) finishTx(c *coord) {
+func (x *executor) finishTx(c *coord) {
 	o, effects := outcome{result: c.routine.Result}, c.routine.OnSuccess
 	if c.tx.Decision() != transactions.Committed {
-		o, effects = outcome{failure: functions.Far(c.tx.Err())}, c.routine.OnFailure
+		o, effects = outcome{failure: failures.Far(c.tx.Err())}, c.routine.OnFailure
 	}
-	w.conclude(c, o, effects)
-	w.recycleMachine(c)
+	if c.traced != nil {
+		x.endTrace(c, &o)
+	}
+	x.conclude(c, o, effects)
+	x.recycleMachine(c)
 }
 
 // The participant's side.
 
 // prepare takes the lock for a transaction's call and runs it, or lets it wait.
-func (w *worker) prepare(c *call) {
-	w.enterSeat(c)
-	switch w.acquire(c, &c.stay.visit) {
+func (x *executor) prepare(m *message) {
+	v := x.enterSeat(m)
+	switch x.acquire(v) {
 	case locks.Granted:
-		w.runPrepare(c)
+		x.runPrepare(v)
 	case locks.Refused:
-		w.refuse(c)
+		x.refuse(v)
 	}
 }
 
 // lock takes a lock up front.
-func (w *worker) lock(c *call) {
-	w.enterSeat(c)
-	switch w.acquire(c, &c.stay.visit) {
+func (x *executor) lock(m *message) {
+	v := x.enterSeat(m)
+	switch x.acquire(v) {
 	case locks.Granted:
-		w.vote(c)
+		x.vote(v)
 	case locks.Refused:
-		w.refuse(c)
+		x.refuse(v)
 	}
 }
 
-// enterSeat finds the instance of a transaction's call and makes the call the one that its visit waits for.
-func (w *worker) enterSeat(c *call) {
-	if c.stay == c {
-		c.inst = w.instance(c)
-		c.visit.Init(&c.inst.seat, c, c.owner)
-		return
+// enterSeat makes a transaction's call the one that its visit is at, which begins with the first.
+func (x *executor) enterSeat(m *message) *visit {
+	c := m.call()
+	if c.visit == nil {
+		c.visit = x.newVisit(c, locks.Owner{ID: m.run, Attempt: m.which})
 	}
-	c.inst = c.stay.inst
-	c.stay.visit.Ref = c
+	v := c.visit
+	c.inst, v.call, v.op = v.inst, c, c.op
+	return v
 }
 
 // runPrepare runs a transaction's call, whose lock is held.
-func (w *worker) runPrepare(c *call) {
-	if !c.op.Kind.Reads() && w.isCrowded() {
+func (x *executor) runPrepare(v *visit) {
+	c := v.call
+	if !c.op.Kind.Reads() && x.isCrowded() {
 		c.crowded = true
-		w.vote(c)
+		x.vote(v)
 		return
 	}
-	result, err := c.stay.visit.Prepare(c.op, w.enter(c), c.arg, w.engine.options.MaxBytes, &w.effects, w.checker)
-	w.leave()
+	result, err := v.Prepare(c.op, x.enter(c), c.arg, x.group.options.MaxBytes, &x.effects, x.checker)
+	x.leave()
 	if err != nil {
-		w.logPanic(c.op.FullName(), err)
-		c.outcome.failure = functions.Far(err)
+		x.logPanic(c.op.FullName(), err)
+		c.outcome.failure = failures.Far(err)
 	} else {
 		c.outcome.result = result
-		c.changed = w.growth(c)
+		c.changed = x.growth(v)
 	}
-	w.vote(c)
+	x.vote(v)
 }
 
 // growth is how many bytes more a transaction will write at a participant, because of a call that has just succeeded there. They count as
 // undecided from here on, and what the call wants to happen as held back.
-func (w *worker) growth(c *call) (bytes int) {
-	if !c.op.Kind.Reads() {
-		if size := c.inst.seat.Cell.Size(); size > c.stay.tentative {
-			bytes, c.stay.tentative = size-c.stay.tentative, size
+func (x *executor) growth(v *visit) (bytes int) {
+	if !v.call.op.Kind.Reads() {
+		if size := v.inst.seat.Cell.Size(); size > v.tentative {
+			bytes, v.tentative = size-v.tentative, size
 		}
 	}
-	if !w.effects.Empty() {
-		bytes += bytesOf(&w.effects)
-		w.hold(c.stay, &w.effects)
+	if !x.effects.Empty() {
+		bytes += bytesOf(&x.effects)
+		x.hold(v, &x.effects)
 	}
-	c.stay.grown += bytes
-	w.countUndecided(int64(bytes))
+	v.grown += bytes
+	x.countUndecided(int64(bytes))
 	return bytes
 }
 
-func (w *worker) vote(c *call) { w.send(c.coord.worker, message{kind: msgVote, call: c}) }
+// vote sends a call back.
+func (x *executor) vote(v *visit) {
+	c := v.call
+	v.call = nil
+	x.send(c.coord.shard, message{kind: msgVote, run: c.coord.id, which: c.attempt, about: c})
+}
 
 // refuse answers a call that gives way to other transactions.
-func (w *worker) refuse(c *call) {
-	c.conflict = true
-	w.vote(c)
+func (x *executor) refuse(v *visit) {
+	v.call.conflict = true
+	x.vote(v)
 }
 
 // withdraw takes back a call that waits for its lock, or for its turn because it takes long: there the withdrawal has overtaken it. One that
 // does neither has its vote on the way.
-func (w *worker) withdraw(c *call) {
-	v := &c.stay.visit
-	switch kind, waits := w.costly.takeOut(c); {
-	case waits && kind == msgPrepare:
-		w.enterSeat(c)
+func (x *executor) withdraw(m *message) {
+	c := m.call()
+	taken, waits := x.costly.takeOut(c)
+	switch v := c.visit; {
+	case waits && taken.kind == msgPrepare:
+		x.refuse(x.enterSeat(&taken))
 	case waits: // it has its lock
-	case v.Claim.Waiting() && v.Ref == c:
-		w.endWait(c)
-		w.grant(c.inst.seat.Lock.Withdraw(&v.Claim, w.granted[:0]))
-	default:
-		return
+		x.refuse(v)
+	case v != nil && v.call == c && v.Claim.Waiting():
+		x.endWait(v)
+		x.grant(v.inst.seat.Lock.Withdraw(&v.Claim, x.granted[:0]))
+		x.refuse(v)
 	}
-	w.refuse(c)
 }
 
 // onGranted goes on with a call whose claim was granted.
-func (w *worker) onGranted(c *call) {
+func (x *executor) onGranted(v *visit) {
 	switch {
-	case c.stay == nil:
-		w.runGranted(c)
-	case c.step < 0:
-		w.vote(c)
+	case v.isPlain():
+		x.runGranted(v)
+	case v.call.step < 0:
+		x.vote(v)
 	default:
-		w.runPrepare(c)
+		x.runPrepare(v)
 	}
 }
 
 // commit makes a transaction's changes to an instance final.
-func (w *worker) commit(stay *call) {
-	v := &stay.visit
-	changed, granted := v.Commit(w.granted[:0])
+func (x *executor) commit(v *visit) {
+	changed, granted := v.Commit(x.granted[:0])
 	if changed {
-		w.changed(stay.inst)
+		x.changed(v.inst)
 	}
-	w.grant(granted)
-	w.endStay(stay)
+	x.grant(granted)
+	x.endStay(v)
 	if v.Deleted {
-		w.dropOwnTimers(stay.address())
+		x.dropOwnTimers(v.inst)
 	}
 	if v.Effects != nil {
-		w.apply(stay.address(), stay.shard, v.Effects)
+		x.apply(v.inst.address(), v.inst.shard, v.Effects)
 	}
-	if c := stay.coord; c.worker == w { // an attempt that commits has heard from all its calls: nothing else refers to this one
-		c.stays[stay.part] = nil
-		w.idleCalls.put(stay)
-	}
+	x.endVisit(v)
 }
 
 // endStay ends the counting of what a transaction has changed at an instance, and of what it holds back there.
-func (w *worker) endStay(stay *call) {
-	w.giveBack(stay)
-	w.countUndecided(-int64(stay.grown))
-	stay.grown = 0
+func (x *executor) endStay(v *visit) {
+	x.giveBack(v)
+	x.countUndecided(-int64(v.grown))
+	v.grown = 0
 }
 
 // abort undoes a transaction's changes to an instance.
-func (w *worker) abort(stay *call) {
-	w.endStay(stay)
-	w.grant(stay.visit.Abort(w.granted[:0]))
-	w.cache.charge(stay.inst) // an epoch that was cut meanwhile may have charged it for what is undone now
+func (x *executor) abort(v *visit) {
+	x.endStay(v)
+	x.grant(v.Abort(x.granted[:0]))
+	x.cache.charge(v.inst) // an epoch that was cut meanwhile may have charged it for what is undone now
+	x.endVisit(v)
 }

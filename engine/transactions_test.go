@@ -11,9 +11,11 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
+	"github.com/concordat-dev/concordat/coordinator"
 	"github.com/concordat-dev/concordat/engine"
 	"github.com/concordat-dev/concordat/functions"
 	"github.com/concordat-dev/concordat/internal/format"
+	"github.com/concordat-dev/concordat/internal/seams"
 	"github.com/concordat-dev/concordat/locks"
 	"github.com/concordat-dev/concordat/saga"
 	"github.com/concordat-dev/concordat/twopc"
@@ -38,13 +40,13 @@ func deskID(i int) string { return instanceOn(1, "test/desk", fmt.Sprintf("desk-
 // instanceOn makes a name with a prefix for an instance that is a certain worker's, of two.
 func instanceOn(worker int, typeName, prefix string) string {
 	return nameOn(worker, prefix, func(id string) uint16 {
-		return format.InstanceShard(format.TypeHash(typeName), id, format.DefaultShards)
+		return format.InstanceShard(format.NameHash(typeName), id, format.DefaultShards)
 	})
 }
 
-// requestOn makes a request id with a prefix whose outcome a certain worker keeps, of two; it also runs what the request starts.
+// requestOn makes a request id with a prefix under which a certain worker runs coordinator functions, of two.
 func requestOn(worker int, prefix string) string {
-	return nameOn(worker, prefix, func(id string) uint16 { return format.RequestShard(format.RequestHash(id), format.DefaultShards) })
+	return nameOn(worker, prefix, func(id string) uint16 { return format.RequestShard(id, format.DefaultShards) })
 }
 
 func nameOn(worker int, prefix string, shardOf func(id string) uint16) string {
@@ -371,7 +373,7 @@ func TestSwallowedErrorDoesNotCommit(t *testing.T) {
 // crossing takes two desks one after the other; two that go in opposite directions meet. Its outcome is noted.
 type crossing struct{ First, Then int }
 
-func crossTx(name string) *twopc.Transaction[crossing] {
+func crossTx(name string) *coordinator.Function[crossing] {
 	return twopc.New(name, func(tx *twopc.Tx, c crossing) error {
 		tx.OnCommit(jot.On("diary", tx.Attempt()))
 		tx.OnAbort(jot.On("diary", -tx.Attempt()))
@@ -440,13 +442,17 @@ func TestDeadlockIsBrokenAndRetried(t *testing.T) {
 	if one.Function == "test/right" {
 		one, two = two, one
 	}
+	if one.Since.Before(before) || two.Since.Before(before) || one.Since.After(d.Closed) || two.Since.After(d.Closed) ||
+		!one.Since.Equal(d.Closed) && !two.Since.Equal(d.Closed) {
+		t.Errorf("one began to wait at %v, the other at %v, and the cycle was closed at %v", one.Since, two.Since, d.Closed)
+	}
 	if d.Victim != two.Transaction {
 		t.Errorf("the victim is %d, the younger one is %d", d.Victim, two.Transaction)
 	}
 	type fact = engine.Wait
 	want := [2]fact{
-		{one.Transaction, 1, "test/left", meetID(0), functions.Address{Type: "test/desk", ID: deskID(1)}, "exclusive", two.Transaction, true},
-		{two.Transaction, 1, "test/right", meetID(1), functions.Address{Type: "test/desk", ID: deskID(0)}, "exclusive", one.Transaction, true},
+		{one.Transaction, 1, "test/left", meetID(0), one.Since, functions.Address{Type: "test/desk", ID: deskID(1)}, "exclusive", two.Transaction, true},
+		{two.Transaction, 1, "test/right", meetID(1), two.Since, functions.Address{Type: "test/desk", ID: deskID(0)}, "exclusive", one.Transaction, true},
 	}
 	if got := [2]fact{one, two}; got != want {
 		t.Errorf("the deadlock is recorded as\n%+v, want\n%+v", got, want)
@@ -495,7 +501,7 @@ func TestLockWaits(t *testing.T) {
 		}
 		return tx.Do(labour.On("m", 7*time.Millisecond)) // while the lock is held
 	})
-	e := openDesks(t, engine.Options{Workers: 2, Seams: engine.Seams{Clock: clock}}, 1, slowly, mills)
+	e := openDesks(t, engine.Options{Workers: 2, Seams: seams.Set{Clock: clock}}, 1, slowly, mills)
 	must(t, e.Do(ctx, newMill.On("m", 0)))
 	must(t, e.Do(ctx, slowly.With(0)))
 	if s := e.Stats(); s.LockWaits != 0 || s.LockWaitTime != 0 {
@@ -529,7 +535,7 @@ func TestMaxAttempts(t *testing.T) {
 				if errs[i] != nil {
 					failed++
 					wantErr(t, errs[i], twopc.ErrDeadlock, "1 attempts")
-					again := []*twopc.Transaction[crossing]{left, right}[i].As(id, crossing{i, 1 - i})
+					again := []*coordinator.Function[crossing]{left, right}[i].As(id, crossing{i, 1 - i})
 					wantErr(t, e.Do(ctx, again), twopc.ErrDeadlock)
 				}
 			}
@@ -603,7 +609,7 @@ func TestDeadlockInForcedCut(t *testing.T) {
 func forcedCuts(t *testing.T, seed uint64) (deadlocks uint64) {
 	clock, rng := newPassingClock(), rand.New(rand.NewPCG(seed, 0))
 	o := engine.Options{Dir: "data", Workers: 2, MaxDrain: time.Nanosecond}
-	o.Seams = engine.Seams{FS: vfs.NewMem(), Clock: clock, Stepped: true}
+	o.Seams = seams.Set{FS: vfs.NewMem(), Clock: clock, Stepped: true}
 	e, err := engine.Open(o, jars, moveStepwise)
 	must(t, err)
 	run := func(requests ...functions.Request) {

@@ -2,7 +2,6 @@ package engine
 
 import (
 	"cmp"
-	"container/heap"
 	"context"
 	"fmt"
 	"slices"
@@ -11,8 +10,8 @@ import (
 
 	"github.com/concordat-dev/concordat/functions"
 	"github.com/concordat-dev/concordat/internal/format"
-	"github.com/concordat-dev/concordat/internal/store"
-	"github.com/concordat-dev/concordat/saga"
+	"github.com/concordat-dev/concordat/internal/machine/sagas"
+	"github.com/concordat-dev/concordat/internal/table"
 )
 
 // Poison: a message, a run or a timer that ends the process (os.Exit, a stack that overflows, no memory left) would do so at each start,
@@ -58,9 +57,7 @@ const (
 
 // trials is the state of all this.
 type trials struct {
-	frozen atomic.Bool  // suspects have their turns: messages and timers wait
-	left   atomic.Int64 // what was left and is not handled yet
-	hasRow bool         // of the node; the conductor's
+	hasRow bool // of the node; the conductor's
 
 	row      format.Trial             // that was found
 	starts   map[string]format.Starts // that were found, by the key of the row that they belong to
@@ -79,7 +76,7 @@ type unfinished struct {
 	starts int    // in its row; 0 if it has none
 	before int    // the starts before its turn
 	row    []byte // the key of what it is in the store
-	worker *worker
+	shard  *shard
 
 	call  *call
 	coord *coord
@@ -94,7 +91,7 @@ func nodeTrialKey() []byte { return format.Prefix(nil, format.NodeShard, format.
 // recoverTrial reads the node's row.
 func (e *Engine) recoverTrial() error {
 	e.trials.starts = map[string]format.Starts{}
-	value, found, err := e.store.Get(nodeTrialKey())
+	value, found, err := e.table.Get(nodeTrialKey())
 	if err != nil || !found {
 		return err
 	}
@@ -131,9 +128,11 @@ func (e *Engine) sortUnfinished() error {
 	t := &e.trials
 	for _, w := range e.workers {
 		for _, line := range w.waitingLines() {
-			e.sortLine(w, line)
+			e.sortLine(line)
 		}
-		e.sortTimers(w)
+		for _, s := range w.shards {
+			e.sortTimers(s)
+		}
 	}
 	for key := range t.starts {
 		return fmt.Errorf("%w: there is a number of starts of %q, which is not there", ErrDamaged, key)
@@ -144,18 +143,19 @@ func (e *Engine) sortUnfinished() error {
 }
 
 // sortLine leaves in a line what may run as it comes.
-func (e *Engine) sortLine(w *worker, line *waitingLine) {
-	all := slices.Clone(line.all())
+func (e *Engine) sortLine(line *waitingLine) {
+	all := slices.Clone(line.All())
 	*line = waitingLine{}
 	for _, m := range all {
-		u := &unfinished{worker: w, call: m.call, coord: m.coord}
+		u := &unfinished{call: m.call(), coord: m.coord()}
 		if u.call != nil {
-			u.number, u.row = m.call.number, format.NumberedKey(nil, m.call.shard, format.KindMessage, m.call.number)
+			u.shard, u.number = u.call.shard, u.call.number
+			u.row = format.NumberedKey(nil, u.shard.number, format.KindMessage, u.number)
 		} else {
-			u.number, u.row = m.coord.id, m.coord.key()
+			u.shard, u.number, u.row = u.coord.shard, u.coord.id, u.coord.key()
 		}
 		if e.isFree(u) {
-			line.push(m)
+			line.Push(m)
 		}
 	}
 }
@@ -169,7 +169,7 @@ func (e *Engine) isFree(u *unfinished) bool {
 		e.park(u)
 		return false
 	}
-	t.left.Add(1)
+	e.left.Add(1)
 	u.attach()
 	if u.starts == 0 && u.number >= t.row.Below {
 		return true
@@ -189,23 +189,23 @@ func (u *unfinished) attach() {
 
 // sortTimers finds the timers that are suspect. They stay where they are until their turn comes: they may be cancelled before. Those that
 // are due and are not suspect count as left until they fire.
-func (e *Engine) sortTimers(w *worker) {
+func (e *Engine) sortTimers(s *shard) {
 	t := &e.trials
-	now := e.clocks.unix()
+	now := e.clocks.Unix()
 	var suspect []*timer
-	for _, timer := range w.timers.heap {
+	for _, timer := range s.timers.heap {
 		isSuspect := t.hasRow && timer.due <= t.row.Due
 		if isSuspect {
 			suspect = append(suspect, timer)
 		}
 		if isSuspect || timer.due <= now {
 			timer.left = true
-			t.left.Add(1)
+			e.left.Add(1)
 		}
 	}
 	slices.SortFunc(suspect, func(a, b *timer) int { return cmp.Or(cmp.Compare(a.due, b.due), cmp.Compare(a.seq, b.seq)) })
 	for _, timer := range suspect {
-		t.suspects = append(t.suspects, &unfinished{number: e.nextID.Add(1), timer: timer, worker: w})
+		t.suspects = append(t.suspects, &unfinished{number: e.nextID.Add(1), timer: timer, shard: s})
 	}
 }
 
@@ -214,7 +214,7 @@ func (e *Engine) sortTimers(w *worker) {
 func (e *Engine) tryUnfinished() {
 	t := &e.trials
 	t.ended, t.noLast = make(chan struct{}), make(chan struct{}, 1)
-	if t.left.Load() == 0 || e.options.Seams.Stepped {
+	if e.left.Load() == 0 || e.options.Seams.Stepped {
 		e.haveTurns()
 		return
 	}
@@ -223,7 +223,7 @@ func (e *Engine) tryUnfinished() {
 	case <-t.ended:
 	case <-time.After(openPatience):
 		t.background.Store(true)
-		e.options.Logger.Warn("the last process died: what it had left is tried a few at a time, while requests are served", "left", t.left.Load())
+		e.options.Logger.Warn("the last process died: what it had left is tried a few at a time, while requests are served", "left", e.left.Load())
 		select {
 		case <-t.noLast:
 		case <-t.ended:
@@ -236,30 +236,30 @@ func (e *Engine) tryUnfinished() {
 func (e *Engine) haveTurns() {
 	t := &e.trials
 	defer close(t.ended)
-	if t.left.Load() == 0 {
+	if e.left.Load() == 0 {
 		return
 	}
-	size, told := firstTurn, e.clocks.elapsed()
+	size, told := firstTurn, e.clocks.Elapsed()
 	for rest := t.suspects; len(rest) > 0; {
 		turn := nextTurn(rest, size)
-		began := e.clocks.elapsed()
+		began := e.clocks.Elapsed()
 		if !e.haveTurn(turn) {
 			return
 		}
 		rest = rest[len(turn):]
-		now := e.clocks.elapsed()
+		now := e.clocks.Elapsed()
 		size = nextSize(size, len(turn), now-began)
 		if now-told > tellTurns {
 			told = now
-			e.options.Logger.Info("what the last process had left is tried", "suspects", len(rest), "left", t.left.Load())
+			e.options.Logger.Info("what the last process had left is tried", "suspects", len(rest), "left", e.left.Load())
 		}
 	}
 	t.suspects = nil
 	if e.onWorkers(e.workers[:1], func(w *worker) {
 		t.hasRow = true
-		w.addRow(nodeTrialKey(), encodeRow(format.Trial{Below: e.nextID.Load() + 1, Due: functions.UnixNano(w.now)}))
+		w.addRow(nodeTrialKey(), encodeRow(format.Trial{Below: e.nextID.Load() + 1, Due: format.UnixNano(w.now)}))
 	}) {
-		t.frozen.Store(false) // now that the row is sealed
+		e.frozen.Store(false) // now that the row is sealed
 		e.gate.nudge()
 	}
 }
@@ -326,10 +326,10 @@ func (e *Engine) haveTurn(turn []*unfinished) bool {
 		return false
 	}
 	e.trace("suspects: %d, of %d starts", len(turn), turn[0].starts)
-	since := e.clocks.elapsed()
+	since := e.clocks.Elapsed()
 	waiting := withoutOver(slices.Clone(turn))
 	for ; len(waiting) > 0; waiting = withoutOver(waiting) {
-		long, background := e.clocks.elapsed()-since > longTurn, t.background.Load()
+		long, background := e.clocks.Elapsed()-since > longTurn, t.background.Load()
 		if !e.onTheirs(waiting, func(w *worker, u *unfinished) { w.tryOn(u, long) }) {
 			return false
 		}
@@ -356,7 +356,7 @@ func withoutOver(all []*unfinished) []*unfinished {
 func (e *Engine) onTheirs(all []*unfinished, f func(w *worker, u *unfinished)) bool {
 	byWorker := make([][]*unfinished, len(e.workers))
 	for _, u := range all {
-		byWorker[u.worker.id] = append(byWorker[u.worker.id], u)
+		byWorker[u.shard.on.id] = append(byWorker[u.shard.on.id], u)
 	}
 	workers := slices.DeleteFunc(slices.Clone(e.workers), func(w *worker) bool { return len(byWorker[w.id]) == 0 })
 	return e.onWorkers(workers, func(w *worker) {
@@ -384,23 +384,22 @@ func (w *worker) beginTurn(u *unfinished, last int) {
 func (w *worker) fireSuspect(u *unfinished) {
 	e, t := w.engine, u.timer
 	env := &t.env
-	heap.Remove(&w.timers, t.index)
+	t.shard.timers.remove(t)
 	w.countTimer(t, -1)
-	w.addRow(format.TimerKey(nil, t.shard, t.due, t.seq), nil)
+	w.addRow(format.TimerKey(nil, t.shard.number, t.due, t.seq), nil)
 	w.queued += weight(env.Arg)
 	if env.Op != nil {
 		u.call = &call{number: u.number}
-		e.initCall(u.call, env, e.registry.types[env.Op.Type])
+		e.initCall(u.call, env, e.registry.Types[env.Op.Type])
 		if t.isOwn() { // then the message is for this worker's instance
 			w.keepFired(t, u.call)
 		}
-		u.worker, u.row = u.call.worker, format.NumberedKey(nil, u.call.shard, format.KindMessage, u.number)
-		w.addCharged(u.row, encodeRow(format.Carried{StoredMessage: env.Stored(), Arrived: true, Own: t.isOwn()}))
+		u.shard, u.row = u.call.shard, format.NumberedKey(nil, u.call.shard.number, format.KindMessage, u.number)
+		w.addCharged(u.row, encodeRow(format.Carried{Message: env.Stored(), Arrived: true, Own: t.isOwn()}))
 	} else {
-		u.coord = &coord{id: u.number, function: e.registry.coordinators[env.Coordinator].Function, input: env.Arg, value: env.Value, hasRow: true}
-		u.coord.shard = e.registry.numberShard(u.number)
-		u.coord.worker = e.workerOf(u.coord.shard)
-		u.worker, u.row = u.coord.worker, u.coord.key()
+		u.coord = &coord{id: u.number, function: e.registry.Coordinators[env.Coordinator].Function, input: env.Arg, value: env.Value, hasRow: true}
+		u.coord.shard = e.shards[e.registry.NumberShard(u.number)]
+		u.shard, u.row = u.coord.shard, u.coord.key()
 		w.toBackground(u.coord)
 		w.addCharged(u.row, u.coord.row())
 	}
@@ -420,11 +419,11 @@ func (w *worker) tryOn(u *unfinished, long bool) {
 		u.over = true
 	case !u.begun && c != nil:
 		u.begun = true
-		w.coords[c.id] = c
-		w.begun.push(message{kind: msgStart, coord: c})
+		c.shard.runs[c.id] = c
+		w.begun.Push(message{kind: msgStart, about: c})
 	case !u.begun:
 		u.begun = true
-		w.begun.push(message{kind: msgCall, call: u.call})
+		w.begun.Push(message{kind: msgCall, about: u.call})
 	case c == nil:
 		u.over = u.call.left == nil
 	case w.restsUntilLater(c) || (c.left == nil && (long || c.backsOff())):
@@ -443,7 +442,7 @@ func (u *unfinished) hasSurvived() bool {
 
 // endTurn takes back the start of those whose turn has not ended when the engine is closed, once nothing runs any more: that is no sign of
 // anything. It waits until nobody begins a turn.
-func (e *Engine) endTurn(batch store.Batch) {
+func (e *Engine) endTurn(batch *table.Batch) {
 	<-e.trials.ended
 	for _, u := range e.trials.turn {
 		if u.before > 0 && !u.hasSurvived() {
@@ -455,33 +454,9 @@ func (e *Engine) endTurn(batch store.Batch) {
 // backsOff reports whether a saga waits to try a compensation again.
 func (c *coord) backsOff() bool { return c.alarm != nil && c.alarm.entry == backOff }
 
-// restsUntilLater reports whether a run does nothing until a person decides about it, or its sleep is over.
-func (w *worker) restsUntilLater(c *coord) bool {
-	if c.saga == nil {
-		return false
-	}
-	return c.isStuck() || (c.alarm != nil && !c.backsOff() && c.alarm.due > w.engine.clocks.unix())
-}
-
-// survivedCut ends the trial of a run that goes on beyond an epoch, if it has added to its journal or rests.
-func (w *worker) survivedCut(c *coord, added bool) {
-	if c.begun() && (added || w.restsUntilLater(c)) {
-		w.survived(c.left)
-		c.left = nil
-	}
-}
-
 // begun reports whether a run has done anything since it was read from its row.
 func (c *coord) begun() bool {
-	return c.routine != nil || (c.saga != nil && c.saga.Phase != saga.Running)
-}
-
-// survived ends the trial of something that was left: with the running epoch it is handled.
-func (w *worker) survived(u *unfinished) {
-	if u.starts > 0 {
-		w.addRow(format.StartsKey(u.row), nil)
-	}
-	w.engine.trials.left.Add(-1)
+	return c.routine != nil || (c.saga != nil && c.saga.Phase != sagas.Running)
 }
 
 // cutTrial deletes the node's row when all that was left is handled, and when the engine is closed: whatever ends the process then, it is
@@ -495,5 +470,5 @@ func (e *Engine) cutTrial() {
 
 // trialEnds reports whether the node's row is to go.
 func (e *Engine) trialEnds() bool {
-	return e.trials.hasRow && !e.trials.frozen.Load() && (e.trials.left.Load() == 0 || e.stopping.Load())
+	return e.trials.hasRow && !e.frozen.Load() && (e.left.Load() == 0 || e.stopping.Load())
 }

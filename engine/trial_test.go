@@ -10,6 +10,7 @@ import (
 	"github.com/concordat-dev/concordat/engine"
 	"github.com/concordat-dev/concordat/functions"
 	"github.com/concordat-dev/concordat/internal/format"
+	"github.com/concordat-dev/concordat/internal/values"
 	"github.com/concordat-dev/concordat/twopc"
 )
 
@@ -53,7 +54,7 @@ func leaveFlows(t *testing.T, dir string, from, n, starts int) {
 	t.Helper()
 	rows := map[string]any{}
 	for i := range n {
-		shard := format.InstanceShard(format.TypeHash("test/valve"), "v", 8)
+		shard := format.InstanceShard(format.NameHash("test/valve"), "v", 8)
 		key := format.NumberedKey(nil, shard, format.KindMessage, firstLeft+uint64(from+i))
 		rows[string(key)] = flow.On("v", false).Envelope().Stored()
 		if starts > 0 {
@@ -67,7 +68,7 @@ func leaveFlows(t *testing.T, dir string, from, n, starts int) {
 func awayFrom(prefix string) string {
 	for i := 0; ; i++ {
 		id := fmt.Sprint(prefix, i)
-		if format.InstanceShard(format.TypeHash("test/pill"), id, 8)%2 != format.InstanceShard(format.TypeHash("test/valve"), "v", 8)%2 {
+		if format.InstanceShard(format.NameHash("test/pill"), id, 8)%2 != format.InstanceShard(format.NameHash("test/valve"), "v", 8)%2 {
 			return id
 		}
 	}
@@ -127,7 +128,7 @@ func TestCloseEndsTrials(t *testing.T) {
 	valveTime.Store(int64(time.Hour))
 	leaveFlows(t, dir, 0, 3, starts)
 	run := format.NumberedKey(nil, 0, format.KindCoordinator, firstLeft+10)
-	input, err := functions.Encode(1_000_000)
+	input, err := values.Encode(1_000_000)
 	must(t, err)
 	leave(t, dir, map[string]any{
 		string(run):                   map[int]any{1: "test/slow-dose", 2: input},
@@ -180,7 +181,7 @@ func TestNothingIsParkedInTheBackground(t *testing.T) {
 	rows := map[string]any{}
 	for i, call := range []functions.Call{linger.On("slow", false), swallow.On("poison", true)} {
 		m := call.Envelope().Stored()
-		key := format.NumberedKey(nil, format.InstanceShard(format.TypeHash("test/pill"), m.ID, 8), format.KindMessage, firstLeft+uint64(i))
+		key := format.NumberedKey(nil, format.InstanceShard(format.NameHash("test/pill"), m.ID, 8), format.KindMessage, firstLeft+uint64(i))
 		rows[string(key)], rows[string(format.StartsKey(key))] = m, map[int]int{1: engine.MaxStarts - 1}
 	}
 	leave(t, dir, rows)
@@ -202,7 +203,7 @@ func TestNothingIsParkedInTheBackground(t *testing.T) {
 func TestRequestsEndNoTrial(t *testing.T) {
 	dir := makePillDir(t)
 	run := format.NumberedKey(nil, 0, format.KindCoordinator, firstLeft)
-	input, err := functions.Encode(1_000_000)
+	input, err := values.Encode(1_000_000)
 	must(t, err)
 	leave(t, dir, map[string]any{
 		string(run):                   map[int]any{1: "test/slow-dose", 2: input},

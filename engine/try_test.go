@@ -8,6 +8,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/concordat-dev/concordat/coordinator"
 	"github.com/concordat-dev/concordat/engine"
 	"github.com/concordat-dev/concordat/functions"
 	"github.com/concordat-dev/concordat/twopc"
@@ -88,7 +89,7 @@ func TestDebitElse(t *testing.T) {
 // again: that it was refused a lock is not taken for an empty till.
 func TestDebitElseMeets(t *testing.T) {
 	for _, policy := range policies {
-		meetTx := func(name string, own, other string) *twopc.Transaction[int] {
+		meetTx := func(name string, own, other string) *coordinator.Function[int] {
 			return twopc.New(name, func(tx *twopc.Tx, _ int) error {
 				tx.OnCommit(jot.On("diary", tx.Attempt()))
 				if err := tx.Do(payIn.On(own, 1)); err != nil {

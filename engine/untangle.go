@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/concordat-dev/concordat/deadlock"
+	"github.com/concordat-dev/concordat/internal/seams"
 	"github.com/concordat-dev/concordat/locks"
 )
 
@@ -11,14 +12,14 @@ import (
 
 // untangle breaks all cycles of the wait-for graph and reports whether there were any.
 func (e *Engine) untangle() bool {
-	began := e.clocks.elapsed()
+	began := e.clocks.Elapsed()
 	if began < e.lookAfter && e.restsSoon() {
 		return false
 	}
 	broken := e.breakAll()
 	// Where many wait a look takes long, and all workers rest meanwhile. It is owed at rest, where nothing else goes on; at cuts by force
 	// it is to take a fifth of the time at most.
-	now := e.clocks.elapsed()
+	now := e.clocks.Elapsed()
 	e.lookAfter = now + 4*(now-began)
 	return broken
 }
@@ -41,7 +42,7 @@ func (e *Engine) breakAll() bool {
 		return false
 	}
 	if spent := e.options.Seams.Spent; spent != nil {
-		defer spent(SpentOnLook)
+		defer spent(seams.SpentOnLook)
 	}
 	if waiters > fewWaiters || e.options.Seams.Stepped { // a simulator has few, and is to see that no cycle is left out
 		e.leaveOutFree()
@@ -119,8 +120,8 @@ func (e *Engine) findLeaving() {
 	}
 	for _, w := range e.workers {
 		w.eachBegun(func(m message) {
-			if m.kind == msgConflict && m.coord.tx != nil {
-				e.leave(locks.Owner{ID: m.coord.id, Attempt: m.which})
+			if m.kind == msgConflict && m.coord().tx != nil {
+				e.leave(locks.Owner{ID: m.run, Attempt: m.which})
 			}
 		})
 	}
@@ -134,13 +135,13 @@ func (e *Engine) leave(o locks.Owner) {
 // breakCycles tells the victims, and keeps a record of each deadlock.
 func (e *Engine) breakCycles(cycles []deadlock.Cycle) {
 	runs := e.coordsWaiting()
-	now := e.clocks.wall.Now()
+	now := e.clocks.Wall.Now()
 	for i := range cycles {
 		c := runs[cycles[i].Victim.ID]
 		if c == nil {
 			panic("engine: a victim waits for a lock")
 		}
-		c.worker.begun.push(message{kind: msgConflict, coord: c, which: cycles[i].Victim.Attempt})
+		c.shard.on.begun.Push(message{kind: msgConflict, run: c.id, which: cycles[i].Victim.Attempt, about: c})
 		e.deadlocks.add(e.describeCycle(&cycles[i], runs, now))
 	}
 	e.stats.deadlocks.Add(uint64(len(cycles)))

@@ -55,7 +55,7 @@ var lossyParts = map[string]func() (functions.Part, []string){
 	},
 	"argument of a view": func() (functions.Part, []string) {
 		of := functions.NewType[int]("test/of")
-		return withOperation(of, functions.ViewWith(of, "get", func(*functions.Ctx, int, lossy) (int, error) { return 0, nil }), "argument of test/of.get")
+		return withOperation(of, functions.View1(of, "get", func(*functions.Ctx, int, lossy) (int, error) { return 0, nil }), "argument of test/of.get")
 	},
 	"result": func() (functions.Part, []string) {
 		of := functions.NewType[int]("test/of")

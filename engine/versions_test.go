@@ -7,9 +7,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/concordat-dev/concordat/coordinator"
 	"github.com/concordat-dev/concordat/engine"
 	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/codec"
 	"github.com/concordat-dev/concordat/internal/format"
+	"github.com/concordat-dev/concordat/internal/machine/sagas"
 	"github.com/concordat-dev/concordat/saga"
 )
 
@@ -33,8 +36,8 @@ type version[A any] struct {
 	book   functions.Command[A]
 	leave  functions.Command[A]
 	later  functions.Command[A]
-	guests functions.Reader0[int]
-	stay   *saga.Saga[int]
+	guests functions.ViewOf[int]
+	stay   *coordinator.Function[int]
 }
 
 func newVersion[A any](arg func(n int) A, n func(A) int) *version[A] {
@@ -115,7 +118,7 @@ func TestArgumentsOfAnotherVersion(t *testing.T) {
 			clock, log := newHandClock(), new(logLines)
 			second := versions[name]
 			e := restartStays(t, clock, log, second.parts()...)
-			stay := second.parts()[1].(*saga.Saga[int])
+			stay := second.parts()[1].(*coordinator.Function[int])
 			clock.move(2 * time.Hour)
 			diverged := name == "other arguments"
 			if err := e.Do(ctx, stay.As("1", 1)); errors.Is(err, saga.ErrDiverged) != diverged || (err != nil) != diverged {
@@ -172,8 +175,8 @@ func forgetResult(t *testing.T, dir string) {
 			continue
 		}
 		var e map[int]any
-		must(t, functions.Decode(value, &e))
-		e[6] = saga.Issued
+		must(t, codec.Decode(value, &e))
+		e[6] = sagas.Issued
 		writeRow(t, dir, []byte(key), e)
 		return
 	}
@@ -182,7 +185,7 @@ func forgetResult(t *testing.T, dir string) {
 
 // TestSleepOfAnotherVersion: a sleep that has begun lasts as long as it was to last.
 func TestSleepOfAnotherVersion(t *testing.T) {
-	sleeps := func(d time.Duration) *saga.Saga[int] {
+	sleeps := func(d time.Duration) *coordinator.Function[int] {
 		return saga.New("test/sleeper", func(s *saga.Run, _ int) error { return s.Sleep(d) })
 	}
 	clock, log := newHandClock(), new(logLines)
@@ -191,10 +194,10 @@ func TestSleepOfAnotherVersion(t *testing.T) {
 	e := open(t, o, sleeps(time.Hour))
 	_, err := e.Submit(sleeps(0).As("s", 1))
 	must(t, err)
-	theSaga(t, e, saga.Running)
+	theSaga(t, e, "running")
 	e = reopen(t, e, o, sleeps(time.Minute))
 	clock.move(59 * time.Minute)
-	theSaga(t, e, saga.Running)
+	theSaga(t, e, "running")
 	clock.move(time.Minute)
 	must(t, e.Do(ctx, sleeps(0).As("s", 1)))
 	if log.line("test/sleeper", "sleep of 1h0m0s", "sleep of 1m0s") == "" {
@@ -205,7 +208,7 @@ func TestSleepOfAnotherVersion(t *testing.T) {
 // TestResultsOfAnotherVersion: a saga that waits for another type of result than is recorded fails with an error that says so, also if
 // its body does not look at errors, and is undone.
 func TestResultsOfAnotherVersion(t *testing.T) {
-	desk := func(result bool, swallow bool) (functions.Part, *saga.Saga[int]) {
+	desk := func(result bool, swallow bool) (functions.Part, *coordinator.Function[int]) {
 		counts := functions.NewType[room]("test/counts")
 		var ask func(s *saga.Run) error
 		if result {
@@ -241,7 +244,7 @@ func TestResultsOfAnotherVersion(t *testing.T) {
 		if !swallow {
 			wantErr(t, e.Do(ctx, asker.As("asks", 1)), functions.ErrBadResult, "test/counts.get")
 		} else {
-			must(t, e.CancelSaga(ctx, theSaga(t, e, saga.Running).ID))
+			must(t, e.CancelSaga(ctx, theSaga(t, e, "running").ID))
 			if err := e.Do(ctx, asker.As("asks", 1)); err == nil {
 				t.Error("it succeeded without the answer that it asked for")
 			}
@@ -286,7 +289,7 @@ func TestMessagesOfAnotherVersion(t *testing.T) {
 		must(t, e.Do(ctx, first.later.On("r", booking{2})))
 		must(t, e.Close())
 		carried := first.book.On("r", booking{3}).Envelope().Stored()
-		shard := format.InstanceShard(format.TypeHash("test/room"), "r", 4)
+		shard := format.InstanceShard(format.NameHash("test/room"), "r", 4)
 		writeRow(t, o.Dir, format.NumberedKey(nil, shard, format.KindMessage, 1<<40), carried)
 
 		log := new(logLines)

@@ -8,11 +8,11 @@ import (
 	"fmt"
 	"iter"
 	"sync"
-	"sync/atomic"
 
 	"github.com/concordat-dev/concordat/functions"
 	"github.com/concordat-dev/concordat/internal/format"
-	"github.com/concordat-dev/concordat/internal/store"
+	"github.com/concordat-dev/concordat/internal/machine/instances"
+	"github.com/concordat-dev/concordat/internal/table"
 )
 
 // Instance is an instance that [Walk] came by.
@@ -25,33 +25,48 @@ type Instance[S any] struct {
 //
 // It sees all instances as they were at one moment, when everything that was acknowledged before the walk began had happened:
 // whole epochs, so a transaction is there with all its effects or not at all; a saga may be half-way. It takes no locks and
-// holds up nobody. It blocks until what it sees is durable, at most for one sync, and reads the store on the caller's goroutine.
+// holds up nobody. What it sees is durable. It reads the table on the caller's goroutine.
 //
 // An error beside an Instance with an ID is about that instance alone, and the walk goes on with the next: [ErrDamaged], with
 // functions.ErrBadState, for a state that does not decode and that no migration reads (see functions.Migrate), also because that panics or
 // ends its goroutine; migrations and codec methods run on one of their own. Any other error comes
-// without an ID and ends the walk: [ErrClosed], also when the deadline of a Close is over meanwhile; [ErrUnknown] if the engine failed
-// meanwhile; [ErrUnknownType] for a type that the engine was not opened with; [ErrDamaged] for rows that cannot be read. Close waits
+// without an ID and ends the walk: [ErrClosed], also when the deadline of a Close is over meanwhile; [ErrUnknownType] for a type that the engine was not opened with; [ErrDamaged] for rows that cannot be read. Close waits
 // for walks until its deadline, and ends them then: if the loop's body calls Close, that waits so long for its own walk.
 func Walk[S any](e *Engine, t *functions.Type[S], from string) iter.Seq2[Instance[S], error] {
-	return func(yield func(Instance[S], error) bool) {
-		d := t.Definition()
-		if d == nil {
+	var d *instances.Type
+	if t != nil {
+		d, _ = t.Definition().(*instances.Type)
+	}
+	if d == nil {
+		return func(yield func(Instance[S], error) bool) {
 			yield(Instance[S]{}, fmt.Errorf("%w: a nil or zero Type", ErrUnknownType))
-			return
 		}
+	}
+	return walkStates(e, d, from, func(state any) S { return *state.(*S) })
+}
+
+// walkStates goes over the instances of a type, on a goroutine of its own if to decode a state may run code of users. as is given
+// pointers to states.
+func walkStates[S any](e *Engine, d *instances.Type, from string, as func(state any) S) iter.Seq2[Instance[S], error] {
+	return func(yield func(Instance[S], error) bool) {
 		left := false
-		alike := e.registry.isAlike(d)
-		decode := func(state []byte) (S, error) { return t.DecodeState(state, alike) }
-		if t.RunsCode() {
+		alike := e.registry.IsAlike(d)
+		decode := func(data []byte) (state S, err error) {
+			value, err := d.DecodeState(data, alike)
+			if err != nil {
+				return state, err
+			}
+			return as(value), nil
+		}
+		if d.RunsCode() {
 			apart := apart[S]{of: decode}
 			defer apart.stop()
 			decode = apart.decode
 		}
-		err := e.walk(d.DefinedName(), from, func(id, state []byte) (more bool, err error) {
+		err := e.walk(d.Name, from, func(id, state []byte) (more bool, err error) {
 			i := Instance[S]{ID: string(id)}
 			if i.State, err = decode(state); err != nil {
-				err = fmt.Errorf("%w: instance %s/%s: %w", ErrDamaged, d.DefinedName(), id, err)
+				err = fmt.Errorf("%w: instance %s/%s: %w", ErrDamaged, d.Name, id, err)
 			}
 			left = !yield(i, err)
 			return !left, nil
@@ -66,19 +81,18 @@ func Walk[S any](e *Engine, t *functions.Type[S], from string) iter.Seq2[Instanc
 type walk struct {
 	mu       sync.Mutex // held while the store is read, and not while code of users runs
 	over     bool       // ended by Close: the store may be closed
-	snapshot store.Snapshot
+	snapshot table.View
 	merge    merge
 	id       []byte // what it came by last
 	state    []byte
 }
 
-// walks lets walks wait for a seal, and Close for the walks.
+// walks lets Close wait for the walks.
 type walks struct {
-	waiting atomic.Int32
-	mu      sync.Mutex
-	moved   sync.Cond // something was sealed, or nothing ever will be; or a walk has ended
-	open    map[*walk]struct{}
-	ended   bool // none may begin any more
+	mu    sync.Mutex
+	moved sync.Cond // a walk has ended
+	open  map[*walk]struct{}
+	ended bool // none may begin any more
 }
 
 func (s *walks) init() {
@@ -86,25 +100,15 @@ func (s *walks) init() {
 	s.open = map[*walk]struct{}{}
 }
 
-// wake lets the walks look again whether what they saw is sealed.
-func (s *walks) wake() {
-	if s.waiting.Load() == 0 { // who waits says so before it looks
-		return
-	}
-	s.mu.Lock()
-	s.moved.Broadcast()
-	s.mu.Unlock()
-}
-
 // begin notes a walk, unless the engine closes.
-func (s *walks) begin(w *walk, st *store.Store) error {
+func (s *walks) begin(w *walk, st *table.Table) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.ended {
 		return ErrClosed
 	}
 	s.open[w] = struct{}{}
-	w.snapshot = st.Snapshot()
+	w.snapshot = st.View()
 	return nil
 }
 
@@ -164,7 +168,7 @@ func (e *Engine) walk(typeName, from string, visit func(id, state []byte) (bool,
 	if e.closed.Load() {
 		return ErrClosed
 	}
-	if e.registry.typesByName[typeName] == nil {
+	if e.registry.TypesByName[typeName] == nil {
 		return fmt.Errorf("%w: %q", ErrUnknownType, typeName)
 	}
 	w := &walk{merge: merge{skip: len(format.InstanceKey(nil, 0, typeName, ""))}}
@@ -179,19 +183,13 @@ func (e *Engine) walkRows(lower, upper []byte, visit func(key, value []byte) (bo
 
 // walkOver calls visit with the rows that open stands the walk before.
 func (e *Engine) walkOver(w *walk, open func() error, visit func(id, state []byte) (bool, error)) (err error) {
-	if err := e.walks.begin(w, e.store); err != nil {
+	if err := e.walks.begin(w, e.table); err != nil {
 		return err
 	}
 	defer func() {
 		err = errors.Join(err, w.close())
 		e.walks.remove(w)
 	}()
-	if err := e.waitSealed(w); err != nil {
-		return err
-	}
-	if walking := e.options.Seams.Walking; walking != nil {
-		walking()
-	}
 	err = w.read(open)
 	for err == nil {
 		more := false
@@ -224,45 +222,17 @@ func (w *walk) next() (bool, error) {
 	return id != nil, err
 }
 
-// waitSealed waits until the last epoch in a walk's snapshot is sealed: a batch can be read a little before its sync.
-func (e *Engine) waitSealed(w *walk) error {
-	var value []byte
-	var found bool
-	err := w.read(func() (err error) {
-		value, found, err = w.snapshot.Get(format.Prefix(nil, format.NodeShard, format.KindWatermark))
-		return err
-	})
-	if !found {
-		return err // nothing was ever sealed
-	}
-	m, err := decodeMarks(value)
-	if err != nil {
-		return fmt.Errorf("%w: watermark: %w", ErrDamaged, err)
-	}
-	e.walks.waiting.Add(1)
-	defer e.walks.waiting.Add(-1)
-	e.walks.mu.Lock()
-	defer e.walks.mu.Unlock()
-	for e.sealed.Load() < m.Epoch {
-		if e.isDead() {
-			return fmt.Errorf("%w: the engine failed", ErrUnknown)
-		}
-		e.walks.moved.Wait()
-	}
-	return nil
-}
-
 // merge brings the rows of all shards into the order of what follows the shard's number in their keys. It is a heap of walks by
 // the row that each stands on.
 type merge struct {
 	skip   int // bytes of a key in front of the id
-	rows   []*store.Rows
-	over   []*store.Rows
+	rows   []*table.Rows
+	over   []*table.Rows
 	stands bool // on the first of rows, which was returned already
 }
 
 // add adds a walk over a shard's rows, unless it is empty.
-func (m *merge) add(rows *store.Rows, err error) error {
+func (m *merge) add(rows *table.Rows, err error) error {
 	if err != nil {
 		return err
 	}
@@ -282,7 +252,7 @@ func (m *merge) next() (id, value []byte, err error) {
 		if first.Next() {
 			heap.Fix(m, 0)
 		} else {
-			m.over = append(m.over, heap.Pop(m).(*store.Rows))
+			m.over = append(m.over, heap.Pop(m).(*table.Rows))
 		}
 	}
 	if m.stands = len(m.rows) > 0; !m.stands {
@@ -305,7 +275,7 @@ func (m *merge) Less(i, j int) bool {
 	return bytes.Compare(m.rows[i].Key()[m.skip:], m.rows[j].Key()[m.skip:]) < 0
 }
 func (m *merge) Swap(i, j int) { m.rows[i], m.rows[j] = m.rows[j], m.rows[i] }
-func (m *merge) Push(x any)    { m.rows = append(m.rows, x.(*store.Rows)) }
+func (m *merge) Push(x any)    { m.rows = append(m.rows, x.(*table.Rows)) }
 func (m *merge) Pop() any {
 	last := m.rows[len(m.rows)-1]
 	m.rows = m.rows[:len(m.rows)-1]

@@ -16,6 +16,7 @@ import (
 
 	"github.com/concordat-dev/concordat/engine"
 	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/seams"
 	"github.com/concordat-dev/concordat/twopc"
 )
 
@@ -144,86 +145,27 @@ func newHeldSyncs() *heldSyncs {
 	return h
 }
 
-// TestWalkWaitsForSync: rows can be read before they are on the disk; a walk does not show them before they are.
-func TestWalkWaitsForSync(t *testing.T) {
+// TestWalkShowsWhatIsDurable: neither a walk nor a read of a row shows what is not on the disk yet.
+func TestWalkShowsWhatIsDurable(t *testing.T) {
 	fs := newHeldSyncs()
 	defer fs.letGo()
-	e := open(t, engine.Options{Dir: "data", Seams: engine.Seams{FS: fs}}, jars)
+	e := open(t, engine.Options{Dir: "data", Seams: seams.Set{FS: fs}}, jars)
 	must(t, e.Do(ctx, newJar.On("old", 1)))
 	fs.hold.Store(true)
 	pending, err := e.Submit(newJar.On("new", 2))
 	must(t, err)
-	<-fs.held // its row is in the log, and the sync is under way
-	eventually(t, "the row can be read", func() bool { return engine.Readable(e, "test/jar", "new") })
-	walked := make(chan bool, 1)
-	go func() {
-		ids, _ := walkJars(t, e, "")
-		walked <- slices.Equal(ids, []string{"new", "old"})
-	}()
-	eventually(t, "the walk waits", func() bool { return engine.WalksWaiting(e) == 1 })
+	<-fs.held // it is in the log, and the sync is under way
+	if ids, _ := walkJars(t, e, ""); !slices.Equal(ids, []string{"old"}) || engine.Readable(e, "test/jar", "new") {
+		t.Errorf("the walk shows %v, and new is not on the disk", ids)
+	}
 	if pending.Done() {
 		t.Error("the request was answered before its sync")
 	}
 	fs.letGo()
-	if !<-walked {
-		t.Error("the walk has not both jars")
-	}
 	must(t, pending.Wait(ctx))
-	must(t, e.Close())
-}
-
-// TestSealedBeforeWalksAreWoken: an epoch counts as sealed before walks are told to look again. One that looked in between would wait for
-// the next seal, which may never come.
-func TestSealedBeforeWalksAreWoken(t *testing.T) {
-	fs := newHeldSyncs()
-	defer fs.letGo()
-	e := open(t, engine.Options{Dir: "data", Seams: engine.Seams{FS: fs}}, jars)
-	must(t, e.Do(ctx, newJar.On("old", 1)))
-	before := engine.Sealed(e)
-	fs.hold.Store(true)
-	pending, err := e.Submit(newJar.On("new", 2))
-	must(t, err)
-	<-fs.held
-	eventually(t, "the row can be read", func() bool { return engine.Readable(e, "test/jar", "new") })
-	walked := make(chan struct{})
-	go func() {
-		walkJars(t, e, "")
-		close(walked)
-	}()
-	eventually(t, "the walk waits", func() bool { return engine.WalksWaiting(e) == 1 })
-	letGo := sync.OnceFunc(engine.HoldWalks(e))
-	defer letGo()
-	fs.letGo()
-	eventually(t, "the epoch is sealed, and the walk is not woken", func() bool { return engine.Sealed(e) > before })
-	letGo()
-	<-walked
-	must(t, pending.Wait(ctx))
-	must(t, e.Close())
-}
-
-// TestWalkShowsWhatItWaitedFor: what comes to the store after a walk began, and before it reads, is none of its business: that may not
-// be on the disk yet.
-func TestWalkShowsWhatItWaitedFor(t *testing.T) {
-	fs := newHeldSyncs()
-	defer fs.letGo()
-	o := engine.Options{Dir: "data", Seams: engine.Seams{FS: fs}}
-	var e *engine.Engine
-	var pending engine.Pending
-	o.Seams.Walking = func() {
-		var err error
-		fs.hold.Store(true)
-		pending, err = e.Submit(newJar.On("new", 2))
-		must(t, err)
-		<-fs.held // its row is in the log, and the sync is under way
-		eventually(t, "the row can be read", func() bool { return engine.Readable(e, "test/jar", "new") })
+	if ids, _ := walkJars(t, e, ""); !slices.Equal(ids, []string{"new", "old"}) {
+		t.Errorf("afterwards it shows %v", ids)
 	}
-	e = open(t, o, jars)
-	must(t, e.Do(ctx, newJar.On("old", 1)))
-	if ids, _ := walkJars(t, e, ""); !slices.Equal(ids, []string{"old"}) {
-		t.Errorf("the walk shows %v, and new is not on the disk", ids)
-	}
-	fs.letGo()
-	must(t, pending.Wait(ctx))
 	must(t, e.Close())
 }
 

@@ -6,6 +6,9 @@ import (
 	"testing"
 
 	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/format"
+	"github.com/concordat-dev/concordat/internal/machine/instances"
+	"github.com/concordat-dev/concordat/internal/values"
 )
 
 func TestIDsAtTheBound(t *testing.T) {
@@ -19,7 +22,7 @@ func TestIDsAtTheBound(t *testing.T) {
 		{strings.Repeat("x", functions.MaxID), nil},
 		{strings.Repeat("x", functions.MaxID+1), functions.ErrTooLarge},
 	} {
-		if err := functions.CheckID("request", tc.id); !errors.Is(err, tc.want) {
+		if err := instances.CheckID("request", tc.id); !errors.Is(err, tc.want) {
 			t.Errorf("id of %d bytes: %v", len(tc.id), err)
 		}
 		if err := take.On("a", 1).As(tc.id).RequestEnvelope().Err; !errors.Is(err, tc.want) {
@@ -37,11 +40,11 @@ func TestNames(t *testing.T) {
 	good := []string{"a", "bank/account", strings.Repeat("x", functions.MaxName), "ä"}
 	bad := []string{"", strings.Repeat("x", functions.MaxName+1), "a\x00b"}
 	for _, name := range good {
-		must(t, functions.CheckName("type", name))
+		must(t, instances.CheckName("type", name))
 		must(t, infoOf(functions.NewType[purse](name)).Validate())
 	}
 	for _, name := range bad {
-		if functions.CheckName("type", name) == nil {
+		if instances.CheckName("type", name) == nil {
 			t.Errorf("%.20q is a good name", name)
 		}
 		if infoOf(functions.NewType[purse](name)).Validate() == nil {
@@ -81,14 +84,14 @@ func TestCallsOfZeroOperations(t *testing.T) {
 	for name, message := range map[string]functions.Message{
 		"command":      functions.Command[int64]{}.On("p", 1),
 		"without arg":  functions.Command0{}.On("p"),
-		"exchange":     functions.Exchange[int64, string]{}.On("p", 1).Drop(),
-		"with result":  functions.Exchange[int64, string]{}.On("p", 1).Into(new(string)),
-		"reader":       functions.Reader[int64, string]{}.On("p", 1).Into(new(string)),
-		"reader0":      functions.Reader0[string]{}.On("p").Into(new(string)),
+		"exchange":     functions.CommandReturning[int64, string]{}.On("p", 1).Drop(),
+		"with result":  functions.CommandReturning[int64, string]{}.On("p", 1).Into(new(string)),
+		"reader":       functions.View1Of[int64, string]{}.On("p", 1).Into(new(string)),
+		"reader0":      functions.ViewOf[string]{}.On("p").Into(new(string)),
 		"nil type":     none.Exists("p").Into(new(bool)),
 		"zero type":    new(functions.Type[purse]).Exists("p").Into(new(bool)),
 		"zero query":   functions.Query[int]{}.Into(new(int)),
-		"zero results": functions.Returning[int]{}.Drop(),
+		"zero results": functions.CallReturning[int]{}.Drop(),
 	} {
 		wantErr(t, message.Envelope().Err, functions.ErrBadCall)
 		if call, ok := message.(functions.Call); ok && call.IsZero() && !strings.HasPrefix(name, "zero") {
@@ -121,19 +124,19 @@ func TestArgumentIsEncodedWhenTheCallIsMade(t *testing.T) {
 func TestArgumentsByValue(t *testing.T) {
 	for _, call := range []functions.Call{take.On("p", 7), swap.On("p", "eve").Drop(), make_.On("p", 5), enough.On("p", 5).Into(new(bool))} {
 		env := call.Envelope()
-		var images [2]functions.Image
+		var images [2]instances.Image
 		for i := range images {
 			cell := newCell(purses)
-			if env.Op.Kind != functions.KindCreate {
+			if env.Op.Kind != instances.KindCreate {
 				must(t, run(cell, make_.On("p", 100), roomy).err)
 			}
-			var effects functions.Effects
+			var effects instances.Effects
 			var value any
 			arg := env.Encoded()
 			if i == 1 {
 				value, arg = env.Value, env.Arg
 			}
-			ctx := functions.NewFrame().Begin(functions.Address{}, noon, new(uint64), &effects, value)
+			ctx := instances.NewFrame().Begin(format.Address{}, noon, new(uint64), &effects, value)
 			_, err := cell.Run(env.Op, ctx, arg, roomy)
 			must(t, err)
 			images[i] = cell.Image()
@@ -167,7 +170,7 @@ func TestIntoLeavesNoStaleFields(t *testing.T) {
 func TestIntoOfWrongBytes(t *testing.T) {
 	kept := int64(7)
 	into := coins.On("p").Into(&kept).Envelope().Into
-	if err := into(functions.EncodedResult([]byte("\x61x"))); err == nil || kept != 7 {
+	if err := into(instances.EncodedResult([]byte("\x61x"))); err == nil || kept != 7 {
 		t.Errorf("error %v, the answer is %d", err, kept)
 	}
 }
@@ -175,7 +178,7 @@ func TestIntoOfWrongBytes(t *testing.T) {
 // resolver knows the operations of some types.
 type resolver []functions.Part
 
-func (r resolver) Operation(typeName, operation string) (*functions.Operation, bool) {
+func (r resolver) Operation(typeName, operation string) (*instances.Operation, bool) {
 	for _, p := range r {
 		for _, op := range infoOf(p).Operations() {
 			if op.Type.Name == typeName && op.Name == operation {
@@ -187,22 +190,22 @@ func (r resolver) Operation(typeName, operation string) (*functions.Operation, b
 }
 
 func TestStoredMessages(t *testing.T) {
-	for name, env := range map[string]functions.Envelope{
+	for name, env := range map[string]instances.Envelope{
 		"call":        take.On("a", 3).Envelope(),
 		"no argument": discard.On("a").Envelope(),
 		"coordinator": {Coordinator: "test/saga", Arg: []byte{1}},
 	} {
-		data, err := functions.Encode(env.Stored())
+		data, err := values.Encode(env.Stored())
 		must(t, err)
-		var stored functions.StoredMessage
+		var stored format.Message
 		must(t, functions.Decode(data, &stored))
-		back := stored.Resolve(resolver{purses})
+		back := instances.Resolve(stored, resolver{purses})
 		if back.Err != nil || !back.SameAs(env) || back.Op != env.Op || back.Coordinator != env.Coordinator {
 			t.Errorf("%s: %+v became %+v", name, env, back)
 		}
 	}
-	effects := functions.Effects{Sends: []functions.Envelope{take.On("a", 3).Envelope()}, Emits: []functions.Emitted{{Egress: "e"}}}
-	back := effects.Stored().Resolve(resolver{purses})
+	effects := instances.Effects{Sends: []instances.Envelope{take.On("a", 3).Envelope()}, Emits: []format.Emitted{{Egress: "e"}}}
+	back := instances.ResolveEffects(effects.Stored(), resolver{purses})
 	if len(back.Sends) != 1 || !back.Sends[0].SameAs(effects.Sends[0]) || len(back.Emits) != 1 {
 		t.Errorf("%+v", back)
 	}
@@ -211,12 +214,12 @@ func TestStoredMessages(t *testing.T) {
 // A program that does not know an operation passes its messages on unharmed: the next one may know it again.
 func TestUnknownOperationIsNotForgotten(t *testing.T) {
 	stored := take.On("a", 3).Envelope().Stored()
-	unknown := stored.Resolve(resolver{})
+	unknown := instances.Resolve(stored, resolver{})
 	wantErr(t, unknown.Err, functions.ErrUnknownOperation)
 	if !strings.Contains(unknown.Err.Error(), "test/purse.take") || unknown.Target() != "test/purse.take(a)" {
 		t.Errorf("%v, target %s", unknown.Err, unknown.Target())
 	}
-	back := unknown.Stored().Resolve(resolver{purses})
+	back := instances.Resolve(unknown.Stored(), resolver{purses})
 	if back.Err != nil || back.Op != take.On("a", 3).Envelope().Op {
 		t.Errorf("after a detour: %+v", back)
 	}
@@ -238,5 +241,24 @@ func TestSameMessages(t *testing.T) {
 		if pair[0].Envelope().SameAs(pair[1].Envelope()) {
 			t.Errorf("messages that differ in %s are the same", name)
 		}
+	}
+}
+
+// Types that are pointers to nothing but pointers.
+type (
+	toItself *toItself
+	there    *andBack
+	andBack  *there
+)
+
+// TestEndlessPointersAreAnErrorOfValidate: not an endless loop where the operation is made.
+func TestEndlessPointersAreAnErrorOfValidate(t *testing.T) {
+	of := functions.NewType[struct{ T there }]("test/endless")
+	put := functions.Update(of, "put", func(*functions.Ctx, *struct{ T there }, struct{ T toItself }) error { return nil })
+	if err := of.Definition().Validate(); err == nil || !strings.Contains(err.Error(), "nothing but pointers") {
+		t.Errorf("got %v", err)
+	}
+	if err := put.On("x", struct{ T toItself }{}).Envelope().Err; !errors.Is(err, functions.ErrBadValue) {
+		t.Errorf("got %v", err)
 	}
 }

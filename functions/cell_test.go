@@ -7,6 +7,9 @@ import (
 	"testing"
 
 	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/failures"
+	"github.com/concordat-dev/concordat/internal/format"
+	"github.com/concordat-dev/concordat/internal/machine/instances"
 )
 
 func TestOperationsOnWhatIsAndWhatIsNot(t *testing.T) {
@@ -152,7 +155,7 @@ func TestStateIsAsBeforeAFailure(t *testing.T) {
 func TestFailedCreateLeavesNothing(t *testing.T) {
 	cell := newCell(purses)
 	wantErr(t, run(cell, make_.On("p", -1), roomy).err, errPoor)
-	same(t, cell, functions.Image{})
+	same(t, cell, instances.Image{})
 	must(t, run(cell, make_.On("p", 5), roomy).err)
 	if got := coinsOf(t, cell); got != 5 {
 		t.Errorf("%d coins", got)
@@ -180,13 +183,13 @@ func TestBytesThatDoNotDecode(t *testing.T) {
 	must(t, run(cell, make_.On("p", 1), roomy).err)
 	op := take.On("p", 1).Envelope().Op
 	for name, arg := range map[string][]byte{"nothing": nil, "noise": {0xff}, "a text": []byte("\x61x"), "left over": {1, 1}} {
-		var effects functions.Effects
-		ctx := functions.NewCtx(functions.Address{}, noon, new(uint64), &effects)
+		var effects instances.Effects
+		ctx := instances.NewCtx(format.Address{}, noon, new(uint64), &effects)
 		if _, err := cell.Run(op, &ctx, arg, roomy); !errors.Is(err, functions.ErrBadArgument) {
 			t.Errorf("argument %s: %v", name, err)
 		}
 	}
-	broken := functions.Stored([]byte{0xff}, false)
+	broken := instances.Stored([]byte{0xff}, false)
 	cell.Restore(broken)
 	wantErr(t, run(cell, take.On("p", 1), roomy).err, functions.ErrBadState)
 	wantErr(t, run(cell, coins.On("p").Into(new(int64)), roomy).err, functions.ErrBadState)
@@ -196,7 +199,7 @@ func TestBytesThatDoNotDecode(t *testing.T) {
 func TestPanicKeepsItsStack(t *testing.T) {
 	cell := newCell(purses)
 	must(t, run(cell, make_.On("p", 100), roomy).err)
-	var p *functions.PanicError
+	var p *failures.PanicError
 	if err := run(cell, take.On("p", 13), roomy).err; !errors.As(err, &p) {
 		t.Fatal(err)
 	}
@@ -221,6 +224,6 @@ func TestImagesAreIndependent(t *testing.T) {
 	if got := coinsOf(t, cell); got != 1 {
 		t.Errorf("restored to %d coins", got)
 	}
-	cell.Restore(functions.Image{})
+	cell.Restore(instances.Image{})
 	wantErr(t, run(cell, take.On("p", 1), roomy).err, functions.ErrNotFound)
 }

@@ -1,351 +1,56 @@
 package functions
 
 import (
-	"fmt"
-	"math"
-	"sync/atomic"
 	"time"
 
-	"github.com/petermattis/goid"
+	"github.com/concordat-dev/concordat/internal/machine/instances"
 )
 
-// MaxEffects bounds the sends, timers, cancellations and egress records of one operation together.
-const MaxEffects = 10_000
+// MaxEffects bounds the sends, timers, cancellations and egress records of one operation together: 10,000.
+const MaxEffects = instances.MaxEffects
 
 // Ctx is what an operation may do besides changing its state. Its effects are part of the operation: dropped if it fails,
 // and inside a transaction held back until the transaction is decided. A Ctx is valid during the operation only, and on its
 // goroutine: used on another one it drops the effect, and the operation fails with [ErrBadCall] if it is not over. Used when it is over
 // it does nothing, and tells zeros. It is deliberately no context.Context: operations do no I/O.
-type Ctx struct {
-	frame *Frame
-	run   uint64 // of the frame, which is the operation's
+type Ctx instances.Ctx
+
+func (c *Ctx) inside() *instances.Ctx { return (*instances.Ctx)(c) }
+
+// Self is the instance that the operation runs on.
+func (c *Ctx) Self() Address { return Address(c.inside().Self()) }
+
+// Exists reports whether the instance existed when the operation began: always in an [Update], [View] or [Delete], never in a
+// [Create], and in an [Upsert] it says which of the two this one is.
+func (c *Ctx) Exists() bool { return c.inside().Exists() }
+
+// BadState says, in a [Delete], why the state of the instance does not decode; see [Migrate]. It is nil if the state does, and in all
+// other operations: they fail instead.
+func (c *Ctx) BadState() (why error) { return c.inside().BadState() }
+
+// Now is the engine's wall clock when the operation started. It does not advance during an operation.
+func (c *Ctx) Now() time.Time { return c.inside().Now() }
+
+// Send sends a message to another instance, to this one, or starts a coordinator function. It arrives exactly once, after
+// this operation; messages from one instance to another keep their order. Nobody waits for it: see [OnFailure]. A message
+// that cannot be sent (empty id, argument that does not encode) fails this operation.
+func (c *Ctx) Send(m Message) { c.inside().Send(m) }
+
+// SendAfter sends a message once d has passed on the wall clock, also over restarts; a negative d counts as zero. The
+// returned id cancels it, from an operation of this instance only. What an instance sends to itself this way is taken back when the
+// instance is deleted, unless the deleting operation sends it; what it sends to others is not.
+func (c *Ctx) SendAfter(d time.Duration, m Message) TimerID {
+	return TimerID(c.inside().SendAfter(d, m))
 }
 
-// Frame is what the operations have that run on one goroutine, one after the other; each has a [Ctx] of its own, which user code may keep.
-// For the engine.
-type Frame struct {
-	self    Address
-	now     time.Time
-	timers  *uint64
-	effects *Effects
-	arg     any  // the argument itself, in the place of its encoding
-	kind    Kind // of the operation
-	exists  bool
-	bad     error
-	err     error
+// Cancel cancels a timer that this instance set. One that has fired or was cancelled before is left alone.
+func (c *Ctx) Cancel(id TimerID) { c.inside().Cancel(instances.TimerID(id)) }
 
-	run       uint64 // which operation runs; no Ctx has the number while none does
-	goroutine int64  // on which they run; 0 if any may
-	misused   uint64 // the last run, atomically, whose Ctx was used on another one
-	free      []Ctx
-}
-
-// ctxsAtOnce is the number of Ctxs that a Frame makes at once. None is used again: an operation may have kept it.
-const ctxsAtOnce = 64
-
-// NewFrame makes the Frame of the goroutine that calls it.
-func NewFrame() *Frame { return &Frame{goroutine: goid.Get()} }
-
-// IsHere reports whether it is the Frame of the goroutine that calls it.
-func (f *Frame) IsHere() bool { return f != nil && f.goroutine == goid.Get() }
-
-// Begin begins an operation: timers counts the timers ever set, effects collects, arg is the argument itself if that is at hand.
-func (f *Frame) Begin(self Address, now time.Time, timers *uint64, effects *Effects, arg any) *Ctx {
-	f.run++
-	f.self, f.now, f.timers, f.effects, f.arg = self, now, timers, effects, arg
-	f.exists, f.bad, f.err = false, nil, nil
-	if len(f.free) == 0 {
-		f.free = make([]Ctx, ctxsAtOnce)
-	}
-	c := &f.free[0]
-	f.free = f.free[1:]
-	c.frame, c.run = f, f.run
-	return c
-}
-
-// End is called when the operation is over, if one runs.
-func (f *Frame) End() { f.run++ }
-
-// Effects are what an operation or a coordinator function asked for besides state changes. Programs have no use for it.
-type Effects struct {
-	Sends   []Envelope
-	Timers  []Timer
-	Cancels []TimerID
-	Emits   []Emitted
-}
-
-// Empty reports whether there is nothing to do, as with nil.
-func (e *Effects) Empty() bool {
-	return e == nil || len(e.Sends) == 0 && len(e.Timers) == 0 && len(e.Cancels) == 0 && len(e.Emits) == 0
-}
-
-// Append adds the effects of other behind those of e.
-func (e *Effects) Append(other *Effects) {
-	e.Sends = append(e.Sends, other.Sends...)
-	e.Timers = append(e.Timers, other.Timers...)
-	e.Cancels = append(e.Cancels, other.Cancels...)
-	e.Emits = append(e.Emits, other.Emits...)
-}
-
-// Len counts them.
-func (e *Effects) Len() int {
-	if e == nil {
-		return 0
-	}
-	return len(e.Sends) + len(e.Timers) + len(e.Cancels) + len(e.Emits)
-}
-
-// Reset empties e, keeping its memory.
-func (e *Effects) Reset() {
-	clear(e.Sends)
-	clear(e.Timers)
-	clear(e.Emits)
-	e.Sends, e.Timers, e.Cancels, e.Emits = e.Sends[:0], e.Timers[:0], e.Cancels[:0], e.Emits[:0]
-}
-
-// Timer is a message that is sent later.
-type Timer struct {
-	ID      TimerID
-	Message Envelope
-}
+// Emit hands a record to its egress. Records of one egress are numbered without gaps and delivered in order.
+func (c *Ctx) Emit(r Record) { c.inside().Emit(r.Record) }
 
 // TimerID names a timer set with [Ctx.SendAfter]. It can be kept in state. It belongs to the instance that set it.
 type TimerID struct {
 	Due int64  `cbor:"1,keyasint"` // Unix time in nanoseconds
 	Seq uint64 `cbor:"2,keyasint"`
 }
-
-// Emitted is a record on its way to an egress.
-type Emitted struct {
-	Egress string `cbor:"1,keyasint"`
-	Key    string `cbor:"2,keyasint,omitempty"`
-	Value  []byte `cbor:"3,keyasint"`
-}
-
-// NewCtx makes the Ctx of an operation on the goroutine that calls it, in a [Frame] of its own.
-func NewCtx(self Address, now time.Time, timers *uint64, effects *Effects) Ctx {
-	return *NewFrame().Begin(self, now, timers, effects, nil)
-}
-
-// running is the operation's frame, or nil if the operation is over, or runs on another goroutine. In that case the operation fails, if
-// it still can: what was asked of the Ctx may have been meant to be part of it.
-func (c *Ctx) running() *Frame {
-	f := c.frame
-	if f.goroutine == 0 || f.goroutine == goid.Get() {
-		if f.run != c.run {
-			return nil
-		}
-		return f
-	}
-	for last := atomic.LoadUint64(&f.misused); last < c.run && !atomic.CompareAndSwapUint64(&f.misused, last, c.run); {
-		last = atomic.LoadUint64(&f.misused)
-	}
-	return nil
-}
-
-// Self is the instance that the operation runs on.
-func (c *Ctx) Self() (self Address) {
-	if f := c.running(); f != nil {
-		self = f.self
-	}
-	return self
-}
-
-// Exists reports whether the instance existed when the operation began: always in an [Update], [View] or [Delete], never in a
-// [Create], and in an [Upsert] it says which of the two this one is.
-func (c *Ctx) Exists() bool {
-	f := c.running()
-	return f != nil && f.exists
-}
-
-// BadState says, in a [Delete], why the state of the instance does not decode; see [Migrate]. It is nil if the state does, and in all
-// other operations: they fail instead.
-func (c *Ctx) BadState() (why error) {
-	if f := c.running(); f != nil {
-		why = f.bad
-	}
-	return why
-}
-
-// Now is the engine's wall clock when the operation started. It does not advance during an operation.
-func (c *Ctx) Now() (now time.Time) {
-	if f := c.running(); f != nil {
-		now = f.now
-	}
-	return now
-}
-
-// Send sends a message to another instance, to this one, or starts a coordinator function. It arrives exactly once, after
-// this operation; messages from one instance to another keep their order. Nobody waits for it: see [OnFailure]. A message
-// that cannot be sent (empty id, argument that does not encode) fails this operation.
-func (c *Ctx) Send(m Message) {
-	f := c.running()
-	if e, ok := f.accept(m); ok {
-		f.effects.Sends = append(f.effects.Sends, e)
-	}
-}
-
-// SendAfter sends a message once d has passed on the wall clock, also over restarts; a negative d counts as zero. The
-// returned id cancels it, from an operation of this instance only. What an instance sends to itself this way is taken back when the
-// instance is deleted, unless the deleting operation sends it; what it sends to others is not.
-func (c *Ctx) SendAfter(d time.Duration, m Message) TimerID {
-	f := c.running()
-	e, ok := f.accept(m)
-	if !ok {
-		return TimerID{}
-	}
-	*f.timers++
-	id := TimerID{Due: DueAfter(f.now, d), Seq: *f.timers}
-	f.effects.Timers = append(f.effects.Timers, Timer{ID: id, Message: e})
-	return id
-}
-
-// DueAfter is the Unix time in nanoseconds that is d after now; a negative d counts as zero. What is beyond the last time that
-// can be told so (in the year 2262) is due then, not long ago.
-func DueAfter(now time.Time, d time.Duration) int64 {
-	at := UnixNano(now)
-	if d > 0 && at > math.MaxInt64-int64(d) {
-		return math.MaxInt64
-	}
-	return at + int64(max(d, 0))
-}
-
-// UnixNano is the Unix time in nanoseconds of a wall clock, which may show anything. What is beyond the first and the last time that can be
-// told so, in the years 1677 and 2262, is these.
-func UnixNano(t time.Time) int64 {
-	switch seconds := t.Unix(); {
-	case seconds <= math.MinInt64/int64(time.Second):
-		return math.MinInt64
-	case seconds >= math.MaxInt64/int64(time.Second):
-		return math.MaxInt64
-	}
-	return t.UnixNano()
-}
-
-// Cancel cancels a timer that this instance set. One that has fired or was cancelled before is left alone.
-func (c *Ctx) Cancel(id TimerID) {
-	if f := c.running(); f != nil && f.room() {
-		f.effects.Cancels = append(f.effects.Cancels, id)
-	}
-}
-
-// Emit hands a record to its egress. Records of one egress are numbered without gaps and delivered in order.
-func (c *Ctx) Emit(r Record) {
-	f := c.running()
-	switch {
-	case f == nil:
-	case r.err != nil:
-		f.fail(r.err)
-	case f.room():
-		f.effects.Emits = append(f.effects.Emits, r.emitted)
-	}
-}
-
-// Err is the first effect that could not be accepted, or nil. The engine asks it at the end of the operation.
-func (c *Ctx) Err() error {
-	f := c.running()
-	if f == nil {
-		return nil
-	}
-	if f.err == nil && atomic.LoadUint64(&f.misused) == c.run {
-		return fmt.Errorf("%w: a Ctx was used on another goroutine than the operation's", ErrBadCall)
-	}
-	return f.err
-}
-
-// accept takes a message, unless it cannot be sent. A nil Frame takes none.
-func (f *Frame) accept(m Message) (e Envelope, ok bool) {
-	if f == nil {
-		return e, false
-	}
-	if m == nil {
-		f.fail(fmt.Errorf("%w: the message is nil", ErrBadCall))
-		return e, false
-	}
-	e = m.Envelope()
-	switch {
-	case e.Err != nil:
-		f.fail(e.Err)
-	case e.Into != nil:
-		f.fail(fmt.Errorf("%w: a message that is sent has nobody to take its result", ErrBadCall))
-	case e.Op != nil && CheckID("instance", e.ID) != nil:
-		f.fail(CheckID("instance", e.ID))
-	default:
-		return e, f.room()
-	}
-	return e, false
-}
-
-// room reports whether the operation may have one more effect.
-func (f *Frame) room() bool {
-	if f.kind.Reads() {
-		f.fail(fmt.Errorf("%w: a view has no effects: it cannot send, emit, set or cancel timers", ErrBadCall))
-		return false
-	}
-	if f.effects.Len() >= MaxEffects {
-		f.fail(fmt.Errorf("%w: more than %d sends, timers and records in one operation", ErrTooLarge, MaxEffects))
-		return false
-	}
-	return true
-}
-
-// fail remembers the first effect that could not be accepted; the operation then fails with it.
-func (f *Frame) fail(err error) {
-	if f.err == nil {
-		f.err = err
-	}
-}
-
-// Egress is a named way out for records of type T, see [NewEgress].
-type Egress[T any] struct {
-	name   string
-	values *Values
-}
-
-// NewEgress names an egress; make it once, at package level. Where its records go is decided at engine.Open.
-func NewEgress[T any](name string) Egress[T] { return Egress[T]{name, RecordsOf[T]()} }
-
-// Name returns the egress's name.
-func (g Egress[T]) Name() string { return g.name }
-
-// Record makes a record for the egress: a key, which may be empty, and a value, which is encoded now.
-func (g Egress[T]) Record(key string, value T) Record {
-	if g.values == nil {
-		return Record{err: fmt.Errorf("%w: the zero Egress; make it with NewEgress", ErrBadCall)}
-	}
-	data, err := g.values.Encode(value)
-	if err != nil {
-		err = fmt.Errorf("%w: record for egress %s: %w", ErrBadCall, g.name, err)
-	}
-	return Record{emitted: Emitted{Egress: g.name, Key: key, Value: data}, err: err}
-}
-
-// Record is a record for an egress: an inert value for [Ctx.Emit] or an outcome effect.
-type Record struct {
-	emitted Emitted
-	err     error
-}
-
-// Effect is what can follow from the outcome of a coordinator function: a [Call] or the start of a coordinator function,
-// which are sent, or a [Record], which is emitted.
-type Effect interface{ AddTo(effects *Effects) error }
-
-// AddTo implements [Effect].
-func (c Call) AddTo(effects *Effects) error { return AddMessage(effects, c) }
-
-// AddTo implements [Effect].
-func (r Record) AddTo(effects *Effects) error {
-	f := Frame{effects: effects}
-	(&Ctx{frame: &f}).Emit(r)
-	return f.err
-}
-
-// AddMessage adds the sending of m to effects, for packages that define messages of their own.
-func AddMessage(effects *Effects, m Message) error {
-	f := Frame{effects: effects}
-	(&Ctx{frame: &f}).Send(m)
-	return f.err
-}
-
-// Emitted returns the record in the form in which the engine takes it, or why it cannot be emitted.
-func (r Record) Emitted() (Emitted, error) { return r.emitted, r.err }

@@ -7,16 +7,23 @@ import (
 	"time"
 
 	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/format"
+	"github.com/concordat-dev/concordat/internal/machine/instances"
 )
+
+const errMine functions.Failure = "test: mine"
 
 var receipts = functions.NewEgress[string]("test/receipts")
 
+// inside is what the engine sees of a Ctx.
+func inside(ctx *functions.Ctx) *instances.Ctx { return (*instances.Ctx)(ctx) }
+
 // withCtx runs f as an operation does and returns what it left.
-func withCtx(f func(ctx *functions.Ctx)) (functions.Effects, uint64, error) {
-	var effects functions.Effects
+func withCtx(f func(ctx *functions.Ctx)) (instances.Effects, uint64, error) {
+	var effects instances.Effects
 	timers := uint64(41)
-	ctx := functions.NewCtx(functions.Address{Type: "test/purse", ID: "p"}, noon, &timers, &effects)
-	f(&ctx)
+	ctx := instances.NewCtx(format.Address{Type: "test/purse", ID: "p"}, noon, &timers, &effects)
+	f((*functions.Ctx)(&ctx))
 	return effects, timers, ctx.Err()
 }
 
@@ -144,7 +151,7 @@ func TestRecordsWithInterfaces(t *testing.T) {
 		{hidden{1}, functions.ErrBadValue}, {[]any{&hidden{}}, functions.ErrBadValue}, {errors.New("x"), functions.ErrBadValue},
 		{ring, functions.ErrBadValue}, {func() {}, functions.ErrBadValue}, {noon.AddDate(9000, 0, 0), functions.ErrBadValue},
 	} {
-		_, err := mixed.Record("k", map[string]any{"v": tc.value}).Emitted()
+		err := mixed.Record("k", map[string]any{"v": tc.value}).Err
 		if !errors.Is(err, tc.want) || tc.want == nil && err != nil {
 			t.Errorf("%T: %v", tc.value, err)
 		}
@@ -154,11 +161,11 @@ func TestRecordsWithInterfaces(t *testing.T) {
 // TestKeptCtx: what is kept of an operation does nothing when that is over, and nothing to the next one on the same goroutine; used on
 // another one it fails the operation that it belongs to, and no other.
 func TestKeptCtx(t *testing.T) {
-	var effects functions.Effects
+	var effects instances.Effects
 	var timers uint64
-	frame := functions.NewFrame()
+	frame := instances.NewFrame()
 	begin := func() *functions.Ctx {
-		return frame.Begin(functions.Address{Type: "test/purse", ID: "p"}, noon, &timers, &effects, nil)
+		return (*functions.Ctx)(frame.Begin(format.Address{Type: "test/purse", ID: "p"}, noon, &timers, &effects, nil))
 	}
 	use := func(ctx *functions.Ctx) {
 		ctx.Send(take.On("a", 1))
@@ -181,22 +188,22 @@ func TestKeptCtx(t *testing.T) {
 		<-done
 	}
 	elsewhere(kept)
-	must(t, ctx.Err())
+	must(t, inside(ctx).Err())
 	if ctx.Self().ID != "p" || ctx.Now() != noon {
 		t.Errorf("the operation that runs is told %v, %v", ctx.Self(), ctx.Now())
 	}
 	elsewhere(ctx)
 	elsewhere(kept)
-	wantErr(t, ctx.Err(), functions.ErrBadCall)
+	wantErr(t, inside(ctx).Err(), functions.ErrBadCall)
 	frame.End()
-	must(t, begin().Err())
+	must(t, inside(begin()).Err())
 	if !effects.Empty() || timers != 0 {
 		t.Errorf("there are effects: %+v, %d timers", effects, timers)
 	}
 }
 
 func TestOutcomeEffects(t *testing.T) {
-	var effects functions.Effects
+	var effects instances.Effects
 	for _, e := range []functions.Effect{take.On("a", 1), receipts.Record("k", "v")} {
 		must(t, e.AddTo(&effects))
 	}
@@ -205,7 +212,7 @@ func TestOutcomeEffects(t *testing.T) {
 	if len(effects.Sends) != 1 || len(effects.Emits) != 1 {
 		t.Errorf("%+v", effects)
 	}
-	var more functions.Effects
+	var more instances.Effects
 	more.Append(&effects)
 	more.Append(&effects)
 	if len(more.Sends) != 2 || len(more.Emits) != 2 {
@@ -233,14 +240,14 @@ func TestFailureHandler(t *testing.T) {
 			}
 			return nil
 		}, nil},
-		{"fails", handled, func(*functions.Ctx, functions.Failed) error { return errA }, errA},
+		{"fails", handled, func(*functions.Ctx, functions.Failed) error { return errMine }, errMine},
 		{"panics", handled, func(*functions.Ctx, functions.Failed) error { panic("x") }, functions.ErrPanic},
 		{"bad effect", handled, func(ctx *functions.Ctx, _ functions.Failed) error { ctx.Send(functions.Call{}); return nil }, functions.ErrBadCall},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			handle = tc.handle
 			_, _, _ = withCtx(func(ctx *functions.Ctx) {
-				if err := infoOf(tc.t).Handle(ctx, failed); !errors.Is(err, tc.want) {
+				if err := infoOf(tc.t).Handle(inside(ctx), instances.Failed(failed)); !errors.Is(err, tc.want) {
 					t.Errorf("got %v", err)
 				}
 			})
@@ -259,10 +266,10 @@ func TestTimesBeyondTimers(t *testing.T) {
 		{time.Unix(0, -1), -1}, {time.Unix(0, 1), 1},
 		{last.Add(-2 * time.Second), math.MaxInt64 - 2e9}, {last.Add(time.Second), math.MaxInt64}, {time.Unix(math.MaxInt64>>1, 0), math.MaxInt64},
 	} {
-		if got := functions.UnixNano(tc.at); got != tc.want {
+		if got := format.UnixNano(tc.at); got != tc.want {
 			t.Errorf("%v is %d, want %d", tc.at, got, tc.want)
 		}
-		if due := functions.DueAfter(tc.at, time.Hour); due < tc.want {
+		if due := format.DueAfter(tc.at, time.Hour); due < tc.want {
 			t.Errorf("an hour after %v is %d", tc.at, due)
 		}
 	}

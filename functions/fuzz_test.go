@@ -12,6 +12,10 @@ import (
 	"time"
 
 	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/failures"
+	"github.com/concordat-dev/concordat/internal/format"
+	"github.com/concordat-dev/concordat/internal/machine/instances"
+	"github.com/concordat-dev/concordat/internal/values"
 )
 
 // trunk has a field of every kind that states have.
@@ -30,9 +34,9 @@ type trunk struct {
 	Any    any
 }
 
-func addEncoded(f *testing.F, values ...any) {
-	for _, v := range values {
-		data, err := functions.Encode(v)
+func addEncoded(f *testing.F, all ...any) {
+	for _, v := range all {
+		data, err := values.Encode(v)
 		if err != nil {
 			f.Fatal(err)
 		}
@@ -59,14 +63,14 @@ func settles[S any](t *testing.T, data []byte) {
 	if functions.Decode(data, &first) != nil {
 		return
 	}
-	once, err := functions.Encode(first)
+	once, err := values.Encode(first)
 	if err != nil {
 		t.Fatalf("%x decodes to %#v, which does not encode: %v", data, first, err)
 	}
 	if err := functions.Decode(once, &second); err != nil {
 		t.Fatalf("%x is encoded as %x, which does not decode: %v", data, once, err)
 	}
-	twice, err := functions.Encode(second)
+	twice, err := values.Encode(second)
 	if hasNaNKey(reflect.ValueOf(first)) {
 		slices.Sort(once)
 		slices.Sort(twice)
@@ -107,17 +111,17 @@ func hasNaNKey(v reflect.Value) bool {
 // again.
 func FuzzFailure(f *testing.F) {
 	f.Add([]byte{})
-	f.Add(functions.EncodeFailure(errPoor))
-	f.Add(functions.EncodeFailure(errors.Join(errPoor, functions.ErrNotFound, errors.New("other"))))
+	f.Add(failures.Encode(errPoor))
+	f.Add(failures.Encode(errors.Join(errPoor, functions.ErrNotFound, errors.New("other"))))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		err := functions.DecodeFailure(data)
+		err := failures.Decode(data)
 		if err == nil {
 			t.Fatalf("%x is no failure", data)
 		}
-		stored := functions.EncodeFailure(err)
-		again := functions.DecodeFailure(stored)
-		if !bytes.Equal(functions.EncodeFailure(again), stored) {
-			t.Fatalf("%q is stored as %x, and that as %x", err, stored, functions.EncodeFailure(again))
+		stored := failures.Encode(err)
+		again := failures.Decode(stored)
+		if !bytes.Equal(failures.Encode(again), stored) {
+			t.Fatalf("%q is stored as %x, and that as %x", err, stored, failures.Encode(again))
 		}
 		if len(again.Error()) > 4096 {
 			t.Fatalf("the text has %d bytes", len(again.Error()))
@@ -133,7 +137,7 @@ func FuzzFailure(f *testing.F) {
 // storedParts are the parts of a program that stored messages are resolved against.
 type storedParts struct{}
 
-func (storedParts) Operation(typeName, operation string) (*functions.Operation, bool) {
+func (storedParts) Operation(typeName, operation string) (*instances.Operation, bool) {
 	if typeName != "test/purse" {
 		return nil, false
 	}
@@ -148,40 +152,40 @@ func (storedParts) Operation(typeName, operation string) (*functions.Operation, 
 // FuzzStored: stored messages and effects that decode are resolved and stored again as they were, also those that this program does
 // not know. Those that it does not know say so.
 func FuzzStored(f *testing.F) {
-	addEncoded(f, take.On("p", 1).Envelope().Stored(), functions.StoredMessage{Type: "gone", Operation: "x", ID: "p"},
-		functions.StoredMessage{Coordinator: "test/tx", Arg: []byte{1}},
-		functions.StoredEffects{Sends: []functions.StoredMessage{{Type: "gone"}}, Emits: []functions.Emitted{{Egress: "out", Key: "k", Value: []byte{1}}}})
+	addEncoded(f, take.On("p", 1).Envelope().Stored(), format.Message{Type: "gone", Operation: "x", ID: "p"},
+		format.Message{Coordinator: "test/tx", Arg: []byte{1}},
+		format.JournalEffects{Sends: []format.Message{{Type: "gone"}}, Emits: []format.Emitted{{Egress: "out", Key: "k", Value: []byte{1}}}})
 	f.Fuzz(func(t *testing.T, data []byte) {
-		var m functions.StoredMessage
+		var m format.Message
 		if functions.Decode(data, &m) == nil {
 			checkResolved(t, m)
 		}
-		var stored functions.StoredEffects
+		var stored format.JournalEffects
 		if functions.Decode(data, &stored) == nil {
 			for i := range stored.Sends {
 				stored.Sends[i] = plain(stored.Sends[i])
 			}
-			effects := stored.Resolve(storedParts{})
+			effects := instances.ResolveEffects(stored, storedParts{})
 			sameEncoding(t, stored, effects.Stored())
 		}
 	})
 }
 
-func checkResolved(t *testing.T, m functions.StoredMessage) {
+func checkResolved(t *testing.T, m format.Message) {
 	t.Helper()
-	env := m.Resolve(storedParts{})
+	env := instances.Resolve(m, storedParts{})
 	_, known := storedParts{}.Operation(m.Type, m.Operation)
 	if wrong := errors.Is(env.Err, functions.ErrUnknownOperation); wrong == (known || m.Type == "") {
 		t.Fatalf("%+v is resolved with error %v", m, env.Err)
 	}
 	sameEncoding(t, plain(m), env.Stored())
-	if again := env.Stored().Resolve(storedParts{}); !env.SameAs(again) || env.Target() != again.Target() {
+	if again := instances.Resolve(env.Stored(), storedParts{}); !env.SameAs(again) || env.Target() != again.Target() {
 		t.Fatalf("%+v is another message when it was stored", m)
 	}
 }
 
 // plain leaves out the operation of a message that names no type: it says nothing.
-func plain(m functions.StoredMessage) functions.StoredMessage {
+func plain(m format.Message) format.Message {
 	if m.Type == "" {
 		m.Operation = ""
 	}
@@ -190,8 +194,8 @@ func plain(m functions.StoredMessage) functions.StoredMessage {
 
 func sameEncoding(t *testing.T, a, b any) {
 	t.Helper()
-	x, err := functions.Encode(a)
-	y, err2 := functions.Encode(b)
+	x, err := values.Encode(a)
+	y, err2 := values.Encode(b)
 	if err != nil || err2 != nil || !bytes.Equal(x, y) {
 		t.Fatalf("%+v (%x, %v) became %+v (%x, %v)", a, x, err, b, y, err2)
 	}
@@ -200,9 +204,9 @@ func sameEncoding(t *testing.T, a, b any) {
 // FuzzCell: an instance with any bytes for its state, and operations with any bytes for their argument, never panic. What fails
 // changes nothing and says whether state or argument is at fault; what succeeds leaves a state that is read back.
 func FuzzCell(f *testing.F) {
-	state, _ := functions.Encode(purse{20, "ann"})
+	state, _ := values.Encode(purse{20, "ann"})
 	for _, arg := range []any{int64(3), int64(13), int64(99), "bob", "nobody", nil} {
-		data, _ := functions.Encode(arg)
+		data, _ := values.Encode(arg)
 		f.Add(true, state, data)
 	}
 	f.Add(false, []byte{}, []byte{})
@@ -214,12 +218,12 @@ func FuzzCell(f *testing.F) {
 			}
 			cell := newCell(purses)
 			if exists {
-				cell.Restore(functions.Stored(state, false))
+				cell.Restore(instances.Stored(state, false))
 			}
 			before := cell.Image()
-			var effects functions.Effects
+			var effects instances.Effects
 			var timers uint64
-			ctx := functions.NewCtx(functions.Address{Type: "test/purse", ID: "p"}, noon, &timers, &effects)
+			ctx := instances.NewCtx(format.Address{Type: "test/purse", ID: "p"}, noon, &timers, &effects)
 			if _, err := cell.Run(op, &ctx, arg, roomy); err != nil {
 				checkFailed(t, cell, before, err)
 				continue
@@ -231,7 +235,7 @@ func FuzzCell(f *testing.F) {
 	})
 }
 
-func checkFailed(t *testing.T, cell *functions.Cell, before functions.Image, err error) {
+func checkFailed(t *testing.T, cell *instances.Cell, before instances.Image, err error) {
 	t.Helper()
 	same(t, cell, before)
 	for _, chosen := range []error{

@@ -11,6 +11,8 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/machine/instances"
+	"github.com/concordat-dev/concordat/internal/values"
 )
 
 // wide is a state with every kind of field that is encoded late.
@@ -61,7 +63,7 @@ func TestLateStatesAreNeverLongerThanTheyCount(t *testing.T) {
 	})
 }
 
-func checkLate(t *rapid.T, cell *functions.Cell, err error) {
+func checkLate(t *rapid.T, cell *instances.Cell, err error) {
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -78,7 +80,7 @@ func TestLimitOfALateState(t *testing.T) {
 	must(t, run(newCell(wides), setWide.On("w", w), size).err)
 	refused := newCell(wides)
 	wantErr(t, run(refused, setWide.On("w", w), size-1).err, functions.ErrTooLarge)
-	same(t, refused, functions.Image{})
+	same(t, refused, instances.Image{})
 }
 
 // A state that is gone back to counts as it did.
@@ -96,7 +98,7 @@ func TestSizeOfARestoredState(t *testing.T) {
 
 // An image that is encoded late gives the bytes that encoding at once would have given, in any memory.
 func TestBytesOfAnImage(t *testing.T) {
-	want, err := functions.Encode(purse{Coins: 7, Owner: "ann"})
+	want, err := values.Encode(purse{Coins: 7, Owner: "ann"})
 	must(t, err)
 	cell := newCell(purses)
 	must(t, run(cell, make_.On("p", 7), roomy).err)
@@ -113,10 +115,10 @@ func TestBytesOfAnImage(t *testing.T) {
 	if got := late.Bytes(); !bytes.Equal(got, want) {
 		t.Errorf("%x, want %x", got, want)
 	}
-	if got := functions.Stored(want, false).BytesIn(&buffer); !bytes.Equal(got, want) {
+	if got := instances.Stored(want, false).BytesIn(&buffer); !bytes.Equal(got, want) {
 		t.Errorf("stored: %x, want %x", got, want)
 	}
-	if got := (functions.Image{}).Bytes(); got != nil {
+	if got := (instances.Image{}).Bytes(); got != nil {
 		t.Errorf("nothing: %x", got)
 	}
 }
@@ -159,7 +161,7 @@ func goBack[S any](t *testing.T, what string, from, to S) {
 		return nil
 	})
 	look := functions.View(states, "look", func(_ *functions.Ctx, s S) (S, error) { return s, nil })
-	check := func(cell *functions.Cell, when string) {
+	check := func(cell *instances.Cell, when string) {
 		t.Helper()
 		var got S
 		must(t, run(cell, look.On("s").Into(&got), roomy).err)
@@ -171,7 +173,7 @@ func goBack[S any](t *testing.T, what string, from, to S) {
 		cell := newCell(states)
 		must(t, run(cell, begin.On("s", from), roomy).err)
 		if !decoded {
-			cell.Restore(functions.Stored(cell.Image().Bytes(), false))
+			cell.Restore(instances.Stored(cell.Image().Bytes(), false))
 		}
 		check(cell, "making it")
 		before := cell.Image()

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/machine/instances"
+	"github.com/concordat-dev/concordat/internal/values"
 )
 
 // item1, item2 and item3 are versions of a state.
@@ -20,11 +22,11 @@ type (
 	}
 )
 
-func encoded(t *testing.T, v any) functions.Image {
+func encoded(t *testing.T, v any) instances.Image {
 	t.Helper()
-	data, err := functions.Encode(v)
+	data, err := values.Encode(v)
 	must(t, err)
-	return functions.Stored(data, false)
+	return instances.Stored(data, false)
 }
 
 func toItem2(old []byte) (item2, error) {
@@ -67,12 +69,12 @@ func TestMigrationsReadOldStates(t *testing.T) {
 	same(t, cell, encoded(t, item2{"7 EUR!"}))
 	before := calls
 	ask("7 EUR!")
-	cell.Restore(functions.Stored(cell.Image().Bytes(), false))
+	cell.Restore(instances.Stored(cell.Image().Bytes(), false))
 	if ask("7 EUR!"); calls != before {
 		t.Error("a migration is asked about a state that decodes")
 	}
-	state, err := items.DecodeState(old.Bytes(), false)
-	if err != nil || state.Price != "7 EUR" {
+	state, err := infoOf(items).DecodeState(old.Bytes(), false)
+	if err != nil || state.(*item2).Price != "7 EUR" {
 		t.Errorf("decoded apart: %+v, %v", state, err)
 	}
 }
@@ -153,7 +155,7 @@ func TestInstanceWithABadState(t *testing.T) {
 		t.Error("it does not exist")
 	}
 	must(t, run(cell, remove.On("i"), roomy).err)
-	same(t, cell, functions.Image{})
+	same(t, cell, instances.Image{})
 	must(t, run(cell, fresh.On("i", ""), roomy).err)
 	must(t, run(cell, careful.On("i"), roomy).err)
 }
@@ -168,5 +170,5 @@ func TestDeleteOfAStateWhoseCodecPanics(t *testing.T) {
 	cell := newCell(touchies)
 	cell.Restore(encoded(t, 1))
 	must(t, run(cell, remove.On("t"), roomy).err)
-	same(t, cell, functions.Image{})
+	same(t, cell, instances.Image{})
 }

@@ -1,150 +1,251 @@
 package functions
 
-// Command is an operation that returns no result, made with [Create], [Update] or [Upsert].
-type Command[A any] struct{ op *Operation }
+import (
+	"fmt"
+
+	"github.com/concordat-dev/concordat/internal/codec"
+	"github.com/concordat-dev/concordat/internal/failures"
+	"github.com/concordat-dev/concordat/internal/machine/instances"
+	"github.com/concordat-dev/concordat/internal/values"
+)
+
+// Command is an operation that changes its instance, made with [Create], [Update], [Upsert] or [Delete1].
+type Command[A any] struct{ op *instances.Operation }
 
 // On makes the call of this operation on instance id.
-func (c Command[A]) On(id string, arg A) Call { return newCall(c.op, id, arg) }
+func (c Command[A]) On(id string, arg A) Call { return Call{instances.NewCall(c.op, id, arg)} }
 
 // Command0 is a [Command] without an argument.
-type Command0 struct{ op *Operation }
+type Command0 struct{ op *instances.Operation }
 
 // On makes the call of this operation on instance id.
-func (c Command0) On(id string) Call { return newCall0(c.op, id) }
+func (c Command0) On(id string) Call { return Call{instances.NewCall0(c.op, id)} }
 
-// Exchange is an operation that changes the state and returns a result.
-type Exchange[A, R any] struct{ op *Operation }
+// CommandReturning is a [Command] that returns an R.
+type CommandReturning[A, R any] struct{ op *instances.Operation }
 
 // On makes the call of this operation on instance id.
-func (x Exchange[A, R]) On(id string, arg A) Returning[R] {
-	return Returning[R]{call: newCall(x.op, id, arg)}
+func (c CommandReturning[A, R]) On(id string, arg A) CallReturning[R] {
+	return CallReturning[R]{instances.CallReturning[R]{Called: instances.NewCall(c.op, id, arg)}}
 }
 
-// Reader is an operation that reads the state and takes an argument.
-type Reader[A, R any] struct{ op *Operation }
+// Command0Returning is a [CommandReturning] without an argument.
+type Command0Returning[R any] struct{ op *instances.Operation }
 
-// On makes the question to instance id.
-func (r Reader[A, R]) On(id string, arg A) Query[R] { return Query[R]{call: newCall(r.op, id, arg)} }
+// On makes the call of this operation on instance id.
+func (c Command0Returning[R]) On(id string) CallReturning[R] {
+	return CallReturning[R]{query0[R](c.op, id)}
+}
 
-// Reader0 is a [Reader] without an argument.
-type Reader0[R any] struct{ op *Operation }
+// ViewOf is an operation that reads its instance and returns an R, made with [View].
+type ViewOf[R any] struct{ op *instances.Operation }
 
-// On makes the question to instance id.
-func (r Reader0[R]) On(id string) Query[R] { return Query[R]{call: newCall0(r.op, id)} }
+// On makes the query to instance id.
+func (v ViewOf[R]) On(id string) Query[R] { return Query[R]{query0[R](v.op, id)} }
+
+// View1Of is a [ViewOf] with an argument, made with [View1].
+type View1Of[A, R any] struct{ op *instances.Operation }
+
+// On makes the query to instance id.
+func (v View1Of[A, R]) On(id string, arg A) Query[R] {
+	return Query[R]{instances.CallReturning[R]{Called: instances.NewCall(v.op, id, arg)}}
+}
+
+func query0[R any](op *instances.Operation, id string) instances.CallReturning[R] {
+	return instances.CallReturning[R]{Called: instances.NewCall0(op, id)}
+}
 
 // Create makes an operation that brings an instance into being: f gets the zero state. On an instance that exists it fails
 // with [ErrExists].
 func Create[S, A any](t *Type[S], name string, f func(ctx *Ctx, state *S, arg A) error) Command[A] {
-	return Command[A]{t.info.add(name, KindCreate, command(f)).takes(ValuesOf[A]())}
+	return makeCommand(t, name, instances.KindCreate, f)
+}
+
+// Create0 is [Create] without an argument.
+func Create0[S any](t *Type[S], name string, f func(ctx *Ctx, state *S) error) Command0 {
+	return makeCommand0(t, name, instances.KindCreate, f)
+}
+
+// CreateReturning is [Create] with a result.
+func CreateReturning[S, A, R any](t *Type[S], name string, f func(ctx *Ctx, state *S, arg A) (R, error)) CommandReturning[A, R] {
+	return makeCommandReturning(t, name, instances.KindCreate, f)
+}
+
+// Create0Returning is [Create] without an argument and with a result.
+func Create0Returning[S, R any](t *Type[S], name string, f func(ctx *Ctx, state *S) (R, error)) Command0Returning[R] {
+	return makeCommand0Returning(t, name, instances.KindCreate, f)
 }
 
 // Update makes an operation that changes an instance; it takes the exclusive lock. On an instance that does not exist it
 // fails with [ErrNotFound]. After an error or a panic of f the state is exactly as before.
 func Update[S, A any](t *Type[S], name string, f func(ctx *Ctx, state *S, arg A) error) Command[A] {
-	return Command[A]{t.info.add(name, KindUpdate, command(f)).takes(ValuesOf[A]())}
+	return makeCommand(t, name, instances.KindUpdate, f)
+}
+
+// Update0 is [Update] without an argument.
+func Update0[S any](t *Type[S], name string, f func(ctx *Ctx, state *S) error) Command0 {
+	return makeCommand0(t, name, instances.KindUpdate, f)
 }
 
 // UpdateReturning is [Update] with a result.
-func UpdateReturning[S, A, R any](t *Type[S], name string, f func(ctx *Ctx, state *S, arg A) (R, error)) Exchange[A, R] {
-	results := ValuesOf[R]()
-	return Exchange[A, R]{t.info.add(name, KindUpdate, exchange(f, results)).takes(ValuesOf[A]()).gives(results)}
+func UpdateReturning[S, A, R any](t *Type[S], name string, f func(ctx *Ctx, state *S, arg A) (R, error)) CommandReturning[A, R] {
+	return makeCommandReturning(t, name, instances.KindUpdate, f)
+}
+
+// Update0Returning is [Update] without an argument and with a result.
+func Update0Returning[S, R any](t *Type[S], name string, f func(ctx *Ctx, state *S) (R, error)) Command0Returning[R] {
+	return makeCommand0Returning(t, name, instances.KindUpdate, f)
 }
 
 // Upsert makes an operation that changes an instance, or brings it into being: f gets the state, which is the zero state if there
 // is no instance yet; [Ctx.Exists] tells. It takes the exclusive lock, in a transaction also that of an absent instance. After an
 // error or a panic of f all is exactly as before. On a state that does not decode it fails with [ErrBadState].
 func Upsert[S, A any](t *Type[S], name string, f func(ctx *Ctx, state *S, arg A) error) Command[A] {
-	return Command[A]{t.info.add(name, KindUpsert, command(f)).takes(ValuesOf[A]())}
+	return makeCommand(t, name, instances.KindUpsert, f)
+}
+
+// Upsert0 is [Upsert] without an argument.
+func Upsert0[S any](t *Type[S], name string, f func(ctx *Ctx, state *S) error) Command0 {
+	return makeCommand0(t, name, instances.KindUpsert, f)
 }
 
 // UpsertReturning is [Upsert] with a result.
-func UpsertReturning[S, A, R any](t *Type[S], name string, f func(ctx *Ctx, state *S, arg A) (R, error)) Exchange[A, R] {
-	results := ValuesOf[R]()
-	return Exchange[A, R]{t.info.add(name, KindUpsert, exchange(f, results)).takes(ValuesOf[A]()).gives(results)}
+func UpsertReturning[S, A, R any](t *Type[S], name string, f func(ctx *Ctx, state *S, arg A) (R, error)) CommandReturning[A, R] {
+	return makeCommandReturning(t, name, instances.KindUpsert, f)
 }
 
-// View makes an operation that reads an instance; it takes the shared lock. The state is passed by value. A state type with
-// slices, maps or pointers is decoded anew for every view, so that nothing f does to it lasts. It has no effects either: one that
-// sends, emits, sets or cancels a timer fails with [ErrBadCall]. On an instance that does not exist it fails with [ErrNotFound].
-func View[S, R any](t *Type[S], name string, f func(ctx *Ctx, state S) (R, error)) Reader0[R] {
-	if f == nil {
-		return Reader0[R]{t.info.add(name, KindView, nil)}
-	}
-	results := ValuesOf[R]()
-	return Reader0[R]{t.info.add(name, KindView, func(ctx *Ctx, cell *Cell, _ []byte) (*Result, error) {
-		result, err := f(ctx, *cell.value.(*S))
-		if err != nil {
-			return nil, err
-		}
-		return newResult(results, result)
-	}).gives(results)}
-}
-
-// ViewWith is [View] with an argument.
-func ViewWith[S, A, R any](t *Type[S], name string, f func(ctx *Ctx, state S, arg A) (R, error)) Reader[A, R] {
-	if f == nil {
-		return Reader[A, R]{t.info.add(name, KindView, nil)}
-	}
-	results := ValuesOf[R]()
-	return Reader[A, R]{t.info.add(name, KindView, exchange(func(ctx *Ctx, state *S, arg A) (R, error) {
-		return f(ctx, *state, arg)
-	}, results)).takes(ValuesOf[A]()).gives(results)}
+// Upsert0Returning is [Upsert] without an argument and with a result.
+func Upsert0Returning[S, R any](t *Type[S], name string, f func(ctx *Ctx, state *S) (R, error)) Command0Returning[R] {
+	return makeCommand0Returning(t, name, instances.KindUpsert, f)
 }
 
 // Delete makes an operation that removes an instance if f returns nil. On an instance that does not exist it fails with
 // [ErrNotFound]. An instance whose state does not decode can be deleted too: f gets the zero state then, and [Ctx.BadState] tells it
 // apart, so that f can refuse.
 func Delete[S any](t *Type[S], name string, f func(ctx *Ctx, state *S) error) Command0 {
-	if f == nil {
-		return Command0{t.info.add(name, KindDelete, nil)}
-	}
-	return Command0{t.info.add(name, KindDelete, func(ctx *Ctx, cell *Cell, _ []byte) (*Result, error) {
-		return nil, f(ctx, cell.value.(*S))
-	})}
+	return makeCommand0(t, name, instances.KindDelete, f)
 }
 
-// command is the body of an operation without a result; nil if there is no f.
-func command[S, A any](f func(*Ctx, *S, A) error) body {
-	if f == nil {
-		return nil
-	}
-	return func(ctx *Ctx, cell *Cell, data []byte) (*Result, error) {
-		arg, err := decodeArg[A](ctx, data)
-		if err != nil {
-			return nil, err
-		}
-		return nil, f(ctx, cell.value.(*S), arg)
-	}
+// Delete1 is [Delete] with an argument.
+func Delete1[S, A any](t *Type[S], name string, f func(ctx *Ctx, state *S, arg A) error) Command[A] {
+	return makeCommand(t, name, instances.KindDelete, f)
 }
 
-// exchange is the body of an operation with a result; nil if there is no f.
-func exchange[S, A, R any](f func(*Ctx, *S, A) (R, error), results *Values) body {
+// DeleteReturning is [Delete] with a result.
+func DeleteReturning[S, R any](t *Type[S], name string, f func(ctx *Ctx, state *S) (R, error)) Command0Returning[R] {
+	return makeCommand0Returning(t, name, instances.KindDelete, f)
+}
+
+// Delete1Returning is [Delete] with an argument and a result.
+func Delete1Returning[S, A, R any](t *Type[S], name string, f func(ctx *Ctx, state *S, arg A) (R, error)) CommandReturning[A, R] {
+	return makeCommandReturning(t, name, instances.KindDelete, f)
+}
+
+// View makes an operation that reads an instance; it takes the shared lock. The state is passed by value. A state type with
+// slices, maps or pointers is decoded anew for every view, so that nothing f does to it lasts. It has no effects either: one that
+// sends, emits, sets or cancels a timer fails with [ErrBadCall]. On an instance that does not exist it fails with [ErrNotFound].
+func View[S, R any](t *Type[S], name string, f func(ctx *Ctx, state S) (R, error)) ViewOf[R] {
 	if f == nil {
-		return nil
+		return ViewOf[R]{t.info().Add(name, instances.KindView, nil)}
 	}
-	return func(ctx *Ctx, cell *Cell, data []byte) (*Result, error) {
-		arg, err := decodeArg[A](ctx, data)
-		if err != nil {
-			return nil, err
-		}
-		result, err := f(ctx, cell.value.(*S), arg)
+	results := values.Of[R]()
+	body := func(ctx *instances.Ctx, cell *instances.Cell, _ []byte) (*instances.Result, error) {
+		result, err := f((*Ctx)(ctx), *cell.State().(*S))
 		if err != nil {
 			return nil, err
 		}
 		return newResult(results, result)
 	}
+	return ViewOf[R]{t.info().Add(name, instances.KindView, body).Gives(results)}
 }
 
-func decodeArg[A any](ctx *Ctx, data []byte) (arg A, err error) {
-	if value, ok := ctx.frame.arg.(A); ok {
+// View1 is [View] with an argument.
+func View1[S, A, R any](t *Type[S], name string, f func(ctx *Ctx, state S, arg A) (R, error)) View1Of[A, R] {
+	if f == nil {
+		return View1Of[A, R]{t.info().Add(name, instances.KindView, nil)}
+	}
+	made := makeCommandReturning(t, name, instances.KindView, func(ctx *Ctx, state *S, arg A) (R, error) { return f(ctx, *state, arg) })
+	return View1Of[A, R](made)
+}
+
+func makeCommand[S, A any](t *Type[S], name string, kind instances.Kind, f func(*Ctx, *S, A) error) Command[A] {
+	var body instances.Body
+	if f != nil {
+		body = func(ctx *instances.Ctx, cell *instances.Cell, data []byte) (*instances.Result, error) {
+			arg, err := decodeArg[A](ctx, data)
+			if err != nil {
+				return nil, err
+			}
+			return nil, f((*Ctx)(ctx), cell.State().(*S), arg)
+		}
+	}
+	return Command[A]{t.info().Add(name, kind, body).Takes(values.Of[A]())}
+}
+
+func makeCommand0[S any](t *Type[S], name string, kind instances.Kind, f func(*Ctx, *S) error) Command0 {
+	var body instances.Body
+	if f != nil {
+		body = func(ctx *instances.Ctx, cell *instances.Cell, _ []byte) (*instances.Result, error) {
+			return nil, f((*Ctx)(ctx), cell.State().(*S))
+		}
+	}
+	return Command0{t.info().Add(name, kind, body)}
+}
+
+func makeCommandReturning[S, A, R any](
+	t *Type[S], name string, kind instances.Kind, f func(*Ctx, *S, A) (R, error),
+) CommandReturning[A, R] {
+	var body instances.Body
+	results := values.Of[R]()
+	if f != nil {
+		body = func(ctx *instances.Ctx, cell *instances.Cell, data []byte) (*instances.Result, error) {
+			arg, err := decodeArg[A](ctx, data)
+			if err != nil {
+				return nil, err
+			}
+			result, err := f((*Ctx)(ctx), cell.State().(*S), arg)
+			if err != nil {
+				return nil, err
+			}
+			return newResult(results, result)
+		}
+	}
+	return CommandReturning[A, R]{t.info().Add(name, kind, body).Takes(values.Of[A]()).Gives(results)}
+}
+
+func makeCommand0Returning[S, R any](t *Type[S], name string, kind instances.Kind, f func(*Ctx, *S) (R, error)) Command0Returning[R] {
+	var body instances.Body
+	results := values.Of[R]()
+	if f != nil {
+		body = func(ctx *instances.Ctx, cell *instances.Cell, _ []byte) (*instances.Result, error) {
+			result, err := f((*Ctx)(ctx), cell.State().(*S))
+			if err != nil {
+				return nil, err
+			}
+			return newResult(results, result)
+		}
+	}
+	return Command0Returning[R]{t.info().Add(name, kind, body).Gives(results)}
+}
+
+func newResult[R any](results *values.Type, result R) (*instances.Result, error) {
+	r, err := instances.NewResult(results, result)
+	if err != nil {
+		return nil, fmt.Errorf("encode the result: %w", err)
+	}
+	return r, nil
+}
+
+func decodeArg[A any](ctx *instances.Ctx, data []byte) (arg A, err error) {
+	if value, ok := ctx.Arg().(A); ok {
 		return value, nil
 	}
 	return decodeBytes[A](data)
 }
 
 func decodeBytes[A any](data []byte) (arg A, err error) {
-	if err := Decode(data, &arg); err != nil {
-		return arg, asFailure(ErrBadArgument, err)
+	if err := codec.Decode(data, &arg); err != nil {
+		return arg, failures.Match(ErrBadArgument, err)
 	}
 	return arg, nil
 }

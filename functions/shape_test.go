@@ -12,7 +12,7 @@ import (
 
 	"github.com/fxamacker/cbor/v2"
 
-	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/values"
 )
 
 type (
@@ -66,7 +66,7 @@ func TestSameShape(t *testing.T) {
 		{[]shapePoint{}, []shapeOther{}},
 		{map[string]shapePoint{}, map[string]shapeOther{}},
 	} {
-		a, b := functions.ShapeOf(reflect.TypeOf(same[0])), functions.ShapeOf(reflect.TypeOf(same[1]))
+		a, b := values.ShapeOf(reflect.TypeOf(same[0])), values.ShapeOf(reflect.TypeOf(same[1]))
 		if a != b || a == 0 {
 			t.Errorf("%T has shape %x, %T has %x", same[0], a, same[1], b)
 		}
@@ -119,7 +119,7 @@ func TestShapesDiffer(t *testing.T) {
 			D    int `cbor:"-,omitempty"`
 		}{},
 	} {
-		shape := functions.ShapeOf(reflect.TypeOf(value))
+		shape := values.ShapeOf(reflect.TypeOf(value))
 		if other := seen[shape]; other != "" {
 			t.Errorf("%T has the shape of %s", value, other)
 		}
@@ -183,10 +183,10 @@ func TestShapesUnderACodec(t *testing.T) {
 		if typ.String() != "functions_test.coded" {
 			t.Fatalf("its name is %v", typ)
 		}
-		if seen[functions.ShapeOf(typ)] {
+		if seen[values.ShapeOf(typ)] {
 			t.Errorf("version %d has the shape of an earlier one", i)
 		}
-		seen[functions.ShapeOf(typ)] = true
+		seen[values.ShapeOf(typ)] = true
 	}
 }
 
@@ -229,8 +229,8 @@ type (
 
 // Types that all refer to each other take no time to speak of, and one is told from the other by what is far behind it.
 func TestShapeOfATangle(t *testing.T) {
-	a, k, l := functions.ShapeFor[tangleA](), functions.ShapeFor[tangleK](), functions.ShapeFor[tangleL]()
-	if a == k || k == l || a != functions.ShapeFor[tangleB]() {
+	a, k, l := values.ShapeFor[tangleA](), values.ShapeFor[tangleK](), values.ShapeFor[tangleL]()
+	if a == k || k == l || a != values.ShapeFor[tangleB]() {
 		t.Errorf("shapes %x, %x and %x", a, k, l)
 	}
 }
@@ -252,7 +252,7 @@ func TestShapesStay(t *testing.T) {
 			F struct{ X, Y float32 }
 		}{}, 0xcecbfa235fa6da49},
 	} {
-		if got := functions.ShapeOf(reflect.TypeOf(tc.value)); got != tc.want {
+		if got := values.ShapeOf(reflect.TypeOf(tc.value)); got != tc.want {
 			t.Errorf("the shape of %T is %#x, rows have %#x", tc.value, got, tc.want)
 		}
 	}

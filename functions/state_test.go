@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/machine/instances"
+	"github.com/concordat-dev/concordat/internal/values"
 )
 
 // chest is a state with everything that a shallow copy shares.
@@ -39,7 +41,7 @@ func fullChest() chest {
 	return chest{Items: []string{"i"}, Labels: map[string]string{"a": "b"}, Next: &chest{Items: []string{"n"}}}
 }
 
-func contents(t *testing.T, cell *functions.Cell) (c chest) {
+func contents(t *testing.T, cell *instances.Cell) (c chest) {
 	t.Helper()
 	must(t, run(cell, peek.On("c").Into(&c), roomy).err)
 	return c
@@ -77,7 +79,7 @@ func TestViewHasNoEffects(t *testing.T) {
 	for name, effect := range effects {
 		meddlers := functions.NewType[purse]("test/meddler")
 		plain := functions.View(meddlers, "plain", func(ctx *functions.Ctx, p purse) (int64, error) { effect(ctx); return p.Coins, nil })
-		with := functions.ViewWith(meddlers, "with", func(ctx *functions.Ctx, p purse, _ int) (int64, error) { effect(ctx); return p.Coins, nil })
+		with := functions.View1(meddlers, "with", func(ctx *functions.Ctx, p purse, _ int) (int64, error) { effect(ctx); return p.Coins, nil })
 		cell := newCell(meddlers)
 		must(t, run(cell, functions.Create(meddlers, "make", func(*functions.Ctx, *purse, int) error { return nil }).On("m", 0), roomy).err)
 		before := cell.Image()
@@ -196,9 +198,9 @@ func TestPanicInACodecMethodIsAFailure(t *testing.T) {
 	type wrapper struct{ T *touchy }
 	wrappers := functions.NewType[wrapper]("test/touchy")
 	set := functions.Update(wrappers, "set", func(_ *functions.Ctx, w *wrapper, _ int) error { w.T = &touchy{}; return nil })
-	for name, image := range map[string]functions.Image{
-		"encode": functions.Stored([]byte{0xa0}, false),
-		"decode": functions.Stored([]byte{0xa1, 0x61, 'T', 0x01}, false),
+	for name, image := range map[string]instances.Image{
+		"encode": instances.Stored([]byte{0xa0}, false),
+		"decode": instances.Stored([]byte{0xa1, 0x61, 'T', 0x01}, false),
 	} {
 		cell := newCell(wrappers)
 		cell.Restore(image)
@@ -213,10 +215,10 @@ func TestPanicInACodecMethodIsAFailure(t *testing.T) {
 func TestPanicOfACodecMethodIsABadCall(t *testing.T) {
 	touchies := functions.NewType[int]("test/touchy")
 	set := functions.Update(touchies, "set", func(*functions.Ctx, *int, *touchy) error { return nil })
-	get := functions.ViewWith(touchies, "get", func(*functions.Ctx, int, [1]touchy) (int, error) { return 0, nil })
+	get := functions.View1(touchies, "get", func(*functions.Ctx, int, [1]touchy) (int, error) { return 0, nil })
 	out, anything := functions.NewEgress[touchy]("out"), functions.NewEgress[any]("out")
-	_, record := out.Record("", touchy{}).Emitted()
-	_, inside := anything.Record("", []any{touchy{}}).Emitted()
+	record := out.Record("", touchy{}).Err
+	inside := anything.Record("", []any{touchy{}}).Err
 	for name, err := range map[string]error{
 		"argument": set.On("t", &touchy{}).Envelope().Err, "question": get.On("t", [1]touchy{}).Into(new(int)).Envelope().Err,
 		"record": record, "inside a record": inside,
@@ -232,8 +234,8 @@ func TestPanicOfACodecMethodIsABadCall(t *testing.T) {
 
 // TestPanicOfAResultIsAnError: where it is decoded for whoever asked.
 func TestPanicOfAResultIsAnError(t *testing.T) {
-	result := functions.EncodedResult([]byte{1})
-	_, err := functions.ResultAs[touchy](result)
+	result := instances.EncodedResult([]byte{1})
+	_, err := instances.ResultAs[touchy](result)
 	wantErr(t, err, functions.ErrPanic)
 	of := functions.NewType[int]("test/touchy")
 	get := functions.View(of, "get", func(*functions.Ctx, int) (touchy, error) { return touchy{}, nil })
@@ -242,7 +244,7 @@ func TestPanicOfAResultIsAnError(t *testing.T) {
 
 func TestTimesKeepNanoseconds(t *testing.T) {
 	at := time.Date(2026, 1, 2, 3, 4, 5, 678901234, time.FixedZone("", 3600))
-	data, err := functions.Encode(at)
+	data, err := values.Encode(at)
 	must(t, err)
 	var back time.Time
 	must(t, functions.Decode(data, &back))

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/format"
+	"github.com/concordat-dev/concordat/internal/machine/instances"
 )
 
 const errPoor functions.Failure = "test: too poor"
@@ -23,7 +25,7 @@ var (
 	take    = functions.Update(purses, "take", takeCoins)
 	swap    = functions.UpdateReturning(purses, "swap", swapOwner)
 	coins   = functions.View(purses, "coins", func(_ *functions.Ctx, p purse) (int64, error) { return p.Coins, nil })
-	enough  = functions.ViewWith(purses, "enough", enoughCoins)
+	enough  = functions.View1(purses, "enough", enoughCoins)
 	top     = functions.Upsert(purses, "top", func(_ *functions.Ctx, p *purse, n int64) error { return p.set(p.Coins + n) })
 	told    = functions.UpsertReturning(purses, "told", tellPurse)
 	discard = functions.Delete(purses, "discard", discardPurse)
@@ -85,25 +87,25 @@ const roomy = 1 << 20
 
 var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
-func infoOf(p functions.Part) *functions.TypeInfo { return p.Definition().(*functions.TypeInfo) }
+func infoOf(p functions.Part) *instances.Type { return p.Definition().(*instances.Type) }
 
-func newCell(p functions.Part) *functions.Cell { return &functions.Cell{Type: infoOf(p)} }
+func newCell(p functions.Part) *instances.Cell { return &instances.Cell{Type: infoOf(p)} }
 
 // ran is what one operation did.
 type ran struct {
-	result  *functions.Result
-	effects functions.Effects
+	result  *instances.Result
+	effects instances.Effects
 	err     error
 }
 
 // run runs a call on a cell, as an engine would.
-func run(cell *functions.Cell, call functions.Message, maxBytes int) (r ran) {
+func run(cell *instances.Cell, call functions.Message, maxBytes int) (r ran) {
 	env := call.Envelope()
 	if r.err = env.Err; r.err != nil {
 		return r
 	}
 	var timers uint64
-	ctx := functions.NewCtx(functions.Address{Type: cell.Type.Name, ID: env.ID}, noon, &timers, &r.effects)
+	ctx := instances.NewCtx(format.Address{Type: cell.Type.Name, ID: env.ID}, noon, &timers, &r.effects)
 	if r.result, r.err = cell.Run(env.Op, &ctx, env.Encoded(), maxBytes); r.err == nil && env.Into != nil {
 		r.err = env.Into(r.result)
 	}
@@ -125,14 +127,14 @@ func must(t *testing.T, err error) {
 }
 
 // same fails the test if a cell is not as it was.
-func same(t *testing.T, cell *functions.Cell, before functions.Image) {
+func same(t *testing.T, cell *instances.Cell, before instances.Image) {
 	t.Helper()
 	if after := cell.Image(); after.Exists != before.Exists || string(after.Bytes()) != string(before.Bytes()) {
 		t.Errorf("the state changed: %v %x, was %v %x", after.Exists, after.Bytes(), before.Exists, before.Bytes())
 	}
 }
 
-func coinsOf(t *testing.T, cell *functions.Cell) (n int64) {
+func coinsOf(t *testing.T, cell *instances.Cell) (n int64) {
 	t.Helper()
 	must(t, run(cell, coins.On("p").Into(&n), roomy).err)
 	return n

@@ -1,6 +1,6 @@
 // Package saga is the saga protocol: steps that are visible at once, and compensations that undo them in reverse order.
 //
-// A saga is a coordinator function made with [New]. Each step that it makes through its [Run] is an ordinary operation, done
+// A saga is a coordinator function, made with [New]. Each step that it makes through its [Run] is an ordinary operation, done
 // exactly once. When the function returns nil the saga is done; on an error the steps that succeeded are compensated, the last
 // first. A compensation that keeps failing leaves the saga stuck: it stands in a list until a person retries it, skips the step
 // or marks the saga done.
@@ -15,6 +15,7 @@ import (
 
 	"github.com/concordat-dev/concordat/coordinator"
 	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/machine/instances"
 	"github.com/concordat-dev/concordat/internal/machine/routines"
 )
 
@@ -32,98 +33,31 @@ const (
 
 // NoUndo is the compensation of a step that needs none. A step must say so: the zero Call in its place is taken for a compensation
 // that was forgotten, and refused. It cannot be called.
-var NoUndo = functions.NoCall()
+var NoUndo = functions.Call{Call: instances.NoCall()}
 
 // Step is a step of [Run.All]: a call and its compensation, which is [NoUndo] if it needs none; see [Run.Do].
 type Step struct{ Do, Undo functions.Call }
 
-// Saga is a saga with input A.
-type Saga[A any] struct{ function *routines.Function }
-
 // New makes a saga. After a restart the body is run again and gets the recorded results of its steps, so it must make the same
 // calls for the same input and results: no clock, no random numbers, no I/O. A body that does not is stopped with
 // [ErrDiverged]. If it returns an error, the steps that succeeded are compensated and the error is the saga's failure.
-func New[A any](name string, body func(s *Run, input A) error) *Saga[A] {
+func New[A any](name string, body func(s *Run, input A) error) *coordinator.Function[A] {
 	if body == nil {
-		return &Saga[A]{newFunction[A](name, nil)}
+		return &coordinator.Function[A]{Part: instances.PartOf(routines.New[A](name, routines.Saga, nil))}
 	}
-	return &Saga[A]{newFunction(name, func(s *Run, input A) (*functions.Result, error) { return nil, body(s, input) })}
+	return &coordinator.Function[A]{Part: instances.PartOf(routines.New(name, routines.Saga,
+		func(r *routines.Routine, input A) (*instances.Result, error) {
+			return nil, body(&Run{r, r.Number()}, input)
+		}))}
 }
-
-// Definition implements functions.Part.
-func (s *Saga[A]) Definition() functions.Definition { return s.made().Definition() }
-
-// made is the function, or nil if nobody made it.
-func (s *Saga[A]) made() *routines.Function {
-	if s == nil {
-		return nil
-	}
-	return s.function
-}
-
-// With makes the start of the saga with this input.
-func (s *Saga[A]) With(input A) coordinator.Start { return routines.NewStart(s.made(), input) }
-
-// As makes the start of the saga with a request id; see functions.Call.As.
-func (s *Saga[A]) As(requestID string, input A) functions.Identified {
-	return s.With(input).As(requestID)
-}
-
-// SagaReturning is a [Saga] that returns an R.
-type SagaReturning[A, R any] struct{ function *routines.Function }
 
 // NewReturning is [New] for a saga with a result.
-func NewReturning[A, R any](name string, body func(s *Run, input A) (R, error)) *SagaReturning[A, R] {
+func NewReturning[A, R any](name string, body func(s *Run, input A) (R, error)) *coordinator.FunctionReturning[A, R] {
 	if body == nil {
-		return &SagaReturning[A, R]{newFunction[A](name, nil)}
+		return &coordinator.FunctionReturning[A, R]{Part: instances.PartOf(routines.New[A](name, routines.Saga, nil))}
 	}
-	results := functions.ValuesOf[R]()
-	f := newFunction(name, func(s *Run, input A) (*functions.Result, error) {
-		result, err := body(s, input)
-		if err != nil {
-			return nil, err
-		}
-		return results.Result(result)
-	})
-	f.Result = results
-	return &SagaReturning[A, R]{f}
-}
-
-// Definition implements functions.Part.
-func (s *SagaReturning[A, R]) Definition() functions.Definition { return s.made().Definition() }
-
-// made is the function, or nil if nobody made it.
-func (s *SagaReturning[A, R]) made() *routines.Function {
-	if s == nil {
-		return nil
-	}
-	return s.function
-}
-
-// With makes the start of the saga with this input.
-func (s *SagaReturning[A, R]) With(input A) coordinator.StartReturning[R] {
-	return coordinator.NewStartReturning[R](routines.NewStart(s.made(), input))
-}
-
-func newFunction[A any](name string, body func(s *Run, input A) (*functions.Result, error)) *routines.Function {
-	inputs := functions.ValuesOf[A]()
-	f := &routines.Function{
-		Name:     name,
-		Protocol: coordinator.Saga,
-		Input:    inputs,
-		ByValue:  inputs.Faithful(),
-		Shape:    functions.ShapeFor[A](),
-	}
-	if body != nil {
-		f.Body = func(r *routines.Routine, data []byte) (*functions.Result, error) {
-			input, err := routines.Input[A](r, data)
-			if err != nil {
-				return nil, err
-			}
-			return body(&Run{r, r.Number()}, input)
-		}
-	}
-	return f
+	return &coordinator.FunctionReturning[A, R]{Part: instances.PartOf(routines.NewReturning(name, routines.Saga,
+		func(r *routines.Routine, input A) (R, error) { return body(&Run{r, r.Number()}, input) }))}
 }
 
 // Run is a running saga, for its body only and on its goroutine: a step that is made elsewhere, or later, fails with
@@ -139,7 +73,7 @@ type Run struct {
 //
 // The compensation is checked before the step is made: one that is missing (the zero Call), changes nothing (a View) or cannot be
 // delivered (an unknown type, an argument that is too large) fails the step and, whatever the body does about it, the saga.
-// Questions need no compensation, and may leave it out.
+// Queries need no compensation, and may leave it out.
 func (s *Run) Do(step, undo functions.Call) error {
 	if err := s.routine.Enter(s.run); err != nil {
 		return err
@@ -162,10 +96,10 @@ func (s *Run) All(steps ...Step) error {
 	return s.routine.IssueAll(issued)
 }
 
-// Ask asks a question and waits for the answer. Others may change it right after.
-func Ask[R any](s *Run, q functions.Query[R]) (answer R, err error) {
-	err = s.Do(q.Into(&answer), NoUndo)
-	return answer, err
+// Ask makes a query and waits for its result. Others may change what it tells right after.
+func Ask[R any](s *Run, q functions.Query[R]) (result R, err error) {
+	err = s.Do(q.Into(&result), NoUndo)
+	return result, err
 }
 
 // Sleep waits until d has passed on the wall clock, also over restarts. It returns an error only if the saga is over its limits.
@@ -183,16 +117,22 @@ func (s *Run) Sleep(d time.Duration) error {
 // cannot be carried out (malformed, unknown to the engine, too large, over functions.MaxEffects) dooms the saga at once: further steps
 // fail, and so does the saga, whatever the body returns.
 func (s *Run) OnSuccess(effects ...functions.Effect) {
-	if s.routine.Enter(s.run) == nil {
-		s.routine.AddSuccess(effects...)
+	if s.routine.Enter(s.run) != nil {
+		return
+	}
+	for _, e := range effects {
+		s.routine.AddSuccess(e)
 	}
 }
 
 // OnFailure attaches effects that happen if and only if the saga fails, once its steps are compensated. They are checked
 // like those of [Run.OnSuccess]; those that can be carried out happen then.
 func (s *Run) OnFailure(effects ...functions.Effect) {
-	if s.routine.Enter(s.run) == nil {
-		s.routine.AddFailure(effects...)
+	if s.routine.Enter(s.run) != nil {
+		return
+	}
+	for _, e := range effects {
+		s.routine.AddFailure(e)
 	}
 }
 

@@ -7,8 +7,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/concordat-dev/concordat/coordinator"
 	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/machine/instances"
 	"github.com/concordat-dev/concordat/internal/machine/routines"
+	"github.com/concordat-dev/concordat/internal/values"
 	"github.com/concordat-dev/concordat/saga"
 )
 
@@ -27,7 +30,7 @@ func play(t *testing.T, part functions.Part, input []byte) (groups []string, r *
 	r = routines.NewRoutine()
 	t.Cleanup(r.Close)
 	r.Begin(part.Definition().(*routines.Function), input, 1)
-	seven, err := functions.Encode(7)
+	seven, err := values.Encode(7)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -36,7 +39,7 @@ func play(t *testing.T, part functions.Part, input []byte) (groups []string, r *
 		for i := range r.Issued() {
 			s := &r.Issued()[i]
 			group += fmt.Sprintf("[%s undo %v %v]", s.Call.Target(), s.HasUndo, s.Sleep)
-			s.Result = functions.EncodedResult(seven)
+			s.Result = instances.EncodedResult(seven)
 		}
 		groups = append(groups, group)
 	}
@@ -57,7 +60,7 @@ func TestSteps(t *testing.T) {
 		}
 		return saga.Ask(s, taken.On(id))
 	})
-	input, err := functions.Encode("a")
+	input, err := values.Encode("a")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -66,7 +69,7 @@ func TestSteps(t *testing.T) {
 		"[test/desk.take(a) undo true 0s]", "[test/desk.take(b) undo false 0s][test/desk.take(c) undo true 0s]",
 		"[nothing undo false 1m0s]", "[test/desk.taken(a) undo false 0s]",
 	}
-	if n, err := functions.ResultAs[int](r.Result); err != nil || n != 7 || r.Err != nil || !slices.Equal(groups, want) {
+	if n, err := instances.ResultAs[int](r.Result); err != nil || n != 7 || r.Err != nil || !slices.Equal(groups, want) {
 		t.Errorf("%q, result %d, %v, %v", groups, n, err, r.Err)
 	}
 }
@@ -86,7 +89,7 @@ func TestBadCompensations(t *testing.T) {
 
 // TestNotMade: a saga that nobody made has no definition, and its starts are errors.
 func TestNotMade(t *testing.T) {
-	var none *saga.Saga[int]
+	var none *coordinator.Function[int]
 	if err := none.With(1).Envelope().Err; !errors.Is(err, functions.ErrBadCall) {
 		t.Errorf("error %v", err)
 	}

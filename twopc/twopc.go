@@ -10,6 +10,7 @@ package twopc
 import (
 	"github.com/concordat-dev/concordat/coordinator"
 	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/machine/instances"
 	"github.com/concordat-dev/concordat/internal/machine/routines"
 )
 
@@ -17,96 +18,27 @@ import (
 // attempts. Nothing happened. The engine retries victims by itself; users see this only after that.
 const ErrDeadlock functions.Failure = "concordat: transaction gave way to others in all its attempts"
 
-// Transaction is a serializable transaction with input A: its calls happen all or not at all, as if at one moment at which
-// nothing else happened.
-type Transaction[A any] struct{ function *routines.Function }
-
-// New makes a serializable transaction. The body may be run several times (after a deadlock, after a crash) and has no effect
-// until it is decided, so it need not be deterministic; it must do no I/O. If it returns an error, or any call failed that was not
-// made with Try or TryAsk, the transaction aborts.
-func New[A any](name string, body func(tx *Tx, input A) error) *Transaction[A] {
+// New makes a serializable transaction: its calls happen all or not at all, as if at one moment at which nothing else happened. The
+// body may be run several times (after a deadlock, after a crash) and has no effect until it is decided, so it need not be
+// deterministic; it must do no I/O. If it returns an error, or any call failed that was not made with Try or TryAsk, the transaction
+// aborts.
+func New[A any](name string, body func(tx *Tx, input A) error) *coordinator.Function[A] {
 	if body == nil {
-		return &Transaction[A]{newFunction[A](name, nil)}
+		return &coordinator.Function[A]{Part: instances.PartOf(routines.New[A](name, routines.Serializable, nil))}
 	}
-	return &Transaction[A]{newFunction(name, func(tx *Tx, input A) (*functions.Result, error) { return nil, body(tx, input) })}
+	return &coordinator.Function[A]{Part: instances.PartOf(routines.New(name, routines.Serializable,
+		func(r *routines.Routine, input A) (*instances.Result, error) {
+			return nil, body(&Tx{r, r.Number()}, input)
+		}))}
 }
-
-// Definition implements functions.Part.
-func (t *Transaction[A]) Definition() functions.Definition { return t.made().Definition() }
-
-// made is the function, or nil if nobody made it.
-func (t *Transaction[A]) made() *routines.Function {
-	if t == nil {
-		return nil
-	}
-	return t.function
-}
-
-// With makes the start of the transaction with this input.
-func (t *Transaction[A]) With(input A) coordinator.Start {
-	return routines.NewStart(t.made(), input)
-}
-
-// As makes the start of the transaction with a request id; see functions.Call.As.
-func (t *Transaction[A]) As(requestID string, input A) functions.Identified {
-	return t.With(input).As(requestID)
-}
-
-// TransactionReturning is a [Transaction] that returns an R.
-type TransactionReturning[A, R any] struct{ function *routines.Function }
 
 // NewReturning is [New] for a transaction with a result.
-func NewReturning[A, R any](name string, body func(tx *Tx, input A) (R, error)) *TransactionReturning[A, R] {
+func NewReturning[A, R any](name string, body func(tx *Tx, input A) (R, error)) *coordinator.FunctionReturning[A, R] {
 	if body == nil {
-		return &TransactionReturning[A, R]{newFunction[A](name, nil)}
+		return &coordinator.FunctionReturning[A, R]{Part: instances.PartOf(routines.New[A](name, routines.Serializable, nil))}
 	}
-	results := functions.ValuesOf[R]()
-	f := newFunction(name, func(tx *Tx, input A) (*functions.Result, error) {
-		result, err := body(tx, input)
-		if err != nil {
-			return nil, err
-		}
-		return results.Result(result)
-	})
-	f.Result = results
-	return &TransactionReturning[A, R]{f}
-}
-
-// Definition implements functions.Part.
-func (t *TransactionReturning[A, R]) Definition() functions.Definition { return t.made().Definition() }
-
-// made is the function, or nil if nobody made it.
-func (t *TransactionReturning[A, R]) made() *routines.Function {
-	if t == nil {
-		return nil
-	}
-	return t.function
-}
-
-// With makes the start of the transaction with this input.
-func (t *TransactionReturning[A, R]) With(input A) coordinator.StartReturning[R] {
-	return coordinator.NewStartReturning[R](routines.NewStart(t.made(), input))
-}
-
-func newFunction[A any](name string, body func(tx *Tx, input A) (*functions.Result, error)) *routines.Function {
-	inputs := functions.ValuesOf[A]()
-	f := &routines.Function{
-		Name:     name,
-		Protocol: coordinator.Serializable,
-		Input:    inputs,
-		ByValue:  inputs.Faithful(),
-		Shape:    functions.ShapeFor[A](),
-	}
-	if body != nil {
-		f.Body = func(r *routines.Routine, data []byte) (*functions.Result, error) {
-			input, err := routines.Input[A](r, data)
-			if err != nil {
-				return nil, err
-			}
-			return body(&Tx{r, r.Number()}, input)
-		}
-	}
-	return f
+	return &coordinator.FunctionReturning[A, R]{Part: instances.PartOf(routines.NewReturning(name, routines.Serializable,
+		func(r *routines.Routine, input A) (R, error) { return body(&Tx{r, r.Number()}, input) }))}
 }
 
 // Tx is a running transaction, for its body only and on its goroutine: a call that is made elsewhere, or later, fails with
@@ -162,37 +94,43 @@ func (tx *Tx) Try(call functions.Call) error {
 	return tx.issue(&call, true)
 }
 
-// Answering is a call that has an answer: a functions.Query or a functions.Returning.
-type Answering[R any] interface {
-	Into(answer *R) functions.Call
+// Ask makes a query inside the transaction and waits for its result, which stays true until the transaction is decided.
+func Ask[R any](tx *Tx, q functions.Query[R]) (result R, err error) {
+	err = tx.Do(q.Into(&result))
+	return result, err
 }
 
-// TryAsk is [Tx.Try] for a question, or an operation that returns something. The answer of a call that failed is the zero R.
-func TryAsk[R any](tx *Tx, call Answering[R]) (answer R, err error) {
-	err = tx.Try(call.Into(&answer))
-	return answer, err
+// Returning is a call that returns an R: a functions.Query or a functions.CallReturning.
+type Returning[R any] interface {
+	Into(result *R) functions.Call
 }
 
-// Ask asks a question inside the transaction and waits for the answer, which stays true until the transaction is decided.
-func Ask[R any](tx *Tx, q functions.Query[R]) (answer R, err error) {
-	err = tx.Do(q.Into(&answer))
-	return answer, err
+// TryAsk is [Tx.Try] for a call that returns something. The result of one that failed is the zero R.
+func TryAsk[R any](tx *Tx, call Returning[R]) (result R, err error) {
+	err = tx.Try(call.Into(&result))
+	return result, err
 }
 
 // OnCommit attaches effects (calls and starts to send, records to emit) that happen if and only if the transaction commits.
 // One that cannot be carried out (malformed, unknown to the engine, too large, over functions.MaxEffects) dooms the transaction at
 // once: further calls fail, and so does the transaction, whatever the body returns.
 func (tx *Tx) OnCommit(effects ...functions.Effect) {
-	if tx.routine.Enter(tx.run) == nil {
-		tx.routine.AddSuccess(effects...)
+	if tx.routine.Enter(tx.run) != nil {
+		return
+	}
+	for _, e := range effects {
+		tx.routine.AddSuccess(e)
 	}
 }
 
 // OnAbort attaches effects that happen if and only if the transaction aborts for good: not when it is retried.
 // They are checked like those of [Tx.OnCommit]; those that can be carried out happen then.
 func (tx *Tx) OnAbort(effects ...functions.Effect) {
-	if tx.routine.Enter(tx.run) == nil {
-		tx.routine.AddFailure(effects...)
+	if tx.routine.Enter(tx.run) != nil {
+		return
+	}
+	for _, e := range effects {
+		tx.routine.AddFailure(e)
 	}
 }
 

@@ -6,8 +6,11 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/concordat-dev/concordat/coordinator"
 	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/machine/instances"
 	"github.com/concordat-dev/concordat/internal/machine/routines"
+	"github.com/concordat-dev/concordat/internal/values"
 	"github.com/concordat-dev/concordat/twopc"
 )
 
@@ -25,7 +28,7 @@ func play(t *testing.T, part functions.Part) (groups []string, r *routines.Routi
 	r = routines.NewRoutine()
 	t.Cleanup(r.Close)
 	r.Begin(part.Definition().(*routines.Function), []byte{5}, 3)
-	seven, err := functions.Encode(7)
+	seven, err := values.Encode(7)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -34,7 +37,7 @@ func play(t *testing.T, part functions.Part) (groups []string, r *routines.Routi
 		for i := range r.Issued() {
 			s := &r.Issued()[i]
 			group += fmt.Sprintf("[%s may fail %v]", s.Call.Target(), s.MayFail)
-			s.Result = functions.EncodedResult(seven)
+			s.Result = instances.EncodedResult(seven)
 		}
 		groups = append(groups, group)
 	}
@@ -62,7 +65,7 @@ func TestCalls(t *testing.T) {
 		"[test/desk.take(b) may fail false][test/desk.take(c) may fail false]", "[test/desk.take(a) may fail true]",
 		"[test/desk.taken(b) may fail true]", "[test/desk.taken(a) may fail false]",
 	}
-	if n, err := functions.ResultAs[int](r.Result); err != nil || n != 773 || r.Err != nil || !slices.Equal(groups, want) {
+	if n, err := instances.ResultAs[int](r.Result); err != nil || n != 773 || r.Err != nil || !slices.Equal(groups, want) {
 		t.Errorf("%q, result %d, %v, %v", groups, n, err, r.Err)
 	}
 }
@@ -79,7 +82,7 @@ func TestBadCalls(t *testing.T) {
 
 // TestNotMade: a transaction that nobody made has no definition, and its starts are errors.
 func TestNotMade(t *testing.T) {
-	var none *twopc.Transaction[int]
+	var none *coordinator.Function[int]
 	if err := none.With(1).Envelope().Err; !errors.Is(err, functions.ErrBadCall) {
 		t.Errorf("error %v", err)
 	}

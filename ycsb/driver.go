@@ -23,6 +23,11 @@ type Result struct {
 	Elapsed time.Duration
 	// Counters are what the workload counted meanwhile.
 	Counters Counters
+	// Written is how many bytes the process gave the system meanwhile to be written to disks, by /proc/self/io; nil where that does not
+	// tell. What is still to be written in the background when the measured part ends is not among them.
+	Written *uint64
+	// Appends is how long those synced appends to a log took meanwhile that were of a single write; empty if the workload is no [Appender].
+	Appends Histogram
 	// Before and After are the audits before and after the mix.
 	Before, After Audit
 	// NotAudited is why the audit after the mix could not look, or is not judged; After is empty then.
@@ -188,7 +193,8 @@ func (r *mixRun) measure(ctx context.Context) Result {
 	defer stopProgress()
 	defer context.AfterFunc(ctx, func() { r.stop.Store(true) })()
 
-	ticks := r.countTicks(ctx)
+	over := r.tellMeasured(ctx)
+	counted := r.countTicks(ctx)
 	var running sync.WaitGroup
 	lost := uint64(0)
 	if r.driving.Rate > 0 {
@@ -199,13 +205,36 @@ func (r *mixRun) measure(ctx context.Context) Result {
 		}
 	}
 	running.Wait()
-	return r.result(ticks(), lost, ctx.Err() != nil)
+	over()
+	return r.result(counted(), lost, ctx.Err() != nil)
 }
 
-// result adds up what was measured. The counters are those at the start of the measured part, at the end of each entry of the
-// time series, and now.
-func (r *mixRun) result(counters []Counters, lost uint64, interrupted bool) Result {
+// tellMeasured calls OnMeasured when the measured part begins; the returned function tells that it is over.
+func (r *mixRun) tellMeasured(ctx context.Context) (over func()) {
+	if r.driving.OnMeasured == nil {
+		return func() {}
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	begun := make(chan func(), 1)
+	go func() {
+		if !waitUntil(ctx, r.from) {
+			begun <- func() {}
+			return
+		}
+		begun <- r.driving.OnMeasured()
+	}()
+	return func() {
+		cancel()
+		(<-begun)()
+	}
+}
+
+// result adds up what was measured.
+func (r *mixRun) result(seen counted, lost uint64, interrupted bool) Result {
+	counters := seen.counters
 	result := Result{
+		Written:     seen.written,
+		Appends:     seen.appends,
 		Counters:    counters[len(counters)-1].since(counters[0]),
 		NotStarted:  lost,
 		Kinds:       r.measured.byKind(r.kinds),

@@ -253,3 +253,27 @@ func TestSleepUntil(t *testing.T) {
 		}
 	}
 }
+
+// TestOnMeasured: who wants to look at the measured part is told when it begins and when its last operation is answered, before the
+// audit; and nothing of a run that ends in the warm-up.
+func TestOnMeasured(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var began, over time.Duration
+		start := time.Now()
+		c := Config{Keys: 2, Driving: Driving{Clients: 1, Warmup: time.Second, Duration: time.Second}}
+		c.OnMeasured = func() func() {
+			began = time.Since(start)
+			return func() { over = time.Since(start) }
+		}
+		memory := newMemory(700 * time.Millisecond) // what is loaded and audited takes no time
+		if _, err := runBubble(t.Context(), c, memory); err != nil || began != time.Second || over != 2100*time.Millisecond {
+			t.Errorf("from %v to %v, %v", began, over, err)
+		}
+		began, start = 0, time.Now()
+		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+		defer cancel()
+		if r, err := runBubble(ctx, c, memory); err != nil || !r.Interrupted || began != 0 {
+			t.Errorf("told after %v of a run that ended in its warm-up, %v", began, err)
+		}
+	})
+}

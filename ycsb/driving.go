@@ -68,6 +68,10 @@ type Driving struct {
 	Patience time.Duration
 	// OnProgress, if set, is called about five times a second, by one goroutine at a time. It must not block for long.
 	OnProgress func(Progress)
+	// OnMeasured, if set, is called when the measured part begins, and what it returns when the last of its operations is answered:
+	// before the audit, also if the run was interrupted meanwhile. It is not called if the run ends in the warm-up. Operations do not
+	// wait for it.
+	OnMeasured func() (over func())
 }
 
 // Progress is how far a run is.

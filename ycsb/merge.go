@@ -34,7 +34,10 @@ func Merge(reports []Report) (Report, error) {
 		return Report{}, errors.New("ycsb: there is no report to merge")
 	}
 	sum := reports[0]
-	sum.Kinds, sum.Series, sum.Wrong, sum.Lag = make(map[string]KindReport), nil, nil, nil
+	sum.Kinds, sum.Series, sum.Wrong, sum.Lag, sum.Append = make(map[string]KindReport), nil, nil, nil, nil
+	if sum.Of = nil; sum.WrittenBytes != nil {
+		sum.WrittenBytes = new(*sum.WrittenBytes)
+	}
 	for i, r := range reports {
 		if r.identity() != sum.identity() {
 			return Report{}, fmt.Errorf("%w: the first and number %d", ErrDifferent, i+1)
@@ -62,6 +65,11 @@ func (r *Report) count(other Report) {
 	r.Deadlocks += other.Deadlocks
 	r.LockWaits += other.LockWaits
 	r.LockWaitMS += other.LockWaitMS
+	if r.WrittenBytes != nil && other.WrittenBytes != nil {
+		*r.WrittenBytes += *other.WrittenBytes
+	} else {
+		r.WrittenBytes = nil // of one of them it is not known
+	}
 	r.Interrupted = r.Interrupted || other.Interrupted
 	if r.Balanced() && !other.Balanced() {
 		r.SumBefore, r.SumAfter, r.Audit, r.NotAudited = other.SumBefore, other.SumAfter, other.Audit, other.NotAudited
@@ -81,13 +89,7 @@ func (r *Report) extend(other Report) {
 		}
 		r.Kinds[name] = merged
 	}
-	if other.Lag != nil {
-		if r.Lag == nil {
-			r.Lag = &Lag{Histogram: new(Histogram)}
-		}
-		r.Lag.Histogram.Merge(other.Lag.Histogram)
-		r.Lag.Latency = r.Lag.Histogram.Latency()
-	}
+	r.Lag, r.Append = r.Lag.plus(other.Lag), r.Append.plus(other.Append)
 	offset := r.DurationSeconds - other.DurationSeconds // both are in it; of the first report that is 0
 	for _, m := range other.Series {
 		m.At = math.Round((m.At+offset)*1000) / 1000
@@ -96,11 +98,25 @@ func (r *Report) extend(other Report) {
 	r.Wrong = append(r.Wrong, other.Wrong...)
 }
 
+// plus adds other times; each may be nil.
+func (t *Times) plus(other *Times) *Times {
+	if other == nil {
+		return t
+	}
+	if t == nil {
+		t = &Times{Histogram: new(Histogram)}
+	}
+	t.Histogram.Merge(other.Histogram)
+	t.Latency = t.Histogram.Latency()
+	return t
+}
+
 // summarize computes the rate and the percentiles anew.
 func (r *Report) summarize() {
 	if r.DurationSeconds > 0 {
 		r.CommittedPerS = math.Round(float64(r.Committed)/r.DurationSeconds*10) / 10
 	}
+	r.perOperation()
 	if len(r.Kinds) == 0 {
 		return // nothing was measured, or it was not written down
 	}

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
 )
@@ -66,6 +67,35 @@ func TestMerge(t *testing.T) {
 	}
 }
 
+// TestMergeOfWhatIsWritten: bytes are added up, unless those of a run are not known; appends are merged; ratios to other runs are dropped.
+func TestMergeOfWhatIsWritten(t *testing.T) {
+	a, b, silent := sampleReport(1000), sampleReport(1000, 1000), sampleReport(1000)
+	*b.WrittenBytes, silent.WrittenBytes = 300_000, nil
+	var short, long Histogram
+	short.Add(time.Millisecond, 3)
+	long.Add(9*time.Millisecond, 1)
+	a.Append, b.Append = &Times{short.Latency(), &short}, &Times{long.Latency(), &long}
+	a.Of = map[string]float64{"limit": 0.5}
+	for range 2 { // merging changes nothing of what is merged
+		m, err := Merge([]Report{a, b})
+		if err != nil || *m.WrittenBytes != 423_456 || *m.WrittenPerOp != 141_152 || m.Of != nil {
+			t.Errorf("%v bytes, %v each, of %v, %v", *m.WrittenBytes, *m.WrittenPerOp, m.Of, err)
+		}
+		if m.Append.Histogram.Count() != 4 || !near(m.Append.P50, 1) || !near(m.Append.Max, 9) || short.Count() != 3 {
+			t.Errorf("appends %+v", m.Append.Latency)
+		}
+	}
+	for _, all := range [][]Report{{silent, a}, {a, silent}, {a, silent, b}} {
+		if m, err := Merge(all); err != nil || m.WrittenBytes != nil || m.WrittenPerOp != nil {
+			t.Errorf("%v, %v", m.WrittenBytes, err)
+		}
+	}
+	idle := sampleReport()
+	if idle.WrittenBytes == nil || idle.WrittenPerOp != nil {
+		t.Errorf("of no operation there are %v bytes, %v each", idle.WrittenBytes, idle.WrittenPerOp)
+	}
+}
+
 // TestMergeKeepsWhatIsWrong: a single wrong audit makes the whole wrong.
 func TestMergeKeepsWhatIsWrong(t *testing.T) {
 	right, changed, condition := sampleReport(1), sampleReport(1), sampleReport(1)
@@ -115,6 +145,7 @@ func TestForeignFiles(t *testing.T) {
 		{`{"schema":2,"kinds":{"read":{"committed":"many"}}}`, "report 1 has a wrong field kinds"}, {`[{"schema":2},{"schema":2,"clients":1.5}]`, "report 2 has a wrong field clients"},
 		{`{"search_schema":1}`, "is that of a search"}, {`{"figures_schema":3}`, "a sheet of cmd/results"}, {`"text"`, "is no object"}, {"[\n{\n\"schema\":2,}]", "line 3"},
 		{`{"schema":2,"kinds":{"read":{"histogram":"HISTFAAA"}}}`, "kinds.read.histogram"}, {`{"schema":2,"generator_lag":{"histogram":5}}`, "generator_lag.histogram"},
+		{`{"schema":2,"append":{"histogram":"HISTFAAA"}}`, "append.histogram"}, {`{"schema":2,"written_bytes":-1}`, "wrong field written_bytes"},
 		{`{"schema":"2"}`, "cannot unmarshal"}, {good.String()[:200], "unexpected end"}, {damaged, "histogram"}, {`{"protocol":"saga","committed":5}`, "has no schema"},
 	} {
 		path := filepath.Join(t.TempDir(), "f.json")

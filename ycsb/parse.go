@@ -117,8 +117,9 @@ func damagedHistogram(data []byte) error {
 		Histogram json.RawMessage `json:"histogram"`
 	}
 	var all struct {
-		Kinds map[string]holder `json:"kinds"`
-		Lag   *holder           `json:"generator_lag"`
+		Kinds  map[string]holder `json:"kinds"`
+		Lag    *holder           `json:"generator_lag"`
+		Append *holder           `json:"append"`
 	}
 	if err := json.Unmarshal(data, &all); err != nil {
 		return fieldError(err)
@@ -127,8 +128,10 @@ func damagedHistogram(data []byte) error {
 	for name, kind := range all.Kinds {
 		histograms["kinds."+name+".histogram"] = kind.Histogram
 	}
-	if all.Lag != nil {
-		histograms["generator_lag.histogram"] = all.Lag.Histogram
+	for name, times := range map[string]*holder{"generator_lag": all.Lag, "append": all.Append} {
+		if times != nil {
+			histograms[name+".histogram"] = times.Histogram
+		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(histograms)) {
 		raw := histograms[name]

@@ -39,15 +39,19 @@ type Report struct {
 	Retries         uint64                `json:"retries"`
 	Deadlocks       uint64                `json:"deadlocks"`
 	LockWaits       uint64                `json:"lock_waits"`
-	LockWaitMS      float64               `json:"lock_wait_ms"` // the time of all waits together
-	SumBefore       int64                 `json:"sum_before"`   // of the first figure of the audit; of rows: all balances
+	LockWaitMS      float64               `json:"lock_wait_ms"`                   // the time of all waits together
+	WrittenBytes    *uint64               `json:"written_bytes,omitempty"`        // to disks; missing if that is not known
+	WrittenPerOp    *float64              `json:"written_bytes_per_op,omitempty"` // by those that were committed
+	Append          *Times                `json:"append,omitempty"`               // of a lone client; see Result.Appends
+	Of              map[string]float64    `json:"of,omitempty"`                   // in a comparison: ratios of throughput, see Relate
+	SumBefore       int64                 `json:"sum_before"`                     // of the first figure of the audit; of rows: all balances
 	SumAfter        int64                 `json:"sum_after"`
 	Audit           []AuditedFigure       `json:"audit"`
 	Wrong           []string              `json:"wrong,omitempty"`         // conditions that the audit found not to hold
 	NotAudited      string                `json:"not_audited,omitempty"`   // why the audit after the mix could not look, or does not count; sum_after is missing then
 	LatencyMS       map[string]Latency    `json:"latency_ms"`              // of each kind as far as there were any, and of "all"
 	Kinds           map[string]KindReport `json:"kinds"`                   // likewise, without "all"
-	Lag             *Lag                  `json:"generator_lag,omitempty"` // of an open loop; see Result.Lag
+	Lag             *Times                `json:"generator_lag,omitempty"` // of an open loop; see Result.Lag
 	Series          []Moment              `json:"series"`
 	Interrupted     bool                  `json:"interrupted,omitempty"`
 	Commit          string                `json:"commit"`
@@ -68,8 +72,8 @@ type KindReport struct {
 	Latency *Histogram `json:"histogram"`
 }
 
-// Lag is how late the load generator itself was, in milliseconds.
-type Lag struct {
+// Times are how long something took each time, in milliseconds.
+type Times struct {
 	Latency
 	Histogram *Histogram `json:"histogram"`
 }
@@ -91,7 +95,7 @@ func (r Report) MarshalJSON() ([]byte, error) {
 // Setup is what a report says of what was measured.
 type Setup struct {
 	Workload   string            // default "rows"
-	Protocol   string            // "plain", "saga", "serializable", "floor", or a name of your own
+	Protocol   string            // "plain", "saga", "serializable", "floor", "limit", or a name of your own
 	Policy     string            // of the locks; "" if there is none
 	Workers    int               // 0 if there are none
 	Parameters map[string]string // what else there is to say of the workload
@@ -145,11 +149,25 @@ func DriveReport(s Setup, d Driving, r Result, e Environment) Report {
 		report.Arrivals = string(d.Arrivals)
 	}
 	if r.Lag.Count() > 0 {
-		report.Lag = &Lag{r.Lag.Latency(), &r.Lag}
+		report.Lag = &Times{r.Lag.Latency(), &r.Lag}
 	}
+	if d.Clients == 1 && r.Appends.Count() > 0 {
+		report.Append = &Times{r.Appends.Latency(), &r.Appends}
+	}
+	report.WrittenBytes = r.Written
+	report.perOperation()
 	report.measured(r)
 	report.audited(r)
 	return report
+}
+
+// perOperation divides what was written among the committed operations.
+func (r *Report) perOperation() {
+	if r.WrittenPerOp = nil; r.WrittenBytes == nil || r.Committed == 0 {
+		return
+	}
+	each := math.Round(float64(*r.WrittenBytes)/float64(r.Committed)*10) / 10
+	r.WrittenPerOp = &each
 }
 
 func (r *Report) measured(result Result) {

@@ -28,6 +28,7 @@ func sampleResult() Result {
 	return Result{
 		Counts: Counts{Committed: 100, Failed: 2, Unknown: 1}, NotStarted: 5, Elapsed: 2 * time.Second,
 		Counters: Counters{Retries: 3, Deadlocks: 4, LockWaits: 5, LockWaitTime: 6 * time.Millisecond},
+		Written:  new(uint64(123_456)),
 		Before:   figure(50_000_000), After: figure(50_000_000),
 		Kinds: map[string]KindResult{"transfer": kindResult(1000, 2000, 3000), "all": kindResult(1000, 2000, 3000)},
 		Series: []Moment{

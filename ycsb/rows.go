@@ -66,6 +66,14 @@ func (r *Rows) Counters() Counters {
 	return r.can.count.Counters()
 }
 
+// Appends are those of the target, if it tells of them; see [Appender].
+func (r *Rows) Appends() Histogram {
+	if r.can.append == nil {
+		return Histogram{}
+	}
+	return r.can.append.Appends()
+}
+
 // Load implements [Workload]. Rows that earlier runs have inserted beyond Config.Keys are rows of this run.
 func (r *Rows) Load(ctx context.Context, progress func(done, total int)) error {
 	err := Sweep(ctx, r.config.Keys, progress, func(ctx context.Context, key int) error {

@@ -40,25 +40,49 @@ func (c Counters) since(before Counters) Counters {
 	}
 }
 
-// countTicks looks at the counters at the start of the measured part and at the end of each entry of the time series. The
-// returned function ends that and returns them, with those of now as the last.
-func (r *mixRun) countTicks(ctx context.Context) (end func() []Counters) {
+// counted is what others than the runners have counted.
+type counted struct {
+	counters []Counters // at the start of the measured part, at the end of each entry of the time series, and now
+	written  *uint64    // see [Result]
+	appends  Histogram  // likewise
+}
+
+// countTicks looks at what is counted at the start of the measured part, at the counters also at the end of each entry of the time
+// series. The returned function ends that and looks once more.
+func (r *mixRun) countTicks(ctx context.Context) (end func() counted) {
 	ctx, cancel := context.WithCancel(ctx)
-	counted := make(chan []Counters, 1)
-	go func() {
-		var ticks []Counters
-		for at := r.from; at.Before(r.to) && waitUntil(ctx, at); at = at.Add(r.driving.Interval) {
-			ticks = append(ticks, r.workload.Counters())
-		}
-		if len(ticks) == 0 { // interrupted in the warm-up
-			ticks = append(ticks, r.workload.Counters())
-		}
-		counted <- ticks
-	}()
-	return func() []Counters {
-		cancel()
-		return append(<-counted, r.workload.Counters())
+	begun := make(chan counted, 1)
+	look := func() counted {
+		return counted{written: bytesWritten(), appends: r.appends(), counters: []Counters{r.workload.Counters()}}
 	}
+	var c counted
+	if r.driving.Warmup == 0 {
+		c = look() // before the first operation
+	}
+	go func() {
+		if r.driving.Warmup > 0 {
+			waitUntil(ctx, r.from) // or until it is interrupted in the warm-up
+			c = look()
+		}
+		for at := r.from.Add(r.driving.Interval); at.Before(r.to) && waitUntil(ctx, at); at = at.Add(r.driving.Interval) {
+			c.counters = append(c.counters, r.workload.Counters())
+		}
+		begun <- c
+	}()
+	return func() counted {
+		cancel()
+		c := <-begun
+		return counted{append(c.counters, r.workload.Counters()), writtenSince(c.written), r.appends()}
+	}
+}
+
+// appends are those since it was called last, of a workload that tells.
+func (r *mixRun) appends() Histogram {
+	a, ok := r.workload.(Appender)
+	if !ok {
+		return Histogram{}
+	}
+	return a.Appends()
 }
 
 // waitUntil waits and returns true, or returns false when the context is cancelled before.

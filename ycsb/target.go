@@ -73,6 +73,12 @@ type (
 		// Counters returns what was counted since the target was opened.
 		Counters() Counters
 	}
+	// Appender appends to a log.
+	Appender interface {
+		// Appends returns how long those synced appends took that were of a single write, since it was called last, or since the
+		// target was opened.
+		Appends() Histogram
+	}
 )
 
 // FieldUpdate overwrites field Field of row Key with Value.
@@ -101,6 +107,7 @@ type abilities struct {
 	pay       Payer
 	snapshot  Snapshotter
 	count     Counter
+	append    Appender
 }
 
 func abilitiesOf(t Target) abilities {
@@ -114,6 +121,7 @@ func abilitiesOf(t Target) abilities {
 	a.pay, _ = t.(Payer)
 	a.snapshot, _ = t.(Snapshotter)
 	a.count, _ = t.(Counter)
+	a.append, _ = t.(Appender)
 	return a
 }
 

@@ -19,6 +19,8 @@ const MaxKinds = 64
 // It may have a method ReadOnly(kind int) bool: operations of the kinds for which that is true get no request id, as they
 // need none.
 //
+// It may be an [Appender], which is asked at the start and at the end of the measured part.
+//
 // A progress function may be called by many goroutines at once and is never nil.
 type Workload interface {
 	// Kinds names the kinds of operations, 1 to MaxKinds, in the order of their indices. None is called "all".

@@ -7,9 +7,9 @@
 // highest rate, [Merge] adds reports up, and [Compare] says whether one set of them is slower than another.
 //
 // [Rows] are YCSB's workload. A [Target] is what they measure: accounts on an engine (package ycsb/accounts), the
-// hand-written floor (package ycsb/floor), or your own; what it can do beyond the least are abilities (target.go). Its data are
-// [Row]s, one for each key. A [Config] is a Driving and a [Mix] of the operation [Kind]s with a [Distribution] of the keys; it
-// can be read from YCSB's property files ([ParseProperties]). [Run] puts it all together.
+// hand-written floor (package ycsb/floor), the log alone (package ycsb/limit), or your own; what it can do beyond the least are
+// abilities (target.go). Its data are [Row]s, one for each key. A [Config] is a Driving and a [Mix] of the operation [Kind]s with a
+// [Distribution] of the keys; it can be read from YCSB's property files ([ParseProperties]). [Run] puts it all together.
 //
 // The rows and transfers are those of "Transactions across Serverless Functions Leveraging Stateful Dataflows" (de Heus et
 // al., DEBS 2021 and Information Systems 2022): a balance and 10 fields of 36 bytes, transfers of 1 between two distinct keys.

@@ -3,7 +3,9 @@ package main
 import (
 	"errors"
 	"fmt"
+	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -13,20 +15,31 @@ import (
 )
 
 type compareCommand struct {
+	Target []string `placeholder:"URL" sep:"none" help:"Compare also a server (http://127.0.0.1:7411, of concordat serve --ycsb) or PostgreSQL (postgres://...). Repeatable."`
+	externalFlags
 	workload
-	Duration time.Duration `default:"5s" help:"Length of the measured part of each run."`
+	Duration time.Duration `default:"4s" help:"Length of the measured part of each run."`
 	Warmup   time.Duration `default:"1s" help:"What comes before it and does not count."`
 	HTML     string        `name:"html" default:"concordat-compare.html" placeholder:"FILE" empty:"none" help:"The page to write (default: concordat-compare.html); --html= writes none."`
 }
 
 // compared are the protocols in the order in which they are run and shown.
-var compared = []string{"plain", "saga", "serializable", floorProtocol}
+var compared = []string{"plain", "saga", "serializable", floorProtocol, limitProtocol}
 
 // Run is called by kong.
 func (c *compareCommand) Run(p *program) error {
 	s, err := c.settings(timing{c.Duration, c.Warmup}, p.given)
 	if err != nil {
 		return err
+	}
+	s.external = externals{}
+	var names []string
+	for _, target := range c.Target {
+		some, err := s.external.add(c.externalFlags, target)
+		if err != nil {
+			return usage(err)
+		}
+		names = append(names, some...)
 	}
 	if s.dir != "" {
 		if entries, err := os.ReadDir(s.dir); err == nil && len(entries) > 0 {
@@ -48,7 +61,7 @@ func (c *compareCommand) Run(p *program) error {
 		return err
 	}
 	p.note(s.notes...)
-	all := p.compareAll(s)
+	all := p.compareAll(s, append(slices.Clip(compared), names...))
 	if len(all.reports) == 0 {
 		return all.err
 	}
@@ -57,10 +70,10 @@ func (c *compareCommand) Run(p *program) error {
 
 // compareAll runs one protocol after the other, all of them in each round, so that what changes over time on the machine
 // changes for all of them. After a wrong audit it goes on, after an interrupt it returns what it has.
-func (p *program) compareAll(s settings) collected {
+func (p *program) compareAll(s settings, protocols []string) collected {
 	all := collected{rounds: s.repeat}
 	for round := 1; round <= s.repeat; round++ {
-		for _, protocol := range compared {
+		for _, protocol := range protocols {
 			report, result, err := p.runIn(roundDir(s.dir, round, s.repeat, protocol), protocol, p.onRows(protocol, s))
 			if err != nil && !errors.Is(err, cli.ErrUsage) {
 				err = fmt.Errorf("%s: %w", protocol, err)
@@ -76,6 +89,7 @@ func (p *program) compareAll(s settings) collected {
 // writeComparison writes the table, the page, and the reports as a JSON array. The table and the page show all rounds of a
 // protocol as one.
 func (p *program) writeComparison(reports []ycsb.Report, jsonOut, htmlOut *cli.Output, command string) (err error) {
+	ycsb.Relate(reports)
 	if jsonOut.Used() {
 		err = ycsb.WriteReports(jsonOut, reports)
 	}
@@ -106,6 +120,11 @@ func (c *compareCommand) command(s settings, given map[string]bool) string {
 	words := []string{"concordat", "ycsb", "compare"}
 	for _, file := range c.PropertyFiles {
 		words = append(words, option("-P", "--properties", file)...)
+	}
+	for _, target := range c.Target {
+		if u, err := url.Parse(target); err == nil {
+			words = append(words, "--target="+u.Redacted())
+		}
 	}
 	for _, property := range c.Properties {
 		words = append(words, option("-p", "--property", property)...)

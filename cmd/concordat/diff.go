@@ -14,7 +14,7 @@ import (
 var errSlower = errors.New("the second file is slower")
 
 type diffCommand struct {
-	A          string  `arg:"" name:"A.json" help:"Results of run, floor or compare with --repeat: what was before."`
+	A          string  `arg:"" name:"A.json" help:"Results of run, floor, limit or compare with --repeat: what was before."`
 	B          string  `arg:"" name:"B.json" help:"Results of the same command: what is now."`
 	Tolerance  float64 `default:"0.05" help:"Share by which B may be slower."`
 	Confidence float64 `default:"0.95" help:"Probability with which all intervals together hold."`

@@ -9,6 +9,7 @@ import (
 
 	"github.com/concordat-dev/concordat/internal/scratch"
 	"github.com/concordat-dev/concordat/internal/store"
+	"github.com/concordat-dev/concordat/internal/table"
 )
 
 // directory is where a run keeps its data.
@@ -18,8 +19,8 @@ type directory struct {
 }
 
 // dataDir checks the directory that the user named, or makes a temporary one if none was. The user's directory may be missing,
-// empty, or one that an earlier run has left.
-func (p *program) dataDir(path string) (directory, error) {
+// empty, or one that an earlier run has left; whether it is of a run of this label is for the one who opens it to say.
+func (p *program) dataDir(path, label string) (directory, error) {
 	if path == "" {
 		return p.temporaryDir()
 	}
@@ -29,6 +30,8 @@ func (p *program) dataDir(path string) (directory, error) {
 		return directory{path: path}, nil
 	case err != nil:
 		return directory{}, usage(fmt.Errorf("dir: %w", err))
+	case label == limitProtocol: // has no store
+		return directory{path: path}, nil
 	}
 	if err := checkStore(path); err != nil {
 		return directory{}, usage(fmt.Errorf("dir: %w", err))
@@ -43,7 +46,7 @@ func checkStore(path string) error {
 	if err != nil {
 		return err
 	}
-	stranger, err := store.Stranger(path)
+	stranger, err := table.Stranger(path)
 	switch {
 	case err != nil:
 		return err

@@ -8,7 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/concordat-dev/concordat/coordinator"
 	"github.com/concordat-dev/concordat/locks"
 	"github.com/concordat-dev/concordat/ycsb"
 	"github.com/concordat-dev/concordat/ycsb/hotel"
@@ -29,7 +28,7 @@ type drivenFlags struct {
 
 // driven are the flags, checked.
 type driven struct {
-	protocol coordinator.Protocol
+	protocol ycsb.Protocol
 	policy   locks.Policy
 	workers  int
 	driving  ycsb.Driving
@@ -47,8 +46,8 @@ func (f drivenFlags) check() (driven, error) {
 		notZero(zero{"clients", f.Clients == 0}, zero{"duration", f.Duration == 0}))
 }
 
-func parseProtocol(s string) (coordinator.Protocol, error) {
-	for _, p := range []coordinator.Protocol{coordinator.Saga, coordinator.Serializable} {
+func parseProtocol(s string) (ycsb.Protocol, error) {
+	for _, p := range []ycsb.Protocol{ycsb.Saga, ycsb.Serializable} {
 		if strings.EqualFold(s, p.String()) {
 			return p, nil
 		}

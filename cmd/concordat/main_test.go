@@ -9,14 +9,17 @@ import (
 	"io"
 	"log/slog"
 	"maps"
+	"math"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/concordat-dev/concordat/internal/scratch"
 	"github.com/concordat-dev/concordat/ycsb"
 )
 
@@ -165,7 +168,10 @@ func TestBadInput(t *testing.T) {
 		{"ycsb run --policy hope", "policy"},
 		{"ycsb run --protocol 3pc", "none of plain, saga and serializable"},
 		{"ycsb run --protocol floor", "none of plain, saga and serializable"},
+		{"ycsb run --protocol limit", "none of plain, saga and serializable"},
 		{"ycsb floor --protocol saga", "protocol"},
+		{"ycsb limit --protocol saga", "protocol"},
+		{"ycsb limit --keys 0", "keys: must be more than 0"},
 		{"ycsb run --workers=-1", "workers: -1"},
 		{"ycsb run --workers 1000", "workers: 1000"},
 		{"ycsb run --seed=-1", "seed"},
@@ -226,6 +232,10 @@ func TestBadInput(t *testing.T) {
 		{"ycsb diff --confidence NaN a b", "confidence"},
 		{"ycsb run --json " + full + "/x --cpuprofile " + full + "/x", "cpuprofile: "},
 		{"ycsb run --json " + full + "/x --cpuprofile " + full + "/../" + filepath.Base(full) + "/x", "json, too"},
+		{"ycsb run --stages --cpuprofile " + full + "/x", "--cpuprofile and --stages can't be used together"},
+		{"ycsb floor --stages", "stages"},
+		{"ycsb run --brokers localhost:9092", "brokers: they need --kafka"},
+		{"ycsb run --kafka --protocol plain", "kafka: a request from a topic is one call"},
 		{"ycsb compare --json " + full + "/x --html " + full + "/x", "html: "},
 		{"ycsb compare --json - --html -", "html: - is the file of --json, too"},
 		{"ycsb run -P " + full + "/letter --json " + full + "/letter", "is the file of --properties, too"},
@@ -262,7 +272,7 @@ func TestIdleFlags(t *testing.T) {
 }
 
 func TestHelp(t *testing.T) {
-	for _, args := range []string{"--help", "ycsb --help", "ycsb run --help", "ycsb compare --help"} {
+	for _, args := range []string{"--help", "ycsb --help", "ycsb run --help", "ycsb limit --help", "ycsb compare --help"} {
 		if status, stdout, _ := withFake(t.Context(), false, words(args)...); status != exitOK || !strings.Contains(stdout, "Usage:") {
 			t.Errorf("%s: status %d:\n%s", args, status, stdout)
 		}
@@ -271,7 +281,7 @@ func TestHelp(t *testing.T) {
 
 // TestJSON: one object on standard output with exactly these fields, and nothing else there.
 func TestJSON(t *testing.T) {
-	for _, protocol := range []string{"run --protocol plain", "run --protocol saga", "run", "floor"} {
+	for _, protocol := range []string{"run --protocol plain", "run --protocol saga", "run", "floor", "limit"} {
 		var stdout, stderr bytes.Buffer
 		args := words("ycsb " + protocol + " --json - --mix read=20,update=20,transfer=60 --dir " + filepath.Join(t.TempDir(), "d") + few)
 		if status := run(args, &stdout, &stderr); status != exitOK {
@@ -284,12 +294,66 @@ func TestJSON(t *testing.T) {
 		fields := slices.Sorted(maps.Keys(report))
 		want := words("audit clients commit committed committed_per_s cpu deadlocks distribution duration_s failed go keys kinds latency_ms " +
 			"lock_wait_ms lock_waits mix not_started policy protocol rate retries schema seed series sum_after sum_before unknown workers workload")
+		if _, err := os.Stat("/proc/self/io"); err == nil {
+			want = slices.Sorted(slices.Values(append(want, "written_bytes", "written_bytes_per_op")))
+		}
 		if !slices.Equal(fields, want) {
 			t.Errorf("%s: fields %v", protocol, fields)
 		}
 		kinds := slices.Sorted(maps.Keys(report["latency_ms"].(map[string]any)))
 		if !slices.Equal(kinds, words("all read transfer update")) || report["committed"].(float64) < 10 {
 			t.Errorf("%s: kinds %v, %v committed", protocol, kinds, report["committed"])
+		}
+	}
+}
+
+// TestBytesWritten: a run tells how many bytes it has written to the disk, where the system does, and otherwise that it does not.
+func TestBytesWritten(t *testing.T) {
+	dir, err := scratch.Dir("concordat-test-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	if scratch.InMemory(dir) {
+		t.Skip("there is no disk")
+	}
+	path := filepath.Join(dir, "r.json")
+	status, stdout, stderr := runWords("ycsb run --json " + path + " --dir " + filepath.Join(dir, "d") + few)
+	reports, err := ycsb.ReadReports(path)
+	if status != exitOK || err != nil {
+		t.Fatalf("status %d, %v: %s", status, err, stderr)
+	}
+	r := reports[0]
+	if _, err := os.Stat("/proc/self/io"); err != nil {
+		if r.WrittenBytes != nil || !regexp.MustCompile(`bytes written +- +not known`).MatchString(stdout) {
+			t.Errorf("%v bytes:\n%s", r.WrittenBytes, stdout)
+		}
+		return
+	}
+	const least = 2 * ycsb.MaxFields * ycsb.FieldBytes // two states of each transfer, without their balances; 20 keys: more than one epoch
+	if r.WrittenBytes == nil || *r.WrittenBytes < 20*least || *r.WrittenPerOp != math.Round(float64(*r.WrittenBytes)/200*10)/10 {
+		t.Errorf("%+v", r)
+	}
+	if !regexp.MustCompile(`bytes written +[0-9,]+ +for each committed operation, [0-9,]+ in all`).MatchString(stdout) {
+		t.Errorf("it says\n%s", stdout)
+	}
+}
+
+// TestLoneAppend: beside a lone client a limit tells how long an append takes.
+func TestLoneAppend(t *testing.T) {
+	for clients, told := range map[string]bool{"1": true, "3": false} {
+		path := filepath.Join(t.TempDir(), "l.json")
+		status, stdout, stderr := runWords("ycsb limit --json " + path + few + " --clients " + clients)
+		reports, err := ycsb.ReadReports(path)
+		if status != exitOK || err != nil {
+			t.Fatalf("status %d, %v: %s", status, err, stderr)
+		}
+		a := reports[0].Append
+		if (a != nil) != told || told && (a.P50 <= 0 || a.P50 > reports[0].LatencyMS["all"].P50 || a.Histogram.Count() != 200) {
+			t.Errorf("%s clients: %+v, of a latency of %+v", clients, a, reports[0].LatencyMS["all"])
+		}
+		if says := regexp.MustCompile(`a synced append to the log: p50 [0-9.]+ ms, p99`).MatchString(stdout); says != told {
+			t.Errorf("%s clients: it says\n%s", clients, stdout)
 		}
 	}
 }
@@ -401,7 +465,7 @@ func TestInterruptedAtOnce(t *testing.T) {
 	}
 }
 
-// TestCompare: the real thing, for a moment: four protocols that balance, a table, a page and a JSON array.
+// TestCompare: the real thing, for a moment: five protocols that balance, a table, a page and a JSON array.
 func TestCompare(t *testing.T) {
 	dir := t.TempDir()
 	var stdout, stderr bytes.Buffer
@@ -414,17 +478,25 @@ func TestCompare(t *testing.T) {
 		t.Fatal(err)
 	}
 	var reports []ycsb.Report
-	if err := json.Unmarshal(data, &reports); err != nil || len(reports) != 4 {
+	if err := json.Unmarshal(data, &reports); err != nil || len(reports) != 5 {
 		t.Fatalf("%v, %d reports", err, len(reports))
 	}
 	for i, r := range reports {
 		if r.Protocol != compared[i] || r.Committed == 0 || r.Failed != 0 || !strings.Contains(stdout.String(), r.Protocol) {
 			t.Errorf("%+v", r)
 		}
+		if len(r.Of) != 3 || r.Of[r.Protocol] != 1 && i > 2 {
+			t.Errorf("%s is %v of the yardsticks", r.Protocol, r.Of)
+		}
+	}
+	html, err := os.ReadFile(dir + "/c.html")
+	inPage := bytes.Contains(html, []byte("of limit")) && bytes.Contains(html, []byte("of floor"))
+	if err != nil || !inPage || !strings.Contains(stdout.String(), "of limit  of floor") {
+		t.Errorf("%v; the ratios are not in the page, or not in\n%s", err, stdout.String())
 	}
 }
 
-// TestDirIsUsedAgain: a second run on the same directory is not answered with the outcomes of the first, and the floor and the
+// TestDirIsUsedAgain: a second run on the same directory is not answered with the outcomes of the first, and the yardsticks and the
 // engine do not touch each other's.
 func TestDirIsUsedAgain(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "d")
@@ -434,9 +506,21 @@ func TestDirIsUsedAgain(t *testing.T) {
 			t.Fatalf("status %d", status)
 		}
 	}
-	var stderr bytes.Buffer
-	if status := run(words("ycsb floor --dir "+dir+short), new(bytes.Buffer), &stderr); status != exitUsage {
-		t.Errorf("status %d: %s", status, stderr.String())
+	log := filepath.Join(t.TempDir(), "l")
+	for range 2 {
+		if status, _, stderr := runWords("ycsb limit --dir " + log + short); status != exitOK {
+			t.Fatalf("status %d: %s", status, stderr)
+		}
+	}
+	for _, args := range []string{
+		"floor --dir " + dir, "limit --dir " + dir, "search --protocol limit --dir " + dir, "run --dir " + log, "floor --dir " + log,
+	} {
+		if status, _, stderr := runWords("ycsb " + args + short); status != exitUsage || !strings.Contains(stderr, "dir: ") {
+			t.Errorf("%s: status %d: %s", args, status, stderr)
+		}
+	}
+	if status, _, stderr := runWords("ycsb run --dir " + dir + short); status != exitOK {
+		t.Errorf("afterwards: status %d: %s", status, stderr)
 	}
 }
 

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"path/filepath"
 
@@ -22,6 +23,7 @@ type job struct {
 	profile string   // file for a CPU profile; "" is none
 	notes   []string // to be told before it begins
 	run     once
+	more    func(w io.Writer, r ycsb.Report) error // what people asked for besides the summary of a round, written after it; nil is nothing
 }
 
 // runJob runs a job in rounds and writes its reports: one as an object, several as an array. After a wrong audit it goes on;
@@ -44,6 +46,9 @@ func (p *program) runJob(j job) error {
 		if measured(result) && !out.ToStdout() {
 			all.fail(writeSummary(p.outputs.Text(), report, result))
 		}
+		if measured(result) && j.more != nil {
+			all.fail(j.more(p.outputs.Text(), report))
+		}
 		if !goOn {
 			break
 		}
@@ -63,7 +68,7 @@ func (p *program) note(notes ...string) {
 
 // runIn runs once in a directory, or in a temporary one that is removed afterwards.
 func (p *program) runIn(path, label string, run once) (report ycsb.Report, result ycsb.Result, err error) {
-	dir, err := p.dataDir(path)
+	dir, err := p.dataDir(path, label)
 	if err != nil {
 		return report, result, err
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/concordat-dev/concordat/functions"
 	"github.com/concordat-dev/concordat/internal/format"
 	"github.com/concordat-dev/concordat/internal/store"
+	"github.com/concordat-dev/concordat/internal/values"
 )
 
 // parkedDir makes a directory in which messages with these numbers are parked.
@@ -30,11 +31,11 @@ func parkedDir(t *testing.T, numbers ...uint64) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	message, err := functions.Encode(poke.On("x", 1).Envelope().Stored())
+	message, err := values.Encode(poke.On("x", 1).Envelope().Stored())
 	if err != nil {
 		t.Fatal(err)
 	}
-	starts, err := functions.Encode(map[int]int{1: engine.MaxStarts})
+	starts, err := values.Encode(map[int]int{1: engine.MaxStarts})
 	if err != nil {
 		t.Fatal(err)
 	}

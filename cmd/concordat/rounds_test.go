@@ -34,16 +34,16 @@ func TestRepeatedComparison(t *testing.T) {
 	dir := t.TempDir()
 	status, stdout, stderr := withFake(t.Context(), false, words("ycsb compare --repeat 2 --html "+dir+"/c.html --json "+dir+"/c.json"+few)...)
 	reports, err := ycsb.ReadReports(dir + "/c.json")
-	if status != exitOK || err != nil || len(reports) != 8 || strings.Count(stdout, "saga") != 2 {
+	if status != exitOK || err != nil || len(reports) != 10 || strings.Count(stdout, "saga") != 2 || reports[9].Of["limit"] != 1 {
 		t.Fatalf("status %d, %v, %d reports:\n%s%s", status, err, len(reports), stdout, stderr)
 	}
 	for i, r := range reports {
-		if r.Protocol != compared[i%4] || r.Round != i/4+1 {
+		if r.Protocol != compared[i%5] || r.Round != i/5+1 {
 			t.Errorf("report %d is of %s in round %d", i, r.Protocol, r.Round)
 		}
 	}
 	status, stdout, stderr = withFake(t.Context(), false, words("ycsb diff --tolerance 0.9 "+dir+"/c.json "+dir+"/c.json")...)
-	if status != exitOK || strings.Count(stdout, "similar") != 12 || strings.Count(stdout, "2 pairs") != 4 {
+	if status != exitOK || strings.Count(stdout, "similar") != 15 || strings.Count(stdout, "2 pairs") != 5 {
 		t.Errorf("diff: status %d:\n%s%s", status, stdout, stderr)
 	}
 }
@@ -177,10 +177,10 @@ func TestSearchOfALeak(t *testing.T) {
 	}
 }
 
-// TestWorkloads: those of YCSB and the transfers, by name, on the engine and on the floor.
+// TestWorkloads: those of YCSB and the transfers, by name, on the engine and on the yardsticks.
 func TestWorkloads(t *testing.T) {
 	for _, name := range ycsb.ShippedWorkloads() {
-		for _, command := range []string{"run --protocol saga", "floor"} {
+		for _, command := range []string{"run --protocol saga", "floor", "limit"} {
 			var stdout, stderr bytes.Buffer
 			args := "ycsb " + command + " -P " + name + " -p recordcount=50 -p operationcount=300 --clients 8 --warmup 0s --json - --dir " + filepath.Join(t.TempDir(), "d")
 			if status := run(words(args), &stdout, &stderr); status != exitOK {
@@ -265,5 +265,21 @@ func TestCommandOfThePageCanBePasted(t *testing.T) {
 		if commands[0] != commands[1] {
 			t.Errorf("%s\nand when it is repeated\n%s", commands[0], commands[1])
 		}
+	}
+}
+
+// TestStages: the table comes after the summary of each round, and beside a report on the standard output on the other one.
+func TestStages(t *testing.T) {
+	const args = "ycsb run --stages --keys 100 --clients 8 --duration 1s --warmup 0s"
+	for more, rounds := range map[string]int{"": 1, " --repeat 2": 2} {
+		status, stdout, stderr := runWords(args + more)
+		tables, ends := strings.Count(stdout, "\nsealer (serial) "), strings.Count(stdout, "\nthe longest serial stage is ")
+		if status != exitOK || tables != rounds || ends != rounds {
+			t.Errorf("%s: status %d, %s\n%s", more, status, stdout, stderr)
+		}
+	}
+	status, stdout, stderr := runWords(args + " --json -")
+	if _, err := ycsb.ParseReports([]byte(stdout)); status != exitOK || err != nil || !strings.Contains(stderr, "\nsealer (serial) ") {
+		t.Errorf("status %d, %v: %s\n%s", status, err, stdout, stderr)
 	}
 }

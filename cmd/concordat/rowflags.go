@@ -28,11 +28,15 @@ type settings struct {
 	config  ycsb.Config
 	policy  locks.Policy
 	workers int
+	kafka   bool     // requests and answers go over topics
+	brokers []string // of a cluster; none: a broker is started
 	dir     string
 	json    string
 	repeat  int
 	notes   []string // what properties and flags mean nothing here
 	read    []string // property files
+
+	external externals // targets that run elsewhere
 }
 
 // setters set a part of the configuration to what its flag says.

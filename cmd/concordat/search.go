@@ -16,7 +16,7 @@ import (
 )
 
 type searchCommand struct {
-	Protocol string `default:"serializable" help:"plain, saga, serializable, or floor."`
+	Protocol string `default:"serializable" help:"plain, saga, serializable, floor or limit."`
 	workload
 	Duration  time.Duration `default:"3s" help:"Length of the measured part of each probe."`
 	Warmup    time.Duration `default:"1s" help:"What comes before it and does not count."`
@@ -63,7 +63,7 @@ func (c *searchCommand) protocol() string { return strings.ToLower(c.Protocol) }
 // check checks the flags.
 func (c *searchCommand) check(given map[string]bool) (settings, ycsb.Searching, error) {
 	var errs []error
-	if _, err := accounts.ParseProtocol(c.Protocol); err != nil && c.protocol() != floorProtocol {
+	if _, err := accounts.ParseProtocol(c.Protocol); err != nil && !isYardstick(c.protocol()) {
 		errs = append(errs, err)
 	}
 	if given["rate"] {
@@ -89,7 +89,7 @@ func (c *searchCommand) check(given map[string]bool) (settings, ycsb.Searching, 
 
 // search opens the target once and makes all probes on it.
 func (p *program) search(protocol string, s settings, searching ycsb.Searching) (report ycsb.SearchReport, err error) {
-	dir, err := p.dataDir(s.dir)
+	dir, err := p.dataDir(s.dir, protocol)
 	if err != nil {
 		return report, err
 	}

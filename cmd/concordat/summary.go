@@ -30,6 +30,7 @@ func writeSummary(w io.Writer, r ycsb.Report, result ycsb.Result) error {
 	fmt.Fprintf(tw, "retries\t%s\t\n", page.Thousands(r.Retries))
 	fmt.Fprintf(tw, "deadlocks\t%s\t\n", page.Thousands(r.Deadlocks))
 	fmt.Fprintf(tw, "lock waits\t%s\t%s\n", page.Thousands(r.LockWaits), meanWait(r))
+	fmt.Fprintf(tw, "bytes written\t%s\t%s\n", page.Written(r), written(r))
 	if err := tw.Flush(); err != nil {
 		return err
 	}
@@ -40,8 +41,19 @@ func writeSummary(w io.Writer, r ycsb.Report, result ycsb.Result) error {
 	if r.Lag != nil {
 		fmt.Fprintf(w, "of it the load generator's own lag: p50 %.3f ms, p99 %.3f ms, max %.3f ms\n", r.Lag.P50, r.Lag.P99, r.Lag.Max)
 	}
+	if r.Append != nil {
+		fmt.Fprintf(w, "a synced append to the log: p50 %.3f ms, p99 %.3f ms, max %.3f ms\n", r.Append.P50, r.Append.P99, r.Append.Max)
+	}
 	fmt.Fprintln(w)
 	return writeAudit(w, r)
+}
+
+// written explains what is told of the bytes written to disks.
+func written(r ycsb.Report) string {
+	if r.WrittenBytes == nil {
+		return "not known: the system does not tell"
+	}
+	return fmt.Sprintf("for each committed operation, %s in all", page.Thousands(*r.WrittenBytes))
 }
 
 func meanWait(r ycsb.Report) string {

@@ -2,6 +2,7 @@
 //
 //	prove sim             runs from seeds, with everything going wrong that can
 //	prove sweep           a crash at every operation of the disk, and at every step of the protocols
+//	prove topics          an engine between topics, against a model of a broker that loses answers
 //	prove chaos           an engine in a process of its own, killed under load
 //	prove load            record a history of an engine under load, and check it
 //	prove check FILE...   check recorded histories for strict serializability
@@ -14,7 +15,7 @@
 //
 // With --ledger a command adds a line to a file: what was done, on which commit, and what was found.
 //
-// This package binds flags to internal/proof/sim, internal/proof/chaos, internal/proof/history and internal/proof/fuzz.
+// This package binds flags to internal/proof/sim, internal/proof/topics, internal/proof/chaos, internal/proof/history and internal/proof/fuzz.
 package main
 
 import (
@@ -59,12 +60,13 @@ func newProgram(ctx context.Context, stdout, stderr io.Writer) *program {
 
 // commands are the commands; each has a file.
 type commands struct {
-	Sim   simCommand   `cmd:"" help:"Run the engine from seeds on a simulated clock, disk and scheduler, with faults."`
-	Sweep sweepCommand `cmd:"" help:"Crash at every operation of the disk and every step of the protocols, and damage every file."`
-	Chaos chaosCommand `cmd:"" help:"Kill, stop and starve an engine in a process of its own, under load, and check what its clients saw."`
-	Load  loadCommand  `cmd:"" help:"Record a history of an engine under load, and check it."`
-	Check checkCommand `cmd:"" help:"Check recorded histories: are they strictly serializable?"`
-	Fuzz  fuzzCommand  `cmd:"" help:"Fuzz every decoder and parser that reads bytes from outside or from disk."`
+	Sim    simCommand    `cmd:"" help:"Run the engine from seeds on a simulated clock, disk and scheduler, with faults."`
+	Sweep  sweepCommand  `cmd:"" help:"Crash at every operation of the disk and every step of the protocols, and damage every file."`
+	Topics topicsCommand `cmd:"" help:"Run an engine between topics of Kafka, against a model of a broker that loses answers, with crashes."`
+	Chaos  chaosCommand  `cmd:"" help:"Kill, stop and starve an engine in a process of its own, under load, and check what its clients saw."`
+	Load   loadCommand   `cmd:"" help:"Record a history of an engine under load, and check it."`
+	Check  checkCommand  `cmd:"" help:"Check recorded histories: are they strictly serializable?"`
+	Fuzz   fuzzCommand   `cmd:"" help:"Fuzz every decoder and parser that reads bytes from outside or from disk."`
 
 	ChaosChild chaosChildCommand `cmd:"" hidden:"" help:"The process that chaos kills."`
 }

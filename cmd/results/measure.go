@@ -64,9 +64,11 @@ func (f flags) sheets(ctx context.Context, plan figures.Plan, work string, envir
 		return nil, err
 	}
 	fmt.Fprintf(stderr, "%d measurements, about %v, in %s\n", plan.Rounds(), plan.Expected().Round(1e9), work)
+	shared := figures.ShareBroker(figures.Children{Program: self, Args: []string{childArg}, Tagged: tagged}.Measure)
+	defer func() { err = errors.Join(err, shared.Close()) }()
 	runner := figures.Runner{
 		Dir: work, Data: data, Seed: f.Seed, Command: f.command(plan), Environment: environment, Fresh: f.Fresh, Progress: stderr,
-		Measure: figures.Children{Program: self, Args: []string{childArg}, Tagged: tagged}.Measure,
+		Measure: shared.Measure,
 	}
 	return runner.Run(ctx, plan)
 }

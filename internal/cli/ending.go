@@ -13,6 +13,8 @@ const (
 	OK          = 0
 	Failed      = 1
 	BadUsage    = 2
+	Unknown     = 3
+	Unavailable = 4
 	Interrupted = 130 // as shells have it for SIGINT
 	ReaderGone  = 141 // as shells have it for SIGPIPE
 )
@@ -22,6 +24,8 @@ const Statuses = `Exit status:
     0  all went well
     1  something is wrong, or failed: an audit, a run, a proof, a report that could not be written
     2  the command line or an input is bad; nothing was run
+    3  of a request to a server it is not known what has become: ask again, under the same id if it changes something
+    4  a request has not happened: the server cannot be reached, or has no room for it now
   130  interrupted by SIGINT, SIGTERM or SIGHUP: what was done until then is reported; a second signal ends it at once
   141  nobody reads the standard output any more
 `
@@ -31,6 +35,12 @@ var ErrUsage = errors.New("usage")
 
 // ErrInput marks errors of files that were to be read: nothing was run.
 var ErrInput = errors.New("input")
+
+// ErrUnknown marks errors of requests of which it is not known what has become of them.
+var ErrUnknown = errors.New("unknown outcome")
+
+// ErrUnavailable marks errors of requests that a server has not taken, and may take later.
+var ErrUnavailable = errors.New("unavailable")
 
 // ErrInterrupted marks the error of a command that was ended early.
 var ErrInterrupted = errors.New("interrupted")
@@ -106,6 +116,12 @@ func (e Ending) tell(err error) int {
 	if others = without(others, []error{ErrTold}); others != nil {
 		fmt.Fprintln(e.Stderr, Red(e.Stderr, e.Name+": "+unmarked(others)))
 	}
+	switch {
+	case errors.Is(err, ErrUnknown):
+		return Unknown
+	case errors.Is(err, ErrUnavailable):
+		return Unavailable
+	}
 	return Failed
 }
 
@@ -113,7 +129,7 @@ func (e Ending) tell(err error) int {
 // marked again.
 func unmarked(err error) string {
 	all := parts(err)
-	for _, mark := range []error{ErrUsage, ErrInput} {
+	for _, mark := range []error{ErrUsage, ErrInput, ErrUnknown, ErrUnavailable} {
 		if len(all) == 2 && all[0] == mark && err.Error() == mark.Error()+": "+all[1].Error() {
 			return unmarked(all[1])
 		}

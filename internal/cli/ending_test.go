@@ -44,6 +44,8 @@ func TestEnding(t *testing.T) {
 		{Usage(Usage(errors.New("keys: 0")), errors.New("rate: 0")), nil, BadUsage, "test: keys: 0\nrate: 0\nTry: test --help\n"},
 		{errors.Join(Usage(errors.New("keys: 0")), Usage(errors.New("rate: 0"))), nil, BadUsage, "test: keys: 0\nrate: 0\nTry: test --help\n"},
 		{fmt.Errorf("%w: %w", ErrUsage, errors.New("list the targets: exit status 2\nusage: go test")), nil, BadUsage, "test: list the targets: exit status 2\nusage: go test\nTry: test --help\n"},
+		{fmt.Errorf("%w: %w", ErrUnknown, errors.New("no answer")), nil, Unknown, "test: no answer\n"},
+		{fmt.Errorf("%w: %w", ErrUnavailable, errors.New("no room")), nil, Unavailable, "test: no room\n"},
 		{nil, gone, ReaderGone, ""},
 		{ErrInterrupted, gone, ReaderGone, ""},
 		{wrong, gone, Failed, "test: the sum is wrong\n"},

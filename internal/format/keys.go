@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
+	"strings"
 )
 
 // The kinds of rows; the package's comment has their keys.
@@ -20,6 +21,34 @@ const (
 	KindEgress      byte = 'e'
 	KindParked      byte = 'q'
 	KindIngress     byte = 'p'
+	KindPosition    byte = 'l' // of the log: up to which entry the table has it
+)
+
+// Kind is what the row with a key is: its kind's name. It is "" for a key that no row has, in a directory with so many shards.
+func Kind(key []byte, shards int) string {
+	if len(key) < 3 {
+		return ""
+	}
+	kind := key[2]
+	switch shard := binary.BigEndian.Uint16(key); {
+	case shard == NodeShard:
+		return nodeKinds[kind]
+	case shard == OutcomeShard && kind == KindOutcome, int(shard) < shards:
+		return shardKinds[kind]
+	}
+	return ""
+}
+
+// The names of kinds of rows, in the plural, of shards and of the node.
+var (
+	shardKinds = map[byte]string{
+		KindInstance: "instances", KindOutcome: "outcomes", KindTimer: "timers", KindMessage: "messages", KindCoordinator: "runs",
+		KindJournal: "journals", KindStarts: "starts",
+	}
+	nodeKinds = map[byte]string{
+		KindStarts: "trial", KindWatermark: "watermark", KindFormat: "format", KindEgress: "egress records", KindParked: "parked records",
+		KindIngress: "ingress positions", KindPosition: "log position",
+	}
 )
 
 // NodeShard is the shard number under which the rows of the whole node are.
@@ -52,7 +81,48 @@ func InstanceKey(key []byte, shard uint16, typeName, id string) []byte {
 	return append(key, id...)
 }
 
-// OutcomeKey appends the key of a request's outcome.
+// OutcomeShard is the number under which the outcomes of all shards are, by time. No shard has it.
+const OutcomeShard uint16 = 0xfffe
+
+// BucketPrefix appends the common start of the keys of a bucket of outcomes, which began at start (engine time in nanoseconds).
+func BucketPrefix(key []byte, start int64) []byte {
+	return binary.BigEndian.AppendUint64(Prefix(key, OutcomeShard, KindOutcome), uint64(start))
+}
+
+// OutcomeIn appends the key of a request's outcome in a bucket.
+func OutcomeIn(key []byte, start int64, shard uint16, of Request) []byte {
+	key = binary.BigEndian.AppendUint16(BucketPrefix(key, start), shard)
+	key = binary.BigEndian.AppendUint64(key, of.Name)
+	key = binary.AppendUvarint(key, uint64(len(of.Instance)))
+	key = append(key, of.Instance...)
+	return append(key, of.ID...)
+}
+
+// OutcomeOf reads from an outcome's key when its bucket began, its shard, and the request that it is of. Of one of before version 5 the time
+// is 0 and nothing but the id of the request is known.
+func OutcomeOf(key []byte) (start int64, shard uint16, of Request, err error) {
+	const prefix, inBucket = 2 + 1, 2 + 1 + 8 + 2 + 8
+	if len(key) < prefix || key[prefix-1] != KindOutcome {
+		return 0, 0, of, fmt.Errorf("format: %x is no key of an outcome", key)
+	}
+	if shard = binary.BigEndian.Uint16(key); shard != OutcomeShard {
+		return 0, shard, Request{ID: string(key[prefix:])}, nil
+	}
+	if len(key) < inBucket {
+		return 0, 0, of, fmt.Errorf("format: the key of an outcome has %d bytes: %x", len(key), key)
+	}
+	start, shard = int64(binary.BigEndian.Uint64(key[prefix:])), binary.BigEndian.Uint16(key[prefix+8:])
+	rest := key[inBucket:]
+	length, n := binary.Uvarint(rest)
+	if n <= 0 || length > uint64(len(rest)-n) || n != len(binary.AppendUvarint(nil, length)) {
+		return 0, 0, of, fmt.Errorf("format: the key of an outcome does not say how long its instance's id is: %x", key)
+	}
+	rest = rest[n:]
+	of = Request{Name: binary.BigEndian.Uint64(key[inBucket-8:]), Instance: string(rest[:length]), ID: string(rest[length:])}
+	return start, shard, of, nil
+}
+
+// OutcomeKey appends the key of a request's outcome as it was before format version 5, under its shard.
 func OutcomeKey(key []byte, shard uint16, requestID string) []byte {
 	return append(Prefix(key, shard, KindOutcome), requestID...)
 }
@@ -154,4 +224,15 @@ func ParkedKey(key []byte, egress string, seq uint64) []byte {
 // IngressKey appends the key of an ingress's position.
 func IngressKey(key []byte, ingress string) []byte {
 	return append(Prefix(key, NodeShard, KindIngress), ingress...)
+}
+
+// PartitionKey appends the key of the position of a source's partition; of the first, if it has no name.
+func PartitionKey(key []byte, source, partition string) []byte {
+	return append(append(IngressKey(key, source), 0), partition...)
+}
+
+// PartitionOf reads from the key of a position whose it is. The positions of ingresses have no partition.
+func PartitionOf(key []byte) (ingress, partition string, has bool) {
+	const prefix = 2 + 1
+	return strings.Cut(string(key[prefix:]), "\x00")
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -115,7 +116,13 @@ func TestKeysTellApart(t *testing.T) {
 			for _, id := range []string{"b", "bc", "\x00b", "c\x00"} {
 				add(fmt.Sprintf("instance %d %q %q", shard, name, id), InstanceKey(nil, shard, name, id))
 			}
-			add(fmt.Sprintf("outcome %d %q", shard, name), OutcomeKey(nil, shard, name))
+			add(fmt.Sprintf("old outcome %d %q", shard, name), OutcomeKey(nil, shard, name))
+			for _, instance := range []string{"", "a", "ab"} {
+				for _, id := range []string{"b", "bb", "\x01b"} {
+					of := Request{uint64(len(name)), instance, id}
+					add(fmt.Sprintf("outcome %d %v", shard, of), OutcomeIn(nil, 1, shard, of))
+				}
+			}
 		}
 	}
 	for _, name := range []string{"e", "ee", "eee"} {
@@ -123,6 +130,36 @@ func TestKeysTellApart(t *testing.T) {
 			add(fmt.Sprintf("egress %s %d", name, seq), EgressKey(nil, name, seq))
 		}
 		add("ingress "+name, IngressKey(nil, name))
+	}
+}
+
+// TestOutcomesAreInBuckets: the outcomes of a bucket are a range, in the order of the buckets and apart from all other rows; and from each key
+// its parts are read back.
+func TestOutcomesAreInBuckets(t *testing.T) {
+	for _, start := range []int64{1, 2, 0xff, math.MaxInt64 - 1} {
+		lower, upper := BucketPrefix(nil, start), BucketPrefix(nil, start+1)
+		for _, shard := range []uint16{0, 1, MaxShards - 1} {
+			for _, of := range []Request{{1, "", "a"}, {math.MaxUint64, "", "\xff\xff"}, {0, "a", "\x00"}, {1, strings.Repeat("long", 100), "a"}} {
+				key := OutcomeIn(nil, start, shard, of)
+				if bytes.Compare(key, lower) < 0 || bytes.Compare(key, upper) >= 0 || bytes.Compare(key, Prefix(nil, MaxShards, 0)) < 0 ||
+					bytes.Compare(key, Prefix(nil, NodeShard, 0)) >= 0 {
+					t.Errorf("the key %x is not in its bucket", key)
+				}
+				if s, sh, o, err := OutcomeOf(key); s != start || sh != shard || o != of || err != nil {
+					t.Errorf("%x is of %d, %d, %v, %v", key, s, sh, o, err)
+				}
+			}
+		}
+	}
+	if start, shard, of, err := OutcomeOf(OutcomeKey(nil, 3, "id")); start != 0 || shard != 3 || of != (Request{ID: "id"}) || err != nil {
+		t.Errorf("an outcome of version 4 is of %d, %d, %v, %v", start, shard, of, err)
+	}
+	whole := OutcomeIn(nil, 1, 2, Request{3, "ab", ""})
+	long := append(whole[:len(whole)-3:len(whole)-3], 0x82, 0, 'a', 'b') // the length in two bytes, where one would do
+	for _, key := range [][]byte{nil, {0, 1}, InstanceKey(nil, 1, "a", "b"), BucketPrefix(nil, 1), whole[:len(whole)-1], whole[:len(whole)-3], long} {
+		if _, _, _, err := OutcomeOf(key); err == nil {
+			t.Errorf("%x is the key of an outcome", key)
+		}
 	}
 }
 

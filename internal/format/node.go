@@ -11,8 +11,10 @@ import (
 //	2  it has rows of its own: an older program would run the saga again from its start
 //	3  so have the effects of its outcome: an older program would find damage
 //	4  the format row has the shapes of states: an older program would keep those of states that it writes in others
+//	5  epochs are sealed to a log, and are in the table later: an older program would miss those that are only there;
+//	   and messages and runs tell of the records of sources that they came from: it would leave their outcomes out
 const (
-	Version       = 4
+	Version       = 5
 	OldestVersion = 1
 )
 
@@ -20,7 +22,7 @@ const (
 type Format struct {
 	Version int `cbor:"1,keyasint"`
 	Shards  int `cbor:"2,keyasint"`
-	// By function type, the shape that all its states have, see functions.ShapeOf; none if they may have several.
+	// By function type, the shape that all its states have, see values.ShapeOf; none if they may have several.
 	Shapes map[string]uint64 `cbor:"3,keyasint,omitempty"`
 }
 

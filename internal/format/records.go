@@ -12,6 +12,12 @@ type Record struct {
 	Parked string `cbor:"4,keyasint,omitempty"`
 }
 
+// Position is the row of a partition of a source: how far it was taken, and what the source calls what it was taken of.
+type Position struct {
+	Position uint64 `cbor:"1,keyasint"`
+	Tag      string `cbor:"2,keyasint,omitempty"`
+}
+
 // Parked is the row of a parked record.
 type Parked struct {
 	Key    string    `cbor:"1,keyasint,omitempty"`

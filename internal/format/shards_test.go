@@ -7,11 +7,18 @@ import (
 
 // TestPlacesNeverChange: a directory that was written years ago is read with today's code.
 func TestPlacesNeverChange(t *testing.T) {
-	if got := InstanceShard(TypeHash("bank/account"), "alice", DefaultShards); got != 58 {
+	if got := InstanceShard(NameHash("bank/account"), "alice", DefaultShards); got != 58 {
 		t.Errorf("bank/account alice is on shard %d", got)
 	}
-	if got := RequestShard(RequestHash("t1"), DefaultShards); got != 7 {
+	if got := RequestShard("t1", DefaultShards); got != 7 {
 		t.Errorf("request t1 is on shard %d", got)
+	}
+	alice := Request{NameHash("bank/account"), "alice", "t1"}
+	if got := alice.Shard(DefaultShards); got != 58 {
+		t.Errorf("request t1 for bank/account alice is on shard %d", got)
+	}
+	if got := (Request{Name: NameHash("bank/transfer"), ID: "t1"}).Shard(DefaultShards); got != 7 {
+		t.Errorf("request t1 for bank/transfer is on shard %d", got)
 	}
 }
 
@@ -19,11 +26,11 @@ func TestPlacesNeverChange(t *testing.T) {
 func TestShardsAreEven(t *testing.T) {
 	const ids, mean = 64_000, 64_000 / DefaultShards
 	var instances, requests [DefaultShards]int
-	hash := TypeHash("bank/account")
+	hash := NameHash("bank/account")
 	for i := range ids {
 		id := fmt.Sprint(i)
 		instances[InstanceShard(hash, id, DefaultShards)]++
-		requests[RequestShard(RequestHash(id), DefaultShards)]++
+		requests[Request{Name: hash, ID: id}.Shard(DefaultShards)]++
 	}
 	for shard := range DefaultShards {
 		if n := instances[shard]; n < mean*8/10 || n > mean*12/10 {

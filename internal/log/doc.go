@@ -4,7 +4,7 @@
 //
 //	<16 hex digits>.log   segment, named by its number: they count up from 1
 //	<16 hex digits>.old   segment that was cut off from the front, kept to be written again
-//	MARK                  how far the log was synced, and what is cut off
+//	MARK                  how far the log was synced, and what was deleted from either end
 //
 // A segment begins with a header; frames follow, one for each entry, without gaps. A frame has the entry's number, term and length, the sum
 // of the frame before it, and a sum over all of these and the entry. So the sums are a chain: a frame counts only behind the one that it
@@ -23,7 +23,8 @@
 //
 // A log is for one process. Append, DeleteFront and DeleteBack are called by one goroutine at a time; the other methods by any.
 //
-// It fits raft.LogStore of hashicorp/raft: numbers need not begin at 1, and a log that is empty may go on with a greater one.
+// It fits raft.LogStore of hashicorp/raft, which package raftlog makes of it: entries are deleted exactly, from the front and from the back,
+// numbers need not begin at 1, and a log that is empty may go on with another one.
 //
 // Own code and not github.com/hashicorp/raft-wal, because that checks sums at the tail only, keeps its metadata in a second store with a sync
 // of its own at each change of segments, and does not run on a file system of ours, so that no crash of it could be simulated.

@@ -2,6 +2,7 @@ package log
 
 import (
 	"encoding/binary"
+	"math"
 
 	"github.com/cespare/xxhash/v2"
 )
@@ -11,6 +12,16 @@ type Entry struct {
 	Index uint64 // its number, one more than that of the entry before
 	Term  uint64 // for a consensus; the log only keeps it
 	Data  []byte
+	More  [][]byte // more data, behind Data, of an entry that is appended; Read returns none
+}
+
+// length is the number of bytes of an entry's data.
+func (e *Entry) length() int {
+	n := len(e.Data)
+	for _, part := range e.More {
+		n += len(part)
+	}
+	return n
 }
 
 const (
@@ -19,7 +30,7 @@ const (
 	magic       = "CONCLOG1"
 
 	// MaxEntryBytes bounds an entry.
-	MaxEntryBytes = 1 << 30
+	MaxEntryBytes = math.MaxUint32
 )
 
 // header is what a segment begins with.
@@ -56,27 +67,27 @@ type frame struct {
 	sum    uint64
 }
 
-// appendFrame appends a frame and its entry to a buffer, and returns the frame's sum too.
+// appendFrame appends the frame of an entry to a buffer, without the entry, and returns the frame's sum too.
 func appendFrame(b []byte, e *Entry, place int, before uint64) ([]byte, uint64) {
 	at := len(b)
-	b = binary.LittleEndian.AppendUint32(b, uint32(len(e.Data)))
+	b = binary.LittleEndian.AppendUint32(b, uint32(e.length()))
 	b = binary.LittleEndian.AppendUint32(b, uint32(place))
 	b = binary.LittleEndian.AppendUint64(b, e.Index)
 	b = binary.LittleEndian.AppendUint64(b, e.Term)
 	b = binary.LittleEndian.AppendUint64(b, before)
-	b = binary.LittleEndian.AppendUint64(b, 0)
-	b = append(b, e.Data...)
-	sum := sumOf(b[at:])
-	binary.LittleEndian.PutUint64(b[at+frameBytes-8:], sum)
-	return b, sum
+	sum := sumOf(b[at:], e.Data, e.More...)
+	return binary.LittleEndian.AppendUint64(b, sum), sum
 }
 
-// sumOf is the sum of a frame with its entry.
-func sumOf(b []byte) uint64 {
+// sumOf is the sum of a frame, up to its own, and the entry.
+func sumOf(frame, data []byte, more ...[]byte) uint64 {
 	var d xxhash.Digest
 	d.Reset()
-	_, _ = d.Write(b[:frameBytes-8]) // a hash never fails
-	_, _ = d.Write(b[frameBytes:])
+	_, _ = d.Write(frame) // a hash never fails
+	_, _ = d.Write(data)
+	for _, part := range more {
+		_, _ = d.Write(part)
+	}
 	return d.Sum64()
 }
 
@@ -86,10 +97,10 @@ func readFrame(b []byte) (f frame, ok bool) {
 		return f, false
 	}
 	f.take(b)
-	if f.index == 0 || f.length > MaxEntryBytes || int(f.length) > len(b)-frameBytes {
+	if f.index == 0 || uint64(f.length) > uint64(len(b)-frameBytes) {
 		return f, false
 	}
-	return f, f.sum == sumOf(b[:f.size()])
+	return f, f.sum == sumOf(b[:frameBytes-8], b[frameBytes:f.size()])
 }
 
 func (f *frame) take(b []byte) {

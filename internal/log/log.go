@@ -21,6 +21,9 @@ type Options struct {
 	Spares int
 	// Ahead has the next segment made before it is needed, in the background: to fill a file with zeros takes long.
 	Ahead bool
+	// ReadOnly opens a log as it is, for reading: nothing is written, and what Open would mend is mended in memory only. The log must be
+	// there. Whatever writes to it fails with ErrReadOnly.
+	ReadOnly bool
 }
 
 // Errors of a log.
@@ -33,6 +36,8 @@ var (
 	ErrNotThere = errors.New("log: no such entry")
 	// ErrOrder: an entry is not the next one, or of an earlier term.
 	ErrOrder = errors.New("log: entries out of order")
+	// ErrReadOnly: the log was opened for reading.
+	ErrReadOnly = errors.New("log: opened for reading")
 	// ErrTooLarge: an entry is larger than MaxEntryBytes.
 	ErrTooLarge = errors.New("log: entry too large")
 )
@@ -50,6 +55,7 @@ type Log struct {
 
 	mu       sync.RWMutex // guards what follows against readers; the writer changes it
 	segments []*segment   // the last is written to
+	first    uint64       // what is in its segment before was deleted; 0: none
 	last     uint64       // 0: none
 	term     uint64       // of the last
 	sum      uint64       // of the last frame
@@ -57,17 +63,9 @@ type Log struct {
 
 // Open opens a log, or makes one where there is none. It reads the whole log.
 func Open(o Options) (_ *Log, err error) {
-	if o.FS == nil {
-		o.FS = vfs.Default
-	}
-	if o.SegmentBytes == 0 {
-		o.SegmentBytes = 64 << 20
-	}
+	o = o.withDefaults()
 	if o.SegmentBytes < 4<<10 {
 		return nil, fmt.Errorf("log: segments of %d bytes, at least 4 KiB", o.SegmentBytes)
-	}
-	if o.Spares == 0 {
-		o.Spares = 2
 	}
 	l := &Log{options: o}
 	defer func() {
@@ -78,14 +76,30 @@ func Open(o Options) (_ *Log, err error) {
 	if l.dir, err = o.FS.OpenDir(o.Dir); err != nil {
 		return nil, fmt.Errorf("log: %w", err)
 	}
-	if l.mark, err = openMark(o.FS, o.Dir); err != nil {
+	if l.mark, err = openMark(o.FS, o.Dir, o.ReadOnly); err != nil {
 		return nil, err
 	}
 	if err := l.recover(); err != nil {
 		return nil, err
 	}
 	l.opened = true
+	if o.ReadOnly {
+		l.failed = ErrReadOnly
+	}
 	return l, nil
+}
+
+func (o Options) withDefaults() Options {
+	if o.FS == nil {
+		o.FS = vfs.Default
+	}
+	if o.SegmentBytes == 0 {
+		o.SegmentBytes = 64 << 20
+	}
+	if o.Spares == 0 {
+		o.Spares = 2
+	}
+	return o
 }
 
 // Close closes the files. Nothing is left to be written, but that the log was closed: then nothing can be torn.
@@ -103,7 +117,7 @@ func (l *Log) Close() error {
 	}
 	l.segments = nil
 	if l.mark != nil {
-		errs = append(errs, l.mark.file.Close())
+		errs = append(errs, l.mark.close())
 		l.mark = nil
 	}
 	if l.dir != nil {
@@ -117,14 +131,7 @@ func (l *Log) Close() error {
 func (l *Log) First() uint64 {
 	l.mu.RLock()
 	defer l.mu.RUnlock()
-	return l.first()
-}
-
-func (l *Log) first() uint64 {
-	if l.last == 0 {
-		return 0
-	}
-	return l.segments[0].first
+	return l.first
 }
 
 // Last is the number of the last entry; 0 if there is none.
@@ -144,6 +151,13 @@ func (l *Log) Bytes() (sum int64) {
 	return sum
 }
 
+// Segments is the number of files that the entries are in.
+func (l *Log) Segments() int {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	return len(l.segments)
+}
+
 // Append appends entries and returns when they are durable. Each has the number that follows the one before; in an empty log the first may
 // have any but 0. If there is no room for another segment that is an error, the entries before it are appended (Last tells), and
 // the rest may be appended later. After any other error of writing the log takes no entries any more: ErrFailed.
@@ -158,13 +172,13 @@ func (l *Log) Append(entries ...Entry) error {
 		return err
 	}
 	if l.mark.closed != 0 {
-		if err := l.setMark(marked{synced: l.mark.synced, front: l.mark.front}); err != nil {
+		if err := l.setMark(l.mark.upTo(l.mark.synced)); err != nil {
 			return err
 		}
 	}
 	place, sum := 0, l.sum
 	for len(entries) > 0 {
-		s, err := l.room(frameBytes+len(entries[0].Data), entries[0].Index, sum)
+		s, err := l.room(frameBytes+entries[0].length(), entries[0].Index, sum)
 		if err != nil {
 			return err
 		}
@@ -175,7 +189,7 @@ func (l *Log) Append(entries ...Entry) error {
 		}
 		entries, place = entries[n:], place+n
 	}
-	if err := l.mark.set(marked{synced: l.last, front: l.mark.front}, false); err != nil {
+	if err := l.mark.set(l.mark.upTo(l.last), false); err != nil {
 		l.failed = err
 		return err
 	}
@@ -194,8 +208,8 @@ func (l *Log) check(entries []Entry) error {
 		switch {
 		case e.Index != next, e.Term < term:
 			return fmt.Errorf("%w: entry %d of term %d, want %d of term %d or later", ErrOrder, e.Index, e.Term, next, term)
-		case len(e.Data) > MaxEntryBytes:
-			return fmt.Errorf("%w: %d bytes, at most %d", ErrTooLarge, len(e.Data), MaxEntryBytes)
+		case uint64(e.length()) > MaxEntryBytes:
+			return fmt.Errorf("%w: %d bytes, at most %d", ErrTooLarge, e.length(), uint64(MaxEntryBytes))
 		}
 		next, term = next+1, e.Term
 	}
@@ -227,19 +241,40 @@ func (l *Log) room(bytes int, index, sum uint64) (*segment, error) {
 // firstSegment is the size of the first segment of an empty log at most: it is made while somebody waits.
 const firstSegment = 1 << 20
 
-// write writes as many entries as have room in a segment, with one write and one sync.
+// write writes as many entries as have room in a segment, and syncs once. It writes once too, unless they are large: those are not copied.
 func (l *Log) write(s *segment, entries []Entry, place int, sum uint64) (n int, _ uint64, err error) {
-	l.buffer = l.buffer[:0]
 	ends := make([]int64, 0, len(entries))
-	for n < len(entries) {
-		if size := int64(len(l.buffer) + frameBytes + len(entries[n].Data)); n > 0 && s.end+size > s.size {
+	l.buffer = l.buffer[:0]
+	end, written := s.end, s.end
+	writeOut := func(b []byte) {
+		if err == nil {
+			_, err = s.file.WriteAt(b, written)
+			written += int64(len(b))
+		}
+	}
+	for ; n < len(entries); n++ {
+		e := &entries[n]
+		size := int64(frameBytes + e.length())
+		if n > 0 && end+size > s.size {
 			break
 		}
-		l.buffer, sum = appendFrame(l.buffer, &entries[n], place+n, sum)
-		ends = append(ends, s.end+int64(len(l.buffer)))
-		n++
+		end += size
+		ends = append(ends, end)
+		l.buffer, sum = appendFrame(l.buffer, e, place+n, sum)
+		put := func(part []byte) { l.buffer = append(l.buffer, part...) }
+		if int64(len(l.buffer))+size > min(maxBuffer, l.options.SegmentBytes) {
+			writeOut(l.buffer)
+			l.buffer, put = l.buffer[:0], writeOut
+		}
+		put(e.Data)
+		for _, part := range e.More {
+			put(part)
+		}
 	}
-	if _, err := s.file.WriteAt(l.buffer, s.end); err != nil {
+	if len(l.buffer) > 0 {
+		writeOut(l.buffer)
+	}
+	if err != nil {
 		return 0, 0, fmt.Errorf("log: write %s: %w", s.path, err)
 	}
 	if err := s.file.SyncData(); err != nil {
@@ -247,29 +282,29 @@ func (l *Log) write(s *segment, entries []Entry, place int, sum uint64) (n int, 
 	}
 	l.mu.Lock()
 	s.ends, s.end = append(s.ends, ends...), ends[n-1]
+	if l.first == 0 {
+		l.first = entries[0].Index
+	}
 	l.last, l.term, l.sum = entries[n-1].Index, entries[n-1].Term, sum
 	l.mu.Unlock()
-	if cap(l.buffer) > maxBuffer {
-		l.buffer = nil
-	}
 	return n, sum, nil
 }
 
-// maxBuffer bounds the memory that is kept for the next append.
+// maxBuffer bounds the memory for what is written at once.
 const maxBuffer = 4 << 20
 
 // Read reads an entry into the buffer, if it has room there. What it returns is checked against the frame's sum.
 func (l *Log) Read(index uint64, buffer []byte) (e Entry, err error) {
 	l.mu.RLock()
 	defer l.mu.RUnlock()
-	if l.last == 0 || index < l.first() || index > l.last {
+	if l.last == 0 || index < l.first || index > l.last {
 		return e, fmt.Errorf("%w: %d", ErrNotThere, index)
 	}
 	i, found := slices.BinarySearchFunc(l.segments, index, func(s *segment, index uint64) int {
 		switch {
 		case s.first > index:
 			return 1
-		case s.first+uint64(len(s.ends)) <= index:
+		case s.next() <= index:
 			return -1
 		}
 		return 0
@@ -280,23 +315,29 @@ func (l *Log) Read(index uint64, buffer []byte) (e Entry, err error) {
 	return l.segments[i].read(index, buffer)
 }
 
-// DeleteFront deletes entries below a number, but for some that are in one segment with those that stay. Behind the last entry it deletes
-// all, and the log is empty.
+// DeleteFront deletes the entries below a number. Behind the last entry it deletes all, and the log is empty. Segments of which no entry is
+// left are removed, or used again; what else was deleted stays in its segment for now, and is not there for readers.
 func (l *Log) DeleteFront(below uint64) error {
-	n := 0
-	for n < len(l.segments) && l.segments[n].first+uint64(len(l.segments[n].ends)) <= below {
-		n++
-	}
-	if n == 0 {
+	switch {
+	case l.last == 0 || below <= l.first:
 		return nil
-	}
-	if n == len(l.segments) {
+	case below > l.last:
 		return l.empty()
 	}
+	n := 0
+	for l.segments[n].next() <= below {
+		n++
+	}
 	to := l.mark.marked
-	to.front = l.segments[n].number
+	to.front, to.first = l.segments[n].number, below
 	if err := l.setMark(to); err != nil {
 		return err
+	}
+	l.mu.Lock()
+	l.first = below
+	l.mu.Unlock()
+	if n == 0 {
+		return nil
 	}
 	return l.drop(n)
 }
@@ -306,10 +347,12 @@ func (l *Log) DeleteBack(from uint64) error {
 	switch {
 	case l.last == 0 || from > l.last:
 		return nil
-	case from <= l.first():
+	case from <= l.first:
 		return l.empty()
 	}
-	if err := l.setMark(marked{synced: from - 1, front: l.mark.front, cut: from}); err != nil {
+	to := l.mark.upTo(from - 1)
+	to.cut = from
+	if err := l.setMark(to); err != nil {
 		return err
 	}
 	return l.cutBack(from)
@@ -324,7 +367,7 @@ func (l *Log) empty() error {
 		return err
 	}
 	l.mu.Lock()
-	l.last, l.term, l.sum = 0, 0, 0
+	l.first, l.last, l.term, l.sum = 0, 0, 0, 0
 	l.mu.Unlock()
 	return l.dropAll()
 }
@@ -347,19 +390,8 @@ func (l *Log) cutBack(from uint64) (err error) {
 			l.failed = err
 		}
 	}()
-	n := len(l.segments)
-	for n > 0 && l.segments[n-1].first >= from {
-		n--
-	}
-	l.mu.Lock()
-	gone := l.segments[n:]
-	l.segments = slices.Clone(l.segments[:n])
-	s := l.segments[n-1]
-	was := s.end
-	s.ends = s.ends[:from-s.first]
-	s.end = s.endOf(len(s.ends))
-	l.last = from - 1
-	l.mu.Unlock()
+	gone, was := l.forgetFrom(from)
+	s := l.segments[len(l.segments)-1]
 	for i := len(gone) - 1; i >= 0; i-- { // the last first, so that there is never a gap
 		if err := l.remove(gone[i]); err != nil {
 			return err
@@ -371,7 +403,26 @@ func (l *Log) cutBack(from uint64) (err error) {
 	if err := l.endOfLast(); err != nil {
 		return err
 	}
-	return l.mark.set(marked{synced: l.last, front: l.mark.front}, true)
+	return l.mark.set(l.mark.upTo(l.last), true)
+}
+
+// forgetFrom forgets the entries from a number on, but not all, and returns the segments that are gone, and where the last one that stays
+// had ended.
+func (l *Log) forgetFrom(from uint64) (gone []*segment, was int64) {
+	n := len(l.segments)
+	for n > 0 && l.segments[n-1].first >= from {
+		n--
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	gone = l.segments[n:]
+	l.segments = slices.Clone(l.segments[:n])
+	s := l.segments[n-1]
+	was = s.end
+	s.ends = s.ends[:from-s.first]
+	s.end = s.endOf(len(s.ends))
+	l.last = from - 1
+	return gone, was
 }
 
 // endOfLast finds term and sum of the last entry.

@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -22,8 +24,10 @@ func (l *Log) recover() error {
 	}
 	var s *segment
 	var data []byte
+	var buffers [2][]byte // in turn: what is behind the last frame of one segment is looked at when the next is there
 	for i, number := range numbers {
-		next, bytes, err := l.openSegment(number)
+		next, bytes, err := l.openSegment(number, buffers[i%2])
+		buffers[i%2] = bytes
 		if err != nil {
 			return err
 		}
@@ -34,6 +38,9 @@ func (l *Log) recover() error {
 			err := next.file.Close()
 			if l.isCut() {
 				return errors.Join(l.end(s, data, numbers[i:], nil), err)
+			}
+			if number != s.number+1 {
+				return errors.Join(fmt.Errorf("%w: %s is missing", ErrDamaged, l.path(s.number+1)), err)
 			}
 			return errors.Join(s.damaged(s.end, "entry %d is not what was written, or %s is not what followed", l.last+1, next.path), err)
 		}
@@ -63,8 +70,10 @@ func (l *Log) list() (numbers []uint64, err error) {
 	}
 	slices.Sort(names)
 	for _, name := range names {
-		if base, ok := strings.CutSuffix(name, spareSuffix); ok && isNumber(base) {
-			l.spares = append(l.spares, fs.PathJoin(l.options.Dir, name))
+		if base, ok := strings.CutSuffix(name, spareSuffix); ok && isNumber(base) && !l.options.ReadOnly {
+			if err := l.takeSpare(fs.PathJoin(l.options.Dir, name), base); err != nil {
+				return nil, err
+			}
 		}
 		base, ok := strings.CutSuffix(name, segmentSuffix)
 		if !ok || !isNumber(base) {
@@ -75,6 +84,9 @@ func (l *Log) list() (numbers []uint64, err error) {
 			return nil, fmt.Errorf("log: the name %s: %w", name, err)
 		}
 		if number < l.mark.front {
+			if l.options.ReadOnly {
+				continue
+			}
 			if err := l.keepOrRemove(l.path(number), -1); err != nil {
 				return nil, err
 			}
@@ -85,31 +97,83 @@ func (l *Log) list() (numbers []uint64, err error) {
 	return numbers, nil
 }
 
+// Stranger is the name of something in a directory of the operating system that is no file of a log, "" if there is none.
+func Stranger(dir string) (string, error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return "", fmt.Errorf("log: %w", err)
+	}
+	for _, entry := range entries {
+		base, ok := strings.CutSuffix(entry.Name(), segmentSuffix)
+		if !ok {
+			base, ok = strings.CutSuffix(entry.Name(), spareSuffix)
+		}
+		if entry.IsDir() || entry.Name() != markName && !(ok && isNumber(base)) {
+			return entry.Name(), nil
+		}
+	}
+	return "", nil
+}
+
+// takeSpare keeps a spare to be used again, or removes one that is on its way to a segment already: it has the header of that segment, and a
+// crash has taken its new name. Should there be another crash when it gets that name once more, it would be taken for the segment, although
+// other entries may have been appended before it meanwhile.
+func (l *Log) takeSpare(path, base string) error {
+	file, err := l.options.FS.Open(path)
+	if err != nil {
+		return fmt.Errorf("log: %w", err)
+	}
+	var b [headerBytes]byte
+	n, err := file.ReadAt(b[:], 0)
+	if errors.Is(err, io.EOF) {
+		err = nil
+	}
+	if err = errors.Join(err, file.Close()); err != nil {
+		return fmt.Errorf("log: read %s: %w", path, err)
+	}
+	var h header
+	if h.read(b[:n]) && fmt.Sprintf("%016x", h.number) != base {
+		if err := l.options.FS.Remove(path); err != nil {
+			return fmt.Errorf("log: %w", err)
+		}
+		return nil
+	}
+	l.spares = append(l.spares, path)
+	return nil
+}
+
 func isNumber(s string) bool {
 	return len(s) == 16 && strings.Trim(s, "0123456789abcdef") == ""
 }
 
-// openSegment opens and reads a segment. One that was being made has the number 0.
-func (l *Log) openSegment(number uint64) (_ *segment, data []byte, err error) {
+// openSegment opens a segment and reads it, into the buffer if it has room there. One that was being made has the number 0.
+func (l *Log) openSegment(number uint64, buffer []byte) (_ *segment, data []byte, err error) {
 	s := &segment{path: l.path(number), end: headerBytes}
-	if s.file, err = l.options.FS.OpenReadWrite(s.path, vfs.WriteCategoryUnspecified); err != nil {
+	if s.file, err = l.openFile(s.path); err != nil {
 		return nil, nil, fmt.Errorf("log: %w", err)
 	}
 	info, err := s.file.Stat()
 	if err == nil {
 		s.size = info.Size()
-		data, err = load(s.file, s.size)
+		data, err = load(s.file, s.size, buffer)
 	}
 	if err != nil {
 		return nil, nil, errors.Join(fmt.Errorf("log: read %s: %w", s.path, err), s.file.Close())
 	}
 	switch ok := s.header.read(data); {
-	case ok && s.header.id != l.options.ID:
+	case ok && s.header.id != l.options.ID && (l.options.ID != 0 || !l.options.ReadOnly):
 		return nil, nil, errors.Join(s.damaged(0, "it is of another log: %d, want %d", s.header.id, l.options.ID), s.file.Close())
 	case !ok || s.header.number != number:
 		s.header = header{}
 	}
 	return s, data, nil
+}
+
+func (l *Log) openFile(path string) (vfs.File, error) {
+	if l.options.ReadOnly {
+		return l.options.FS.Open(path)
+	}
+	return l.options.FS.OpenReadWrite(path, vfs.WriteCategoryUnspecified)
 }
 
 // readFrames reads the frames of a segment up to one that does not follow.
@@ -133,6 +197,9 @@ func (l *Log) end(s *segment, data []byte, behind []uint64, unmade []byte) error
 			return err
 		}
 	}
+	if l.options.ReadOnly {
+		return l.endReading(s)
+	}
 	for i := len(behind) - 1; i >= 0; i-- {
 		if err := l.options.FS.Remove(l.path(behind[i])); err != nil {
 			return fmt.Errorf("log: %w", err)
@@ -146,6 +213,11 @@ func (l *Log) end(s *segment, data []byte, behind []uint64, unmade []byte) error
 	if s == nil {
 		return nil
 	}
+	if len(l.segments) == 1 && len(s.ends) == 0 {
+		l.last, l.sum = 0, 0
+	} else {
+		l.first = max(l.segments[0].first, l.mark.first)
+	}
 	if l.isCut() && l.last >= l.mark.cut {
 		return l.cutBack(l.mark.cut)
 	}
@@ -154,13 +226,31 @@ func (l *Log) end(s *segment, data []byte, behind []uint64, unmade []byte) error
 			return err
 		}
 	}
-	if len(l.segments) == 1 && len(s.ends) == 0 {
-		l.last, l.sum = 0, 0
-	}
 	if l.mark.cut != 0 {
-		return l.mark.set(marked{synced: l.last, front: l.mark.front}, true)
+		return l.mark.set(l.mark.upTo(l.last), true)
 	}
 	return nil
+}
+
+// endReading is the end of what is there to be read. Nothing is written: what was being deleted is forgotten.
+func (l *Log) endReading(s *segment) error {
+	if s == nil {
+		return nil
+	}
+	if len(l.segments) == 1 && len(s.ends) == 0 {
+		l.last, l.sum = 0, 0
+	} else {
+		l.first = max(l.segments[0].first, l.mark.first)
+	}
+	var errs []error
+	if l.isCut() && l.last >= l.mark.cut {
+		gone, _ := l.forgetFrom(l.mark.cut)
+		for _, s := range gone {
+			errs = append(errs, s.file.Close())
+		}
+		errs = append(errs, l.endOfLast())
+	}
+	return errors.Join(errs...)
 }
 
 // findDamage looks whether what cannot be read had been synced.
@@ -173,6 +263,8 @@ func (l *Log) findDamage(s *segment, data []byte, behind []uint64, unmade []byte
 		return fmt.Errorf("%w: %s at %d: entry %d is not what was written, or was lost: %s", ErrDamaged, path, at, l.last+1, by)
 	}
 	switch {
+	case l.mark.synced > l.last && s != nil && len(behind) == 0:
+		return damaged(fmt.Sprintf("entry %d was synced, and %s is not there", l.mark.synced, l.path(s.number+1)))
 	case l.mark.synced > l.last:
 		return damaged(fmt.Sprintf("entry %d was synced", l.mark.synced))
 	case len(behind) > 1:

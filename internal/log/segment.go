@@ -1,7 +1,6 @@
 package log
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -36,6 +35,9 @@ func (s *segment) endOf(n int) int64 {
 	return s.ends[n-1]
 }
 
+// next is the number of the entry behind its last.
+func (s *segment) next() uint64 { return s.first + uint64(len(s.ends)) }
+
 // frame reads the frame of an entry, without the entry.
 func (s *segment) frame(index uint64) (f frame, err error) {
 	var b [frameBytes]byte
@@ -66,8 +68,15 @@ func (s *segment) damaged(at int64, text string, args ...any) error {
 	return fmt.Errorf("%w: %s at %d: %s", ErrDamaged, s.path, at, fmt.Sprintf(text, args...))
 }
 
-// zeros are written in portions.
-var zeros = make([]byte, 1<<20)
+const (
+	// portionBytes is how much of a file that is made ahead is synced at a time.
+	portionBytes = 1 << 20
+	// pieceBytes is how much of it is written at a time: a page. The system keeps a file in memory in pieces as large as the writes that
+	// made them, and takes the whole of one for written, in what it tells of the process, whenever a byte in it changes.
+	pieceBytes = 4 << 10
+)
+
+var zeros = make([]byte, pieceBytes)
 
 // clear overwrites what is behind the last frame with zeros and syncs that: of what was cut off nothing is to be taken for evidence.
 func (s *segment) clear(to int64) error {
@@ -195,7 +204,7 @@ func (s *segment) make(fsys vfs.FS, size int64) (err error) {
 		return err
 	}
 	for s.end < size && err == nil {
-		to := min(s.end+int64(len(zeros)), size)
+		to := min(s.end+portionBytes, size)
 		err = s.clear(to)
 		s.end = to
 	}
@@ -279,10 +288,12 @@ func (l *Log) remove(s *segment) error {
 	return l.syncDir()
 }
 
-// load reads a whole file.
-func load(f vfs.File, size int64) ([]byte, error) {
-	var b bytes.Buffer
-	b.Grow(int(size))
-	_, err := io.Copy(&b, io.NewSectionReader(f, 0, size))
-	return b.Bytes(), err
+// load reads a whole file into the buffer, if it has room there.
+func load(f vfs.File, size int64, buffer []byte) ([]byte, error) {
+	buffer = slices.Grow(buffer[:0], int(size))[:size]
+	n, err := f.ReadAt(buffer, 0)
+	if errors.Is(err, io.EOF) && n == len(buffer) {
+		err = nil
+	}
+	return buffer, err
 }

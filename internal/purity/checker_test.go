@@ -24,16 +24,43 @@ var allowed = []string{
 
 // pure are the pure packages, each with what else it may import: imports run one way. goid tells goroutines of users that go astray.
 var pure = map[string][]string{
-	module + "functions":                     {"github.com/fxamacker/cbor/v2", "github.com/petermattis/goid", "sync/atomic", "unsafe"},
-	module + "locks":                         nil,
-	module + "deadlock":                      {module + "locks"},
-	module + "coordinator":                   {module + "functions"},
-	module + "saga":                          {module + "functions", module + "coordinator", module + "internal/machine/routines"},
-	module + "internal/machine/routines":     {module + "functions", module + "coordinator", "github.com/petermattis/goid", "runtime", "sync/atomic"},
-	module + "internal/format":               {module + "functions", module + "saga", "github.com/cespare/xxhash/v2"},
-	module + "internal/machine/sagas":        {module + "functions", module + "internal/format", module + "internal/machine/routines", module + "saga"},
-	module + "twopc":                         {module + "functions", module + "coordinator", module + "internal/machine/routines"},
-	module + "internal/machine/transactions": {module + "functions", module + "locks", module + "internal/machine/routines", module + "twopc"},
+	module + "internal/codec":    {"github.com/fxamacker/cbor/v2"},
+	module + "internal/failures": {module + "internal/codec"},
+	module + "internal/format":   {"github.com/cespare/xxhash/v2"},
+	module + "internal/values": {
+		module + "internal/codec", module + "internal/failures", "github.com/fxamacker/cbor/v2", "unsafe",
+	},
+	module + "internal/machine/instances": {
+		module + "internal/codec", module + "internal/failures", module + "internal/format", module + "internal/values",
+		"github.com/petermattis/goid", "sync/atomic", "unsafe",
+	},
+	module + "internal/machine/routines": {
+		module + "internal/codec", module + "internal/failures", module + "internal/values", module + "internal/machine/instances",
+		"github.com/petermattis/goid", "runtime", "sync/atomic",
+	},
+	module + "functions": {
+		module + "internal/codec", module + "internal/failures", module + "internal/format", module + "internal/values",
+		module + "internal/machine/instances",
+	},
+	module + "locks":    nil,
+	module + "deadlock": {module + "locks"},
+	module + "coordinator": {
+		module + "functions", module + "internal/values", module + "internal/machine/instances", module + "internal/machine/routines",
+	},
+	module + "saga": {
+		module + "functions", module + "coordinator", module + "internal/machine/instances", module + "internal/machine/routines",
+	},
+	module + "twopc": {
+		module + "functions", module + "coordinator", module + "internal/machine/instances", module + "internal/machine/routines",
+	},
+	module + "internal/machine/sagas": {
+		module + "internal/codec", module + "internal/failures", module + "internal/format", module + "internal/machine/instances",
+		module + "internal/machine/routines", module + "saga",
+	},
+	module + "internal/machine/transactions": {
+		module + "internal/failures", module + "internal/format", module + "internal/machine/instances", module + "internal/machine/routines",
+		module + "locks", module + "twopc",
+	},
 }
 
 // impure are functions and methods that pure packages do not use, by their full name.

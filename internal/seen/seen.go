@@ -4,30 +4,37 @@
 package seen
 
 import (
+	"slices"
 	"sync"
 	"sync/atomic"
 )
 
-// Filter is a growing Bloom filter (Bloom, CACM 1970) that is made anew from time to time, from what is still there: that is
-// how it forgets. Until it was made for the first time everything may have been seen.
+// Filter is a row of growing Bloom filters (Bloom, CACM 1970), its generations: hashes are added to the youngest, and to forget them the
+// oldest is dropped. The first generation is that of the hashes that were there before; until all of them were found everything may have
+// been seen.
 //
-// It is blocked: the eight bits of a hash are in one block of four words, half a cache line, two in each word (Putze, Sanders,
+// A generation is blocked: the eight bits of a hash are in one block of four words, half a cache line, two in each word (Putze, Sanders,
 // Singler: "Cache-, hash- and space-efficient Bloom filters", WEA 2007), so a look is one cache miss per layer. With at least 16
-// bits for each hash about one look in a thousand is a false alarm. A filter that has grown to its largest size goes on filling
+// bits for each hash about one look in a thousand is a false alarm. A generation that has grown to its largest size goes on filling
 // up: false alarms become more, and memory stays.
 //
-// Add, May and the rebuilding may be called by different goroutines at the same time. A hash that was added before May is
-// called is never called new.
+// The methods may be called by different goroutines at the same time. A hash that was added before May is called is never called new,
+// until its generation is dropped.
 type Filter struct {
-	maxBytes int
+	maxBytes int // of a generation
 
-	mu      sync.Mutex // guards growing and changing generations
-	current atomic.Pointer[generation]
-	next    atomic.Pointer[generation]
+	mu   sync.Mutex // guards growing and changing generations
+	all  atomic.Pointer[[]*generation]
+	gone bool // the first generation was dropped
 }
 
 // generation is a filter as it grows: a layer is added, twice as large as the last, when that is full.
 type generation struct {
+	grown atomic.Pointer[layers]
+	whole atomic.Bool // everything that belongs to it was added
+}
+
+type layers struct {
 	layers []layer
 	room   atomic.Int64 // hashes until the last layer is full
 	bytes  int
@@ -40,18 +47,31 @@ const (
 	hashesAWord = 4
 )
 
-// New makes a filter that uses at most about maxBytes, twice that while it is rebuilt.
-func New(maxBytes int) *Filter { return &Filter{maxBytes: maxBytes} }
+// New makes a filter whose generations use at most about maxBytes each.
+func New(maxBytes int) *Filter {
+	f := &Filter{maxBytes: maxBytes}
+	f.all.Store(&[]*generation{newGeneration()})
+	return f
+}
+
+func newGeneration() *generation {
+	g := new(generation)
+	first := new(layers)
+	first.grow(firstWords)
+	g.grown.Store(first)
+	return g
+}
 
 // May reports whether the hash may have been seen. False is certain.
 func (f *Filter) May(hash uint64) bool {
-	g := f.current.Load()
-	if g == nil {
-		return true
-	}
-	for _, l := range g.layers {
-		if l.may(hash) {
+	for _, g := range *f.all.Load() {
+		if !g.whole.Load() {
 			return true
+		}
+		for _, l := range g.grown.Load().layers {
+			if l.may(hash) {
+				return true
+			}
 		}
 	}
 	return false
@@ -59,60 +79,74 @@ func (f *Filter) May(hash uint64) bool {
 
 // Add notes a hash.
 func (f *Filter) Add(hash uint64) {
-	f.addTo(&f.next, hash)
-	f.addTo(&f.current, hash)
+	all := *f.all.Load()
+	f.addTo(all[len(all)-1], hash)
 }
 
-// Begin begins to make the filter anew. What Add notes from now on is in both.
-func (f *Filter) Begin() {
-	g := &generation{}
-	g.grow(firstWords)
-	f.next.Store(g)
+// Find notes a hash that was there before.
+func (f *Filter) Find(hash uint64) {
+	f.mu.Lock()
+	gone, first := f.gone, (*f.all.Load())[0]
+	f.mu.Unlock()
+	if !gone {
+		f.addTo(first, hash)
+	}
 }
 
-// Keep notes a hash that is still there, while the filter is made anew.
-func (f *Filter) Keep(hash uint64) { f.addTo(&f.next, hash) }
-
-// End puts the new filter in the place of the old one.
-func (f *Filter) End() {
+// Found says that there are no more of those.
+func (f *Filter) Found() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.current.Store(f.next.Load())
-	f.next.Store(nil)
-}
-
-// Ready reports whether the filter was made at least once.
-func (f *Filter) Ready() bool { return f.current.Load() != nil }
-
-func (f *Filter) addTo(p *atomic.Pointer[generation], hash uint64) {
-	g := p.Load()
-	if g == nil {
-		return
-	}
-	g.layers[len(g.layers)-1].add(hash)
-	if g.room.Add(-1) < 0 {
-		f.enlarge(p, g)
+	if !f.gone {
+		(*f.all.Load())[0].whole.Store(true)
 	}
 }
 
-// enlarge adds a layer to a generation that is full. Layers are shared by the old and the new one, so nothing is lost to those
+// Turn begins a new generation.
+func (f *Filter) Turn() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	g := newGeneration()
+	g.whole.Store(true)
+	all := append(slices.Clip(*f.all.Load()), g)
+	f.all.Store(&all)
+}
+
+// Drop drops the oldest generation, of at least two.
+func (f *Filter) Drop() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	all := slices.Clone(*f.all.Load())[1:]
+	f.all.Store(&all)
+	f.gone = true
+}
+
+func (f *Filter) addTo(g *generation, hash uint64) {
+	l := g.grown.Load()
+	l.layers[len(l.layers)-1].add(hash)
+	if l.room.Add(-1) < 0 {
+		f.enlarge(g, l)
+	}
+}
+
+// enlarge adds a layer to a generation that is full. Layers are shared by the old and the new list, so nothing is lost to those
 // who still add to the old.
-func (f *Filter) enlarge(p *atomic.Pointer[generation], g *generation) {
+func (f *Filter) enlarge(g *generation, l *layers) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	words := 2 * len(g.layers[len(g.layers)-1])
-	if p.Load() != g || g.bytes+8*words > f.maxBytes {
+	words := 2 * len(l.layers[len(l.layers)-1])
+	if g.grown.Load() != l || l.bytes+8*words > f.maxBytes {
 		return
 	}
-	larger := &generation{layers: append([]layer(nil), g.layers...), bytes: g.bytes}
+	larger := &layers{layers: slices.Clip(l.layers), bytes: l.bytes}
 	larger.grow(words)
-	p.Store(larger)
+	g.grown.Store(larger)
 }
 
-func (g *generation) grow(words int) {
-	g.layers = append(g.layers, make(layer, words))
-	g.room.Store(int64(words) * hashesAWord)
-	g.bytes += 8 * words
+func (l *layers) grow(words int) {
+	l.layers = append(l.layers, make(layer, words))
+	l.room.Store(int64(words) * hashesAWord)
+	l.bytes += 8 * words
 }
 
 // wordsABlock is the size of a block; its number of words in a layer is a power of two.

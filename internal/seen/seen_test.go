@@ -8,15 +8,18 @@ import (
 
 func filled(maxBytes, n int) (*Filter, []uint64) {
 	f := New(maxBytes)
-	f.Begin()
-	f.End()
-	rng := rand.New(rand.NewPCG(1, 2))
+	f.Found()
+	return f, fill(f, 1, n)
+}
+
+func fill(f *Filter, seed uint64, n int) []uint64 {
+	rng := rand.New(rand.NewPCG(seed, 2))
 	hashes := make([]uint64, n)
 	for i := range hashes {
 		hashes[i] = rng.Uint64()
 		f.Add(hashes[i])
 	}
-	return f, hashes
+	return hashes
 }
 
 func falseAlarms(f *Filter, looks int) int {
@@ -30,20 +33,31 @@ func falseAlarms(f *Filter, looks int) int {
 	return alarms
 }
 
-func TestEverythingMayHaveBeenSeenBeforeTheFirstMaking(t *testing.T) {
-	f := New(1 << 20)
-	if !f.May(1) || f.Ready() {
-		t.Error("an unmade filter says that something is new")
-	}
-}
-
-func TestNothingIsForgottenAndFewFalseAlarms(t *testing.T) {
-	f, hashes := filled(64<<20, 1_000_000)
+func wantSeen(t *testing.T, f *Filter, hashes []uint64) {
+	t.Helper()
 	for _, h := range hashes {
 		if !f.May(h) {
 			t.Fatalf("%x was added and is called new", h)
 		}
 	}
+}
+
+func TestEverythingMayHaveBeenSeenUntilAllIsFound(t *testing.T) {
+	f := New(1 << 20)
+	f.Turn()
+	f.Find(1)
+	if !f.May(2) {
+		t.Error("a filter that was not found says that something is new")
+	}
+	f.Found()
+	if !f.May(1) || f.May(2) {
+		t.Error("one was found, two was not")
+	}
+}
+
+func TestNothingIsForgottenAndFewFalseAlarms(t *testing.T) {
+	f, hashes := filled(64<<20, 1_000_000)
+	wantSeen(t, f, hashes)
 	if alarms := falseAlarms(f, 100_000); alarms > 500 {
 		t.Errorf("%d false alarms in 100,000 looks", alarms)
 	}
@@ -51,47 +65,52 @@ func TestNothingIsForgottenAndFewFalseAlarms(t *testing.T) {
 
 func TestMemoryStaysWithinItsBound(t *testing.T) {
 	f, hashes := filled(1<<20, 2_000_000)
-	if bytes := f.current.Load().bytes; bytes > 1<<20 {
+	if bytes := (*f.all.Load())[0].grown.Load().bytes; bytes > 1<<20 {
 		t.Errorf("%d bytes", bytes)
 	}
-	for _, h := range hashes {
-		if !f.May(h) {
-			t.Fatalf("%x was added and is called new", h)
-		}
-	}
+	wantSeen(t, f, hashes)
 }
 
-func TestMakingAnewForgetsWhatIsGone(t *testing.T) {
-	f, hashes := filled(64<<20, 100_000)
-	f.Begin()
-	for _, h := range hashes[:1000] {
-		f.Keep(h)
+// TestDroppedGenerationsAreForgotten: those before are, and what was added later is not; also of the generation that was there first, which
+// may be dropped before all of it was found.
+func TestDroppedGenerationsAreForgotten(t *testing.T) {
+	f := New(64 << 20)
+	f.Turn()
+	second := fill(f, 5, 1000)
+	f.Find(1)
+	f.Drop()
+	f.Find(2)
+	f.Found()
+	if f.May(1) || f.May(2) {
+		t.Error("what was found for a generation that is gone is known")
 	}
-	f.Add(42)
-	f.End()
-	for _, h := range append(hashes[:1000:1000], 42) {
-		if !f.May(h) {
-			t.Fatalf("%x is still there and is called new", h)
-		}
-	}
+	wantSeen(t, f, second)
+	f.Turn()
+	third := fill(f, 6, 1000)
+	wantSeen(t, f, append(second, third...))
+	f.Drop()
+	wantSeen(t, f, third)
 	gone := 0
-	for _, h := range hashes[1000:] {
+	for _, h := range second {
 		if !f.May(h) {
 			gone++
 		}
 	}
-	if gone < 95_000 {
-		t.Errorf("only %d of 99,000 are forgotten", gone)
+	if gone < 990 {
+		t.Errorf("only %d of 1,000 are forgotten", gone)
 	}
 }
 
-func TestAddsBesideGrowthAndMakingAnew(t *testing.T) {
+func TestAddsBesideGrowthAndTurns(t *testing.T) {
 	f, _ := filled(64<<20, 0)
 	var group sync.WaitGroup
 	for g := range 4 {
 		group.Go(func() {
 			rng := rand.New(rand.NewPCG(5, uint64(g)))
-			for range 100_000 {
+			for i := range 100_000 {
+				if g == 0 && i%10_000 == 0 {
+					f.Turn()
+				}
 				h := rng.Uint64()
 				f.Add(h)
 				if !f.May(h) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 
 	"github.com/cespare/xxhash/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -15,7 +16,7 @@ import (
 // behind it has lost some of them. That shows what the store itself cannot see: damage in the last 32 KiB of a log looks to it
 // like a write that a crash cut short, which it drops with all that follows.
 type mark struct {
-	file vfs.File
+	file vfs.File // nil if there is none to be read
 	last uint64
 }
 
@@ -25,8 +26,16 @@ const (
 )
 
 // openMark reads the mark of a directory. One that is torn is taken as 0.
-func openMark(fs vfs.FS, dir string) (*mark, error) {
-	file, err := fs.OpenReadWrite(fs.PathJoin(dir, markName), vfs.WriteCategoryUnspecified)
+func openMark(disk vfs.FS, dir string, readOnly bool) (*mark, error) {
+	path := disk.PathJoin(dir, markName)
+	open := func() (vfs.File, error) { return disk.OpenReadWrite(path, vfs.WriteCategoryUnspecified) }
+	if readOnly {
+		open = func() (vfs.File, error) { return disk.Open(path) }
+	}
+	file, err := open()
+	if readOnly && errors.Is(err, fs.ErrNotExist) {
+		return &mark{}, nil
+	}
 	if err != nil {
 		return nil, fmt.Errorf("store: open the mark: %w", err)
 	}
@@ -52,4 +61,11 @@ func (s *Store) Mark(n uint64) error {
 		return fmt.Errorf("store: write the mark: %w", err)
 	}
 	return nil
+}
+
+func (m *mark) close() error {
+	if m.file == nil {
+		return nil
+	}
+	return m.file.Close()
 }

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"runtime/debug"
 	"strings"
+	"sync/atomic"
 	"syscall"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -19,20 +20,32 @@ var (
 	ErrInUse = errors.New("store: the directory is in use by another engine")
 	// ErrForeign: the directory is a Pebble store without the row Options.Ours. It was not changed.
 	ErrForeign = errors.New("store: the directory holds rows of another program")
+	// ErrUnfinished: the directory holds a backup that is being written, or that was never finished.
+	ErrUnfinished = errors.New("store: the directory holds an unfinished backup")
+	// ErrPart: the directory holds files of a store, and not the list of them: a copy that was never finished. It was not changed.
+	ErrPart = errors.New("store: the directory holds a part of a store only")
+	// ErrNone: a directory that is opened for reading holds no store.
+	ErrNone = errors.New("store: the directory holds none")
 )
 
 // MinMemTableBytes is the smallest memtable that a store can have: below it Pebble finds no room for an empty one.
 const MinMemTableBytes = 4 << 10
 
-// Open opens or makes the directory. A directory that is in use is [ErrInUse], another program's is [ErrForeign]; a damaged file, one
-// that may not be opened and a file system that is read-only are errors that wrap the operating system's. After an error the directory
-// is as free as before.
+// Open opens or makes the directory. A directory that is in use is [ErrInUse], another program's is [ErrForeign], one that was not copied
+// to its end [ErrUnfinished] or [ErrPart]; a damaged file, one that may not be opened and a file system that is read-only are errors that
+// wrap the operating system's. After an error the directory is as free as before.
 func Open(o Options) (*Store, error) {
 	o = o.withDefaults()
 	if o.MemTableBytes < MinMemTableBytes {
 		return nil, fmt.Errorf("store: a memtable of %d bytes is too small, at least %d", o.MemTableBytes, MinMemTableBytes)
 	}
 	o.Dir = absolute(o.FS, o.Dir)
+	if o.ReadOnly {
+		return openReading(o)
+	}
+	if err := CheckFinished(o.FS, o.Dir); err != nil { // before a lock is made in it
+		return nil, err
+	}
 	o.FS = unlistable{o.FS, o.Dir}
 	if err := makeDir(o.FS, o.Dir); err != nil {
 		return nil, fmt.Errorf("store: make %s: %w", o.Dir, err)
@@ -40,9 +53,12 @@ func Open(o Options) (*Store, error) {
 	if dir := resolved(o.FS, o.Dir); dir != o.Dir {
 		o.Dir, o.FS = dir, unlistable{o.FS, dir}
 	}
-	lock, err := lockDir(o.Dir, o.FS)
+	lock, err := LockDir(o.Dir, o.FS)
 	if err != nil {
 		return nil, err
+	}
+	if err = CheckFinished(o.FS, o.Dir); err != nil {
+		return nil, errors.Join(err, lock.Close())
 	}
 	s, err := openLocked(o, lock)
 	if err != nil {
@@ -72,25 +88,38 @@ func resolved(fs vfs.FS, dir string) string {
 	return dir
 }
 
-// lockDir takes the lock of a directory. Only a lock that somebody holds is ErrInUse: what else keeps the lock's file from being
-// opened (permissions, a file system that is read-only) is an error of the file.
-func lockDir(dir string, fsys vfs.FS) (*pebble.Lock, error) {
+// LockDir takes the lock of a directory, which must be there. Only a lock that somebody holds is [ErrInUse]: what else keeps the
+// lock's file from being opened (permissions, a file system that is read-only) is an error of the file.
+func LockDir(dir string, fsys vfs.FS) (*Lock, error) {
+	leave, err := enter(dir, fsys)
+	if err != nil {
+		return nil, err
+	}
 	lock, err := pebble.LockDirectory(dir, fsys)
+	if err != nil {
+		leave()
+		return nil, heldOr(dir, err)
+	}
+	return &Lock{lock, leave}, nil
+}
+
+// heldOr is the error of a lock that was not to be had: somebody holds it, or its file is at fault.
+func heldOr(dir string, err error) error {
 	var ofFile *fs.PathError
 	var errno syscall.Errno
 	switch {
 	case err == nil:
-		return lock, nil
+		return nil
 	case errors.As(err, &ofFile) && !errors.Is(err, fs.ErrExist):
-		return nil, fmt.Errorf("store: open the lock of %s: %w", dir, err)
+		return fmt.Errorf("store: open the lock of %s: %w", dir, err)
 	case errors.As(err, &errno) && errno != syscall.EAGAIN && errno != syscall.EACCES && !errors.Is(err, fs.ErrExist):
-		return nil, fmt.Errorf("store: lock %s: %w", dir, err)
+		return fmt.Errorf("store: lock %s: %w", dir, err)
 	}
-	return nil, fmt.Errorf("%w: %s: %w", ErrInUse, dir, err)
+	return fmt.Errorf("%w: %s: %w", ErrInUse, dir, err)
 }
 
 // openLocked opens a directory whose lock is held. A panic of Pebble, which it has instead of some errors, is one too.
-func openLocked(o Options, lock *pebble.Lock) (_ *Store, err error) {
+func openLocked(o Options, lock *Lock) (_ *Store, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("pebble panicked: %v\n%s", p, debug.Stack())
@@ -99,11 +128,36 @@ func openLocked(o Options, lock *pebble.Lock) (_ *Store, err error) {
 	cache := pebble.NewCache(o.CacheBytes)
 	defer cache.Unref()
 	s := &Store{lock: lock, fs: o.FS, dir: o.Dir, memTable: o.MemTableBytes, noLog: o.NoLog}
+	disk := manifests{tables{FS: o.FS}}
+	s.copies = disk
+	var opened atomic.Bool
+	if !o.Stepped { // a simulated disk would stay full
+		if err := checkRoom(o.FS, o.Dir); err != nil {
+			return nil, err
+		}
+		disk = manifests{tables{patient{o.FS, o.Dir, o.Logger, o.NoLog, &opened}, new(pauses)}}
+	}
+	s.options = o.pebble(s, cache, disk)
+	s.options.Lock = lock.Lock
+	if s.db, err = openNewest(o.Dir, s.options, o.Ours); err != nil {
+		return nil, err
+	}
+	if err := s.removeLeft(); err != nil {
+		return nil, errors.Join(err, s.db.Close())
+	}
+	if s.mark, err = openMark(o.FS, o.Dir, false); err != nil {
+		return nil, errors.Join(err, s.db.Close())
+	}
+	opened.Store(true)
+	return s, nil
+}
+
+// pebble are Pebble's options for a store on a file system.
+func (o Options) pebble(s *Store, cache *pebble.Cache, disk vfs.FS) *pebble.Options {
 	options := &pebble.Options{
 		DisableAutomaticCompactions: o.Stepped,
 		DisableWAL:                  o.NoLog,
-		FS:                          manifests{tables{o.FS}},
-		Lock:                        lock,
+		FS:                          disk,
 		Cache:                       cache,
 		MemTableSize:                o.MemTableBytes,
 		FormatMajorVersion:          pebble.FormatNewest, // older ones can lose synced log records to one flipped bit without an error
@@ -119,13 +173,8 @@ func openLocked(o Options, lock *pebble.Lock) (_ *Store, err error) {
 	for i := range options.Levels {
 		options.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
 	}
-	if s.db, err = openNewest(o.Dir, options, o.Ours); err != nil {
-		return nil, err
-	}
-	if s.mark, err = openMark(o.FS, o.Dir); err != nil {
-		return nil, errors.Join(err, s.db.Close())
-	}
-	return s, nil
+	options.EnsureDefaults()
+	return options
 }
 
 // openNewest opens a directory at options.FormatMajorVersion, its log included. Pebble makes the log that it is going to write
@@ -133,6 +182,9 @@ func openLocked(o Options, lock *pebble.Lock) (_ *Store, err error) {
 func openNewest(dir string, options *pebble.Options, ours []byte) (*pebble.DB, error) {
 	before, err := pebble.Peek(dir, options.FS)
 	if err != nil {
+		return nil, err
+	}
+	if err := checkNew(options.FS, dir, before); err != nil {
 		return nil, err
 	}
 	if err := (manifests{options.FS}).check(before); err != nil {

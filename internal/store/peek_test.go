@@ -34,6 +34,11 @@ func TestPeek(t *testing.T) {
 			t.Errorf("%v; %q, %v", err, open, openErr)
 		}
 	}
+	for _, left := range []string{newPrefix + "room", newPrefix + "0" + tableSuffix} { // by a crash
+		if err := os.WriteFile(filepath.Join(dir, left), nil, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
 	found, err := Exists(dir)
 	stranger, strangerErr := Stranger(dir)
 	if !found || stranger != "" || err != nil || strangerErr != nil {

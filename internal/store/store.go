@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"sync/atomic"
 	"time"
@@ -37,6 +38,9 @@ type Options struct {
 	// NoLog leaves out Pebble's log: what was sealed is durable after Flush only. After a crash the store has the first of its batches, up
 	// to one of them. What an earlier opening left in a log is taken.
 	NoLog bool
+	// ReadOnly opens a directory as it is, for reading: nothing in it is changed. It must hold a store ([ErrNone]), and no other may have
+	// it open; while it is open nobody can open it to write. Whoever writes to it gets an error.
+	ReadOnly bool
 }
 
 // l0Tables is the number of tables in the uppermost level from which on they are compacted.
@@ -60,16 +64,19 @@ func (o Options) withDefaults() Options {
 
 // Store is an open directory of rows.
 type Store struct {
-	db   *pebble.DB
-	lock *pebble.Lock
-	mark *mark
-	fs   vfs.FS
-	dir  string
+	db      *pebble.DB
+	options *pebble.Options
+	lock    io.Closer
+	mark    *mark
+	fs      vfs.FS
+	dir     string
+	copies  vfs.FS // where copies are written: it notes what manifests have
 
 	memTable uint64
 	noLog    bool
 	wrote    int         // since Quiet flushed
 	dead     atomic.Bool // Fatal was called
+	pins     atomic.Int64
 }
 
 // fatal notes that a fatal error has happened before it passes it on.
@@ -113,7 +120,7 @@ func (s *Store) Quiet(wrote int) error {
 
 // Close closes the store. All batches and iterations must be over.
 func (s *Store) Close() error {
-	return errors.Join(s.db.Close(), s.mark.file.Close(), s.lock.Close())
+	return errors.Join(s.db.Close(), s.mark.close(), s.lock.Close())
 }
 
 // Get reads a row. The value is the caller's.

@@ -3,9 +3,11 @@ package table
 import (
 	"encoding/binary"
 	"fmt"
+
+	"github.com/concordat-dev/concordat/internal/log"
 )
 
-// Batch collects changes that are sealed together. The zero Batch is empty.
+// Batch collects changes that are sealed together. The zero Batch is empty; one of [Table.NewBatch] uses memory again.
 //
 // It is an entry of the log as it grows: an operation for each change, one behind the other.
 //
@@ -15,14 +17,27 @@ import (
 //
 // Lengths are unsigned varints.
 type Batch struct {
-	data  []byte
-	count int
+	table  *Table
+	parts  [][]byte // what was added before data
+	before int      // bytes in parts
+	data   []byte   // grows
+	count  int
+	usual  int // bytes that data had when the batch was last emptied
 }
+
+// NewBatch makes an empty batch.
+func (t *Table) NewBatch() *Batch { return &Batch{table: t} }
+
+// Seal is [Table.Seal].
+func (b *Batch) Seal() error { return b.table.Seal(b) }
 
 const (
 	opSet    = 's'
 	opDelete = 'd'
 	opRange  = 'r'
+
+	// maxUsual bounds the memory that is made before anything is added.
+	maxUsual = 4 << 20
 )
 
 // Set writes a row. It copies key and value.
@@ -41,6 +56,7 @@ func (b *Batch) SetDeferred(keyLen, valueLen int, fill func(key, value []byte)) 
 
 // Delete removes a row.
 func (b *Batch) Delete(key []byte) {
+	b.makeUsual()
 	b.data = binary.AppendUvarint(append(b.data, opDelete), uint64(len(key)))
 	b.data = append(b.data, key...)
 	b.count++
@@ -53,13 +69,65 @@ func (b *Batch) DeleteRange(lower, upper []byte) {
 }
 
 func (b *Batch) begin(op byte, first, second int) {
+	b.makeUsual()
 	b.data = binary.AppendUvarint(append(b.data, op), uint64(first))
 	b.data = binary.AppendUvarint(b.data, uint64(second))
 	b.count++
 }
 
+// makeUsual makes memory for as much as the batch had last time, and a quarter more.
+func (b *Batch) makeUsual() {
+	if b.data != nil || b.usual == 0 {
+		return
+	}
+	usual := min(b.usual+b.usual/4, maxUsual)
+	if b.table == nil {
+		b.data = make([]byte, 0, usual)
+		return
+	}
+	b.data = b.table.spares.take(usual)
+}
+
+// Append adds the changes of another batch, which is empty then. It copies nothing.
+func (b *Batch) Append(other *Batch) {
+	if len(b.data) > 0 {
+		b.parts = append(b.parts, b.data)
+		b.before += len(b.data)
+		b.data = nil
+	}
+	b.parts = append(b.parts, other.all()...)
+	b.before += other.Len()
+	b.count += other.count
+	other.reset()
+}
+
+// all is the batch's changes, in parts.
+func (b *Batch) all() [][]byte {
+	if len(b.data) == 0 {
+		return b.parts
+	}
+	return append(b.parts[:len(b.parts):len(b.parts)], b.data)
+}
+
+// reset empties the batch. Its memory belongs to somebody else.
+func (b *Batch) reset() {
+	*b = Batch{table: b.table, usual: len(b.data)}
+}
+
 // Len is the batch's size in bytes.
-func (b *Batch) Len() int { return len(b.data) }
+func (b *Batch) Len() int { return b.before + len(b.data) }
+
+// Entry is the batch as an entry of the log with this number. It has the batch's memory, and is valid until the batch changes.
+func (b *Batch) Entry(index uint64) log.Entry {
+	e := log.Entry{Index: index}
+	if parts := b.all(); len(parts) > 0 {
+		e.Data, e.More = parts[0], parts[1:]
+	}
+	return e
+}
+
+// Reset empties the batch, which keeps the memory that it grew in.
+func (b *Batch) Reset() { *b = Batch{table: b.table, data: b.data[:0]} }
 
 // Count is the number of changes.
 func (b *Batch) Count() int { return b.count }
@@ -67,43 +135,96 @@ func (b *Batch) Count() int { return b.count }
 // Each calls visit with each row that the batch sets, and with a nil value for each that it deletes, and dropped with each range that it
 // deletes, in the order in which they were added. What they are given is the batch's memory.
 func (b *Batch) Each(visit func(key, value []byte), dropped func(lower, upper []byte)) error {
-	return eachChange(b.data, visit, dropped)
+	for _, part := range b.all() {
+		if err := EachChange(part, visit, dropped); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
-// eachChange is Each of an entry of the log.
-func eachChange(data []byte, visit func(key, value []byte), dropped func(lower, upper []byte)) error {
-	for len(data) > 0 {
-		op := data[0]
-		data = data[1:]
-		lengths := [2]int{}
-		parts := 2
-		if op == opDelete {
-			parts = 1
+// EachChange is [Batch.Each] of an entry of the log, or a part of one. What is no batch is [ErrDamaged].
+func EachChange(data []byte, visit func(key, value []byte), dropped func(lower, upper []byte)) error {
+	for at := 0; at < len(data); {
+		c, err := changeAt(data, at)
+		if err != nil {
+			return err
 		}
-		for i := range parts {
-			n, size := binary.Uvarint(data)
-			if size <= 0 || n > uint64(len(data)) {
-				return errEntry
-			}
-			lengths[i], data = int(n), data[size:]
-		}
-		if lengths[0]+lengths[1] > len(data) {
-			return errEntry
-		}
-		first, second := data[:lengths[0]:lengths[0]], data[lengths[0]:][:lengths[1]:lengths[1]]
-		data = data[lengths[0]+lengths[1]:]
-		switch op {
+		switch first, second := c.parts(data); c.op {
 		case opSet:
 			visit(first, second)
 		case opDelete:
 			visit(first, nil)
 		case opRange:
 			dropped(first, second)
-		default:
-			return errEntry
 		}
+		at = c.next()
 	}
 	return nil
+}
+
+// change is where a change is in an entry: its first part, and behind that the second one. What is deleted has only one.
+type change struct {
+	op            byte
+	at            int
+	first, second int // their lengths
+}
+
+// changeAt reads the change that begins at a place of an entry.
+func changeAt(data []byte, at int) (c change, err error) {
+	c.op = data[at]
+	at++
+	lengths := [2]*int{&c.first, &c.second}
+	parts := 2
+	if c.op == opDelete {
+		parts = 1
+	}
+	for _, length := range lengths[:parts] {
+		if at < len(data) && data[at] < 1<<7 { // most are short
+			*length = int(data[at])
+			at++
+			continue
+		}
+		n, size := binary.Uvarint(data[at:])
+		if size <= 0 || n > uint64(len(data)) {
+			return c, errEntry
+		}
+		*length = int(n)
+		at += size
+	}
+	c.at = at
+	if c.next() > len(data) || (c.op != opSet && c.op != opDelete && c.op != opRange) {
+		return c, errEntry
+	}
+	return c, nil
+}
+
+// mustChangeAt is changeAt of an entry that this process has made, or has read before.
+func mustChangeAt(data []byte, at int) change {
+	c, err := changeAt(data, at)
+	if err != nil {
+		panic("table: a change that was whole before: " + err.Error())
+	}
+	return c
+}
+
+// rowAt is the row that a change is of, which was whole before, in the memory of the entry.
+func rowAt(data []byte, at int) row {
+	c := mustChangeAt(data, at)
+	key, value := c.parts(data)
+	if c.op == opDelete {
+		value = nil
+	}
+	return row{key, value}
+}
+
+// next is where the next change begins.
+func (c change) next() int { return c.at + c.first + c.second }
+
+// parts are the change's parts, in the memory of the entry.
+func (c change) parts(data []byte) (first, second []byte) {
+	middle, end := c.at+c.first, c.next()
+	return data[c.at:middle:middle], data[middle:end:end]
 }
 
 // errEntry: an entry of the log, whose sum is right, is no batch.

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io/fs"
+	"log/slog"
 	"maps"
 	"math/rand/v2"
 	"os"
@@ -12,11 +14,15 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 
 	"github.com/concordat-dev/concordat/internal/proof/sim"
+	"github.com/concordat-dev/concordat/internal/store"
 	"github.com/concordat-dev/concordat/internal/table"
 )
 
@@ -28,9 +34,9 @@ func must(t testing.TB, err error) {
 }
 
 // small are options for layers of a few entries and segments of some.
-func small(t testing.TB, fs vfs.FS, dir string) table.Options {
+func small(t testing.TB, disk vfs.FS, dir string) table.Options {
 	return table.Options{
-		Dir: dir, FS: fs, Position: []byte("\xffposition"), LayerBytes: 1 << 10, SegmentBytes: 4 << 10,
+		Dir: dir, FS: disk, Position: []byte("\xffposition"), LayerBytes: 1 << 10, SegmentBytes: 4 << 10, Apart: [][]byte{[]byte("k20"), []byte("k2x"), []byte("k45")},
 		Fatal: func(err error) { t.Errorf("fatal: %v", err); select {} },
 	}
 }
@@ -114,8 +120,29 @@ func scanView(v table.View) func(lower, upper []byte, visit func(key, value []by
 	}
 }
 
+// readOnly opens a table for reading, on a disk where nothing may change, and checks that it is in one of the states: it says in which. It
+// is -1 if there is no table.
+func readOnly(o table.Options, disk *sim.Disk, states []state, rng *rand.Rand) (n int, err error) {
+	onOp := disk.OnOp
+	defer func() { disk.OnOp = onOp }()
+	disk.OnOp = func(op sim.Op) error { return fmt.Errorf("it does this: %v", op) }
+	o.ReadOnly = true
+	tab, err := table.Open(o)
+	if errors.Is(err, store.ErrNone) || errors.Is(err, fs.ErrNotExist) {
+		return -1, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	n = int(tab.Sealed())
+	v := tab.View()
+	err = errors.Join(states[n].check(tab, tab.Scan, rng), states[n].check(v, scanView(v), rng), v.Close())
+	return n, errors.Join(err, tab.Close())
+}
+
 // TestCrashes: after a crash at any operation of the disk a table has all that was sealed, and of the batch that was being sealed all or
-// nothing; also after crashes while it is opened again, and whatever was applied by then. Views show what they showed at first.
+// nothing; also after crashes while it is opened again, and whatever was applied by then. Views show what they showed at first. A table
+// that is opened for reading shows the same, and changes nothing.
 func TestCrashes(t *testing.T) {
 	seeds := uint64(40)
 	if testing.Short() {
@@ -142,12 +169,19 @@ func TestCrashes(t *testing.T) {
 			}
 			o := small(t, disk, "data")
 			o.Stepped = true
+			read, err := readOnly(o, disk, states, rng)
+			if err != nil {
+				t.Fatalf("seed %d, life %d: read without a change: %v", seed, life, err)
+			}
 			tab, err := table.Open(o)
 			if err != nil {
 				t.Fatalf("seed %d, life %d: %v", seed, life, err)
 			}
 			lives++
 			n := int(tab.Sealed())
+			if read >= 0 && read != n {
+				t.Fatalf("seed %d, life %d: it has %d batches, and had %d when it was only read", seed, life, n, read)
+			}
 			if n < least || n > most {
 				t.Fatalf("seed %d, life %d: it has %d batches, of at least %d and at most %d", seed, life, n, least, most)
 			}
@@ -332,7 +366,7 @@ func TestReopened(t *testing.T) {
 	must(t, tab.Seal(&b)) // an empty one is none
 	rows := 0
 	must(t, tab.Scan([]byte("k"), nil, func(_, _ []byte) error { rows++; return nil }))
-	if rows != 62 || tab.Sealed() != sealed+1 { // the position is a row, too
+	if rows != 61 || tab.Sealed() != sealed+1 {
 		t.Errorf("%d rows, %d batches", rows, tab.Sealed())
 	}
 	must(t, tab.Close())
@@ -357,4 +391,115 @@ func TestBoundOfTheOverlay(t *testing.T) {
 		}
 	}
 	must(t, tab.Close())
+}
+
+// TestReplayIsBounded: what is read from the log at Open is in memory up to the bound, and applied beyond it, also if more of it was there before;
+// the rest is applied as soon as the table is open.
+func TestReplayIsBounded(t *testing.T) {
+	o := small(t, nil, t.TempDir())
+	o.LayerBytes, o.OverlayBytes = 1<<20, 2<<20
+	tab, err := table.Open(o)
+	must(t, err)
+	for n := range 200 {
+		var b table.Batch
+		b.Set([]byte(key(n%60)), fmt.Append(bytes.Repeat([]byte{'x'}, 100+20*(n%50)), n))
+		must(t, tab.Seal(&b))
+	}
+	sealed := tab.OverlayBytes()
+	must(t, tab.Abandon())
+	for _, bytes := range []int64{2 << 20, 8 << 10, 500} { // the last is less than an entry
+		o.LayerBytes, o.OverlayBytes, o.Stepped = bytes/4, bytes, true
+		tab, err = table.Open(o)
+		must(t, err)
+		if got := tab.OverlayBytes(); got > bytes && got > 1200 || bytes > sealed && got != sealed {
+			t.Errorf("of %d bytes %d are in memory, at most %d", sealed, got, bytes)
+		}
+		for n := 140; n < 200; n++ {
+			value, found, err := tab.Get([]byte(key(n % 60)))
+			if err != nil || !found || !strings.HasSuffix(string(value), fmt.Sprint("x", n)) {
+				t.Errorf("%s is %q, %v, %v", key(n%60), value, found, err)
+			}
+		}
+		must(t, tab.Abandon())
+	}
+	o.LayerBytes, o.OverlayBytes, o.Stepped = 1<<20, 2<<20, false
+	tab, err = table.Open(o)
+	must(t, err)
+	for end := time.Now().Add(20 * time.Second); tab.OverlayBytes() > 0; time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("what was replayed is not applied: %d bytes", tab.OverlayBytes())
+		}
+	}
+	must(t, tab.Close())
+}
+
+// TestDiskFailsMeanwhile: while no table can be written, or no segment of the log made, what was sealed is there, and sealing goes on once it
+// can; also if the table is closed before.
+func TestDiskFailsMeanwhile(t *testing.T) {
+	for suffix, err := range map[string]error{".sst": errors.New("the disk is broken"), ".log": syscall.ENOSPC} {
+		var failing atomic.Bool
+		failed := make(chan struct{}, 1)
+		disk := errorfs.Wrap(vfs.NewMem(), errorfs.InjectorFunc(func(op errorfs.Op) error {
+			if !failing.Load() || !strings.HasSuffix(op.Path, suffix) || (op.Kind != errorfs.OpCreate && op.Kind != errorfs.OpOpen) {
+				return nil
+			}
+			select {
+			case failed <- struct{}{}:
+			default:
+			}
+			return err
+		}))
+		o := small(t, disk, "data")
+		o.Logger = slog.New(slog.DiscardHandler)
+		o.OverlayBytes = 8 << 10
+		tab, err := table.Open(o)
+		must(t, err)
+		const batches = 300 // of more than the overlay has room for
+		fill := func() {
+			for n := range batches {
+				var b table.Batch
+				b.Set([]byte(key(n%60)), fmt.Append(bytes.Repeat([]byte{'x'}, 100), n))
+				must(t, tab.Seal(&b))
+			}
+		}
+		failing.Store(true)
+		done := make(chan struct{})
+		go func() { fill(); close(done) }()
+		<-failed
+		select {
+		case <-done:
+			t.Errorf("%s: the overlay has no bound", suffix)
+		case <-time.After(20 * time.Millisecond):
+		}
+		failing.Store(false)
+		<-done
+		check := func() {
+			for n := batches - 60; n < batches; n++ {
+				value, found, err := tab.Get([]byte(key(n % 60)))
+				if want := fmt.Append(bytes.Repeat([]byte{'x'}, 100), n); err != nil || !found || !bytes.Equal(value, want) {
+					t.Errorf("%s: %s is %q, %v, %v", suffix, key(n%60), value, found, err)
+				}
+			}
+		}
+		check()
+		failing.Store(true)
+		var b table.Batch
+		b.Set([]byte("last"), nil)
+		if suffix == ".sst" {
+			must(t, tab.Seal(&b))
+			if err := tab.Close(); err == nil {
+				t.Error("Close could not apply what was sealed, and says nothing")
+			}
+		} else {
+			must(t, tab.Close())
+		}
+		failing.Store(false)
+		tab, err = table.Open(o)
+		must(t, err)
+		check()
+		if _, found, err := tab.Get([]byte("last")); found != (suffix == ".sst") || err != nil {
+			t.Errorf("%s: the last row is there: %v, %v", suffix, found, err)
+		}
+		must(t, tab.Close())
+	}
 }

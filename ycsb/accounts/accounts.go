@@ -37,7 +37,7 @@ var (
 	Rows        = functions.NewType[ycsb.Row]("ycsb/account")
 	Insert      = functions.Create(Rows, "insert", insert)
 	ReadRow     = functions.View(Rows, "read", read)
-	ReadField   = functions.ViewWith(Rows, "read-field", readField)
+	ReadField   = functions.View1(Rows, "read-field", readField)
 	UpdateField = functions.Update(Rows, "update", update)
 	Overwrite   = functions.Update(Rows, "overwrite", overwrite)
 	Debit       = functions.Update(Rows, "debit", debit)

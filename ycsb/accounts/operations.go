@@ -9,24 +9,39 @@ import (
 	"github.com/concordat-dev/concordat/engine"
 	"github.com/concordat-dev/concordat/functions"
 	"github.com/concordat-dev/concordat/ycsb"
+	"github.com/concordat-dev/concordat/ycsb/internal/bulk"
 )
 
-// The target has all abilities.
+// requests makes the operations on an engine, in this process or another one.
+type requests struct {
+	engine   engine.Doer
+	health   *bulk.Health
+	protocol Protocol
+	ids      []string
+}
+
+// The abilities that it has.
 var _ interface {
 	ycsb.Target
 	ycsb.Updater
 	ycsb.Overwriter
 	ycsb.FieldReader
 	ycsb.Inserter
-	ycsb.Scanner
 	ycsb.Modifier
 	ycsb.Payer
 	ycsb.Snapshotter
-	ycsb.Counter
-} = (*Target)(nil)
+} = (*requests)(nil)
+
+// id is the instance id of a key: made beforehand, or now if the row was inserted by the run.
+func (t *requests) id(key int) string {
+	if key < len(t.ids) {
+		return t.ids[key]
+	}
+	return ycsb.RowID(key)
+}
 
 // Load implements [ycsb.Target].
-func (t *Target) Load(ctx context.Context, key int, row ycsb.Row) error {
+func (t *requests) Load(ctx context.Context, key int, row ycsb.Row) error {
 	err := t.engine.Do(ctx, Insert.On(t.id(key), row))
 	if errors.Is(err, functions.ErrExists) {
 		return nil
@@ -35,45 +50,35 @@ func (t *Target) Load(ctx context.Context, key int, row ycsb.Row) error {
 }
 
 // Read implements [ycsb.Target].
-func (t *Target) Read(ctx context.Context, key int) error {
+func (t *requests) Read(ctx context.Context, key int) error {
 	_, err := engine.Ask(ctx, t.engine, ReadRow.On(t.id(key)))
 	return t.health.Classify(err)
 }
 
 // Balance implements [ycsb.Target].
-func (t *Target) Balance(ctx context.Context, key int) (int64, error) {
+func (t *requests) Balance(ctx context.Context, key int) (int64, error) {
 	balance, err := engine.Ask(ctx, t.engine, Balance.On(t.id(key)))
 	return balance, t.health.Classify(err)
 }
 
 // ReadField implements [ycsb.FieldReader].
-func (t *Target) ReadField(ctx context.Context, key, field int) error {
+func (t *requests) ReadField(ctx context.Context, key, field int) error {
 	_, err := engine.Ask(ctx, t.engine, ReadField.On(t.id(key), field))
 	return t.health.Classify(err)
 }
 
-// Scan implements [ycsb.Scanner]: the rows as they were at one moment, whatever the protocol.
-func (t *Target) Scan(_ context.Context, from, n int) error {
-	for _, err := range engine.Walk(t.engine, Rows, t.id(from)) {
-		if n--; err != nil || n == 0 {
-			return t.certain(err)
-		}
-	}
-	return nil
-}
-
 // Insert implements [ycsb.Inserter].
-func (t *Target) Insert(ctx context.Context, requestID string, key int, row ycsb.Row) error {
+func (t *requests) Insert(ctx context.Context, requestID string, key int, row ycsb.Row) error {
 	return do(ctx, t, requestID, Insert.On(t.id(key), row))
 }
 
 // Overwrite implements [ycsb.Overwriter].
-func (t *Target) Overwrite(ctx context.Context, requestID string, key int, fields [ycsb.MaxFields]string) error {
+func (t *requests) Overwrite(ctx context.Context, requestID string, key int, fields [ycsb.MaxFields]string) error {
 	return do(ctx, t, requestID, Overwrite.On(t.id(key), fields))
 }
 
 // Modify implements [ycsb.Modifier].
-func (t *Target) Modify(ctx context.Context, requestID string, u ycsb.FieldUpdate) error {
+func (t *requests) Modify(ctx context.Context, requestID string, u ycsb.FieldUpdate) error {
 	input := Modification{ID: t.id(u.Key), New: NewField{Field: u.Field, Value: u.Value}}
 	switch t.protocol {
 	case Serializable:
@@ -88,7 +93,7 @@ func (t *Target) Modify(ctx context.Context, requestID string, u ycsb.FieldUpdat
 }
 
 // Snapshot implements [ycsb.Snapshotter].
-func (t *Target) Snapshot(ctx context.Context, keys []int) error {
+func (t *requests) Snapshot(ctx context.Context, keys []int) error {
 	ids := t.names(keys)
 	switch t.protocol {
 	case Serializable:
@@ -104,7 +109,7 @@ func (t *Target) Snapshot(ctx context.Context, keys []int) error {
 	return nil
 }
 
-func (t *Target) names(keys []int) []string {
+func (t *requests) names(keys []int) []string {
 	ids := make([]string, len(keys))
 	for i, key := range keys {
 		ids[i] = t.id(key)
@@ -113,7 +118,7 @@ func (t *Target) names(keys []int) []string {
 }
 
 // Pay implements [ycsb.Payer].
-func (t *Target) Pay(ctx context.Context, requestID string, p ycsb.Payment) error {
+func (t *requests) Pay(ctx context.Context, requestID string, p ycsb.Payment) error {
 	input := Payment{From: t.id(p.From), To: t.names(p.To), Amount: p.Amount, Refuse: p.Refuse}
 	switch t.protocol {
 	case Serializable:
@@ -141,12 +146,12 @@ func part(requestID string, n int) string {
 }
 
 // Update implements [ycsb.Updater].
-func (t *Target) Update(ctx context.Context, requestID string, u ycsb.FieldUpdate) error {
+func (t *requests) Update(ctx context.Context, requestID string, u ycsb.FieldUpdate) error {
 	return do(ctx, t, requestID, UpdateField.On(t.id(u.Key), NewField{Field: u.Field, Value: u.Value}))
 }
 
 // Transfer implements [ycsb.Target].
-func (t *Target) Transfer(ctx context.Context, requestID string, x ycsb.Transfer) error {
+func (t *requests) Transfer(ctx context.Context, requestID string, x ycsb.Transfer) error {
 	input := Transfer{From: t.id(x.From), To: t.id(x.To), Amount: x.Amount, Refuse: x.Refuse}
 	switch t.protocol {
 	case Serializable:
@@ -163,12 +168,12 @@ func (t *Target) Transfer(ctx context.Context, requestID string, x ycsb.Transfer
 // identifiable is a request that can be given an id.
 type identifiable interface {
 	functions.Request
-	As(requestID string) functions.Identified
+	As(requestID string) functions.Request
 }
 
 // do makes a request, with its id if it has one. It is generic so that the request becomes an interface value, with an allocation,
 // only once.
-func do[R identifiable](ctx context.Context, t *Target, requestID string, r R) error {
+func do[R identifiable](ctx context.Context, t *requests, requestID string, r R) error {
 	if requestID == "" {
 		return t.health.Classify(t.engine.Do(ctx, r))
 	}
@@ -176,7 +181,7 @@ func do[R identifiable](ctx context.Context, t *Target, requestID string, r R) e
 }
 
 // certain is the error of an operation that has not written anything yet: it had no effect, whatever became of its reads.
-func (t *Target) certain(err error) error {
+func (t *requests) certain(err error) error {
 	if err == nil {
 		return nil
 	}

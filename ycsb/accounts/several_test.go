@@ -163,7 +163,7 @@ func TestLockWaitsAreCounted(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	target := &Target{engine: e, health: new(bulk.Health), protocol: Serializable, ids: ycsb.RowIDs(100)}
+	target := &Target{requests{e, new(bulk.Health), Serializable, ycsb.RowIDs(100)}, e}
 	t.Cleanup(func() {
 		letGo() // also should the test end early
 		if err := target.Close(); err != nil {
@@ -218,13 +218,13 @@ func first(n int, will func(int) bool) int {
 // servedBy tells the numbers that name instances of a worker, of two.
 func servedBy(worker int, typeName string, id func(int) string) func(int) bool {
 	return func(n int) bool {
-		return int(format.InstanceShard(format.TypeHash(typeName), id(n), format.DefaultShards))%2 == worker
+		return int(format.InstanceShard(format.NameHash(typeName), id(n), format.DefaultShards))%2 == worker
 	}
 }
 
 // coordinatedBy tells the numbers that, as request ids, are coordinated by a worker, of two.
 func coordinatedBy(worker int) func(int) bool {
 	return func(n int) bool {
-		return int(format.RequestShard(format.RequestHash(strconv.Itoa(n)), format.DefaultShards))%2 == worker
+		return int(format.RequestShard(strconv.Itoa(n), format.DefaultShards))%2 == worker
 	}
 }

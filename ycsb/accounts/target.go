@@ -1,6 +1,7 @@
 package accounts
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -50,44 +51,49 @@ type Options struct {
 	CacheBytes int64
 	// Logger of the engine. Default: slog.Default().
 	Logger *slog.Logger
+	// Sources and Egresses of the engine. Default: none.
+	Sources  map[string]engine.Source
+	Egresses map[string]engine.Egress
 }
 
-// Target runs the workload on an engine. It is a [ycsb.Target] with all abilities.
+// Target runs the workload on an engine of this process. It is a [ycsb.Target] with all abilities.
 type Target struct {
-	engine   *engine.Engine
-	health   *bulk.Health
-	protocol Protocol
-	ids      []string
+	requests
+	engine *engine.Engine
 }
 
-// id is the instance id of a key: made beforehand, or now if the row was inserted by the run.
-func (t *Target) id(key int) string {
-	if key < len(t.ids) {
-		return t.ids[key]
-	}
-	return ycsb.RowID(key)
-}
+// The abilities that it has besides those of requests.
+var _ interface {
+	ycsb.Scanner
+	ycsb.Counter
+} = (*Target)(nil)
 
 // Open opens an engine and makes it a target.
 func Open(o Options) (*Target, error) {
-	if o.Protocol == "" {
-		o.Protocol = Serializable
-	}
-	protocol, err := ParseProtocol(string(o.Protocol))
+	protocol, err := checkOptions(o.Keys, o.Protocol)
 	if err != nil {
 		return nil, err
-	}
-	if o.Keys < 1 || o.Keys > ycsb.MaxKeys {
-		return nil, fmt.Errorf("accounts: %d keys are not between 1 and %d", o.Keys, ycsb.MaxKeys)
 	}
 	health := new(bulk.Health)
 	e, err := engine.Open(engine.Options{
 		Dir: o.Dir, Workers: o.Workers, Policy: o.Policy, CacheBytes: o.CacheBytes, Logger: o.Logger, Fatal: health.Fatal,
+		Sources: o.Sources, Egresses: o.Egresses,
 	}, Parts()...)
 	if err != nil {
 		return nil, err
 	}
-	return &Target{engine: e, health: health, protocol: protocol, ids: ycsb.RowIDs(o.Keys)}, nil
+	return &Target{requests{e, health, protocol, ycsb.RowIDs(o.Keys)}, e}, nil
+}
+
+// checkOptions returns the protocol that is meant.
+func checkOptions(keys int, p Protocol) (Protocol, error) {
+	if keys < 1 || keys > ycsb.MaxKeys {
+		return "", fmt.Errorf("accounts: %d keys are not between 1 and %d", keys, ycsb.MaxKeys)
+	}
+	if p == "" {
+		return Serializable, nil
+	}
+	return ParseProtocol(string(p))
 }
 
 // Engine is the engine that the target runs on.
@@ -95,6 +101,16 @@ func (t *Target) Engine() *engine.Engine { return t.engine }
 
 // Close closes the engine.
 func (t *Target) Close() error { return t.health.Close(t.engine) }
+
+// Scan implements [ycsb.Scanner]: the rows as they were at one moment, whatever the protocol.
+func (t *Target) Scan(_ context.Context, from, n int) error {
+	for _, err := range engine.Walk(t.engine, Rows, t.id(from)) {
+		if n--; err != nil || n == 0 {
+			return t.certain(err)
+		}
+	}
+	return nil
+}
 
 // Counters implements [ycsb.Counter].
 func (t *Target) Counters() ycsb.Counters {

@@ -4,7 +4,7 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/codec"
 	"github.com/concordat-dev/concordat/internal/format"
 	"github.com/concordat-dev/concordat/ycsb"
 )
@@ -101,7 +101,7 @@ func (a *account) touch(g *group) {
 }
 
 func (a *account) save() {
-	data, err := functions.EncodeRow(&a.row)
+	data, err := codec.Encode(&a.row)
 	if err != nil {
 		panic("floor: a row always encodes: " + err.Error())
 	}

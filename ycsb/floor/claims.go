@@ -6,10 +6,8 @@ import (
 	"runtime"
 	"sync"
 
-	"github.com/cespare/xxhash/v2"
-
 	"github.com/concordat-dev/concordat/internal/format"
-	"github.com/concordat-dev/concordat/ycsb"
+	"github.com/concordat-dev/concordat/ycsb/internal/rules"
 )
 
 // claims are the ids of requests that have not been sealed yet. A request claims its id before it looks for an older outcome
@@ -52,7 +50,7 @@ func (f *Floor) claim(id string, print uint64) (done bool, err error) {
 	if fresh {
 		return false, nil
 	}
-	key := format.OutcomeKey(make([]byte, 0, 64), format.RequestShard(hash, format.DefaultShards), id)
+	key := format.OutcomeKey(make([]byte, 0, 64), format.RequestShard(id, format.DefaultShards), id)
 	value, found, err := f.store.Get(key)
 	if !found && err == nil {
 		return false, nil
@@ -67,7 +65,7 @@ func (f *Floor) claim(id string, print uint64) (done bool, err error) {
 	if binary.BigEndian.Uint64(value) != print {
 		return true, fmt.Errorf("%w: %q", ErrReused, id)
 	}
-	return true, status(value[16]).err()
+	return true, rules.Status(value[16]).Err()
 }
 
 // claim claims the id unless another request has it, and reports whether it is certain that no earlier one had it.
@@ -93,43 +91,4 @@ func (f *Floor) release(outcomes []outcome) {
 		id := outcomes[i].id
 		f.claims.part(format.RequestHash(id)).release(id)
 	}
-}
-
-// fingerprintTransfer tells requests with the same id but different contents apart.
-func fingerprintTransfer(t ycsb.Transfer) uint64 {
-	var b [26]byte
-	b[0] = byte(ycsb.Move)
-	binary.LittleEndian.PutUint64(b[1:], uint64(t.From))
-	binary.LittleEndian.PutUint64(b[9:], uint64(t.To))
-	binary.LittleEndian.PutUint64(b[17:], uint64(t.Amount))
-	if t.Refuse {
-		b[25] = 1
-	}
-	return xxhash.Sum64(b[:])
-}
-
-// fingerprintUpdate is that of a write to a row: of a field, or, with a field beyond the last, of all.
-func fingerprintUpdate(kind ycsb.Kind, key, field int, values ...string) uint64 {
-	b := make([]byte, 0, 17+len(values)*ycsb.FieldBytes)
-	b = append(b, byte(kind))
-	b = binary.LittleEndian.AppendUint64(b, uint64(key))
-	b = binary.LittleEndian.AppendUint64(b, uint64(field))
-	for _, value := range values {
-		b = append(b, value...)
-	}
-	return xxhash.Sum64(b)
-}
-
-func fingerprintPayment(p ycsb.Payment) uint64 {
-	b := make([]byte, 0, 18+8*ycsb.MaxParties)
-	b = append(b, byte(ycsb.Move), 0)
-	if p.Refuse {
-		b[1] = 1
-	}
-	b = binary.LittleEndian.AppendUint64(b, uint64(p.Amount))
-	b = binary.LittleEndian.AppendUint64(b, uint64(p.From))
-	for _, to := range p.To {
-		b = binary.LittleEndian.AppendUint64(b, uint64(to))
-	}
-	return xxhash.Sum64(b)
 }

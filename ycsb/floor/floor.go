@@ -46,10 +46,10 @@ const typeName = "ycsb/floor"
 func rowShard(id string) uint16 { return format.InstanceShard(typeHash, id, format.DefaultShards) }
 
 func outcomeShard(requestID string) uint16 {
-	return format.RequestShard(format.RequestHash(requestID), format.DefaultShards)
+	return format.RequestShard(requestID, format.DefaultShards)
 }
 
-var typeHash = format.TypeHash(typeName)
+var typeHash = format.NameHash(typeName)
 
 // Options say how a floor is opened.
 type Options struct {

@@ -11,10 +11,11 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/concordat-dev/concordat/functions"
 	"github.com/concordat-dev/concordat/internal/format"
 	"github.com/concordat-dev/concordat/internal/store"
+	"github.com/concordat-dev/concordat/internal/values"
 	"github.com/concordat-dev/concordat/ycsb"
+	"github.com/concordat-dev/concordat/ycsb/internal/rules"
 )
 
 // group is the operations that are sealed together.
@@ -32,7 +33,7 @@ type outcome struct {
 	id     string
 	shard  uint16
 	print  uint64
-	status status
+	status rules.Status
 }
 
 func newGroup() *group { return &group{done: make(chan struct{})} }
@@ -44,16 +45,16 @@ func (g *group) wait() error {
 }
 
 // answer waits and returns the error of a request that ended with s.
-func (g *group) answer(s status) error {
+func (g *group) answer(s rules.Status) error {
 	if err := g.wait(); err != nil {
 		return err
 	}
-	return s.err()
+	return s.Err()
 }
 
 // join runs change in the open group and adds the request's outcome to it. The caller holds the mutexes of the accounts that
 // change touches. Change and cut exclude each other, so a group has all of a transfer or nothing of it.
-func (f *Floor) join(requestID string, print uint64, s status, change func(*group)) *group {
+func (f *Floor) join(requestID string, print uint64, s rules.Status, change func(*group)) *group {
 	f.mu.Lock()
 	g := f.open
 	if f.failure != nil {
@@ -194,7 +195,7 @@ func (w *writer) writeRows(batch store.Batch, accounts *accounts, dirty []int32)
 		a.mu.Lock()
 		image := a.image
 		if a.image = nil; image == nil {
-			if err := functions.EncodeTo(&w.buffer, &a.row); err != nil {
+			if err := values.EncodeTo(&w.buffer, &a.row); err != nil {
 				panic("floor: a row always encodes: " + err.Error())
 			}
 			image, a.saved = w.buffer.Bytes(), true

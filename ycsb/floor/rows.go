@@ -5,6 +5,7 @@ import (
 
 	"github.com/concordat-dev/concordat/functions"
 	"github.com/concordat-dev/concordat/ycsb"
+	"github.com/concordat-dev/concordat/ycsb/internal/rules"
 )
 
 var _ interface {
@@ -34,27 +35,27 @@ func (f *Floor) Load(_ context.Context, key int, row ycsb.Row) error {
 
 // Insert implements [ycsb.Inserter]. There must be room for the row.
 func (f *Floor) Insert(_ context.Context, requestID string, key int, row ycsb.Row) error {
-	print := fingerprintUpdate(ycsb.Insertion, key, ycsb.MaxFields, row.Fields[:]...)
+	print := rules.WritePrint(ycsb.Insertion, key, ycsb.MaxFields, row.Fields[:]...)
 	if done, err := f.claim(requestID, print); done {
 		return err
 	}
 	a := f.accounts.of(key)
 	a.mu.Lock()
 	if a.exists {
-		g := f.join(requestID, print, exists, func(*group) {})
+		g := f.join(requestID, print, rules.Exists, func(*group) {})
 		a.mu.Unlock()
-		return g.answer(exists)
+		return g.answer(rules.Exists)
 	}
 	g := f.create(requestID, print, a, row)
 	a.mu.Unlock()
-	return g.answer(sealed)
+	return g.answer(rules.Done)
 }
 
 // create makes a row. The caller holds the account's mutex.
 func (f *Floor) create(requestID string, print uint64, a *account, row ycsb.Row) *group {
 	a.settle()
 	f.accounts.made(int(a.number))
-	return f.join(requestID, print, sealed, func(g *group) {
+	return f.join(requestID, print, rules.Done, func(g *group) {
 		a.touch(g)
 		a.exists, a.row = true, row
 	})
@@ -97,20 +98,20 @@ func (f *Floor) read(key int) (ycsb.Row, error) {
 
 // Update implements [ycsb.Updater].
 func (f *Floor) Update(_ context.Context, requestID string, u ycsb.FieldUpdate) error {
-	print := fingerprintUpdate(ycsb.Update, u.Key, u.Field, u.Value)
+	print := rules.WritePrint(ycsb.Update, u.Key, u.Field, u.Value)
 	return f.write(requestID, print, u.Key, func(row *ycsb.Row) { row.Fields[u.Field] = u.Value })
 }
 
 // Modify implements [ycsb.Modifier]. Under the row's mutex nobody writes between the read and the write, and who waits until
 // the write is durable has waited for what was read.
 func (f *Floor) Modify(_ context.Context, requestID string, u ycsb.FieldUpdate) error {
-	print := fingerprintUpdate(ycsb.Modify, u.Key, u.Field, u.Value)
+	print := rules.WritePrint(ycsb.Modify, u.Key, u.Field, u.Value)
 	return f.write(requestID, print, u.Key, func(row *ycsb.Row) { row.Fields[u.Field] = u.Value })
 }
 
 // Overwrite implements [ycsb.Overwriter].
 func (f *Floor) Overwrite(_ context.Context, requestID string, key int, fields [ycsb.MaxFields]string) error {
-	print := fingerprintUpdate(ycsb.Update, key, ycsb.MaxFields, fields[:]...)
+	print := rules.WritePrint(ycsb.Update, key, ycsb.MaxFields, fields[:]...)
 	return f.write(requestID, print, key, func(row *ycsb.Row) { row.Fields = fields })
 }
 
@@ -121,13 +122,13 @@ func (f *Floor) write(requestID string, print uint64, key int, change func(*ycsb
 	}
 	a := f.accounts.of(key)
 	a.mu.Lock()
-	status := notFound
+	status := rules.NotFound
 	if a.exists {
-		status = sealed
+		status = rules.Done
 		a.settle()
 	}
 	g := f.join(requestID, print, status, func(g *group) {
-		if status == sealed {
+		if status == rules.Done {
 			a.touch(g)
 			change(&a.row)
 		}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/concordat-dev/concordat/functions"
 	"github.com/concordat-dev/concordat/ycsb"
+	"github.com/concordat-dev/concordat/ycsb/internal/rules"
 )
 
 // lockAll takes the mutexes of accounts in the order of their keys, and returns the accounts in the order given.
@@ -30,20 +31,21 @@ func unlockAll(all []*account) {
 
 // Pay implements [ycsb.Payer].
 func (f *Floor) Pay(_ context.Context, requestID string, p ycsb.Payment) error {
-	print := fingerprintPayment(p)
+	print := rules.PaymentPrint(p)
 	if done, err := f.claim(requestID, print); done {
 		return err
 	}
 	all := f.lockAll(append([]int{p.From}, p.To...))
 	total := p.Amount * int64(len(p.To))
-	status := checkPayment(p, total, all)
-	if status == sealed {
+	there := !slices.ContainsFunc(all, func(a *account) bool { return !a.exists })
+	status := rules.Pay(there, all[0].row.Balance, total, p.Refuse)
+	if status == rules.Done {
 		for _, a := range all {
 			a.settle()
 		}
 	}
 	g := f.join(requestID, print, status, func(g *group) {
-		if status != sealed {
+		if status != rules.Done {
 			return
 		}
 		for i, a := range all {
@@ -57,21 +59,6 @@ func (f *Floor) Pay(_ context.Context, requestID string, p ycsb.Payment) error {
 	})
 	unlockAll(all)
 	return g.answer(status)
-}
-
-func checkPayment(p ycsb.Payment, total int64, all []*account) status {
-	for _, a := range all {
-		if !a.exists {
-			return notFound
-		}
-	}
-	switch {
-	case all[0].row.Balance < total:
-		return insufficient
-	case p.Refuse:
-		return refused
-	}
-	return sealed
 }
 
 // Snapshot implements [ycsb.Snapshotter]: all mutexes are held while the balances are read.

@@ -7,6 +7,7 @@ import (
 	"github.com/concordat-dev/concordat/coordinator"
 	"github.com/concordat-dev/concordat/engine"
 	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/ycsb"
 )
 
 // Failures of a client.
@@ -107,7 +108,7 @@ func (c *client) login(ctx context.Context) error {
 
 // look searches or recommends. Reads have no effect, so they need no request id.
 func (c *client) look(ctx context.Context) (err error) {
-	saga, search := c.workload.options.Protocol == coordinator.Saga, c.kind == KindSearch
+	saga, search := c.workload.options.Protocol == ycsb.Saga, c.kind == KindSearch
 	switch {
 	case saga && search:
 		_, err = engine.Ask(ctx, c.workload.engine, SearchSaga.With(c.region))
@@ -121,15 +122,15 @@ func (c *client) look(ctx context.Context) (err error) {
 	return c.workload.health.Classify(err)
 }
 
-func (j Journey) start(p coordinator.Protocol, number *int) coordinator.Start {
-	if p == coordinator.Saga {
+func (j Journey) start(p ycsb.Protocol, number *int) coordinator.Start {
+	if p == ycsb.Saga {
 		return ReserveSaga.With(j).Into(number)
 	}
 	return ReserveTx.With(j).Into(number)
 }
 
-func (m Made) start(p coordinator.Protocol) coordinator.Start {
-	if p == coordinator.Saga {
+func (m Made) start(p ycsb.Protocol) coordinator.Start {
+	if p == ycsb.Saga {
 		return CancelSaga.With(m)
 	}
 	return CancelTx.With(m)

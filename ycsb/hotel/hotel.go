@@ -137,7 +137,7 @@ type Customer struct {
 var (
 	Customers     = functions.NewType[Customer]("hotel/customer")
 	AddCustomer   = functions.Create(Customers, "add", addCustomer)
-	CheckPassword = functions.ViewWith(Customers, "check", checkPassword)
+	CheckPassword = functions.View1(Customers, "check", checkPassword)
 	CountMade     = functions.UpdateReturning(Customers, "made", countMade)
 	CountLess     = functions.Update(Customers, "cancelled", countCancelled)
 	ReadCustomer  = functions.View(Customers, "read", func(_ *functions.Ctx, c Customer) (Customer, error) { return c, nil })

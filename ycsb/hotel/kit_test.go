@@ -9,14 +9,13 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/concordat-dev/concordat/coordinator"
 	"github.com/concordat-dev/concordat/engine"
 	"github.com/concordat-dev/concordat/functions"
 	"github.com/concordat-dev/concordat/ycsb"
 	"github.com/concordat-dev/concordat/ycsb/internal/bulk"
 )
 
-var protocols = []coordinator.Protocol{coordinator.Serializable, coordinator.Saga}
+var protocols = []ycsb.Protocol{ycsb.Serializable, ycsb.Saga}
 
 // small is a scale at which places run out.
 var small = Scale{Hotels: 5, Flights: 4, Rooms: 3, Seats: 3, Customers: 6}
@@ -99,7 +98,7 @@ func drive(t testing.TB, w *Workload, clients, operations int) map[string]int {
 }
 
 // ask asks a question that must have an answer.
-func ask[R any](t testing.TB, w *Workload, q functions.Question[R]) R {
+func ask[R any](t testing.TB, w *Workload, q functions.RequestReturning[R]) R {
 	t.Helper()
 	answer, err := engine.Ask(t.Context(), w.Engine(), q)
 	if err != nil {
@@ -109,7 +108,7 @@ func ask[R any](t testing.TB, w *Workload, q functions.Question[R]) R {
 }
 
 // reserve makes a reservation under a protocol.
-func reserve(t testing.TB, w *Workload, p coordinator.Protocol, j Journey) (number int, err error) {
+func reserve(t testing.TB, w *Workload, p ycsb.Protocol, j Journey) (number int, err error) {
 	t.Helper()
 	err = bulk.Do(t.Context(), w.Engine(), "", j.start(p, &number))
 	return number, err

@@ -9,7 +9,6 @@ import (
 	"math/rand/v2"
 	"strings"
 
-	"github.com/concordat-dev/concordat/coordinator"
 	"github.com/concordat-dev/concordat/functions"
 	"github.com/concordat-dev/concordat/locks"
 	"github.com/concordat-dev/concordat/ycsb"
@@ -44,8 +43,8 @@ type Options struct {
 	Dir string
 	// Scale of the data.
 	Scale Scale
-	// Protocol of the operations. Default: coordinator.Serializable.
-	Protocol coordinator.Protocol
+	// Protocol of the operations. Default: ycsb.Serializable.
+	Protocol ycsb.Protocol
 	// Mix says how often each operation is drawn. Default: [TravelMix].
 	Mix Mix
 	// Choice of hotels and flights. Upper and lower case are the same. Default: Normal.
@@ -124,7 +123,7 @@ func (o Options) withDefaults() Options {
 		}
 	}
 	if o.Protocol == 0 {
-		o.Protocol = coordinator.Serializable
+		o.Protocol = ycsb.Serializable
 	}
 	if o.Mix == (Mix{}) {
 		o.Mix = TravelMix
@@ -159,7 +158,7 @@ func (o Options) Validate() error {
 	if !(o.Deviation > 0 && o.Deviation <= 10) {
 		errs = append(errs, fmt.Errorf("hotel: a deviation of %g is not above 0 and at most 10", o.Deviation))
 	}
-	if o.Protocol != coordinator.Serializable && o.Protocol != coordinator.Saga {
+	if o.Protocol != ycsb.Serializable && o.Protocol != ycsb.Saga {
 		errs = append(errs, fmt.Errorf("hotel: there is no protocol %d", o.Protocol))
 	}
 	return errors.Join(errs...)

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/concordat-dev/concordat/coordinator"
 	"github.com/concordat-dev/concordat/engine"
 	"github.com/concordat-dev/concordat/ycsb"
 	"github.com/concordat-dev/concordat/ycsb/internal/bulk"
@@ -151,7 +150,7 @@ func (w *Workload) checkPurses(v *ycsb.Violations, before books) {
 		where := fmt.Sprintf("client %d", i)
 		told := w.books.told[i].Since(before.told[i])
 		v.Acknowledged(where, "requests served", p[0].Served-before.purses[i][0].Served, told.Committed, told.Unknown)
-		if w.options.Protocol == coordinator.Saga || w.options.Protocol == coordinator.Serializable {
+		if w.options.Protocol == ycsb.Saga || w.options.Protocol == ycsb.Serializable {
 			v.Differ("halves", where, "times that its first purse was served", p[0].Served, "times that its second was", p[1].Served)
 		}
 	}

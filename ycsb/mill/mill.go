@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/concordat-dev/concordat/coordinator"
 	"github.com/concordat-dev/concordat/functions"
 	"github.com/concordat-dev/concordat/saga"
 	"github.com/concordat-dev/concordat/twopc"
@@ -150,7 +151,7 @@ var (
 )
 
 // makeTurns makes two things that use each other: the operation, and the transaction whose last call it is.
-func makeTurns() (turn functions.Command[turning], both *twopc.Transaction[bothTurn]) {
+func makeTurns() (turn functions.Command[turning], both *coordinator.Function[bothTurn]) {
 	turn = functions.Update(Mills, "turn", func(ctx *functions.Ctx, m *Mill, t turning) error {
 		if m.Stopped {
 			m.Ended++

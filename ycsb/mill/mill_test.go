@@ -8,7 +8,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/concordat-dev/concordat/coordinator"
 	"github.com/concordat-dev/concordat/engine"
 	"github.com/concordat-dev/concordat/ycsb"
 )
@@ -33,7 +32,7 @@ func opened(t testing.TB, o Options) *Workload {
 // TestRequestsAndMillsBothGoOn: under each protocol, beside each kind of work, both get through; all that was acknowledged is there
 // once, all chains end, and a second run on the same data goes as well.
 func TestRequestsAndMillsBothGoOn(t *testing.T) {
-	for _, protocol := range []coordinator.Protocol{0, coordinator.Saga, coordinator.Serializable} {
+	for _, protocol := range []ycsb.Protocol{0, ycsb.Saga, ycsb.Serializable} {
 		for _, work := range []Work{
 			{}, {Chains: 1, Cost: 30 * time.Microsecond, By: Send}, {Chains: 1, Cost: 4 * time.Millisecond, By: Send},
 			{Chains: 2*mostAtOnce + 1, Cost: 20 * time.Microsecond, By: Send}, {Chains: 50, Cost: time.Millisecond, By: Timer},
@@ -81,7 +80,7 @@ func TestEachConditionCanFail(t *testing.T) {
 		},
 		"progress": func(w *Workload) error { w.options.Beside.Chains = 1; return nil },
 	} {
-		w := opened(t, Options{Protocol: coordinator.Saga, Clients: 2})
+		w := opened(t, Options{Protocol: ycsb.Saga, Clients: 2})
 		w.wait = time.Millisecond
 		if err := w.Load(t.Context(), noProgress); err != nil {
 			t.Fatal(err)

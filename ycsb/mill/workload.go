@@ -9,10 +9,9 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/concordat-dev/concordat/coordinator"
 	"github.com/concordat-dev/concordat/engine"
 	"github.com/concordat-dev/concordat/functions"
-	"github.com/concordat-dev/concordat/internal/store"
+	"github.com/concordat-dev/concordat/internal/table"
 	"github.com/concordat-dev/concordat/ycsb"
 	"github.com/concordat-dev/concordat/ycsb/internal/bulk"
 )
@@ -25,7 +24,7 @@ type Options struct {
 	// Dir is the engine's directory, a new one.
 	Dir string
 	// Protocol of the requests. Default: none, each serves one purse.
-	Protocol coordinator.Protocol
+	Protocol ycsb.Protocol
 	// Clients is how many there will be at most. Default: 8. At most ycsb.MaxClients.
 	Clients int
 	// Beside is what goes on beside the requests. Default: nothing.
@@ -41,7 +40,7 @@ func (o Options) Validate() error {
 	if o.Clients < 0 || o.Clients > ycsb.MaxClients {
 		return fmt.Errorf("mill: %d clients are not between 1 and %d", o.Clients, ycsb.MaxClients)
 	}
-	if o.Protocol > coordinator.Serializable {
+	if o.Protocol > ycsb.Serializable {
 		return fmt.Errorf("mill: there is no protocol %d", o.Protocol)
 	}
 	return o.Beside.Validate()
@@ -91,7 +90,7 @@ func Open(o Options) (*Workload, error) {
 }
 
 // timed seals an epoch and notes how long that took. It is called by one goroutine at a time.
-func (w *Workload) timed(_ uint64, _ store.Batch, write func() error) error {
+func (w *Workload) timed(_ uint64, _ *table.Batch, write func() error) error {
 	began := time.Now()
 	err := write()
 	w.seal.Store(max(w.seal.Load(), int64(time.Since(began))))
@@ -183,9 +182,9 @@ func (c *client) Do(ctx context.Context, requestID string) error {
 func (c *client) request() bulk.Request {
 	payment := Payment{From: c.from, To: c.to, Amount: c.amount}
 	switch c.workload.options.Protocol {
-	case coordinator.Saga:
+	case ycsb.Saga:
 		return PaySaga.With(payment)
-	case coordinator.Serializable:
+	case ycsb.Serializable:
 		return PayTx.With(payment)
 	}
 	return Serve.On(c.from, 0)

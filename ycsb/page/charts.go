@@ -31,7 +31,7 @@ type entry struct {
 
 const (
 	legendHeight = 8 * vg.Millimeter
-	entryWidth   = 36 * vg.Millimeter
+	legendGap    = 6 * vg.Millimeter // between entries
 )
 
 // WriteTo renders the chart; format is "svg" or "png".
@@ -65,7 +65,7 @@ func (c Chart) drawLegend(dc draw.Canvas) {
 		dc.DrawGlyph(draw.GlyphStyle{Color: e.look.color, Shape: e.look.shape, Radius: vg.Points(4)},
 			vg.Point{X: (at.X + end.X) / 2, Y: at.Y})
 		dc.FillText(style, vg.Point{X: end.X + 2*vg.Millimeter, Y: at.Y}, e.name)
-		at.X += entryWidth
+		at.X = end.X + 2*vg.Millimeter + style.Width(e.name) + legendGap
 	}
 }
 
@@ -76,7 +76,7 @@ type look struct {
 }
 
 func lookOf(protocol string, n int) look {
-	known := map[string]int{"plain": 0, "saga": 1, "serializable": 2, "floor": 3}
+	known := map[string]int{"plain": 0, "saga": 1, "serializable": 2, "floor": 3, "limit": 4}
 	if i, ok := known[protocol]; ok {
 		n = i
 	}

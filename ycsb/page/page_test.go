@@ -12,13 +12,14 @@ import (
 
 func sample() []ycsb.Report {
 	var reports []ycsb.Report
-	for i, protocol := range []string{"plain", "saga", "serializable", "floor"} {
+	for i, protocol := range []string{"plain", "saga", "serializable", "floor", "limit"} {
 		n := float64(i + 1)
 		reports = append(reports, ycsb.Report{
 			Protocol: protocol, Keys: 5000, Clients: 512, Mix: ycsb.Mix{Transfer: 1}, Distribution: "uniform", Seed: 1,
 			Policy: "detect", Workers: 2, Committed: 1234567, CommittedPerS: 30_000 * n, SumBefore: 50_000_000, SumAfter: 50_000_000,
-			LatencyMS: map[string]ycsb.Latency{"all": {P50: 8 / n, P95: 12 / n, P99: 18 / n, P999: 30 / n, Max: 44}},
-			Go:        "go1.26", CPU: "2 x Some Processor",
+			LatencyMS:    map[string]ycsb.Latency{"all": {P50: 8 / n, P95: 12 / n, P99: 18 / n, P999: 30 / n, Max: 44}},
+			WrittenPerOp: new(12_345.6),
+			Go:           "go1.26", CPU: "2 x Some Processor",
 		})
 	}
 	return reports
@@ -34,7 +35,7 @@ func TestPage(t *testing.T) {
 		t.Fatal(err)
 	}
 	html := out.String()
-	for _, want := range []string{"serializable", "WRONG SUM under plain", "50,000,000", "(-7)", "milliseconds", "thousands a second", "0.75",
+	for _, want := range []string{"serializable", "WRONG SUM under plain", "50,000,000", "(-7)", "milliseconds", "thousands a second", "0.75", "of limit", "0.60", "12,346",
 		"NOT AUDITED under saga: no space left", "interrupted under serializable", "-P 'my &lt;file&gt;'"} {
 		if !strings.Contains(html, want) {
 			t.Errorf("the page does not contain %q", want)
@@ -89,11 +90,28 @@ func TestThousands(t *testing.T) {
 
 func TestTable(t *testing.T) {
 	var out bytes.Buffer
-	if err := NewTable(sample()).WriteText(&out); err != nil {
+	reports := sample()
+	reports[3].WrittenPerOp = nil
+	if err := NewTable(reports).WriteText(&out); err != nil {
 		t.Fatal(err)
 	}
 	lines := strings.Split(out.String(), "\n")
-	if fields := strings.Fields(lines[3]); fields[0] != "serializable" || fields[1] != "90,000" || fields[2] != "0.75" || fields[3] != "1.50" {
-		t.Errorf("row of serializable: %v", fields)
+	for line, want := range map[int]string{
+		3: "serializable 90,000 0.60 0.75 1.50 2.67 4.00 6.00 10.00 44.00 12,346 0 0 0 0 right",
+		4: "floor 120,000 0.80 1.00 2.00 2.00 3.00 4.50 7.50 44.00 - 0 0 0 0 right",
+	} {
+		if got := strings.Join(strings.Fields(lines[line]), " "); got != want {
+			t.Errorf("row %q, want %q", got, want)
+		}
+	}
+	if head := strings.Fields(lines[0]); strings.Join(head[:8], " ") != "protocol committed/s of limit of floor of saga" {
+		t.Errorf("head %q", lines[0])
+	}
+	out.Reset()
+	if err := NewTable(reports[:1]).WriteText(&out); err != nil || !strings.Contains(out.String(), "plain       30,000         -         -        -") {
+		t.Errorf("without yardsticks:\n%s", out.String())
+	}
+	if reports[2].Of != nil {
+		t.Error("the table has changed the reports")
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 
 	"github.com/concordat-dev/concordat/coordinator"
+	"github.com/concordat-dev/concordat/ycsb"
 )
 
 // client is a terminal: it draws the inputs of clauses 2.4.1 and 2.5.1.
@@ -41,15 +42,15 @@ func (c *client) Do(ctx context.Context, requestID string) error {
 	return err
 }
 
-func (n NewOrder) start(p coordinator.Protocol, result *Placed) coordinator.Start {
-	if p == coordinator.Saga {
+func (n NewOrder) start(p ycsb.Protocol, result *Placed) coordinator.Start {
+	if p == ycsb.Saga {
 		return NewOrderSaga.With(n).Into(result)
 	}
 	return NewOrderTx.With(n).Into(result)
 }
 
-func (p Payment) start(protocol coordinator.Protocol, result *Paid) coordinator.Start {
-	if protocol == coordinator.Saga {
+func (p Payment) start(protocol ycsb.Protocol, result *Paid) coordinator.Start {
+	if protocol == ycsb.Saga {
 		return PaymentSaga.With(p).Into(result)
 	}
 	return PaymentTx.With(p).Into(result)

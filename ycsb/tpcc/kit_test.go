@@ -9,13 +9,12 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/concordat-dev/concordat/coordinator"
 	"github.com/concordat-dev/concordat/engine"
 	"github.com/concordat-dev/concordat/functions"
 	"github.com/concordat-dev/concordat/ycsb"
 )
 
-var protocols = []coordinator.Protocol{coordinator.Serializable, coordinator.Saga}
+var protocols = []ycsb.Protocol{ycsb.Serializable, ycsb.Saga}
 
 func noProgress(int, int) {}
 
@@ -98,7 +97,7 @@ func drive(t testing.TB, w *Workload, clients, operations int) map[string]int {
 }
 
 // ask asks a question that must have an answer.
-func ask[R any](t testing.TB, w *Workload, q functions.Question[R]) R {
+func ask[R any](t testing.TB, w *Workload, q functions.RequestReturning[R]) R {
 	t.Helper()
 	answer, err := engine.Ask(t.Context(), w.Engine(), q)
 	if err != nil {

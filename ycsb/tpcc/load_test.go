@@ -9,8 +9,8 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/concordat-dev/concordat/coordinator"
 	"github.com/concordat-dev/concordat/engine"
+	"github.com/concordat-dev/concordat/ycsb"
 )
 
 // TestLoadProgress: every row is counted, a second load makes none.
@@ -67,7 +67,7 @@ func TestOtherData(t *testing.T) {
 		refused bool
 	}{
 		{Options{Scale: Tiny(1), Seed: 1}, false}, {Options{Scale: Tiny(2), Seed: 1}, true}, {Options{Scale: Tiny(1), Seed: 2}, true},
-		{Options{Scale: Tiny(1), Seed: 1, Protocol: coordinator.Saga}, false},
+		{Options{Scale: Tiny(1), Seed: 1, Protocol: ycsb.Saga}, false},
 	} {
 		test.options.Dir = dir
 		w, err := Open(test.options)

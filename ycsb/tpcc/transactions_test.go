@@ -5,14 +5,14 @@ import (
 	"reflect"
 	"testing"
 
-	"github.com/concordat-dev/concordat/coordinator"
 	"github.com/concordat-dev/concordat/engine"
 	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/ycsb"
 	"github.com/concordat-dev/concordat/ycsb/internal/bulk"
 )
 
 // place places an order.
-func place(t *testing.T, w *Workload, p coordinator.Protocol, n NewOrder) (placed Placed, err error) {
+func place(t *testing.T, w *Workload, p ycsb.Protocol, n NewOrder) (placed Placed, err error) {
 	t.Helper()
 	err = bulk.Do(t.Context(), w.Engine(), "", n.start(p, &placed))
 	return placed, err
@@ -146,7 +146,7 @@ func TestPutBack(t *testing.T) {
 const randomInfo = "abcdefghijklmnopqrstuvwxABCDEFGHIJKLMNOPQRSTUVWX"
 
 // payAt makes a payment.
-func payAt(t *testing.T, w *Workload, protocol coordinator.Protocol, p Payment) (paid Paid, err error) {
+func payAt(t *testing.T, w *Workload, protocol ycsb.Protocol, p Payment) (paid Paid, err error) {
 	t.Helper()
 	err = bulk.Do(t.Context(), w.Engine(), "", p.start(protocol, &paid))
 	return paid, err

@@ -7,7 +7,6 @@ import (
 	"math"
 	"math/rand/v2"
 
-	"github.com/concordat-dev/concordat/coordinator"
 	"github.com/concordat-dev/concordat/engine"
 	"github.com/concordat-dev/concordat/locks"
 	"github.com/concordat-dev/concordat/ycsb"
@@ -20,8 +19,8 @@ type Options struct {
 	Dir string
 	// Scale of the company. Default: the standard's, with one warehouse.
 	Scale Scale
-	// Protocol of the transactions. Default: coordinator.Serializable.
-	Protocol coordinator.Protocol
+	// Protocol of the transactions. Default: ycsb.Serializable.
+	Protocol ycsb.Protocol
 	// Mix says how often each transaction is drawn. Default: as often as in the standard, 45 to 43.
 	Mix Mix
 	// Seed of the data. What the clients do depends on the seed that the driver gives them. A directory keeps its seed.
@@ -59,7 +58,7 @@ func (m Mix) Validate() error {
 func (o Options) Validate() error {
 	o = o.withDefaults()
 	var protocol error
-	if o.Protocol != coordinator.Serializable && o.Protocol != coordinator.Saga {
+	if o.Protocol != ycsb.Serializable && o.Protocol != ycsb.Saga {
 		protocol = fmt.Errorf("tpcc: there is no protocol %d", o.Protocol)
 	}
 	return errors.Join(o.Scale.Validate(), o.Mix.Validate(), protocol)
@@ -68,7 +67,7 @@ func (o Options) Validate() error {
 func (o Options) withDefaults() Options {
 	o.Scale = o.Scale.withDefaults()
 	if o.Protocol == 0 {
-		o.Protocol = coordinator.Serializable
+		o.Protocol = ycsb.Serializable
 	}
 	if o.Mix == (Mix{}) {
 		o.Mix = standardMix
@@ -81,7 +80,7 @@ type Workload struct {
 	engine   *engine.Engine
 	health   *bulk.Health
 	scale    Scale
-	protocol coordinator.Protocol
+	protocol ycsb.Protocol
 	payments float64 // the share of payments
 	seed     uint64
 

@@ -102,7 +102,7 @@ func (a accounts) Transfer(ctx context.Context, requestID string, t ycsb.Transfe
 // request is what both kinds of transfers are.
 type request interface {
 	functions.Request
-	As(requestID string) functions.Identified
+	As(requestID string) functions.Request
 }
 
 // do makes a request, once if it has an id.

@@ -40,6 +40,9 @@ var (
 	_ = functions.Update(accounts, "x", ofOther)       // error: func(*functions.Ctx, *other, int64) error
 	_ = functions.Update(accounts, "x", withdraw)      // error: func(*functions.Ctx, *account, int64) (int64, error)
 	_ = functions.UpdateReturning(accounts, "", debit) // error: in call to functions.UpdateReturning
+	_ = functions.Update0(accounts, "x", debit)        // error: func(*functions.Ctx, *account, int64) error
+	_ = functions.Delete(accounts, "x", debit)         // error: func(*functions.Ctx, *account, int64) error
+	_ = functions.View1(accounts, "x", balance)        // error: in call to functions.View1
 )
 
 // An argument, a result, an input or a record of the wrong type.
@@ -54,6 +57,7 @@ var (
 	_ = Transfer.As("id", "thirty")                                 // error: cannot use "thirty"
 	_ = Trip.With("thirty")                                         // error: cannot use "thirty"
 	_ = Total.With(1).Into(new(string))                             // error: *string
+	_ = Total.As("id", "thirty")                                    // error: cannot use "thirty"
 	_ = Paid.Record("key", 30)                                      // error: cannot use 30
 	_ = twopc.New("x", func(*saga.Run, int64) error { return nil }) // error: func(*saga.Run, int64) error
 )
@@ -62,11 +66,11 @@ func inTransaction(tx *twopc.Tx) {
 	tx.Do(Transfer.With(1))               // error: coordinator.Start
 	tx.Do(Trip.With(1))                   // error: coordinator.Start
 	tx.All(Transfer.With(1))              // error: coordinator.Start
-	tx.Do(Debit.On("a", 1).As("id"))      // error: functions.Identified
+	tx.Do(Debit.On("a", 1).As("id"))      // error: functions.Request
 	tx.Do(Balance.On("a"))                // error: functions.Query[int64]
 	tx.All(Balance.On("a"))               // error: functions.Query[int64]
 	tx.Do(accounts.Exists("a"))           // error: functions.Query[bool]
-	tx.Do(Withdraw.On("a", 1))            // error: functions.Returning[int64]
+	tx.Do(Withdraw.On("a", 1))            // error: functions.CallReturning[int64]
 	tx.Do(Debit)                          // error: functions.Command[int64]
 	tx.Do(Paid.Record("a", "b"))          // error: functions.Record
 	tx.OnCommit(Balance.On("a"))          // error: missing method AddTo
@@ -81,7 +85,7 @@ func inTransaction(tx *twopc.Tx) {
 func inSaga(s *saga.Run) {
 	s.Do(Debit.On("a", 1))                   // error: not enough arguments
 	s.Do(Balance.On("a"), saga.NoUndo)       // error: functions.Query[int64]
-	s.Do(Withdraw.On("a", 1), saga.NoUndo)   // error: functions.Returning[int64]
+	s.Do(Withdraw.On("a", 1), saga.NoUndo)   // error: functions.CallReturning[int64]
 	s.Do(Transfer.With(1), saga.NoUndo)      // error: coordinator.Start
 	s.Do(Debit.On("a", 1), Transfer.With(1)) // error: coordinator.Start
 	s.All(Debit.On("a", 1))                  // error: saga.Step

@@ -6,35 +6,41 @@ import (
 	"testing"
 
 	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/machine/instances"
 	"github.com/concordat-dev/concordat/internal/machine/routines"
 )
 
 // effect is an effect that a user made.
-type effect func(effects *functions.Effects) error
+type effect func(effects *instances.Effects) error
 
-func (e effect) AddTo(effects *functions.Effects) error { return e(effects) }
+func (e effect) AddTo(effects *instances.Effects) error { return e(effects) }
 
 // An effect that cannot be carried out dooms the run when it is attached: no further step is made, and whatever the body returns, the
 // run fails with it. The good effects stay.
 func TestBadEffectsDoomTheRun(t *testing.T) {
 	good := poke.On("a", 1)
-	for name, bad := range map[string]functions.Effect{
+	for name, bad := range map[string]instances.Effect{
 		"zero call": functions.Call{},
 		"nil":       nil,
 		"empty id":  poke.On("", 1),
-		"timer": effect(func(e *functions.Effects) error {
-			e.Timers = append(e.Timers, functions.Timer{Message: good.Envelope()})
+		"timer": effect(func(e *instances.Effects) error {
+			e.Timers = append(e.Timers, instances.Timer{Message: good.Envelope()})
 			return nil
 		}),
-		"half-way": effect(func(e *functions.Effects) error {
+		"half-way": effect(func(e *instances.Effects) error {
 			return errors.Join(good.AddTo(e), functions.ErrBadCall)
 		}),
 	} {
-		for outcome, add := range map[string]func(*routines.Routine, ...functions.Effect){
+		for outcome, add := range map[string]func(*routines.Routine, instances.Effect){
 			"success": (*routines.Routine).AddSuccess, "failure": (*routines.Routine).AddFailure,
 		} {
 			for _, own := range []error{nil, errNo} {
-				r := newRoutine(t, func(r *routines.Routine) ([]byte, error) { add(r, good, bad, good); return nil, own })
+				r := newRoutine(t, func(r *routines.Routine) ([]byte, error) {
+					add(r, good)
+					add(r, bad)
+					add(r, good)
+					return nil, own
+				})
 				drive(r, succeed)
 				wantErr(t, r.Err, functions.ErrBadCall)
 				if own != nil {
@@ -58,35 +64,35 @@ func TestBadEffectsDoomTheRun(t *testing.T) {
 
 // What the engine cannot carry out is refused when it is attached, and so is what goes beyond the bounds; each outcome has its own.
 func TestEffectsAreCheckedWhenAttached(t *testing.T) {
-	const maxBytes = 10 * functions.MaxEffects
+	const maxBytes = 10 * instances.MaxEffects
 	checker := routines.Checker{
-		Check: func(e *functions.Effects) error {
+		Check: func(e *instances.Effects) error {
 			if len(e.Sends) > 0 && e.Sends[0].ID == "unknown" {
 				return errNo
 			}
 			return nil
 		},
-		Bytes:    func(e *functions.Effects) int { return 10 * e.Len() },
+		Bytes:    func(e *instances.Effects) int { return 10 * e.Len() },
 		MaxBytes: maxBytes,
 	}
-	const tenth = functions.MaxEffects / 10
+	const tenth = instances.MaxEffects / 10
 	for name, tc := range map[string]struct {
-		attach func(add func(...functions.Effect))
+		attach func(add func(...instances.Effect))
 		want   error
 	}{
-		"all":       {func(add func(...functions.Effect)) { many(functions.MaxEffects, add) }, nil},
-		"too many":  {func(add func(...functions.Effect)) { many(functions.MaxEffects+1, add) }, functions.ErrTooLarge},
-		"unknown":   {func(add func(...functions.Effect)) { add(poke.On("unknown", 1)) }, errNo},
-		"in a heap": {func(add func(...functions.Effect)) { add(heap(tenth), heap(functions.MaxEffects-tenth)) }, nil},
-		"too large": {func(add func(...functions.Effect)) { add(heap(tenth), heap(functions.MaxEffects-tenth), heap(1)) }, functions.ErrTooLarge},
+		"all":       {func(add func(...instances.Effect)) { many(instances.MaxEffects, add) }, nil},
+		"too many":  {func(add func(...instances.Effect)) { many(instances.MaxEffects+1, add) }, functions.ErrTooLarge},
+		"unknown":   {func(add func(...instances.Effect)) { add(poke.On("unknown", 1)) }, errNo},
+		"in a heap": {func(add func(...instances.Effect)) { add(heap(tenth), heap(instances.MaxEffects-tenth)) }, nil},
+		"too large": {func(add func(...instances.Effect)) { add(heap(tenth), heap(instances.MaxEffects-tenth), heap(1)) }, functions.ErrTooLarge},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := routines.NewRoutine().WithChecker(checker)
 			t.Cleanup(r.Close)
 			for range 2 { // a run leaves nothing to the next
 				r.Begin(function(func(r *routines.Routine) ([]byte, error) {
-					tc.attach(r.AddSuccess)
-					tc.attach(r.AddFailure)
+					tc.attach(each(r.AddSuccess))
+					tc.attach(each(r.AddFailure))
 					return nil, nil
 				}), nil, 1)
 				drive(r, succeed)
@@ -97,7 +103,10 @@ func TestEffectsAreCheckedWhenAttached(t *testing.T) {
 	checker.MaxBytes = 99
 	r := routines.NewRoutine().WithChecker(checker)
 	t.Cleanup(r.Close)
-	r.Begin(function(func(r *routines.Routine) ([]byte, error) { r.AddFailure(heap(5), heap(4), heap(1)); return nil, nil }), nil, 1)
+	r.Begin(function(func(r *routines.Routine) ([]byte, error) {
+		each(r.AddFailure)(heap(5), heap(4), heap(1))
+		return nil, nil
+	}), nil, 1)
 	drive(r, succeed)
 	wantErr(t, r.Err, functions.ErrTooLarge)
 	if n := r.OnFailure.Len(); n != 9 || !strings.Contains(r.Err.Error(), "100 bytes") {
@@ -105,15 +114,24 @@ func TestEffectsAreCheckedWhenAttached(t *testing.T) {
 	}
 }
 
-func many(n int, add func(...functions.Effect)) {
+// each attaches several effects.
+func each(attach func(instances.Effect)) func(...instances.Effect) {
+	return func(effects ...instances.Effect) {
+		for _, e := range effects {
+			attach(e)
+		}
+	}
+}
+
+func many(n int, add func(...instances.Effect)) {
 	for range n {
 		add(poke.On("a", 1))
 	}
 }
 
 // heap is one effect that consists of n.
-func heap(n int) functions.Effect {
-	return effect(func(e *functions.Effects) (err error) {
+func heap(n int) instances.Effect {
+	return effect(func(e *instances.Effects) (err error) {
 		for range n {
 			err = errors.Join(err, poke.On("a", 1).AddTo(e))
 		}
@@ -121,7 +139,7 @@ func heap(n int) functions.Effect {
 	})
 }
 
-func sends(e *functions.Effects) int {
+func sends(e *instances.Effects) int {
 	if e == nil {
 		return 0
 	}

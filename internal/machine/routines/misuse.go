@@ -7,8 +7,7 @@ import (
 
 	"github.com/petermattis/goid"
 
-	"github.com/concordat-dev/concordat/coordinator"
-	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/failures"
 )
 
 // What bodies do that they should not, and how a routine outlives it.
@@ -16,7 +15,7 @@ import (
 //   - They make calls on another goroutine than their own, which waits for it or has gone on. Such a call fails, and so does the run:
 //     it may have meant the call to be part of it. To switch to the worker from there would tear both apart. If the run is over the
 //     call fails and nothing else: the routine may be at somebody else's run.
-//   - They try again, forever, what fails at once for that. So after coordinator.MaxSteps of such calls the body is unwound that makes
+//   - They try again, forever, what fails at once for that. So after MaxSteps of such calls the body is unwound that makes
 //     them on this goroutine; another goroutine ends.
 //   - They catch the panic that unwinds them, and try again, forever. After maxUnwinds times the routine is lost: control goes back to
 //     the worker, and the body stands where it is until Close ends its goroutine.
@@ -34,7 +33,7 @@ func (r *Routine) Number() uint64 { return r.number }
 // of that run. A body may have given away what it makes calls with. So a call can come from another goroutine, and then nothing may be
 // touched here; the run fails if it is not over yet. Or from a later body on this one, to which the run does not belong: that one fails.
 //
-// Whoever makes such calls again and again does not get an error forever: after coordinator.MaxSteps Enter does not return.
+// Whoever makes such calls again and again does not get an error forever: after MaxSteps Enter does not return.
 func (r *Routine) Enter(number uint64) error {
 	if here := goid.Get(); here != r.goroutine {
 		r.enterForeign(here, number)
@@ -42,7 +41,7 @@ func (r *Routine) Enter(number uint64) error {
 	}
 	if number != r.number {
 		r.stepErr = errOver // of the body that makes the call
-		if r.stale++; r.stale > coordinator.MaxSteps {
+		if r.stale++; r.stale > MaxSteps {
 			r.unwind()
 		}
 		return errOver
@@ -62,7 +61,7 @@ func (r *Routine) enterForeign(here int64, number uint64) {
 		r.foreign.CompareAndSwap(nil, &foreign{})
 		calls = r.foreign.Load()
 	}
-	if count := &calls[here%int64(len(calls))]; count.Add(1) > coordinator.MaxSteps {
+	if count := &calls[here%int64(len(calls))]; count.Add(1) > MaxSteps {
 		count.Store(0)
 		runtime.Goexit()
 	}
@@ -72,8 +71,8 @@ func (r *Routine) enterForeign(here int64, number uint64) {
 type foreign [16]atomic.Uint32
 
 var (
-	errForeign = fmt.Errorf("%w: it was made on another goroutine than the coordinator function's", functions.ErrBadCall)
-	errOver    = fmt.Errorf("%w: it was made for a coordinator function that is over", functions.ErrBadCall)
+	errForeign = fmt.Errorf("%w: it was made on another goroutine than the coordinator function's", failures.ErrBadCall)
+	errOver    = fmt.Errorf("%w: it was made for a coordinator function that is over", failures.ErrBadCall)
 )
 
 // unwind unwinds the body, or gives it up if it has caught that too often.
@@ -94,7 +93,7 @@ func (r *Routine) leaveGoroutine() {
 		return // it was given up
 	}
 	r.end(nil)
-	r.Err = functions.NewGoexitError()
+	r.Err = failures.NewGoexitError()
 	r.lose()
 }
 

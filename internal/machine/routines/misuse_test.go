@@ -6,12 +6,12 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/concordat-dev/concordat/coordinator"
 	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/machine/instances"
 )
 
 func misusing(body func(r *Routine)) *Function {
-	return &Function{Name: "misusing", Body: func(r *Routine, _ []byte) (*functions.Result, error) {
+	return &Function{Name: "misusing", Body: func(r *Routine, _ []byte) (*instances.Result, error) {
 		body(r)
 		return nil, nil
 	}}
@@ -133,7 +133,7 @@ func TestTooManyStepsOfABodyThatCatchesEverything(t *testing.T) {
 		for {
 			func() {
 				defer func() { _ = recover() }()
-				_ = r.IssueAll(make([]Step, coordinator.MaxSteps+1))
+				_ = r.IssueAll(make([]Step, MaxSteps+1))
 			}()
 		}
 	}), nil, 1)
@@ -214,7 +214,7 @@ func TestEndlessCallsOnOtherGoroutines(t *testing.T) {
 			returned := false
 			var group sync.WaitGroup
 			group.Go(func() {
-				for range coordinator.MaxSteps + over {
+				for range MaxSteps + over {
 					_ = r.Enter(r.Number())
 				}
 				returned = true

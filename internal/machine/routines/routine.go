@@ -9,8 +9,8 @@ import (
 
 	"github.com/petermattis/goid"
 
-	"github.com/concordat-dev/concordat/coordinator"
-	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/failures"
+	"github.com/concordat-dev/concordat/internal/machine/instances"
 )
 
 // Routine is the coroutine of a running coordinator function. [Routine.Begin] gives it a function; each [Routine.Resume] runs
@@ -42,12 +42,12 @@ type Routine struct {
 	misused   atomic.Uint64           // the last run for which a call came from another one
 	foreign   atomic.Pointer[foreign] // the calls that came from others since misused was set; nil if there were none ever
 
-	// Result and Err are what the body returned; Err may be a *functions.PanicError.
-	Result *functions.Result
+	// Result and Err are what the body returned; Err may be a *failures.PanicError.
+	Result *instances.Result
 	Err    error
 
 	// OnSuccess and OnFailure are the effects that the body attached to its outcome; nil if it attached none.
-	OnSuccess, OnFailure       *functions.Effects
+	OnSuccess, OnFailure       *instances.Effects
 	successBytes, failureBytes int
 	room                       int // for both together
 	checker                    Checker
@@ -55,7 +55,7 @@ type Routine struct {
 	badEffect                  error // an effect that cannot be carried out: the run fails
 }
 
-// stopped is the panic that unwinds the body of a routine that is stopped, or has made coordinator.MaxSteps calls, or as many for a run
+// stopped is the panic that unwinds the body of a routine that is stopped, or has made MaxSteps calls, or as many for a run
 // that is over.
 type stopped struct{}
 
@@ -146,7 +146,7 @@ func (r *Routine) run() {
 		ended = true
 	}()
 	r.Result, r.Err = r.function.Body(r, r.input)
-	r.Err = functions.Plain(r.reason(r.Err))
+	r.Err = failures.Plain(r.reason(r.Err))
 	ended = true
 }
 
@@ -161,7 +161,7 @@ func (r *Routine) end(panicked any) {
 		}
 		r.Err = r.reason(r.Err)
 	default:
-		r.Err = r.reason(functions.NewPanicError(p))
+		r.Err = r.reason(failures.NewPanicError(p))
 	}
 	if r.misused.Load() == r.number {
 		r.Err = errForeign
@@ -173,7 +173,7 @@ func (r *Routine) reason(err error) error {
 	switch {
 	case err == nil:
 		return cmp.Or(r.stepErr, r.badEffect)
-	case r.badEffect != nil && !r.stopping && !functions.Wraps(err, r.badEffect):
+	case r.badEffect != nil && !r.stopping && !failures.Wraps(err, r.badEffect):
 		return &doomed{err, r.badEffect}
 	}
 	return err
@@ -185,9 +185,9 @@ func (r *Routine) Issue(steps []Step) {
 	if r.stopping {
 		r.unwind()
 	}
-	if r.steps += len(steps); r.steps > coordinator.MaxSteps {
+	if r.steps += len(steps); r.steps > MaxSteps {
 		// An error would not do: a body that repeats what failed until it succeeds would do so forever.
-		r.stepErr = fmt.Errorf("%w: %s makes more than %d calls", functions.ErrTooLarge, r.function.Name, coordinator.MaxSteps)
+		r.stepErr = fmt.Errorf("%w: %s makes more than %d calls", failures.ErrTooLarge, r.function.Name, MaxSteps)
 		r.unwind()
 	}
 	if r.badEffect != nil {
@@ -236,11 +236,11 @@ func (s *Step) check() error {
 	if s.Call.Op == nil {
 		return nil
 	}
-	if err := functions.CheckID("instance", s.Call.ID); err != nil {
+	if err := instances.CheckID("instance", s.Call.ID); err != nil {
 		return err
 	}
 	if s.HasUndo {
-		return functions.CheckID("instance", s.Undo.ID)
+		return instances.CheckID("instance", s.Undo.ID)
 	}
 	return nil
 }
@@ -258,7 +258,7 @@ func (r *Routine) IssueAll(steps []Step) error {
 	}
 	for i := range steps {
 		if err := steps[i].Finish(); err != nil {
-			r.stepErr = fmt.Errorf("%w: %w", functions.ErrBadResult, err) // else a body that swallows it would go on without its answer
+			r.stepErr = fmt.Errorf("%w: %w", failures.ErrBadResult, err) // else a body that swallows it would go on without its answer
 			return r.stepErr
 		}
 	}

@@ -7,9 +7,11 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/concordat-dev/concordat/coordinator"
 	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/failures"
+	"github.com/concordat-dev/concordat/internal/machine/instances"
 	"github.com/concordat-dev/concordat/internal/machine/routines"
+	"github.com/concordat-dev/concordat/internal/values"
 )
 
 const errNo functions.Failure = "test: no"
@@ -24,10 +26,10 @@ func step(id string) routines.Step { return routines.Step{Call: poke.On(id, 1).E
 
 // function makes a function whose body has no input.
 func function(body func(r *routines.Routine) ([]byte, error)) *routines.Function {
-	return &routines.Function{Name: "test/function", Protocol: coordinator.Saga,
-		Body: func(r *routines.Routine, _ []byte) (*functions.Result, error) {
+	return &routines.Function{Name: "test/function", Protocol: routines.Saga,
+		Body: func(r *routines.Routine, _ []byte) (*instances.Result, error) {
 			data, err := body(r)
-			return functions.EncodedResult(data), err
+			return instances.EncodedResult(data), err
 		}}
 }
 
@@ -53,8 +55,8 @@ func drive(r *routines.Routine, answer func(s *routines.Step)) (rounds int) {
 }
 
 func succeed(s *routines.Step) {
-	data, _ := functions.Encode(7)
-	s.Result = functions.EncodedResult(data)
+	data, _ := values.Encode(7)
+	s.Result = instances.EncodedResult(data)
 }
 
 func TestSeveralRounds(t *testing.T) {
@@ -125,7 +127,7 @@ func TestPanicIsAFailure(t *testing.T) {
 			panic(value)
 		})
 		drive(r, succeed)
-		var p *functions.PanicError
+		var p *failures.PanicError
 		if !errors.Is(r.Err, functions.ErrPanic) || !errors.As(r.Err, &p) || !strings.Contains(string(p.Stack), "TestPanicIsAFailure") {
 			t.Errorf("%s: %v", name, r.Err)
 		}
@@ -194,7 +196,7 @@ func TestReuseStartsAfresh(t *testing.T) {
 	r := newRoutine(t, func(r *routines.Routine) ([]byte, error) {
 		must(t, r.IssueAll(append(r.Steps(3)[:0], step("a"), step("b"), step("c"))))
 		r.AddSuccess(poke.On("a", 1))
-		r.AddFailure(poke.On("a", 1), poke.On("", 1))
+		each(r.AddFailure)(poke.On("a", 1), poke.On("", 1))
 		return []byte("old"), nil
 	})
 	drive(r, succeed)
@@ -216,9 +218,9 @@ func TestReuseStartsAfresh(t *testing.T) {
 
 // The input of one run, handed on as it is, is never that of the next.
 func TestInputsByValue(t *testing.T) {
-	f := &routines.Function{Name: "test/input", Body: func(r *routines.Routine, data []byte) (*functions.Result, error) {
+	f := &routines.Function{Name: "test/input", Body: func(r *routines.Routine, data []byte) (*instances.Result, error) {
 		n, err := routines.Input[int64](r, data)
-		return functions.EncodedResult([]byte{byte(n)}), err
+		return instances.EncodedResult([]byte{byte(n)}), err
 	}}
 	r := routines.NewRoutine()
 	t.Cleanup(r.Close)
@@ -250,13 +252,13 @@ func TestBeginWhileRunningPanics(t *testing.T) {
 func TestMaxStepsAtTheBound(t *testing.T) {
 	for over := range 2 {
 		r := newRoutine(t, func(r *routines.Routine) ([]byte, error) {
-			for range coordinator.MaxSteps/2 + over {
+			for range routines.MaxSteps/2 + over {
 				must(t, r.IssueAll(append(r.Steps(0), step("a"), step("b"))))
 			}
 			return nil, nil
 		})
 		rounds := drive(r, succeed)
-		if rounds != coordinator.MaxSteps/2 || errors.Is(r.Err, functions.ErrTooLarge) != (over > 0) {
+		if rounds != routines.MaxSteps/2 || errors.Is(r.Err, functions.ErrTooLarge) != (over > 0) {
 			t.Errorf("%d over the bound: %d rounds, %v", over, rounds, r.Err)
 		}
 	}

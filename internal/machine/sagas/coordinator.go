@@ -5,7 +5,8 @@ import (
 	"math"
 	"time"
 
-	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/failures"
+	"github.com/concordat-dev/concordat/internal/machine/instances"
 	"github.com/concordat-dev/concordat/internal/machine/routines"
 	"github.com/concordat-dev/concordat/saga"
 )
@@ -44,8 +45,8 @@ type Coordinator struct {
 	first    int // the entry of steps[0]
 	out      int // calls, sleeps and compensations that are not back
 	next     int // of the group that is being called or undone: the first entry that it has not come to
-	stop     *functions.FarError
-	result   *functions.Result
+	stop     *failures.FarError
+	result   *instances.Result
 
 	// Of a saga that is being undone: the entries of the group that it has come to. Those behind it are over.
 	from, to int
@@ -110,10 +111,10 @@ func (c *Coordinator) Init(j Journal, maxTries int) {
 		e.size = SizeOf(&e.Step) - len(e.Step.Result.Encoded())
 		c.bytes += e.Size() + errorSize(e.Step.Err)
 	}
-	if c.to = len(c.Entries); j.Phase == saga.Stuck {
+	if c.to = len(c.Entries); j.Phase == Stuck {
 		c.findGroup()
 	}
-	if j.Phase == saga.Running {
+	if j.Phase == Running {
 		c.stop = j.Failure // cancelled before the restart
 	}
 }
@@ -203,13 +204,13 @@ func (c *Coordinator) changeHead() {
 	}
 }
 
-func (c *Coordinator) setPhase(p saga.Phase) {
+func (c *Coordinator) setPhase(p Phase) {
 	c.Phase = p
 	c.changeHead()
 }
 
 // Outcome is the saga's result, or its failure.
-func (c *Coordinator) Outcome() (*functions.Result, error) {
+func (c *Coordinator) Outcome() (*instances.Result, error) {
 	if c.Failure != nil {
 		return nil, c.Failure
 	}
@@ -219,9 +220,9 @@ func (c *Coordinator) Outcome() (*functions.Result, error) {
 // Begin starts a new saga, or goes on with one from a journal.
 func (c *Coordinator) Begin(out []Action) []Action {
 	switch c.Phase {
-	case saga.Running:
+	case Running:
 		return append(out, Action{Kind: ActRun})
-	case saga.Undoing:
+	case Undoing:
 		if c.Due != 0 {
 			return append(out, Action{Kind: ActBackOff, Due: c.Due})
 		}
@@ -235,7 +236,7 @@ func (c *Coordinator) Replaying() bool { return c.cursor < len(c.Entries) }
 
 // Issue takes the steps that the body waits for. It keeps the slice and fills in results until the Resume.
 func (c *Coordinator) Issue(steps []routines.Step, now time.Time, out []Action) []Action {
-	c.mustBe(saga.Running)
+	c.mustBe(Running)
 	if c.stop != nil {
 		return c.stopBody(c.stop, out)
 	}
@@ -244,7 +245,7 @@ func (c *Coordinator) Issue(steps []routines.Step, now time.Time, out []Action) 
 	}
 	c.steps, c.first, c.next = steps, c.cursor, c.cursor
 	if err := c.recordAll(steps, now); err != nil {
-		return c.stopBody(functions.Far(err), out)
+		return c.stopBody(failures.Far(err), out)
 	}
 	return c.resumeIfBack(c.sendMore(out))
 }
@@ -252,7 +253,7 @@ func (c *Coordinator) Issue(steps []routines.Step, now time.Time, out []Action) 
 // sendMore makes the steps of the group that have no answer, as far as there may be more at a time.
 func (c *Coordinator) sendMore(out []Action) []Action {
 	for ; c.next < c.cursor && c.out < maxOut && c.stop == nil; c.next++ {
-		if e := &c.Entries[c.next]; e.State == saga.Issued {
+		if e := &c.Entries[c.next]; e.State == Issued {
 			out = c.send(c.next, e, out)
 		}
 	}
@@ -269,18 +270,18 @@ func (c *Coordinator) send(i int, e *Entry, out []Action) []Action {
 }
 
 // Reply takes the answer to a Call, or the end of a Sleep. An answer for an entry that has one is ignored.
-func (c *Coordinator) Reply(entry int, result *functions.Result, err error, out []Action) []Action {
+func (c *Coordinator) Reply(entry int, result *instances.Result, err error, out []Action) []Action {
 	e := &c.Entries[entry]
-	if e.State != saga.Issued || !e.sent {
+	if e.State != Issued || !e.sent {
 		return out
 	}
 	if err == nil {
-		e.State = saga.Succeeded
+		e.State = Succeeded
 		if c.hasRoom(len(result.Encoded())) {
 			e.Step.Result = result
 		}
 	} else {
-		e.State, e.Step.Err = saga.Failed, err
+		e.State, e.Step.Err = Failed, err
 		c.hasRoom(errorSize(err))
 	}
 	c.changeAnswered(entry)
@@ -304,10 +305,10 @@ func (c *Coordinator) checkRoom(bytes int) error {
 	case bytes == 0:
 	case c.maxBytes != 0 && c.Bytes()+bytes > c.maxBytes:
 		return fmt.Errorf("%w: after %d steps the saga's journal would have %d bytes, %d of them effects of its outcomes, at most %d: Options.MaxJournalBytes",
-			functions.ErrTooLarge, len(c.Entries), c.Bytes()+bytes, c.attached, c.maxBytes)
+			failures.ErrTooLarge, len(c.Entries), c.Bytes()+bytes, c.attached, c.maxBytes)
 	case bytes > c.share:
 		return fmt.Errorf("%w: after %d steps, %d bytes more would be too many for the journals of all sagas together: Options.MaxJournalsBytes",
-			functions.ErrTooLarge, len(c.Entries), bytes)
+			failures.ErrTooLarge, len(c.Entries), bytes)
 	}
 	return nil
 }
@@ -315,7 +316,7 @@ func (c *Coordinator) checkRoom(bytes int) error {
 // stopFor makes the saga stop, and fail with err, once what is out is back; also after a restart.
 func (c *Coordinator) stopFor(err error) {
 	if c.stop == nil {
-		c.stop = functions.Far(err)
+		c.stop = failures.Far(err)
 		c.Failure = c.stop
 		c.changeHead()
 	}
@@ -339,50 +340,50 @@ func (c *Coordinator) resumeIfBack(out []Action) []Action {
 
 // verdict is what the end of the body means for the saga: the body's error, that it diverged, that the saga was cancelled
 // meanwhile, or nil for success.
-func (c *Coordinator) verdict(err error) *functions.FarError {
+func (c *Coordinator) verdict(err error) *failures.FarError {
 	switch {
 	case c.cursor < len(c.Entries) && c.stop == nil:
 		diverged := fmt.Errorf("%w: it returned, step %d was %s", saga.ErrDiverged, c.cursor+1, describe(&c.Entries[c.cursor].Step))
 		if err != nil {
 			diverged = fmt.Errorf("%w: %w", diverged, err)
 		}
-		return functions.Far(diverged)
+		return failures.Far(diverged)
 	case err == nil:
 		return c.stop
 	}
-	return functions.Far(err)
+	return failures.Far(err)
 }
 
 // Returned takes the end of the body, and the effects that it attached to success and to failure: those of the saga's outcome, which need
 // not be the one that the body chose, are kept.
-func (c *Coordinator) Returned(result *functions.Result, err error, success, failure *functions.Effects, out []Action) []Action {
-	c.mustBe(saga.Running)
+func (c *Coordinator) Returned(result *instances.Result, err error, success, failure *instances.Effects, out []Action) []Action {
+	c.mustBe(Running)
 	if verdict := c.verdict(err); verdict != nil {
 		return c.startUndo(verdict, failure, out)
 	}
-	c.setPhase(saga.Done)
+	c.setPhase(Done)
 	c.Effects, c.result = success, result
 	return append(out, Action{Kind: ActFinish})
 }
 
 // Stopped takes the end of a body that was unwound, and the effects that it had attached to failure.
-func (c *Coordinator) Stopped(failure *functions.Effects, out []Action) []Action {
-	c.mustBe(saga.Running)
+func (c *Coordinator) Stopped(failure *instances.Effects, out []Action) []Action {
+	c.mustBe(Running)
 	return c.startUndo(c.stop, failure, out)
 }
 
 // Finished takes that the saga's effects and its outcome are on their way. Until then one that is undone is being undone, so that a
 // crash leads to a Finish again.
 func (c *Coordinator) Finished() {
-	if c.Phase == saga.Undoing {
-		c.setPhase(saga.Undone)
+	if c.Phase == Undoing {
+		c.setPhase(Undone)
 	}
 }
 
 // Cancel asks a running saga to stop and compensate; its failure is err. Calls that are out are waited for, sleeps are not. It
 // reports whether the saga was still running.
 func (c *Coordinator) Cancel(err error, out []Action) (bool, []Action) {
-	if c.Phase != saga.Running || c.stop != nil {
+	if c.Phase != Running || c.stop != nil {
 		return false, out
 	}
 	c.stopFor(err)
@@ -390,8 +391,8 @@ func (c *Coordinator) Cancel(err error, out []Action) (bool, []Action) {
 		return true, out // its body runs, or is about to
 	}
 	for i := c.first; i < c.next; i++ {
-		if e := &c.Entries[i]; e.State == saga.Issued && e.sent && e.Step.Sleep > 0 {
-			e.State = saga.Succeeded
+		if e := &c.Entries[i]; e.State == Issued && e.sent && e.Step.Sleep > 0 {
+			e.State = Succeeded
 			c.change(i)
 			c.out--
 		}
@@ -403,12 +404,12 @@ func (c *Coordinator) Cancel(err error, out []Action) (bool, []Action) {
 }
 
 // stopBody has the body unwound, which leaves the saga as it is until the engine says that it was.
-func (c *Coordinator) stopBody(err *functions.FarError, out []Action) []Action {
+func (c *Coordinator) stopBody(err *failures.FarError, out []Action) []Action {
 	c.steps, c.stop = nil, err
 	return append(out, Action{Kind: ActStop})
 }
 
-func (c *Coordinator) mustBe(want saga.Phase) {
+func (c *Coordinator) mustBe(want Phase) {
 	if c.Phase != want {
 		panic(fmt.Sprintf("saga: event in phase %v, only allowed in phase %v", c.Phase, want))
 	}

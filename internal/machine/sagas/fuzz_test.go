@@ -50,7 +50,7 @@ func FuzzJournal(f *testing.F) {
 		if twice, err := again.Marshal(); err != nil || !bytes.Equal(once, twice) {
 			t.Fatalf("written as %x, and then as %x (%v)", once, twice, err)
 		}
-		if len(j.Entries) <= 64 && j.Phase < saga.Done {
+		if len(j.Entries) <= 64 && j.Phase < sagas.Done {
 			(&replay{t: t, replies: replies, past: again.Entries}).run(j)
 		}
 	})
@@ -86,12 +86,12 @@ func (r *replay) err() error {
 func (r *replay) run(j sagas.Journal) {
 	r.machine.Init(j, 3)
 	todo := r.machine.Begin(nil)
-	for r.machine.Phase != saga.Done && r.machine.Phase != saga.Undone {
+	for r.machine.Phase != sagas.Done && r.machine.Phase != sagas.Undone {
 		if r.events++; r.events > 10_000 {
 			r.t.Fatalf("the saga does not end: %v", r.machine.Phase)
 		}
 		if len(todo) == 0 {
-			if r.machine.Phase != saga.Stuck {
+			if r.machine.Phase != sagas.Stuck {
 				r.t.Fatalf("the saga is %v and waits for nothing", r.machine.Phase)
 			}
 			_, todo = r.machine.Decide([]saga.Decision{saga.Skip, saga.MarkDone}[r.choose()%2], todo)
@@ -101,7 +101,7 @@ func (r *replay) run(j sagas.Journal) {
 		todo = r.act(next, todo[1:])
 	}
 	_, err := r.machine.Outcome()
-	if (err != nil) != (r.machine.Phase == saga.Undone) {
+	if (err != nil) != (r.machine.Phase == sagas.Undone) {
 		r.t.Fatalf("the saga is %v with error %v", r.machine.Phase, err)
 	}
 }

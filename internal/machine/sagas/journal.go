@@ -1,9 +1,9 @@
 package sagas
 
 import (
-	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/failures"
+	"github.com/concordat-dev/concordat/internal/machine/instances"
 	"github.com/concordat-dev/concordat/internal/machine/routines"
-	"github.com/concordat-dev/concordat/saga"
 )
 
 // Journal is what is recorded of a saga. Whatever is not in a sealed journal has not happened: a step that is recorded as
@@ -12,11 +12,11 @@ import (
 // On the disk it is a row for each entry, rows for the effects, and one for the rest, its head; see stored.go. So what an epoch writes of
 // it is what the epoch changed, however long it is, and however much its outcome leads to.
 type Journal struct {
-	Phase   saga.Phase
+	Phase   Phase
 	Entries []Entry
-	Failure *functions.FarError // of the saga, from Undoing on; while Running, why it is to stop
-	Effects *functions.Effects  // what to do once it is over; nil for nothing
-	Due     int64               // Undoing: when the next try of a compensation is due, Unix nanoseconds; 0 if none waits
+	Failure *failures.FarError // of the saga, from Undoing on; while Running, why it is to stop
+	Effects *instances.Effects // what to do once it is over; nil for nothing
+	Due     int64              // Undoing: when the next try of a compensation is due, Unix nanoseconds; 0 if none waits
 
 	effectsInHead bool // as it was read: they are to have rows of their own
 }
@@ -27,7 +27,7 @@ type Entry struct {
 	Step  routines.Step
 	Due   int64 // of a sleep: when it ends, Unix nanoseconds
 	Tries int   // failed tries of the compensation, in this run of them
-	State saga.EntryState
+	State StepState
 	Undo  UndoState
 
 	sent    bool   // in this process: a reply is on its way
@@ -36,7 +36,7 @@ type Entry struct {
 	size    int    // of the step as it was made; see SizeOf
 }
 
-// shapes are those of the argument types of a call and of its compensation, when they were recorded; see functions.ShapeOf. 0 is that of
+// shapes are those of the argument types of a call and of its compensation, when they were recorded; see values.ShapeOf. 0 is that of
 // no argument, and of what format version 1 recorded.
 type shapes struct{ call, undo uint64 }
 
@@ -62,7 +62,7 @@ const (
 
 // needsUndo reports whether the entry's compensation is still to be run.
 func (e *Entry) needsUndo() bool {
-	return e.State == saga.Succeeded && e.Step.HasUndo && e.Undo == NotUndone
+	return e.State == Succeeded && e.Step.HasUndo && e.Undo == NotUndone
 }
 
 // entryBytes is about what an entry takes besides its arguments, ids and result.
@@ -88,7 +88,7 @@ func errorSize(err error) int {
 	return 2 * len(err.Error())
 }
 
-func envelopeSize(e *functions.Envelope) int {
+func envelopeSize(e *instances.Envelope) int {
 	size := len(e.ID) + len(e.Arg)
 	if e.Value != nil && e.Op != nil {
 		size += e.Op.ArgSize

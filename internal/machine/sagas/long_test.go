@@ -10,8 +10,10 @@ import (
 	"time"
 
 	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/machine/instances"
 	"github.com/concordat-dev/concordat/internal/machine/routines"
 	"github.com/concordat-dev/concordat/internal/machine/sagas"
+	"github.com/concordat-dev/concordat/internal/values"
 	"github.com/concordat-dev/concordat/saga"
 )
 
@@ -47,7 +49,7 @@ func (d *driver) act(a sagas.Action) []sagas.Action {
 		d.groups = d.groups[1:]
 		return d.machine.Issue(steps, time.Time{}, nil)
 	case sagas.ActCall:
-		return d.machine.Reply(a.Entry, functions.EncodedResult(d.result), nil, nil)
+		return d.machine.Reply(a.Entry, instances.EncodedResult(d.result), nil, nil)
 	case sagas.ActUndo:
 		d.undone = append(d.undone, a.Entry)
 		var err error
@@ -111,7 +113,7 @@ func TestLongSagasAreLinear(t *testing.T) {
 		"one by one": func(n int) *driver {
 			d := newDriver(ones(n)...)
 			d.machine.Init(sagas.Journal{}, 1)
-			if d.run(d.machine.Begin(nil)); d.machine.Phase != saga.Undone || len(d.undone) != n {
+			if d.run(d.machine.Begin(nil)); d.machine.Phase != sagas.Undone || len(d.undone) != n {
 				t.Errorf("%v with %d undone", d.machine.Phase, len(d.undone))
 			}
 			return d
@@ -127,7 +129,7 @@ func TestLongSagasAreLinear(t *testing.T) {
 				return err
 			}
 			d.machine.Init(sagas.Journal{}, 3)
-			if d.run(d.machine.Begin(nil)); d.machine.Phase != saga.Undone || len(d.undone) != 2*n {
+			if d.run(d.machine.Begin(nil)); d.machine.Phase != sagas.Undone || len(d.undone) != 2*n {
 				t.Errorf("%v with %d tries", d.machine.Phase, len(d.undone))
 			}
 			return d
@@ -137,14 +139,14 @@ func TestLongSagasAreLinear(t *testing.T) {
 			d.undo = func(int) error { return errFaulty }
 			d.machine.Init(sagas.Journal{}, 1)
 			d.run(d.machine.Begin(nil))
-			for d.machine.Phase == saga.Stuck {
+			for d.machine.Phase == sagas.Stuck {
 				if first, all := d.machine.Failing(3); all != 1 || len(first) != 1 {
 					t.Fatalf("%v and %d fail", first, all)
 				}
 				_, acts := d.machine.Decide(saga.Skip, nil)
 				d.run(acts)
 			}
-			if d.machine.Phase != saga.Undone || len(d.undone) != n {
+			if d.machine.Phase != sagas.Undone || len(d.undone) != n {
 				t.Errorf("%v with %d tried", d.machine.Phase, len(d.undone))
 			}
 			return d
@@ -168,7 +170,7 @@ func TestGroupsAreCalledInPortions(t *testing.T) {
 		d := newDriver(1, n, 1)
 		d.machine.Init(sagas.Journal{}, 1)
 		d.run(d.machine.Begin(nil))
-		if d.most > 256 || d.machine.Phase != saga.Undone || len(d.undone) != n+2 {
+		if d.most > 256 || d.machine.Phase != sagas.Undone || len(d.undone) != n+2 {
 			t.Errorf("%d at once: %d actions of one event, %d undone, %v", n, d.most, len(d.undone), d.machine.Phase)
 		}
 		seen := map[int]bool{}
@@ -193,7 +195,7 @@ func TestStoppedInALargeGroup(t *testing.T) {
 		t.Fatalf("cancelled: %v, %v", ok, more)
 	}
 	d.run(acts)
-	if _, err := d.machine.Outcome(); len(d.undone) != 256 || d.machine.Phase != saga.Undone || !errors.Is(err, saga.ErrCancelled) {
+	if _, err := d.machine.Outcome(); len(d.undone) != 256 || d.machine.Phase != sagas.Undone || !errors.Is(err, saga.ErrCancelled) {
 		t.Errorf("%d undone, %v, %v", len(d.undone), d.machine.Phase, err)
 	}
 }
@@ -221,7 +223,7 @@ func TestJournalIsBounded(t *testing.T) {
 		d.machine.Bound(tc.bound)
 		d.run(d.machine.Begin(nil))
 		_, err := d.machine.Outcome()
-		if errors.Is(err, functions.ErrTooLarge) == tc.fits || len(d.undone) != tc.undone || d.machine.Phase != saga.Undone {
+		if errors.Is(err, functions.ErrTooLarge) == tc.fits || len(d.undone) != tc.undone || d.machine.Phase != sagas.Undone {
 			t.Errorf("%s: %d undone, %v", tc.name, len(d.undone), err)
 		}
 	}
@@ -243,12 +245,12 @@ func stepBytes(s *routines.Step) int {
 // TestHandedResultsAreBytes: once the body goes on from its steps, the journal has only the bytes of their results, which are what
 // MaxJournalBytes counts.
 func TestHandedResultsAreBytes(t *testing.T) {
-	text, err := functions.ValuesOf[string]().Result("a text that is long enough to be allocated")
+	text, err := instances.NewResult(values.Of[string](), "a text that is long enough to be allocated")
 	if err != nil {
 		t.Fatal(err)
 	}
 	kept := func(c *sagas.Coordinator) bool { // as a value: it is there without any memory being taken
-		return testing.AllocsPerRun(10, func() { _, _ = functions.ResultAs[string](c.Entries[0].Step.Result) }) == 0
+		return testing.AllocsPerRun(10, func() { _, _ = instances.ResultAs[string](c.Entries[0].Step.Result) }) == 0
 	}
 	var c sagas.Coordinator
 	c.Init(sagas.Journal{}, 1)

@@ -11,8 +11,10 @@ import (
 
 	"pgregory.net/rapid"
 
-	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/codec"
+	"github.com/concordat-dev/concordat/internal/failures"
 	"github.com/concordat-dev/concordat/internal/format"
+	"github.com/concordat-dev/concordat/internal/machine/instances"
 	"github.com/concordat-dev/concordat/internal/machine/routines"
 	"github.com/concordat-dev/concordat/internal/machine/sagas"
 	"github.com/concordat-dev/concordat/saga"
@@ -87,7 +89,7 @@ func TestSagasEnd(t *testing.T) {
 			}
 			choice := rapid.IntRange(0, 9).Draw(t, "choice")
 			switch {
-			case w.machine.Phase == saga.Stuck:
+			case w.machine.Phase == sagas.Stuck:
 				d := rapid.SampledFrom([]saga.Decision{saga.Retry, saga.Retry, saga.Skip, saga.MarkDone}).Draw(t, "decision")
 				skipped = skipped || d != saga.Retry
 				_, acts := w.machine.Decide(d, nil)
@@ -104,7 +106,7 @@ func TestSagasEnd(t *testing.T) {
 				w.answerAny(t)
 			}
 		}
-		if w.machine.Phase == saga.Done && cancelled {
+		if w.machine.Phase == sagas.Done && cancelled {
 			t.Fatalf("cancelled, and done:\n%s", w.trace.String())
 		}
 		if err := w.checkEnd(skipped); err != nil {
@@ -128,7 +130,7 @@ func (w *world) checkEnd(skipped bool) error {
 	for i, e := range w.machine.Entries {
 		step, undo := fmt.Sprint(i+1), fmt.Sprint("undo ", i+1)
 		did, undid := w.disk.done[step], w.disk.done[undo]
-		succeeded := e.State == saga.Succeeded && e.Step.Sleep == 0
+		succeeded := e.State == sagas.Succeeded && e.Step.Sleep == 0
 		switch {
 		case did > 1 || undid > 1 || undid > did:
 			return fmt.Errorf("step %d was done %d times and undone %d times", i+1, did, undid)
@@ -136,9 +138,9 @@ func (w *world) checkEnd(skipped bool) error {
 			return fmt.Errorf("step %d was done %d times and undone %d times, the journal says otherwise", i+1, did, undid)
 		case undid == 1 && slices.Index(w.disk.order, undo) < slices.Index(w.disk.order, step):
 			return fmt.Errorf("step %d was undone before it was done", i+1)
-		case w.machine.Phase == saga.Done && undid > 0:
+		case w.machine.Phase == sagas.Done && undid > 0:
 			return fmt.Errorf("step %d of a saga that is done was undone", i+1)
-		case w.machine.Phase == saga.Undone && succeeded && e.Step.HasUndo && undid == 0 && !skipped:
+		case w.machine.Phase == sagas.Undone && succeeded && e.Step.HasUndo && undid == 0 && !skipped:
 			return fmt.Errorf("step %d was left standing", i+1)
 		}
 		if did == 1 {
@@ -156,9 +158,9 @@ func (w *world) checkEnd(skipped bool) error {
 	return w.checkOrder()
 }
 
-func move(balances map[string]int64, env functions.Envelope, sign int64) {
+func move(balances map[string]int64, env instances.Envelope, sign int64) {
 	var n int64
-	if functions.Decode(env.Encoded(), &n) != nil || env.Op.Name == "balance" {
+	if codec.Decode(env.Encoded(), &n) != nil || env.Op.Name == "balance" {
 		return
 	}
 	if env.Op.Name == "debit" {
@@ -219,7 +221,7 @@ func TestBackOffIsBounded(t *testing.T) {
 	w.begin([]string{"debit a 1 undo credit a 1", "fail"}, sagas.Journal{})
 	w.quiet()
 	last := time.Duration(0)
-	for n := 1; w.machine.Phase == saga.Undoing; n++ {
+	for n := 1; w.machine.Phase == sagas.Undoing; n++ {
 		wait := time.Duration(w.machine.Due) - w.now
 		if want := max(min(2*last, 10*time.Second), 50*time.Millisecond); wait != want {
 			t.Fatalf("after %d tries it waits for %v, want %v", n, wait, want)
@@ -228,7 +230,7 @@ func TestBackOffIsBounded(t *testing.T) {
 		w.advance(time.Duration(w.machine.Due))
 		w.quiet()
 	}
-	if w.machine.Phase != saga.Stuck || w.machine.Entries[0].Tries != tries {
+	if w.machine.Phase != sagas.Stuck || w.machine.Entries[0].Tries != tries {
 		t.Errorf("%v after %d tries", w.machine.Phase, w.machine.Entries[0].Tries)
 	}
 }
@@ -255,7 +257,7 @@ func TestUsedAgain(t *testing.T) {
 		if len(acts) != 2 || acts[0].Kind != sagas.ActCall || acts[1].Kind != sagas.ActCall {
 			t.Fatalf("saga %d asks for %v", run, acts)
 		}
-		if e := &c.Entries[0]; len(c.Entries) != 2 || e.State != saga.Issued || e.Tries != 0 || e.Step.Err != nil {
+		if e := &c.Entries[0]; len(c.Entries) != 2 || e.State != sagas.Issued || e.Tries != 0 || e.Step.Err != nil {
 			t.Errorf("saga %d has the steps %+v", run, c.Entries)
 		}
 		if _, changed := c.TakeChanges(); len(changed) != 2 {
@@ -276,11 +278,11 @@ func TestCancelledAtTheEnd(t *testing.T) {
 	if ok, _ := c.Cancel(saga.ErrCancelled, nil); !ok {
 		t.Fatal("not cancelled")
 	}
-	success := &functions.Effects{Emits: []functions.Emitted{{Egress: "success"}}}
-	acts := c.Returned(functions.EncodedResult([]byte{1}), nil, success, nil, nil)
+	success := &instances.Effects{Emits: []format.Emitted{{Egress: "success"}}}
+	acts := c.Returned(instances.EncodedResult([]byte{1}), nil, success, nil, nil)
 	c.Finished()
 	result, err := c.Outcome()
-	if len(acts) != 1 || acts[0].Kind != sagas.ActFinish || c.Phase != saga.Undone || result.Encoded() != nil || !errors.Is(err, saga.ErrCancelled) {
+	if len(acts) != 1 || acts[0].Kind != sagas.ActFinish || c.Phase != sagas.Undone || result.Encoded() != nil || !errors.Is(err, saga.ErrCancelled) {
 		t.Errorf("%v, %v, %q, %v", acts, c.Phase, result, err)
 	}
 	if !c.Effects.Empty() {
@@ -291,10 +293,10 @@ func TestCancelledAtTheEnd(t *testing.T) {
 // Effects that are in the head of a journal, as in format version 2, are read, and get rows of their own when the head is written again.
 func TestEffectsInTheHead(t *testing.T) {
 	w := newWorld(1)
-	emits := []functions.Emitted{{Egress: "out", Key: "k", Value: []byte{1}}, {Egress: "out", Key: "l", Value: make([]byte, 100_000)}}
+	emits := []format.Emitted{{Egress: "out", Key: "k", Value: []byte{1}}, {Egress: "out", Key: "l", Value: make([]byte, 100_000)}}
 	var reader sagas.Reader
-	if err := reader.Head(must(functions.EncodeRow(format.JournalHead{
-		Phase: saga.Stuck, Failure: functions.EncodeFailure(errScript), Effects: functions.StoredEffects{Emits: emits},
+	if err := reader.Head(must(codec.Encode(format.JournalHead{
+		Phase: uint8(sagas.Stuck), Failure: failures.Encode(errScript), Effects: format.JournalEffects{Emits: emits},
 	}))); err != nil {
 		t.Fatal(err)
 	}
@@ -306,7 +308,7 @@ func TestEffectsInTheHead(t *testing.T) {
 	}
 	d := disk{head: must(c.MarshalHead())}
 	for _, row := range sagas.EffectsRows(c.Effects) {
-		d.effects = append(d.effects, must(functions.EncodeRow(row)))
+		d.effects = append(d.effects, must(codec.Encode(row)))
 	}
 	j := must(d.journal(w))
 	if len(d.head) > 200 || len(d.effects) != 2 || len(j.Effects.Emits) != 2 || len(j.Effects.Emits[1].Value) != 100_000 {
@@ -330,12 +332,12 @@ func TestDamagedJournals(t *testing.T) {
 		}
 	}
 	for name, j := range map[string]sagas.Journal{
-		"an unknown phase":              {Phase: saga.Undone + 1},
-		"an unknown state":              {Entries: []sagas.Entry{{State: saga.Failed + 1}}},
+		"an unknown phase":              {Phase: sagas.Undone + 1},
+		"an unknown state":              {Entries: []sagas.Entry{{State: sagas.Failed + 1}}},
 		"an unknown undo":               {Entries: []sagas.Entry{{Undo: sagas.Skipped + 1}}},
-		"a failure that is missing":     {Phase: saga.Undoing},
-		"an undone step that failed":    {Entries: []sagas.Entry{{State: saga.Failed, Undo: sagas.Compensated}}},
-		"an undone step without undo":   {Entries: []sagas.Entry{{State: saga.Succeeded, Undo: sagas.Skipped}}},
+		"a failure that is missing":     {Phase: sagas.Undoing},
+		"an undone step that failed":    {Entries: []sagas.Entry{{State: sagas.Failed, Undo: sagas.Compensated}}},
+		"an undone step without undo":   {Entries: []sagas.Entry{{State: sagas.Succeeded, Undo: sagas.Skipped}}},
 		"negative tries":                {Entries: []sagas.Entry{{Tries: -1}}},
 		"a first group that is not 0":   {Entries: []sagas.Entry{{Group: 1}}},
 		"a group that is left out":      {Entries: []sagas.Entry{{}, {Group: 2}}},
@@ -371,7 +373,7 @@ func TestImpossibleEventsPanic(t *testing.T) {
 			event(w.machine)
 		}()
 	}
-	if acts := w.machine.Reply(0, nil, errScript, nil); acts != nil || w.machine.Phase != saga.Done {
+	if acts := w.machine.Reply(0, nil, errScript, nil); acts != nil || w.machine.Phase != sagas.Done {
 		t.Errorf("a second answer is believed: %v", acts)
 	}
 }

@@ -6,7 +6,8 @@ import (
 	"slices"
 	"time"
 
-	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/format"
+	"github.com/concordat-dev/concordat/internal/machine/instances"
 	"github.com/concordat-dev/concordat/internal/machine/routines"
 	"github.com/concordat-dev/concordat/saga"
 )
@@ -82,7 +83,7 @@ func (c *Coordinator) replay(i int, step *routines.Step) bool {
 	if c.difference == nil {
 		c.difference = &difference{text: fmt.Sprintf("step %d was %s, is now %s", i+1, describe(&e.Step), describe(step))}
 	}
-	if e.State == saga.Issued && step.Sleep == 0 {
+	if e.State == Issued && step.Sleep == 0 {
 		c.bytes -= e.Size()
 		e.Step.Call, e.Step.Undo, e.shapes = step.Call, step.Undo, now
 		e.Step.Call.Into = nil
@@ -102,7 +103,7 @@ const (
 	another
 )
 
-func compare(recorded, again *functions.Envelope, was, is uint64) likeness {
+func compare(recorded, again *instances.Envelope, was, is uint64) likeness {
 	switch {
 	case !recorded.SameTarget(again):
 		return another
@@ -137,7 +138,7 @@ func (c *Coordinator) add(step *routines.Step, group int, now time.Time) {
 	e.Group, e.Step, e.shapes, e.size = group, *step, shapesOf(step), SizeOf(step)
 	e.Step.Call.Into = nil
 	if step.Sleep > 0 {
-		e.Due = functions.DueAfter(now, step.Sleep)
+		e.Due = format.DueAfter(now, step.Sleep)
 	}
 	c.change(i)
 }
@@ -165,7 +166,7 @@ func describe(s *routines.Step) string {
 // maxShown is how many bytes of an argument are shown.
 const maxShown = 64
 
-func describeCall(e *functions.Envelope) string {
+func describeCall(e *instances.Envelope) string {
 	arg := e.Encoded()
 	if len(arg) > maxShown {
 		return fmt.Sprintf("%s with an argument of %d bytes, %x...", e.Target(), len(arg), arg[:maxShown])

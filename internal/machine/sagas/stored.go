@@ -5,9 +5,10 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/codec"
+	"github.com/concordat-dev/concordat/internal/failures"
 	"github.com/concordat-dev/concordat/internal/format"
-	"github.com/concordat-dev/concordat/saga"
+	"github.com/concordat-dev/concordat/internal/machine/instances"
 )
 
 // A journal's rows. The head has all but the entries and the effects; a journal that is running and is not to stop has none, because it
@@ -18,19 +19,19 @@ import (
 
 // MarshalHead encodes all but the entries and the effects.
 func (j *Journal) MarshalHead() ([]byte, error) {
-	return functions.EncodeRow(j.head())
+	return codec.Encode(j.head())
 }
 
 func (j *Journal) head() *format.JournalHead {
-	return &format.JournalHead{Phase: j.Phase, Failure: j.Failure.Encoded(), Due: j.Due}
+	return &format.JournalHead{Phase: uint8(j.Phase), Failure: j.Failure.Encoded(), Due: j.Due}
 }
 
 // effectsRow is about how many bytes of effects a row has: fewer rows than effects, and none that is much larger than its largest effect.
 const effectsRow = 64 << 10
 
 // EffectsRows cuts effects into rows, which share nothing with them but what never changes; they are to be encoded by
-// functions.EncodeRow.
-func EffectsRows(e *functions.Effects) (rows []format.JournalEffects) {
+// codec.Encode.
+func EffectsRows(e *instances.Effects) (rows []format.JournalEffects) {
 	if e.Empty() {
 		return nil
 	}
@@ -56,7 +57,7 @@ func EffectsRows(e *functions.Effects) (rows []format.JournalEffects) {
 // Marshal encodes an entry.
 func (e *Entry) Marshal() ([]byte, error) {
 	s := e.stored()
-	return functions.EncodeRow(&s)
+	return codec.Encode(&s)
 }
 
 // Marshal encodes the whole journal in one, as it was before its entries had rows of their own.
@@ -69,13 +70,13 @@ func (j *Journal) Marshal() ([]byte, error) {
 	for i := range j.Entries {
 		s.Entries[i] = j.Entries[i].stored()
 	}
-	return functions.EncodeRow(s)
+	return codec.Encode(s)
 }
 
 func (e *Entry) stored() format.JournalEntry {
 	s := format.JournalEntry{
 		Group: e.Group, Call: e.Step.Call.Stored(), Sleep: int64(e.Step.Sleep), Due: e.Due,
-		State: e.State, Result: e.Step.Result.Encoded(), Undone: uint8(e.Undo), Tries: e.Tries, Shape: e.shapes.call,
+		State: uint8(e.State), Result: e.Step.Result.Encoded(), Undone: uint8(e.Undo), Tries: e.Tries, Shape: e.shapes.call,
 	}
 	if e.Step.HasUndo {
 		undo := e.Step.Undo.Stored()
@@ -85,7 +86,7 @@ func (e *Entry) stored() format.JournalEntry {
 		}
 	}
 	if e.Step.Err != nil {
-		s.Failure = functions.EncodeFailure(e.Step.Err)
+		s.Failure = failures.Encode(e.Step.Err)
 	}
 	return s
 }
@@ -99,7 +100,7 @@ type Reader struct {
 
 // Head reads the head, or what [Journal.Marshal] made.
 func (r *Reader) Head(data []byte) error {
-	if err := functions.Decode(data, &r.head); err != nil {
+	if err := codec.Decode(data, &r.head); err != nil {
 		return fmt.Errorf("saga: journal does not decode: %w", err)
 	}
 	r.entries = append(r.entries, r.head.Entries...)
@@ -110,7 +111,7 @@ func (r *Reader) Head(data []byte) error {
 // Entry reads the next entry.
 func (r *Reader) Entry(data []byte) error {
 	var s format.JournalEntry
-	if err := functions.Decode(data, &s); err != nil {
+	if err := codec.Decode(data, &s); err != nil {
 		return fmt.Errorf("saga: step %d of the journal does not decode: %w", len(r.entries)+1, err)
 	}
 	r.entries = append(r.entries, s)
@@ -120,7 +121,7 @@ func (r *Reader) Entry(data []byte) error {
 // Effects reads the next row of effects.
 func (r *Reader) Effects(data []byte) error {
 	var s format.JournalEffects
-	if err := functions.Decode(data, &s); err != nil {
+	if err := codec.Decode(data, &s); err != nil {
 		return fmt.Errorf("saga: effects of the outcome do not decode: %w", err)
 	}
 	r.effects.Sends = append(r.effects.Sends, s.Sends...)
@@ -133,14 +134,14 @@ func (r *Reader) Entries() int { return len(r.entries) }
 
 // Journal is what has been read. What no saga can have written is an error: a saga that went on from it could end with a wrong
 // outcome.
-func (r *Reader) Journal(resolver functions.Resolver) (Journal, error) {
+func (r *Reader) Journal(resolver instances.Resolver) (Journal, error) {
 	if err := r.check(); err != nil {
 		return Journal{}, fmt.Errorf("saga: journal %w", err)
 	}
-	inHead, effects := r.head.Effects.Resolve(resolver), r.effects.Resolve(resolver)
-	j := Journal{Phase: r.head.Phase, Effects: &effects, Due: r.head.Due, effectsInHead: !inHead.Empty()}
+	inHead, effects := instances.ResolveEffects(r.head.Effects, resolver), instances.ResolveEffects(r.effects, resolver)
+	j := Journal{Phase: Phase(r.head.Phase), Effects: &effects, Due: r.head.Due, effectsInHead: !inHead.Empty()}
 	if len(r.head.Failure) > 0 {
-		j.Failure = functions.DecodeFailure(r.head.Failure)
+		j.Failure = failures.Decode(r.head.Failure)
 	}
 	if j.effectsInHead {
 		j.Effects = &inHead
@@ -153,7 +154,7 @@ func (r *Reader) Journal(resolver functions.Resolver) (Journal, error) {
 }
 
 // UnmarshalJournal is the inverse of [Journal.Marshal].
-func UnmarshalJournal(data []byte, r functions.Resolver) (Journal, error) {
+func UnmarshalJournal(data []byte, r instances.Resolver) (Journal, error) {
 	var reader Reader
 	if err := reader.Head(data); err != nil {
 		return Journal{}, err
@@ -163,13 +164,13 @@ func UnmarshalJournal(data []byte, r functions.Resolver) (Journal, error) {
 
 // check reports what cannot be, or nil.
 func (r *Reader) check() error {
-	phase := r.head.Phase
+	phase := Phase(r.head.Phase)
 	switch {
-	case phase > saga.Undone:
+	case phase > Undone:
 		return fmt.Errorf("has unknown phase %d", phase)
-	case (phase == saga.Undoing || phase == saga.Stuck || phase == saga.Undone) && len(r.head.Failure) == 0:
+	case (phase == Undoing || phase == Stuck || phase == Undone) && len(r.head.Failure) == 0:
 		return fmt.Errorf("is %v without a failure", phase)
-	case phase == saga.Running && len(r.effects.Sends)+len(r.effects.Emits) > 0:
+	case phase == Running && len(r.effects.Sends)+len(r.effects.Emits) > 0:
 		return fmt.Errorf("has effects of its outcome, and none")
 	case len(r.effects.Sends)+len(r.effects.Emits) > 0 && len(r.head.Effects.Sends)+len(r.head.Effects.Emits) > 0:
 		return fmt.Errorf("has the effects of its outcome twice")
@@ -178,9 +179,9 @@ func (r *Reader) check() error {
 	for i := range r.entries {
 		e := &r.entries[i]
 		switch {
-		case e.State > saga.Failed || UndoState(e.Undone) > Skipped:
+		case StepState(e.State) > Failed || UndoState(e.Undone) > Skipped:
 			return fmt.Errorf("has a step in the unknown state %d, %d", e.State, e.Undone)
-		case UndoState(e.Undone) != NotUndone && (e.State != saga.Succeeded || e.Undo == nil):
+		case UndoState(e.Undone) != NotUndone && (StepState(e.State) != Succeeded || e.Undo == nil):
 			return fmt.Errorf("has step %d undone, which has nothing to undo", i+1)
 		case e.Tries < 0:
 			return fmt.Errorf("has step %d tried %d times", i+1, e.Tries)
@@ -192,16 +193,16 @@ func (r *Reader) check() error {
 	return nil
 }
 
-func entryOf(s *format.JournalEntry, r functions.Resolver) Entry {
-	e := Entry{Group: s.Group, Due: s.Due, State: s.State, Undo: UndoState(s.Undone), Tries: s.Tries, shapes: shapes{call: s.Shape}}
-	e.Step.Call, e.Step.Result = s.Call.Resolve(r), functions.EncodedResult(s.Result)
+func entryOf(s *format.JournalEntry, r instances.Resolver) Entry {
+	e := Entry{Group: s.Group, Due: s.Due, State: StepState(s.State), Undo: UndoState(s.Undone), Tries: s.Tries, shapes: shapes{call: s.Shape}}
+	e.Step.Call, e.Step.Result = instances.Resolve(s.Call, r), instances.EncodedResult(s.Result)
 	e.Step.Sleep = time.Duration(s.Sleep)
 	if s.Undo != nil {
-		e.Step.Undo, e.Step.HasUndo = s.Undo.Resolve(r), true
+		e.Step.Undo, e.Step.HasUndo = instances.Resolve(*s.Undo, r), true
 		e.shapes.undo = cmp.Or(s.Shape2, s.Shape)
 	}
 	if s.Failure != nil {
-		e.Step.Err = functions.DecodeFailure(s.Failure)
+		e.Step.Err = failures.Decode(s.Failure)
 	}
 	return e
 }

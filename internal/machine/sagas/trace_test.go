@@ -57,7 +57,7 @@ func TestTraces(t *testing.T) {
 // checkOver fails the test if a script leaves a saga behind that is neither over nor stuck.
 func (w *world) checkOver(t *testing.T) {
 	t.Helper()
-	if w.machine != nil && !w.over() && w.machine.Phase != saga.Stuck {
+	if w.machine != nil && !w.over() && w.machine.Phase != sagas.Stuck {
 		t.Errorf("the saga is %v", w.machine.Phase)
 	}
 }
@@ -192,7 +192,7 @@ func (w *world) step() {
 	w.advance(time.Duration(due))
 }
 
-var entryStates = map[saga.EntryState]string{saga.Issued: "issued", saga.Succeeded: "succeeded", saga.Failed: "failed"}
+var entryStates = map[sagas.StepState]string{sagas.Issued: "issued", sagas.Succeeded: "succeeded", sagas.Failed: "failed"}
 
 var undoStates = map[sagas.UndoState]string{sagas.NotUndone: "", sagas.Compensated: ", compensated", sagas.Skipped: ", skipped"}
 

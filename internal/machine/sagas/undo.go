@@ -4,13 +4,15 @@ import (
 	"math"
 	"time"
 
-	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/failures"
+	"github.com/concordat-dev/concordat/internal/format"
+	"github.com/concordat-dev/concordat/internal/machine/instances"
 	"github.com/concordat-dev/concordat/saga"
 )
 
-func (c *Coordinator) startUndo(err *functions.FarError, failure *functions.Effects, out []Action) []Action {
+func (c *Coordinator) startUndo(err *failures.FarError, failure *instances.Effects, out []Action) []Action {
 	c.Failure = err
-	c.setPhase(saga.Undoing)
+	c.setPhase(Undoing)
 	c.Effects, c.effectsChanged = failure, !failure.Empty()
 	c.to = len(c.Entries)
 	return c.undoNext(out)
@@ -57,7 +59,7 @@ func (c *Coordinator) undoMore(out []Action) []Action {
 
 // UndoReply takes the answer to an Undo.
 func (c *Coordinator) UndoReply(entry int, err error, now time.Time, out []Action) []Action {
-	c.mustBe(saga.Undoing)
+	c.mustBe(Undoing)
 	e := &c.Entries[entry]
 	if !e.needsUndo() {
 		panic("saga: a compensation is answered once")
@@ -79,10 +81,10 @@ func (c *Coordinator) UndoReply(entry int, err error, now time.Time, out []Actio
 	case tries == 0:
 		return c.undoNext(out)
 	case tries >= c.maxTries:
-		c.setPhase(saga.Stuck)
+		c.setPhase(Stuck)
 		return append(out, Action{Kind: ActReport})
 	}
-	c.setDue(functions.DueAfter(now, backOff(tries)))
+	c.setDue(format.DueAfter(now, backOff(tries)))
 	return append(out, Action{Kind: ActBackOff, Due: c.Due})
 }
 
@@ -133,7 +135,7 @@ func (c *Coordinator) Failing(few int) (first []int, all int) {
 
 // At is the last entry that matters now: of a saga that is being undone the end of the group that it has come to, otherwise the end.
 func (c *Coordinator) At() int {
-	if c.Phase == saga.Undoing || c.Phase == saga.Stuck {
+	if c.Phase == Undoing || c.Phase == Stuck {
 		return c.to
 	}
 	return len(c.Entries)
@@ -141,7 +143,7 @@ func (c *Coordinator) At() int {
 
 // Wake takes the end of a BackOff.
 func (c *Coordinator) Wake(out []Action) []Action {
-	if c.Phase != saga.Undoing || c.Due == 0 {
+	if c.Phase != Undoing || c.Due == 0 {
 		return out
 	}
 	return c.undoNext(out)
@@ -149,10 +151,10 @@ func (c *Coordinator) Wake(out []Action) []Action {
 
 // Decide carries out a person's decision. It reports whether the saga was stuck.
 func (c *Coordinator) Decide(d saga.Decision, out []Action) (bool, []Action) {
-	if c.Phase != saga.Stuck {
+	if c.Phase != Stuck {
 		return false, out
 	}
-	c.setPhase(saga.Undoing)
+	c.setPhase(Undoing)
 	from := c.from
 	if d == saga.MarkDone {
 		from = 0

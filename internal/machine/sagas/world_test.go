@@ -8,9 +8,13 @@ import (
 	"strings"
 	"time"
 
-	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/codec"
+	"github.com/concordat-dev/concordat/internal/failures"
+	"github.com/concordat-dev/concordat/internal/format"
+	"github.com/concordat-dev/concordat/internal/machine/instances"
 	"github.com/concordat-dev/concordat/internal/machine/routines"
 	"github.com/concordat-dev/concordat/internal/machine/sagas"
+	"github.com/concordat-dev/concordat/internal/values"
 	"github.com/concordat-dev/concordat/saga"
 )
 
@@ -32,7 +36,7 @@ type world struct {
 
 // disk is what outlives a crash.
 type disk struct {
-	accounts map[string]functions.Image
+	accounts map[string]instances.Image
 	done     map[string]int // how often each step and each compensation succeeded, e.g. "2" and "undo 2"
 	faults   map[string]int // how often a call is still to fail, e.g. "credit b"
 	order    []string       // the keys of done, in order of time
@@ -47,7 +51,7 @@ func (d disk) clone() disk {
 }
 
 // journal reads the journal from its rows.
-func (d disk) journal(r functions.Resolver) (sagas.Journal, error) {
+func (d disk) journal(r instances.Resolver) (sagas.Journal, error) {
 	var reader sagas.Reader
 	if d.head != nil {
 		if err := reader.Head(d.head); err != nil {
@@ -69,23 +73,23 @@ func (d disk) journal(r functions.Resolver) (sagas.Journal, error) {
 
 func newWorld(tries int) *world {
 	w := &world{tries: tries, unknown: map[string]bool{}}
-	w.disk = disk{accounts: map[string]functions.Image{}, done: map[string]int{}, faults: map[string]int{}}
+	w.disk = disk{accounts: map[string]instances.Image{}, done: map[string]int{}, faults: map[string]int{}}
 	return w
 }
 
 func (w *world) set(id string, n int64) {
-	data, err := functions.Encode(account{n})
+	data, err := values.Encode(account{n})
 	if err != nil {
 		panic(err)
 	}
-	w.disk.accounts[id] = functions.Stored(data, false)
+	w.disk.accounts[id] = instances.Stored(data, false)
 }
 
 func (w *world) tell(format string, args ...any) { fmt.Fprintf(&w.trace, format+"\n", args...) }
 
-// Operation implements functions.Resolver.
-func (w *world) Operation(_, name string) (*functions.Operation, bool) {
-	for _, op := range accounts.Definition().(*functions.TypeInfo).Operations() {
+// Operation implements instances.Resolver.
+func (w *world) Operation(_, name string) (*instances.Operation, bool) {
+	for _, op := range accounts.Definition().(*instances.Type).Operations() {
 		if op.Name == name && !w.unknown[name] {
 			return op, true
 		}
@@ -145,13 +149,13 @@ func (w *world) finish() {
 	w.machine.Finished()
 	_, err := w.machine.Outcome()
 	w.tell("  %v: %v", w.machine.Phase, err)
-	var emits []functions.Emitted
+	var emits []format.Emitted
 	if w.machine.Effects != nil {
 		emits = w.machine.Effects.Emits
 	}
 	for _, e := range emits {
 		var n int64
-		_ = functions.Decode(e.Value, &n)
+		_ = codec.Decode(e.Value, &n)
 		w.tell("  emits %s=%d", e.Key, n)
 		w.disk.emitted = append(w.disk.emitted, fmt.Sprintf("%s=%d", e.Key, n))
 	}
@@ -169,7 +173,7 @@ func (w *world) write() {
 	if w.machine.TakeEffects() {
 		w.disk.effects = nil
 		for _, row := range sagas.EffectsRows(w.machine.Effects) {
-			w.disk.effects = append(w.disk.effects, must(functions.EncodeRow(row)))
+			w.disk.effects = append(w.disk.effects, must(codec.Encode(row)))
 		}
 	}
 	for _, i := range entries {
@@ -179,7 +183,7 @@ func (w *world) write() {
 		w.disk.entries[i] = must(w.machine.Entries[i].Marshal())
 	}
 	w.writes = append(w.writes, w.disk.clone())
-	if w.machine.Phase == saga.Done {
+	if w.machine.Phase == sagas.Done {
 		return // its effects have happened, and are in no row
 	}
 	j := must(w.disk.journal(w))
@@ -217,17 +221,17 @@ func (w *world) describe(a sagas.Action) string {
 	return fmt.Sprintf("%d: %v %s", a.Entry+1, a.Kind, show(w.envelope(a)))
 }
 
-func (w *world) envelope(a sagas.Action) functions.Envelope {
+func (w *world) envelope(a sagas.Action) instances.Envelope {
 	if a.Kind == sagas.ActUndo {
 		return w.machine.Entries[a.Entry].Step.Undo
 	}
 	return w.machine.Entries[a.Entry].Step.Call
 }
 
-func show(env functions.Envelope) string {
+func show(env instances.Envelope) string {
 	text := env.Op.Name + " " + env.ID
 	var n int64
-	if functions.Decode(env.Encoded(), &n) == nil {
+	if codec.Decode(env.Encoded(), &n) == nil {
 		text += fmt.Sprint(" ", n)
 	}
 	return text
@@ -254,13 +258,13 @@ func (w *world) answer(i int) {
 }
 
 // call runs a step or a compensation.
-func (w *world) call(a sagas.Action, key string) (*functions.Result, error) {
+func (w *world) call(a sagas.Action, key string) (*instances.Result, error) {
 	env := w.envelope(a)
 	text := show(env)
 	result, err := w.run(env)
 	if err != nil {
 		w.tell("%d: %s: no, %v", a.Entry+1, text, err)
-		return nil, functions.DecodeFailure(functions.EncodeFailure(err))
+		return nil, failures.Decode(failures.Encode(err))
 	}
 	w.disk.done[key]++
 	w.disk.order = append(w.disk.order, key)
@@ -268,7 +272,7 @@ func (w *world) call(a sagas.Action, key string) (*functions.Result, error) {
 	return result, nil
 }
 
-func (w *world) run(env functions.Envelope) (*functions.Result, error) {
+func (w *world) run(env instances.Envelope) (*instances.Result, error) {
 	if env.Err != nil {
 		return nil, env.Err
 	}
@@ -276,10 +280,10 @@ func (w *world) run(env functions.Envelope) (*functions.Result, error) {
 		w.disk.faults[fault]--
 		return nil, errFaulty
 	}
-	cell := functions.Cell{Type: accounts.Definition().(*functions.TypeInfo)}
+	cell := instances.Cell{Type: accounts.Definition().(*instances.Type)}
 	cell.Restore(w.disk.accounts[env.ID])
-	var effects functions.Effects
-	ctx := functions.NewCtx(functions.Address{ID: env.ID}, w.clock(), new(uint64), &effects)
+	var effects instances.Effects
+	ctx := instances.NewCtx(format.Address{ID: env.ID}, w.clock(), new(uint64), &effects)
 	result, err := cell.Run(env.Op, &ctx, env.Encoded(), 1000)
 	w.disk.accounts[env.ID] = cell.Image()
 	return result, err
@@ -319,7 +323,7 @@ func (w *world) finishAll() {
 	}
 }
 
-func (w *world) over() bool { return w.machine.Phase == saga.Done || w.machine.Phase == saga.Undone }
+func (w *world) over() bool { return w.machine.Phase == sagas.Done || w.machine.Phase == sagas.Undone }
 
 // result is all that a user can see of a saga in the end.
 func (w *world) result() string {
@@ -337,7 +341,7 @@ func (w *world) result() string {
 
 func (w *world) balance(id string) int64 {
 	var a account
-	if err := functions.Decode(w.disk.accounts[id].Bytes(), &a); err != nil {
+	if err := codec.Decode(w.disk.accounts[id].Bytes(), &a); err != nil {
 		panic(err)
 	}
 	return a.Balance

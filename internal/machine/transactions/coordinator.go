@@ -5,7 +5,8 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/format"
+	"github.com/concordat-dev/concordat/internal/machine/instances"
 	"github.com/concordat-dev/concordat/internal/machine/routines"
 	"github.com/concordat-dev/concordat/locks"
 	"github.com/concordat-dev/concordat/twopc"
@@ -47,17 +48,17 @@ type Coordinator struct {
 	phase       phase
 
 	parts []part
-	index map[functions.Address]int // parts by address, once there are many
-	next  int                       // the part that is being locked
+	index map[format.Address]int // parts by address, once there are many
+	next  int                    // the part that is being locked
 
 	steps  []routines.Step
 	calls  []callState // parallel to steps
 	out    int         // calls and locks whose answer has not come back
 	queued int         // calls that wait for an earlier one of the batch
 
-	refused  functions.Address // the instance whose lock was refused in the last attempt, if any
-	doom     error             // why the transaction cannot commit
-	conflict bool              // the doom is a lock conflict: a fresh attempt may succeed
+	refused  format.Address // the instance whose lock was refused in the last attempt, if any
+	doom     error          // why the transaction cannot commit
+	conflict bool           // the doom is a lock conflict: a fresh attempt may succeed
 	decision Decision
 	err      error
 }
@@ -82,7 +83,7 @@ const (
 )
 
 type part struct {
-	addr    functions.Address
+	addr    format.Address
 	mode    locks.Mode // the strongest mode asked for
 	busy    bool       // a call is at it
 	touched bool       // it was sent something in this attempt
@@ -156,7 +157,10 @@ func (c *Coordinator) IsDoomed() bool { return c.doom != nil }
 func (c *Coordinator) Parts() int { return len(c.parts) }
 
 // PartAddress returns the address of a participant.
-func (c *Coordinator) PartAddress(part int) functions.Address { return c.parts[part].addr }
+func (c *Coordinator) PartAddress(part int) format.Address { return c.parts[part].addr }
+
+// PartMode returns the strongest mode that was asked for at a participant.
+func (c *Coordinator) PartMode(part int) locks.Mode { return c.parts[part].mode }
 
 // Begin starts the first attempt.
 func (c *Coordinator) Begin(out []Action) []Action {
@@ -175,7 +179,7 @@ func (c *Coordinator) Issue(steps []routines.Step, out []Action) []Action {
 	}
 	c.steps, c.calls = steps, c.calls[:0]
 	for i := range steps {
-		p := c.partOf(functions.Address{Type: steps[i].Call.Op.Type.Name, ID: steps[i].Call.ID})
+		p := c.partOf(format.Address{Type: steps[i].Call.Op.Type.Name, ID: steps[i].Call.ID})
 		c.calls = append(c.calls, callState{part: p})
 		if c.parts[p].busy {
 			c.queued++
@@ -188,7 +192,7 @@ func (c *Coordinator) Issue(steps []routines.Step, out []Action) []Action {
 
 // Vote takes the answer to a Prepare: the result, or why the call failed, which dooms the transaction unless the step may fail.
 // conflict says that it was refused or taken back for the sake of other transactions; that dooms in any case.
-func (c *Coordinator) Vote(step int, result *functions.Result, err error, conflict bool, out []Action) []Action {
+func (c *Coordinator) Vote(step int, result *instances.Result, err error, conflict bool, out []Action) []Action {
 	c.mustBe(running)
 	call := &c.calls[step]
 	if call.state != callOut {
@@ -406,7 +410,7 @@ func (c *Coordinator) finish(out []Action) []Action {
 // manyParts is the number of participants from which on they are found by a map.
 const manyParts = 16
 
-func (c *Coordinator) partOf(addr functions.Address) int {
+func (c *Coordinator) partOf(addr format.Address) int {
 	if c.index != nil {
 		if i, ok := c.index[addr]; ok {
 			return i
@@ -421,7 +425,7 @@ func (c *Coordinator) partOf(addr functions.Address) int {
 	}
 	c.parts = append(c.parts, part{addr: addr})
 	if len(c.parts) == manyParts {
-		c.index = make(map[functions.Address]int, 2*manyParts)
+		c.index = make(map[format.Address]int, 2*manyParts)
 		for i := range c.parts {
 			c.index[c.parts[i].addr] = i
 		}

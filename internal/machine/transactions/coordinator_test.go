@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/format"
+	"github.com/concordat-dev/concordat/internal/machine/instances"
 	"github.com/concordat-dev/concordat/internal/machine/routines"
 	"github.com/concordat-dev/concordat/internal/machine/transactions"
 	"github.com/concordat-dev/concordat/locks"
@@ -104,10 +106,10 @@ func TestRefusedEffects(t *testing.T) {
 	v.Init(s, nil, locks.Owner{ID: 1, Attempt: 1})
 	s.Lock.Acquire(&v.Claim, locks.Exclusive, locks.Detect, false, nil)
 	prepare := func(call functions.Call, check error) error {
-		var effects functions.Effects
+		var effects instances.Effects
 		env := call.Envelope()
-		ctx := functions.NewCtx(functions.Address{Type: "a", ID: "a"}, w.epoch(), &w.timers, &effects)
-		_, err := v.Prepare(env.Op, &ctx, env.Encoded(), 1000, &effects, func(*functions.Effects) error { return check })
+		ctx := instances.NewCtx(format.Address{Type: "a", ID: "a"}, w.epoch(), &w.timers, &effects)
+		_, err := v.Prepare(env.Op, &ctx, env.Encoded(), 1000, &effects, func(*instances.Effects) error { return check })
 		return err
 	}
 	if err := prepare(mark.On("a", 1), errScript); !errors.Is(err, errScript) || show(&s.Cell) != "10" || v.Effects != nil {

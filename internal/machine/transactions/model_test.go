@@ -9,7 +9,7 @@ import (
 
 	"pgregory.net/rapid"
 
-	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/codec"
 	"github.com/concordat-dev/concordat/internal/machine/transactions"
 	"github.com/concordat-dev/concordat/locks"
 	"github.com/concordat-dev/concordat/twopc"
@@ -175,7 +175,7 @@ func balanceOf(s *seat) int64 {
 		return 0
 	}
 	var a account
-	if err := functions.Decode(s.Cell.Image().Bytes(), &a); err != nil {
+	if err := codec.Decode(s.Cell.Image().Bytes(), &a); err != nil {
 		panic(err)
 	}
 	return a.Balance

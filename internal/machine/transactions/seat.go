@@ -3,7 +3,8 @@ package transactions
 import (
 	"slices"
 
-	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/format"
+	"github.com/concordat-dev/concordat/internal/machine/instances"
 	"github.com/concordat-dev/concordat/locks"
 )
 
@@ -14,7 +15,7 @@ import (
 // [Visit]; an abort puts that back. Plain calls and calls of sagas take the lock too, for as long as they run, but only have to
 // touch it when it is not free.
 type Seat[R any] struct {
-	Cell functions.Cell
+	Cell instances.Cell
 	Lock locks.Lock[*Visit[R]]
 
 	writer *Visit[R] // the visit whose undecided changes are in Cell
@@ -25,10 +26,10 @@ type Visit[R any] struct {
 	Seat    *Seat[R]
 	Ref     R // what the engine wants back when the claim is granted
 	Claim   locks.Claim[*Visit[R]]
-	Effects *functions.Effects // held back until the decision; nil if there are none
+	Effects *instances.Effects // held back until the decision; nil if there are none
 	Deleted bool               // the instance was deleted, and perhaps made again
 
-	before functions.Image // the state to go back to, if this is the seat's writer
+	before instances.Image // the state to go back to, if this is the seat's writer
 }
 
 // Init makes v the visit of an owner to a seat; ref is for the engine.
@@ -38,7 +39,7 @@ func (v *Visit[R]) Init(seat *Seat[R], ref R, owner locks.Owner) {
 }
 
 // Committed is the instance's state without the changes of a transaction that is not decided.
-func (s *Seat[R]) Committed() functions.Image {
+func (s *Seat[R]) Committed() instances.Image {
 	if s.writer != nil {
 		return s.writer.before
 	}
@@ -50,7 +51,7 @@ func (s *Seat[R]) Committed() functions.Image {
 //
 // Invariant: of the timers among the visit's effects that the instance has set for itself, each was set by the instance that is there
 // now, or by the operation that has deleted it. So a transaction that replaces an instance sets none of its predecessor's.
-func (v *Visit[R]) Prepare(op *functions.Operation, ctx *functions.Ctx, arg []byte, maxBytes int, effects *functions.Effects, check func(*functions.Effects) error) (*functions.Result, error) {
+func (v *Visit[R]) Prepare(op *instances.Operation, ctx *instances.Ctx, arg []byte, maxBytes int, effects *instances.Effects, check func(*instances.Effects) error) (*instances.Result, error) {
 	s := v.Seat
 	before := s.Cell.Image()
 	result, err := s.Cell.Run(op, ctx, arg, maxBytes)
@@ -62,13 +63,13 @@ func (v *Visit[R]) Prepare(op *functions.Operation, ctx *functions.Ctx, arg []by
 	if err != nil {
 		return nil, err
 	}
-	if op.Kind == functions.KindDelete {
+	if op.Kind == instances.KindDelete {
 		v.Deleted = true
 		v.dropOwnTimers(ctx.Self())
 	}
 	if !effects.Empty() {
 		if v.Effects == nil {
-			v.Effects = new(functions.Effects)
+			v.Effects = new(instances.Effects)
 		}
 		v.Effects.Append(effects)
 	}
@@ -79,9 +80,9 @@ func (v *Visit[R]) Prepare(op *functions.Operation, ctx *functions.Ctx, arg []by
 }
 
 // dropOwnTimers drops what an instance that is deleted has set for itself in the visit.
-func (v *Visit[R]) dropOwnTimers(self functions.Address) {
+func (v *Visit[R]) dropOwnTimers(self format.Address) {
 	if v.Effects != nil {
-		v.Effects.Timers = slices.DeleteFunc(v.Effects.Timers, func(t functions.Timer) bool { return t.Message.IsFor(self) })
+		v.Effects.Timers = slices.DeleteFunc(v.Effects.Timers, func(t instances.Timer) bool { return t.Message.IsFor(self) })
 	}
 }
 

@@ -7,6 +7,8 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/format"
+	"github.com/concordat-dev/concordat/internal/machine/instances"
 	"github.com/concordat-dev/concordat/locks"
 )
 
@@ -38,17 +40,17 @@ func TestTimersOfOneTransaction(t *testing.T) {
 	names := []string{"hang a", "hang b", "arm a", "arm b", "arm a, fail", "take down", "last ring"}
 	rapid.Check(t, func(t *rapid.T) {
 		w := newWorld()
-		s := &seat{Cell: functions.Cell{Type: bells.Definition().(*functions.TypeInfo)}}
+		s := &seat{Cell: instances.Cell{Type: bells.Definition().(*instances.Type)}}
 		var v visit
 		v.Init(s, nil, locks.Owner{ID: 1, Attempt: 1})
 		s.Lock.Acquire(&v.Claim, locks.Exclusive, locks.Detect, false, nil)
 		own, others := 0, 0 // what is due, by a model that knows nothing of effects
 		for range rapid.IntRange(1, 12).Draw(t, "calls") {
 			name := rapid.SampledFrom(names).Draw(t, "call")
-			var effects functions.Effects
+			var effects instances.Effects
 			env := calls[name].Envelope()
-			ctx := functions.NewCtx(functions.Address{Type: "bell", ID: "a"}, w.epoch(), &w.timers, &effects)
-			if _, err := v.Prepare(env.Op, &ctx, env.Encoded(), 1000, &effects, func(*functions.Effects) error { return nil }); err != nil {
+			ctx := instances.NewCtx(format.Address{Type: "bell", ID: "a"}, w.epoch(), &w.timers, &effects)
+			if _, err := v.Prepare(env.Op, &ctx, env.Encoded(), 1000, &effects, func(*instances.Effects) error { return nil }); err != nil {
 				continue
 			}
 			switch name {

@@ -9,8 +9,12 @@ import (
 
 	"github.com/concordat-dev/concordat/deadlock"
 	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/codec"
+	"github.com/concordat-dev/concordat/internal/format"
+	"github.com/concordat-dev/concordat/internal/machine/instances"
 	"github.com/concordat-dev/concordat/internal/machine/routines"
 	"github.com/concordat-dev/concordat/internal/machine/transactions"
+	"github.com/concordat-dev/concordat/internal/values"
 	"github.com/concordat-dev/concordat/locks"
 	"github.com/concordat-dev/concordat/twopc"
 )
@@ -59,11 +63,11 @@ type request struct {
 	owner   locks.Owner
 	stay    *stay
 	step    int // -1 for a lock
-	env     functions.Envelope
+	env     instances.Envelope
 	mode    locks.Mode
 	mayWait bool
 
-	result   *functions.Result
+	result   *instances.Result
 	err      error
 	conflict bool
 }
@@ -81,18 +85,18 @@ func newWorld() *world {
 
 func (w *world) seat(id string) *seat {
 	if w.seats[id] == nil {
-		w.seats[id] = &seat{Cell: functions.Cell{Type: accounts.Definition().(*functions.TypeInfo)}}
+		w.seats[id] = &seat{Cell: instances.Cell{Type: accounts.Definition().(*instances.Type)}}
 	}
 	return w.seats[id]
 }
 
 // set gives an account a balance, from outside of the protocol.
 func (w *world) set(id string, n int64) {
-	data, err := functions.Encode(account{n})
+	data, err := values.Encode(account{n})
 	if err != nil {
 		panic(err)
 	}
-	w.seat(id).Cell.Restore(functions.Stored(data, false))
+	w.seat(id).Cell.Restore(instances.Stored(data, false))
 }
 
 // epoch is the time in the world, which stands still.
@@ -261,10 +265,10 @@ func (w *world) finish(t *tx) {
 	t.routine.Close()
 }
 
-func describe(env functions.Envelope) string {
+func describe(env instances.Envelope) string {
 	text := env.Op.Name
 	var n int64
-	if functions.Decode(env.Encoded(), &n) == nil {
+	if codec.Decode(env.Encoded(), &n) == nil {
 		text += fmt.Sprint(" ", n)
 	}
 	return text
@@ -312,9 +316,9 @@ func (w *world) granted(r *request) {
 		w.vote(r, "locked")
 		return
 	}
-	var effects functions.Effects
-	ctx := functions.NewCtx(functions.Address{Type: "a", ID: r.stay.id}, w.epoch(), &w.timers, &effects)
-	anyEffects := func(*functions.Effects) error { return nil }
+	var effects instances.Effects
+	ctx := instances.NewCtx(format.Address{Type: "a", ID: r.stay.id}, w.epoch(), &w.timers, &effects)
+	anyEffects := func(*instances.Effects) error { return nil }
 	before := show(&r.stay.visit.Seat.Cell)
 	r.result, r.err = r.stay.visit.Prepare(r.env.Op, &ctx, r.env.Encoded(), 1000, &effects, anyEffects)
 	if after := show(&r.stay.visit.Seat.Cell); after != before {
@@ -326,7 +330,7 @@ func (w *world) granted(r *request) {
 	case r.err != nil:
 		answer = "no, " + r.err.Error()
 	case len(r.result.Encoded()) > 0:
-		_ = functions.Decode(r.result.Encoded(), &n)
+		_ = codec.Decode(r.result.Encoded(), &n)
 		answer = fmt.Sprintf("yes, %v", n)
 	}
 	if r.tx.machine == nil {
@@ -386,13 +390,13 @@ func (w *world) grant(id string, granted []*locks.Claim[*visit]) {
 }
 
 // apply carries out effects that are due.
-func (w *world) apply(effects *functions.Effects) {
+func (w *world) apply(effects *instances.Effects) {
 	if effects == nil {
 		return
 	}
 	for _, e := range effects.Emits {
 		var n int64
-		_ = functions.Decode(e.Value, &n)
+		_ = codec.Decode(e.Value, &n)
 		w.emitted = append(w.emitted, fmt.Sprintf("%s=%d", e.Key, n))
 		w.tell("  emits %s=%d", e.Key, n)
 	}
@@ -421,16 +425,16 @@ func (w *world) plainDone(r *request, answer string) {
 }
 
 // show is the state of an account.
-func show(c *functions.Cell) string {
+func show(c *instances.Cell) string {
 	return showImage(c.Image())
 }
 
-func showImage(i functions.Image) string {
+func showImage(i instances.Image) string {
 	if !i.Exists {
 		return "nothing"
 	}
 	var a account
-	if err := functions.Decode(i.Bytes(), &a); err != nil {
+	if err := codec.Decode(i.Bytes(), &a); err != nil {
 		return err.Error()
 	}
 	return fmt.Sprint(a.Balance)

@@ -13,7 +13,7 @@ import (
 	"github.com/fxamacker/cbor/v2"
 
 	"github.com/concordat-dev/concordat/engine"
-	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/machine/instances"
 	"github.com/concordat-dev/concordat/internal/proof/history/record"
 )
 
@@ -69,9 +69,9 @@ func (s *server) serve(in io.Reader) error {
 // run runs a request. When the answer cannot be sent the parent is gone, and with it whoever wants to know.
 func (s *server) run(a *ask, resolver resolver) {
 	got := answer{N: a.N}
-	envelope := a.Message.Resolve(resolver)
+	envelope := instances.Resolve(a.Message, resolver)
 	envelope.RequestID = a.RequestID
-	envelope.Into = func(result *functions.Result) error {
+	envelope.Into = func(result *instances.Result) error {
 		got.Result = append([]byte(nil), result.Encoded()...)
 		return nil
 	}
@@ -80,18 +80,18 @@ func (s *server) run(a *ask, resolver resolver) {
 }
 
 // enveloped is an envelope as a request.
-type enveloped struct{ envelope functions.Envelope }
+type enveloped struct{ envelope instances.Envelope }
 
 // RequestEnvelope implements functions.Request.
-func (e enveloped) RequestEnvelope() functions.Envelope { return e.envelope }
+func (e enveloped) RequestEnvelope() instances.Envelope { return e.envelope }
 
 // resolver finds the operations of package record by their names.
-type resolver map[[2]string]*functions.Operation
+type resolver map[[2]string]*instances.Operation
 
 func newResolver() resolver {
 	r := resolver{}
 	for _, part := range record.Parts() {
-		if info, ok := part.Definition().(*functions.TypeInfo); ok {
+		if info, ok := part.Definition().(*instances.Type); ok {
 			for _, op := range info.Operations() {
 				r[[2]string{info.Name, op.Name}] = op
 			}
@@ -100,8 +100,8 @@ func newResolver() resolver {
 	return r
 }
 
-// Operation implements functions.Resolver.
-func (r resolver) Operation(typeName, operation string) (*functions.Operation, bool) {
+// Operation implements instances.Resolver.
+func (r resolver) Operation(typeName, operation string) (*instances.Operation, bool) {
 	op, ok := r[[2]string{typeName, operation}]
 	return op, ok
 }

@@ -11,6 +11,8 @@ import (
 
 	"github.com/concordat-dev/concordat/engine"
 	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/failures"
+	"github.com/concordat-dev/concordat/internal/machine/instances"
 	"github.com/concordat-dev/concordat/internal/proof/history/record"
 )
 
@@ -80,7 +82,7 @@ func (r *run) note(a ask) {
 }
 
 // finish keeps the outcome of a request and gives it to its client.
-func (r *run) finish(a ask, got *answer, into func(*functions.Result) error) error {
+func (r *run) finish(a ask, got *answer, into func(*instances.Result) error) error {
 	r.mu.Lock()
 	r.counts.Answered++
 	switch {
@@ -97,7 +99,7 @@ func (r *run) finish(a ask, got *answer, into func(*functions.Result) error) err
 	if into == nil {
 		return nil
 	}
-	return into(functions.EncodedResult(got.Result))
+	return into(instances.EncodedResult(got.Result))
 }
 
 // lastAskers is how many requests are asked at once in the end.
@@ -149,7 +151,7 @@ func (r *run) askLast(before told) error {
 
 func outcomeText(result, failure []byte) string {
 	if failure != nil {
-		return fmt.Sprintf("the failure %q", functions.DecodeFailure(failure))
+		return fmt.Sprintf("the failure %q", failures.Decode(failure))
 	}
 	return fmt.Sprintf("the result %x", result)
 }

@@ -4,7 +4,8 @@ import (
 	"errors"
 
 	"github.com/concordat-dev/concordat/engine"
-	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/failures"
+	"github.com/concordat-dev/concordat/internal/format"
 )
 
 // ask is what the parent sends to the child: a request.
@@ -12,7 +13,7 @@ type ask struct {
 	_         struct{} `cbor:",toarray"`
 	N         uint64
 	RequestID string
-	Message   functions.StoredMessage
+	Message   format.Message
 }
 
 // answer is what the child sends back. The first one, with N 0, says that its engine is open, or why it is not.
@@ -20,7 +21,7 @@ type answer struct {
 	_       struct{} `cbor:",toarray"`
 	N       uint64
 	Result  []byte
-	Failure []byte // functions.EncodeFailure; none if it went well
+	Failure []byte // failures.Encode; none if it went well
 	Code    int    // of an error of the engine itself: its index in engineErrors, from 1
 }
 
@@ -34,7 +35,7 @@ func (a *answer) encodeError(err error) {
 	if err == nil {
 		return
 	}
-	a.Failure = functions.EncodeFailure(err)
+	a.Failure = failures.Encode(err)
 	for i, known := range engineErrors {
 		if errors.Is(err, known) {
 			a.Code = i + 1
@@ -48,7 +49,7 @@ func (a *answer) err() error {
 	if a.Failure == nil {
 		return nil
 	}
-	far := functions.DecodeFailure(a.Failure)
+	far := failures.Decode(a.Failure)
 	if a.Code > 0 && a.Code <= len(engineErrors) {
 		return farError{engineErrors[a.Code-1], far}
 	}

@@ -16,7 +16,7 @@ type Entry struct {
 	Date    time.Time `json:"date"` // when the run ended
 	Commit  string    `json:"commit"`
 	Command string    `json:"command"` // the command line that repeats it
-	Check   string    `json:"check"`   // sim, sweep, chaos, load, check or fuzz
+	Check   string    `json:"check"`   // sim, sweep, topics, chaos, load, check or fuzz
 	Seconds float64   `json:"seconds"`
 	// Counts are what was done, by name: seeds, crash points, kills, transactions.
 	Counts     map[string]int `json:"counts"`

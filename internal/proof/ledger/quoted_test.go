@@ -21,6 +21,8 @@ var rows = []struct{ check, done, promises string }{
 	{"sim", "{seeds} seeds: {requests} requests, {starts} starts after crashes, {deadlocks} deadlocks broken, {simulated_seconds} simulated seconds",
 		"durability and atomicity, exactly once, serializability, sagas, deadlocks, timers and messages"},
 	{"sweep", "{points} crash points", "durability and atomicity, recovery, damaged files"},
+	{"topics", "{seeds} seeds: {records} records, {lost_answers} lost answers, {late_commits} late commits, {crashes} crashes",
+		"from topic to topic exactly once, in the order of each key"},
 	{"chaos", "{kills} kills, {kills_during_recovery} of them while recovering; {asked_again} requests asked again",
 		"durability on a real disk, the same outcome for the same id, full disks"},
 	{"load", "{transactions_checked} transactions of checked histories", "strict serializability"},

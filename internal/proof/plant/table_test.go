@@ -37,21 +37,21 @@ var table = []plant{
 		name: "ignore-failed-seal", breaks: "an epoch whose batch could not be written is taken as sealed.",
 		pkg: "engine", test: "TestFailedSeal", why: `the seal of epoch \d+ failed .* and nobody was told`,
 		edits: []edit{
-			{"engine/seal.go", `	if err := e.write(s, batch); err != nil {`, `	if err := e.write(s, batch); false {`},
+			{"engine/seal.go", `	bytes, err := e.write(s, batch)`, "	bytes, err := e.write(s, batch)\n\terr = nil"},
 		},
 	},
 	{
 		name: "shape-stays", breaks: "the shape of a type's states stays in the format row when the type is opened with another.",
 		pkg: "engine", test: "TestStatesOfSeveralVersions", why: `all states are of this shape: true, want false|the walk yields \[a=`,
 		edits: []edit{
-			{"engine/directory.go", `			delete(shapes, info.Name)`, `			entry.alike = false`},
+			{"engine/directory.go", `			delete(shapes, info.Name)`, `			entry.Alike = false`},
 		},
 	},
 	{
 		name: "shape-of-others", breaks: "a type that has no shape in the format row gets one though it has instances.",
 		pkg: "engine", test: "TestStatesOfSeveralVersions", why: `all states are of this shape: true, want false`,
 		edits: []edit{
-			{"engine/directory.go", `			entry.alike = empty`, `			entry.alike = empty || shapes[info.Name] == 0`},
+			{"engine/directory.go", `			entry.Alike = empty`, `			entry.Alike = empty || shapes[info.Name] == 0`},
 		},
 	},
 
@@ -60,10 +60,10 @@ var table = []plant{
 		name: "ack-before-seal", breaks: "a client gets its outcome when that is known, not when its epoch is sealed.",
 		pkg: "engine", test: "TestCrash", why: `\(outcome "ok \d+"\).* is missing|a client saw \d+ movements`,
 		edits: []edit{
-			{"engine/plain.go", `		w.epoch.outcomes = append(w.epoch.outcomes, q)
-	}`, `		w.epoch.outcomes = append(w.epoch.outcomes, q)
+			{"engine/plain.go", `		x.epoch.outcomes = append(x.epoch.outcomes, q)
+	}`, `		x.epoch.outcomes = append(x.epoch.outcomes, q)
 	}
-	w.engine.release(q)
+	x.group.release(q)
 	return`},
 		},
 	},
@@ -71,14 +71,14 @@ var table = []plant{
 		name: "read-unsealed", breaks: "a question is answered at once also if what was read is not sealed yet.",
 		pkg: "engine", test: "TestReadWaitsForSeal", why: `before the seal, the read is answered: true`,
 		edits: []edit{
-			{"engine/plain.go", ` && w.effects.Empty() && !c.inst.dirty && c.inst.epoch <= w.engine.sealed.Load():`, ` && w.effects.Empty():`},
+			{"engine/plain.go", ` && x.effects.Empty() && !c.inst.dirty && c.inst.epoch <= x.group.sealed.Load():`, ` && x.effects.Empty():`},
 		},
 	},
 	{
 		name: "join-unsealed", breaks: "a request that is repeated is told an outcome that is not sealed yet.",
 		pkg: "engine", test: "TestRepeatWaitsForSeal", why: `before the seal, .* its repeat: true`,
 		edits: []edit{
-			{"engine/ids.go", `	case first.isSealed():`, `	case first.isSettled():`},
+			{"engine/requests.go", `	case first.isSealed():`, `	case first.isSettled():`},
 		},
 	},
 	{
@@ -89,14 +89,93 @@ var table = []plant{
 		},
 	},
 	{
-		name: "walk-later", breaks: "a walk waits for what its snapshot has to be sealed, and then reads a later one.",
-		pkg: "engine", test: "TestWalkShowsWhatItWaitedFor", why: `the walk shows \[new old\], and new is not on the disk`,
+		name: "seen-before-sealed", breaks: "what is being sealed can be read before it is durable.",
+		pkg: "engine", test: "TestWalkShowsWhatIsDurable", why: `the walk shows \[new old\], and new is not on the disk`,
 		edits: []edit{
-			{"engine/walk.go", `		walking()
-	}`, `		walking()
+			{"internal/table/table.go", `	index := t.sealed + 1
+`, `	index := t.sealed + 1
+	t.mu.Lock()
+	t.add(index, b.all()...)
+	t.mu.Unlock()
+`},
+		},
+	},
+	{
+		name: "log-unsynced", breaks: "what is appended to the log is not synced.",
+		pkg: "internal/table", test: "TestCrashes", why: `it has \d+ batches, of at least|is missing|is not what was written, or was lost`,
+		edits: []edit{
+			{"internal/log/log.go", `s.file.SyncData(); err != nil`, `error(nil); err != nil`},
+		},
+	},
+	{
+		name: "log-cut-early", breaks: "the log is cut off before the table has what it had.",
+		pkg: "internal/table", test: "TestCrashes", why: `and the table is at|it has \d+ batches, of at least`,
+		edits: []edit{
+			{"internal/table/apply.go", `	if err := t.write(oldest); err != nil {`, `	if err := t.log.DeleteFront(oldest.last); err != nil {
+		return err
 	}
-	_ = w.snapshot.Close()
-	w.snapshot = e.store.Snapshot()`},
+	if err := t.write(oldest); err != nil {`},
+		},
+	},
+	{
+		name: "backup-without-the-end", breaks: "a backup lacks what is in the log behind the position of its table.",
+		pkg: "internal/table", test: "TestBackupCrashes", why: `which began at \d+ batches, has \d+|and the table is at`,
+		edits: []edit{
+			{"internal/table/backup.go", `max(from, 1), t.Sealed(), portion`, `max(from, 1), max(from, 1), portion`},
+		},
+	},
+	{
+		name: "backup-whole-early", breaks: "a backup counts as whole before all of it is on the disk.",
+		pkg: "internal/table", test: "TestBackupCrashes", why: `backup-\d, which began at \d+ batches, has \d+`,
+		edits: []edit{
+			{"internal/store/target.go", `	if err := t.syncDir(); err != nil {
+		return err
+	}
+	if err := t.fs.Remove(`, `	if err := t.fs.Remove(`},
+		},
+	},
+	{
+		name: "memory-of-a-view", breaks: "memory that a view may still look at is used again for later batches.",
+		pkg: "internal/table", test: "TestMemoryIsUsedAgain", why: `memory that a view looks at is spare`,
+		edits: []edit{{"internal/table/apply.go", `	if t.views == 0 && !oldest.isReplayed() {`, `	if !oldest.isReplayed() {`}},
+	},
+	{
+		name: "same-hash-same-row", breaks: "of two rows in memory whose keys have the same hash the one is taken for the other.",
+		pkg: "internal/table", test: "TestFewHashes", why: `seed \d+: `,
+		edits: []edit{{"internal/table/layer.go", `		if !found || at != gone && bytes.Equal(l.row(at).key, key) {`, `		if !found || at != gone {`}},
+	},
+	{
+		name: "oldest-layer-first", breaks: "of what is not in the table yet the older of two changes of a row is read.",
+		pkg: "internal/table", test: "TestCrashes", why: `is "`,
+		edits: []edit{
+			{"internal/table/view.go", `	for i := len(layers) - 1; i >= 0; i-- {
+		if value, known`, `	for i := range layers {
+		if value, known`},
+		},
+	},
+	{
+		name: "layers-out-of-order", breaks: "a younger layer is applied before an older one.",
+		pkg: "internal/table", test: "TestCrashes", why: `is "|there are`,
+		edits: []edit{
+			{"internal/table/apply.go", `	for n < len(t.layers)-1 && bytes+t.layers[n].bytes <= t.options.LayerBytes {`, `	if len(t.layers) > 2 {
+		t.layers[0], t.layers[1] = t.layers[1], t.layers[0]
+	}
+	for n < len(t.layers)-1 && bytes+t.layers[n].bytes <= t.options.LayerBytes {`},
+		},
+	},
+	{
+		name: "segment-unsynced", breaks: "the name of a new segment of the log is not synced.",
+		pkg: "internal/table", test: "TestCrashes", why: `it has \d+ batches, of at least|is missing|has the entries`,
+		edits: []edit{
+			{"internal/log/segment.go", `	if err := s.file.Sync(); err != nil {
+		return fmt.Errorf("log: sync %s: %w", s.path, err)
+	}
+	return l.syncDir()
+}`, `	if err := s.file.Sync(); err != nil {
+		return fmt.Errorf("log: sync %s: %w", s.path, err)
+	}
+	return nil
+}`},
 		},
 	},
 	{
@@ -126,16 +205,15 @@ var table = []plant{
 		name: "ingress-early", breaks: "the position of an ingress is sealed up to what it has delivered, also if that was not taken yet.",
 		pkg: "engine", test: "TestCrashBetweenRecords", why: `the ingress goes on after \d+, and \d+ records were taken`,
 		edits: []edit{
-			{"engine/ingress.go", `		position := f.feed.last`, `		position := f.feed.last
-		position = f.feed.given`},
+			{"engine/ingress.go", `encodeRow(p.last.Position)`, `encodeRow(p.given.Position)`},
 		},
 	},
 	{
 		name: "refused-slots", breaks: "a record of an ingress that is refused keeps its place among those that are not sealed.",
 		pkg: "engine", test: "TestRefusedRecordsTakeNoRoom", why: `overloaded: 1024 records of ingress`,
 		edits: []edit{
-			{"engine/ingress.go", `	if err := f.engine.registry.check(&q.env, f.engine.options.MaxBytes); err != nil {`, `	if err := f.engine.registry.check(&q.env, f.engine.options.MaxBytes); err != nil {
-		_ = r.takeSlots(1) // and nobody gives it back`},
+			{"engine/ingress.go", `	if err := f.engine.registry.Check(&q.env, f.engine.options.MaxBytes); err != nil {`, `	if err := f.engine.registry.Check(&q.env, f.engine.options.MaxBytes); err != nil {
+		_ = r.takeSlots(p, 1) // and nobody gives it back`},
 		},
 	},
 	{
@@ -147,19 +225,10 @@ var table = []plant{
 		},
 	},
 	{
-		name: "wake-unsealed", breaks: "walks are told to look again before the epoch counts as sealed.",
-		pkg: "engine", test: "TestSealedBeforeWalksAreWoken", why: `it did not come true: the epoch is sealed`,
-		edits: []edit{
-			{"engine/seal.go", `	e.sealed.Store(s.epoch)
-	e.walks.wake()`, `	e.walks.wake()
-	e.sealed.Store(s.epoch)`},
-		},
-	},
-	{
 		name: "backlog-of-epochs", breaks: "records that were emitted in the running epoch do not count for the bound of their egress.",
 		pkg: "engine", test: "TestBacklogBoundInAnEpoch", why: `got error <nil>, want .*egress`,
 		edits: []edit{
-			{"engine/egress.go", `(waits+more > most || waits+countFor(g.name, w.epoch.emits)+more > most)`, `waits+more > most`},
+			{"engine/executor.go", `(waits+more > most || waits+countFor(g.name, x.epoch.emits)+more > most)`, `waits+more > most`},
 		},
 	},
 
@@ -168,7 +237,7 @@ var table = []plant{
 		name: "keep-expired", breaks: "an id gets its outcome also after that has expired.",
 		pkg: "engine", test: "TestOutcomesExpire", why: `after 1h0m0s it has run 2 times, want 3`,
 		edits: []edit{
-			{"engine/outcome.go", `	if w.engine.expired(row.Settled(), w.engine.clocks.now()) {
+			{"engine/outcome.go", `	if x.group.expired(row.Settled(), x.group.clocks.Now()) {
 		return nil
 	}`, ``},
 		},
@@ -181,7 +250,7 @@ var table = []plant{
 	switch {`, `	fingerprint := row.Fingerprint()
 	switch {
 	case true:
-		return isSame`},
+		return registry.IsSame`},
 		},
 	},
 	{
@@ -195,24 +264,21 @@ var table = []plant{
 		name: "forget-seen", breaks: "an id is not added to the filter of seen ids when the worker forgets its request.",
 		pkg: "engine", test: "TestSameIDSameOutcome", why: `it ran [23] times, want 1`,
 		edits: []edit{
-			{"engine/ids.go", `		seen(format.RequestHash(q.env.RequestID))`, ``},
+			{"engine/epoch.go", `				w.engine.seen.Add(format.RequestHash(q.of.ID))`, `				_ = format.RequestHash`},
 		},
 	},
 	{
-		name: "ids-of-a-worker", breaks: "a worker knows only the ids of requests that it runs itself.",
+		name: "id-not-noted", breaks: "a request with an id is not noted until its outcome has a row.",
 		pkg: "engine", test: "TestOneIDForManyTargets", why: `these have run`,
 		edits: []edit{
-			{"engine/ids.go", `	part := all.part(q.shard)`, `	part := &all.parts[w.id]`},
+			{"engine/requests.go", `		q.shard.requests[q.of] = q`, ``},
 		},
 	},
 	{
-		name: "id-of-one-at-rest", breaks: "an id that has expired is refused while the worker of the request that had it is at rest.",
-		pkg: "engine", test: "TestCrash", why: `another function or instance`,
+		name: "id-without-target", breaks: "an id is one for all instances of a shard.",
+		pkg: "engine", test: "TestOneIDForManyTargets", why: `these have run|request id was used for a different request`,
 		edits: []edit{
-			{"engine/ids.go", `	if first.worker != w && first.isSealed() {
-		return nil, w.outcomeRow(shard, id)
-	}
-`, ``},
+			{"internal/registry/registry.go", `Instance: env.ID, ID: env.RequestID}`, `Instance: env.ID[:1], ID: env.RequestID}`},
 		},
 	},
 	{
@@ -229,31 +295,53 @@ var table = []plant{
 		pkg: "engine", test: "TestJoinedRequestsLeaveTheCount", why: `round \d: 3 requests in flight|\d requests wait for their outcome`,
 		edits: []edit{
 			{"engine/request.go", `		other.outcome, other.err = q.outcome, q.err`, `		other.outcome, other.err = q.outcome, q.err
-		e.inFlight.Add(1)`},
+		g.inFlight.Add(1)`},
 		},
 	},
 	{
-		name: "sweep-after-rows", breaks: "the sweeper's deletions are written after the new rows of the same ids.",
-		pkg: "engine", test: "TestIDUsedAgainWhileItIsSwept", why: `it has run 3 times, want 2`,
+		name: "bucket-early", breaks: "a bucket of outcomes is deleted when its oldest have expired, not its youngest.",
+		pkg: "engine", test: "TestOutcomesGoInTime", why: `in minute \d+ of \d+ requests \d+ have run`,
 		edits: []edit{
-			{"engine/seal.go", `	e.sweeper.work(batch, s.marks.Time)
-	e.writePortions(batch, s)`, `	e.writePortions(batch, s)
-	e.sweeper.work(batch, s.marks.Time)`},
+			{"engine/buckets.go", `e.expired(all[gone].last, now)`, `e.expired(all[gone].start, now)`},
 		},
 	},
 	{
-		name: "sweep-skips-row", breaks: "the sweeper begins each portion of its walk one row late.",
-		pkg: "engine", test: "TestSweepMissesNoRow", why: `of the ids to be kept \d+ ran again`,
+		name: "read-before-index", breaks: "a read of the table does not see the newest changes until they are indexed in the background.",
+		pkg: "internal/table", test: "TestReadIndexes", why: `after change 0: ""`,
 		edits: []edit{
-			{"engine/sweep.go", `				s.next = append([]byte(nil), key...)`, `				s.next = append([]byte(nil), key...)
-				s.next = append(s.next, 0)`},
+			{"internal/table/view.go", `	if t.newest().isIndexed() {`, `	if t.newest() != nil {`},
 		},
 	},
 	{
-		name: "sweep-late", breaks: "the sweeper goes by the youngest outcome that it has left, not by the oldest.",
-		pkg: "engine", test: "TestSweepIsNotLate", why: `0 rows were swept`,
+		name: "bucket-late", breaks: "buckets of outcomes are not deleted.",
+		pkg: "engine", test: "TestOutcomesGoInTime", why: `\d+ rows are left`,
 		edits: []edit{
-			{"engine/sweep.go", `	s.oldest = min(s.oldest, settled)`, `	s.oldest = max(s.oldest, settled)`},
+			{"engine/seal.go", `		batch.DeleteRange(r.lower, r.upper)`, `		_ = r`},
+		},
+	},
+	{
+		name: "oldest-bucket-first", breaks: "of an id that has two outcomes the older one is found.",
+		pkg: "engine", test: "TestIDUsedAgain", why: `it has run [3-9] times, want 2`,
+		edits: []edit{
+			{"engine/outcome.go", `range slices.Backward(*x.group.buckets.list.Load())`, `range *x.group.buckets.list.Load()`},
+			{"engine/outcome.go", `	"slices"
+`, ``},
+		},
+	},
+	{
+		name: "forgets-early", breaks: "the filter of seen ids forgets a generation whose youngest have not expired.",
+		pkg: "engine", test: "TestOutcomesGoInTime", why: `in minute \d+ of \d+ requests \d+ have run`,
+		edits: []edit{
+			{"engine/buckets.go", `e.expired(b.turns[0], now)`, `e.expired(b.turns[0]-int64(e.options.KeepOutcomes)/turnsKept, now)`},
+		},
+	},
+	{
+		name: "found-early", breaks: "the filter of seen ids is taken for whole before the ids of an earlier engine are in it.",
+		pkg: "engine", test: "TestIDsReadBesideWork", why: `\d+ ids have run \d+ times`,
+		edits: []edit{
+			{"engine/buckets.go", `	if len(b.finding) == 0 {
+		b.engine.seen.Found()`, `	if true {
+		b.engine.seen.Found()`},
 		},
 	},
 
@@ -269,15 +357,15 @@ var table = []plant{
 		name: "count-cancelled", breaks: "a timer that was cancelled stays in the count of timers.",
 		pkg: "internal/proof/sim", test: "TestCountsAtRest", why: `the count of timers is`,
 		edits: []edit{
-			{"engine/timers.go", `	heap.Remove(&w.timers, t.index)
-	w.countTimer(t, -1)`, `	heap.Remove(&w.timers, t.index)`},
+			{"engine/timers.go", `	t.shard.timers.remove(t)
+	x.countTimer(t, -1)`, `	t.shard.timers.remove(t)`},
 		},
 	},
 	{
 		name: "count-started", breaks: "a message that started a coordinator function stays in the count of those that are queued.",
 		pkg: "internal/proof/sim", test: "TestCountsAtRest", why: `the count of queued messages is`,
 		edits: []edit{
-			{"engine/worker.go", `		w.queued -= weight(m.coord.input)`, ``},
+			{"engine/executor.go", `		x.queued -= weight(c.input)`, ``},
 		},
 	},
 	{
@@ -296,14 +384,14 @@ var table = []plant{
 		name: "timer-twice", breaks: "the row of a timer that fired stays, so that a restart fires it again.",
 		pkg: "engine", test: "TestTimersFireOnce", why: `the timers that fired are \[0 0 `,
 		edits: []edit{
-			{"engine/timers.go", `		w.addCharged(format.TimerKey(nil, t.shard, t.due, t.seq), nil)`, ``},
+			{"engine/timers.go", `		x.addCharged(format.TimerKey(nil, t.shard.number, t.due, t.seq), nil)`, ``},
 		},
 	},
 	{
 		name: "forget-waiting", breaks: "messages that wait for a lock get no rows when an epoch is cut by force.",
 		pkg: "engine", test: "TestCrash", why: `notice \d+ of \S+ after|no note of its end|fired 0 times`,
 		edits: []edit{
-			{"engine/epoch.go", `		if c.visit.Claim.Waiting() {
+			{"engine/epoch.go", `		if c.waitsForLock() {
 			w.carryCall(c)
 		}`, `		_ = c`},
 		},
@@ -312,7 +400,7 @@ var table = []plant{
 		name: "carried-twice", breaks: "the row of a carried message stays when the message was handled.",
 		pkg: "engine", test: "TestCrash", why: `notice \d+ of \S+ after|ended more than once`,
 		edits: []edit{
-			{"engine/plain.go", `			w.addRow(format.NumberedKey(nil, c.shard, format.KindMessage, c.number), nil)`, `			_ = format.NumberedKey(nil, c.shard, format.KindMessage, c.number)`},
+			{"engine/plain.go", `			x.addRow(format.NumberedKey(nil, c.shard.number, format.KindMessage, c.number), nil)`, `			_ = format.NumberedKey(nil, c.shard.number, format.KindMessage, c.number)`},
 		},
 	},
 	{
@@ -351,10 +439,10 @@ var table = []plant{
 		pkg: "internal/proof/sim", test: "TestCountsAtRest", why: `the count of what was left is`,
 		edits: []edit{
 			{"engine/timers.go", `		if t.left {
-			w.engine.trials.left.Add(-1)
+			x.group.left.Add(-1)
 		}
-		w.addCharged(format.TimerKey(nil, t.shard, t.due, t.seq), nil)
-		if c, _`, `		w.addCharged(format.TimerKey(nil, t.shard, t.due, t.seq), nil)
+		x.addCharged(format.TimerKey(nil, t.shard.number, t.due, t.seq), nil)
+		if c, _`, `		x.addCharged(format.TimerKey(nil, t.shard.number, t.due, t.seq), nil)
 		if c, _`},
 		},
 	},
@@ -379,14 +467,14 @@ var table = []plant{
 		name: "panic-keeps-state", breaks: "what an operation did to the state before it panicked stays in the decoded value.",
 		pkg: "functions", test: "TestStateIsAsBeforeAFailure", why: `TestStateIsAsBeforeAFailure/panic/decoded=true`,
 		edits: []edit{
-			{"functions/cell.go", `		c.Restore(before)`, ``},
+			{"internal/machine/instances/cell.go", `		c.Restore(before)`, ``},
 		},
 	},
 	{
 		name: "change-in-place", breaks: "an operation changes the decoded state itself, to which the image of the last epoch still refers.",
 		pkg: "functions", test: "TestImagesAreIndependent", why: `an operation wrote into an image`,
 		edits: []edit{
-			{"functions/cell.go", `	case c.Type.late != nil && !kind.Reads():
+			{"internal/machine/instances/cell.go", `	case c.Type.late != nil && !kind.Reads():
 		c.value = c.Type.late.copy(c.value)`, ``},
 		},
 	},
@@ -394,7 +482,7 @@ var table = []plant{
 		name: "shared-image", breaks: "the image of a flat state that is encoded at once refers to the decoded value, which operations change.",
 		pkg: "functions", test: "TestGoingBackToAnImage", why: `with a time: after a failure .* want \{At:2026`,
 		edits: []edit{
-			{"functions/cell.go", `func (c *Cell) Image() Image {
+			{"internal/machine/instances/cell.go", `func (c *Cell) Image() Image {
 	if c.Type.late == nil {`, `func (c *Cell) Image() Image {
 	if c.Type.late == nil && !c.Type.flat {`},
 		},
@@ -403,8 +491,8 @@ var table = []plant{
 		name: "sends-of-failed", breaks: "the effects of an operation that failed happen.",
 		pkg: "engine", test: "TestEffectsOfAFailureAreDropped", why: `the note has \[1 2\], want only the 2`,
 		edits: []edit{
-			{"engine/plain.go", `	c.outcome = outcome{failure: functions.Far(err)}`, `	c.outcome = outcome{failure: functions.Far(err)}
-	w.apply(c.address(), c.shard, &w.effects)`},
+			{"engine/plain.go", `	c.outcome = outcome{failure: failures.Far(err)}`, `	c.outcome = outcome{failure: failures.Far(err)}
+	x.apply(c.address(), c.shard, &x.effects)`},
 		},
 	},
 
@@ -413,9 +501,9 @@ var table = []plant{
 		name: "effects-on-abort", breaks: "the effects of a transaction's calls happen also if it aborts.",
 		pkg: "engine", test: "TestAbortedTransactionSendsNothing", why: `the note was told \[1 1 -1\]`,
 		edits: []edit{
-			{"engine/transaction.go", `func (w *worker) abort(stay *call) {`, `func (w *worker) abort(stay *call) {
-	if stay.visit.Effects != nil {
-		w.apply(stay.address(), stay.shard, stay.visit.Effects)
+			{"engine/transaction.go", `func (x *executor) abort(v *visit) {`, `func (x *executor) abort(v *visit) {
+	if v.Effects != nil {
+		x.apply(v.inst.address(), v.inst.shard, v.Effects)
 	}`},
 		},
 	},
@@ -439,11 +527,11 @@ var table = []plant{
 		name: "early-unlock", breaks: "a transaction gives up the lock of what it only read before it is decided.",
 		pkg: "engine", test: "TestStepped", why: `the vault holds \d+, not 2000|total \S+ ok`,
 		edits: []edit{
-			{"engine/transaction.go", `		c.changed = w.growth(c)
-	}`, `		c.changed = w.growth(c)
+			{"engine/transaction.go", `		c.changed = x.growth(v)
+	}`, `		c.changed = x.growth(v)
 	}
-	if c.stay.visit.Claim.Held() == locks.Shared {
-		w.grant(c.inst.seat.Lock.Release(&c.stay.visit.Claim, w.granted[:0]))
+	if v.Claim.Held() == locks.Shared {
+		x.grant(v.inst.seat.Lock.Release(&v.Claim, x.granted[:0]))
 	}`},
 		},
 	},
@@ -451,11 +539,11 @@ var table = []plant{
 		name: "no-absent-lock", breaks: "a transaction's call on an instance that does not exist takes no lock.",
 		pkg: "engine", test: "TestAbsentInstancesMeet", why: `transaction \d: concordat: instance exists already`,
 		edits: []edit{
-			{"engine/transaction.go", `func (w *worker) prepare(c *call) {
-	w.enterSeat(c)`, `func (w *worker) prepare(c *call) {
-	w.enterSeat(c)
-	if !c.inst.seat.Cell.Exists {
-		w.runPrepare(c)
+			{"engine/transaction.go", `func (x *executor) prepare(m *message) {
+	v := x.enterSeat(m)`, `func (x *executor) prepare(m *message) {
+	v := x.enterSeat(m)
+	if !v.inst.seat.Cell.Exists {
+		x.runPrepare(v)
 		return
 	}`},
 		},
@@ -478,11 +566,11 @@ var table = []plant{
 		name: "failed-try-unlocks", breaks: "a call of a transaction that fails gives up the lock that it took.",
 		pkg: "engine", test: "TestTriedAbsenceStaysTrue", why: `the first exists: true, the second: true`,
 		edits: []edit{
-			{"engine/transaction.go", `		c.changed = w.growth(c)
-	}`, `		c.changed = w.growth(c)
+			{"engine/transaction.go", `		c.changed = x.growth(v)
+	}`, `		c.changed = x.growth(v)
 	}
-	if err != nil && c.stay == c {
-		w.grant(c.inst.seat.Lock.Release(&c.stay.visit.Claim, w.granted[:0]))
+	if err != nil && v.grown == 0 {
+		x.grant(v.inst.seat.Lock.Release(&v.Claim, x.granted[:0]))
 	}`},
 		},
 	},
@@ -592,10 +680,10 @@ var table = []plant{
 		name: "journal-late", breaks: "the journal of a saga that has a row is not written again before it ends.",
 		pkg: "engine", test: "TestCrash", why: `too much|is out of order or twice`,
 		edits: []edit{
-			{"engine/sagas.go", `func (w *worker) actSaga(c *coord, acts []sagas.Action) {
-	w.touch(c)`, `func (w *worker) actSaga(c *coord, acts []sagas.Action) {
+			{"engine/sagas.go", `func (x *executor) actSaga(c *coord, acts []sagas.Action) {
+	x.touch(c)`, `func (x *executor) actSaga(c *coord, acts []sagas.Action) {
 	if !c.hasRow {
-		w.touch(c)
+		x.touch(c)
 	}`},
 		},
 	},
@@ -612,7 +700,7 @@ var table = []plant{
 		name: "costly-twice", breaks: "a request may wait for two costly messages that nobody waits for.",
 		pkg: "engine", test: "TestCrowdsAreAnsweredInTime", why: `was answered after`,
 		edits: []edit{
-			{"engine/schedule.go", `e.clocks.now()-e.costlyAt.Load() < maxHeld*int64(e.options.MaxDrain)`, `costly != costly`},
+			{"engine/schedule.go", `e.clocks.Now()-e.costlyAt.Load() < maxHeld*int64(e.options.MaxDrain)`, `costly != costly`},
 		},
 	},
 	{
@@ -631,7 +719,7 @@ var table = []plant{
 	}`, ``},
 			{"engine/schedule.go", `		return w.acceptNext() // there are no messages, or they wait`, `		return w.acceptNext() // there are no messages, or they wait
 	}
-	if w.sent.len() > 0 {
+	if w.sent.Len() > 0 {
 		w.pace.turn = lineSent - 1`},
 		},
 	},
@@ -639,7 +727,7 @@ var table = []plant{
 		name: "costly-begun-first", breaks: "work of coordinator functions that takes long comes before all that has not begun.",
 		pkg: "engine", test: "TestCoordinatorsKeepNobodyOut", why: `was answered after|that deadlocked ended after|outcomes missing`,
 		edits: []edit{
-			{"engine/schedule.go", `w.costs.of(&from.all()[0]) > 0`, `w.costs.of(&from.all()[0]) < 0`},
+			{"engine/schedule.go", `w.costs.of(&from.All()[0]) > 0`, `w.costs.of(&from.All()[0]) < 0`},
 		},
 	},
 	{
@@ -689,7 +777,7 @@ var table = []plant{
 		name: "withdraw-overtakes", breaks: "a call of a transaction that gives way goes on waiting for its turn, because it takes long, and then for its lock.",
 		pkg: "engine", test: "TestNoCycleIsForgotten", why: `nothing happens any more`,
 		edits: []edit{
-			{"engine/transaction.go", `switch kind, waits := w.costly.takeOut(c); {`, `switch kind, waits := kind(0), false; {`},
+			{"engine/transaction.go", `	taken, waits := x.costly.takeOut(c)`, `	taken, waits := message{}, false`},
 		},
 	},
 	{
@@ -705,7 +793,7 @@ var table = []plant{
 		name: "unbounded-epoch", breaks: "an epoch goes on however much it has to write.",
 		pkg: "engine", test: "TestEpochsAreBounded", why: `the largest batch had \d+ bytes`,
 		edits: []edit{
-			{"engine/budget.go", `func (e *Engine) cutNow() {`, `func (e *Engine) cutNow() {
+			{"engine/budget.go", `func (g *commons) cutNow() {`, `func (g *commons) cutNow() {
 	return`},
 		},
 	},
@@ -713,37 +801,122 @@ var table = []plant{
 		name: "outcomes-by-wall", breaks: "outcomes age by the wall clock.",
 		pkg: "engine", test: "TestIDsOutliveClockJumps", why: `it ran [234] times`,
 		edits: []edit{
-			{"engine/clock.go", `func (c *clocks) now() int64 {`, `func (c *clocks) now() int64 {
-	return c.wall.Now().UnixNano()`},
+			{"internal/clock/clock.go", `func (c *Times) Now() int64 {`, `func (c *Times) Now() int64 {
+	return c.Wall.Now().UnixNano()`},
 		},
 	},
 	{
 		name: "never-looks-again", breaks: "an engine with timers does not look at the wall clock by itself.",
 		pkg: "engine", test: "TestTimersFireAfterAClockJump", why: `outcome unknown: context deadline exceeded`,
 		edits: []edit{
-			{"engine/timers.go", `		delay = min(delay, lookAgain)`, `		_ = lookAgain`},
+			{"engine/alarm.go", `		delay = min(delay, lookAgain)`, `		_ = lookAgain`},
 		},
 	},
 	{
 		name: "time-before-open", breaks: "what the clock had counted before the opening is time in which the engine ran.",
 		pkg: "engine", test: "TestTimeBeforeOpenDoesNotCount", why: `it has run 2 times`,
 		edits: []edit{
-			{"engine/clock.go", `c.base = now - int64(c.elapsed())`, `c.base = now`},
+			{"internal/clock/clock.go", `c.base = now - int64(c.Elapsed())`, `c.base = now`},
 		},
 	},
 	{
 		name: "armed-once", breaks: "the clock that waits for a timer is not armed again for an earlier one.",
 		pkg: "engine", test: "TestClockIsArmedForTheFirst", why: `is due after 1m0s the clock wakes the engine after 1h0m0s`,
 		edits: []edit{
-			{"engine/timers.go", `armed != 0 && armed <= next`, `armed != 0`},
+			{"engine/alarm.go", `armed != 0 && armed <= next`, `armed != 0`},
 		},
 	},
 	{
 		name: "argument-only", breaks: "a repeated request with an argument of another shape is another request.",
 		pkg: "engine", test: "TestRequestsOutliveVersions", why: `repeated by another version: .*was used`,
 		edits: []edit{
-			{"engine/identity.go", `	case i.shape() != first.shape() && first.shape() != 0:
-		return isChanged`, ``},
+			{"internal/registry/identity.go", `	case i.Shape() != first.Shape() && first.Shape() != 0:
+		return IsChanged`, ``},
+		},
+	},
+
+	// Sources, and Kafka.
+	{
+		name: "source-carried-for-nobody", breaks: "a record whose message is carried from one epoch to the next loses its id and its answer with a crash.",
+		pkg: "engine", test: "TestSourceOverCrashes", why: `(?s)the outcome of record \d+ .* is not known|answers: `,
+		edits: []edit{
+			{"engine/epoch.go", `		row.Record = c.asked.record.stored()`, `		_ = row.Record`},
+		},
+	},
+	{
+		name: "source-run-for-nobody", breaks: "a run that a record began loses its answer with a crash.",
+		pkg: "engine", test: "TestSourceOverCrashes", why: `answers: `,
+		edits: []edit{
+			{"engine/recover.go", `		s.Record = c.asked.record.stored()`, `		_ = s.Record`},
+		},
+	},
+	{
+		name: "source-key-forgotten", breaks: "after a crash a record begins though one with its key is under way.",
+		pkg: "engine", test: "TestSourceOverCrashes", why: `on page \S+ is |answers: `,
+		edits: []edit{
+			{"engine/source_keys.go", `	if t.part != nil && t.row.Key != "" {`, `	if t.part == nil {`},
+		},
+	},
+	{
+		name: "source-out-of-order", breaks: "records of a source do not wait for those with their key.",
+		pkg: "engine", test: "TestSourceKeepsKeysInOrder", why: `got error <nil>`,
+		edits: []edit{
+			{"engine/source_keys.go", `instanceIn(&q.env), false)`, `instanceIn(&q.env), true)`},
+		},
+	},
+	{
+		name: "emits-by-worker", breaks: "records for an egress are numbered by worker, not in the order in which they were emitted.",
+		pkg: "engine", test: "TestSourceOverCrashes", why: `answers: `,
+		edits: []edit{
+			{"engine/egress.go", `	return p.emitted[len(p.records)]`, `	return 0`},
+		},
+	},
+	{
+		name: "source-position-early", breaks: "the position of a partition is written when its record is delivered, not when it is taken.",
+		pkg: "engine", test: "TestSourceOverCrashes", why: `on page \S+ is |dead letters: |answers: |is not known`,
+		edits: []edit{
+			{"engine/ingress.go", `encodeRow(p.last))`, `encodeRow(p.given))`},
+		},
+	},
+	{
+		name: "kafka-same-session", breaks: "after a transaction whose outcome is not known the next one is begun, without a look at what was written.",
+		pkg: "internal/proof/topics", test: "TestSeeds", why: `the topic \S+ has .* is due|a session begins a transaction while one is open`,
+		edits: []edit{
+			{"kafka/egress.go", `	e.end()
+	if !isTooLarge(err) {`, `	if !isTooLarge(err) {`},
+		},
+	},
+	{
+		name: "kafka-writes-again", breaks: "records that are written already are written again.",
+		pkg: "internal/proof/topics", test: "TestSeeds", why: `the topic \S+ has .* is due`,
+		edits: []edit{
+			{"kafka/egress.go", `	first, _ := slices`, `	first := 0
+	_, _ = slices`},
+		},
+	},
+	{
+		name: "kafka-note-apart", breaks: "how far is written is noted in a transaction of its own.",
+		pkg: "kafka", test: "TestThousandRecordsAreOneTransaction", why: `2 transactions were ended, want 1`,
+		edits: []edit{
+			{"kafka/transactions.go", `	return t.transact(ctx, append(records[:len(records):len(records)], t.cluster.noteOf(positionKey, note{Owner: owner, Record: &last}))...)`,
+				`	if err := t.transact(ctx, records...); err != nil {
+		return err
+	}
+	return t.transact(ctx, t.cluster.noteOf(positionKey, note{Owner: owner, Record: &last}))`},
+		},
+	},
+	{
+		name: "kafka-zombie-claims", breaks: "whoever was fenced claims the transactional id again, whoever has it.",
+		pkg: "kafka", test: "TestZombieIsFenced", why: `got error .*want kafka: the transactional id is in use elsewhere`,
+		edits: []edit{
+			{"kafka/egress.go", `		case owner != e.name:`, `		case owner == "":`},
+		},
+	},
+	{
+		name: "kafka-lost-in-silence", breaks: "where records were deleted before they were read, reading goes on behind them without a word.",
+		pkg: "kafka", test: "TestLostRecords", why: `in 30 seconds it did not come true|ledger a has`,
+		edits: []edit{
+			{"kafka/reader.go", `	if r.run.options.Lost == StopAtLost {`, `	if r.run.options.Lost == SkipLost+1 {`},
 		},
 	},
 }

@@ -6,7 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/codec"
 	"github.com/concordat-dev/concordat/saga"
 )
 
@@ -371,7 +371,7 @@ func (a *Audit) checkRecords() {
 			a.fail("record %d has number %d", i+1, r.Seq)
 		}
 		var n uint64
-		if err := functions.Decode(r.Value, &n); err != nil || n != last[r.Key]+1 {
+		if err := codec.Decode(r.Value, &n); err != nil || n != last[r.Key]+1 {
 			a.fail("record %d of %s comes after %d (%v)", n, r.Key, last[r.Key], err)
 		}
 		last[r.Key] = n

@@ -8,8 +8,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/codec"
 	"github.com/concordat-dev/concordat/internal/format"
+	"github.com/concordat-dev/concordat/internal/values"
 )
 
 // audited runs a world to its end and returns the auditor's material.
@@ -238,7 +239,7 @@ func TestLedgerKnowsClosing(t *testing.T) {
 	encode := func(change func(m *format.Watermark)) string {
 		m := format.Watermark{Epoch: 5, NextID: 7, Timers: 2, Egress: map[string]uint64{"out": 3}, At: time.Unix(100, 0).UTC(), Time: 1000}
 		change(&m)
-		value, err := functions.EncodeRow(m)
+		value, err := codec.Encode(m)
 		must(t, err)
 		return string(value)
 	}
@@ -273,7 +274,7 @@ func TestLedgerCountsMoney(t *testing.T) {
 	w := World{Prefix: "w", Tills: 4}
 	l := newLedger(w)
 	row := func(name string, balance int64) rowChange {
-		value, err := functions.Encode(TillState{Balance: balance})
+		value, err := values.Encode(TillState{Balance: balance})
 		must(t, err)
 		return rowChange{key: "\x00\x00i" + tillType.Definition().DefinedName() + "\x00" + name, value: string(value)}
 	}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/concordat-dev/concordat/engine"
 	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/machine/instances"
 )
 
 // Books are the final states of a [World], when everything has settled.
@@ -25,12 +26,12 @@ type Asker interface {
 }
 
 // auditQuestion makes a question a request.
-type auditQuestion struct{ envelope functions.Envelope }
+type auditQuestion struct{ envelope instances.Envelope }
 
-func (a auditQuestion) RequestEnvelope() functions.Envelope { return a.envelope }
+func (a auditQuestion) RequestEnvelope() instances.Envelope { return a.envelope }
 
-func lookAt[R any](a Asker, q functions.Question[R], what string, errs *[]error) (answer R) {
-	if err := a.Do(auditQuestion{q.Question(&answer)}); err != nil {
+func lookAt[R any](a Asker, q functions.RequestReturning[R], what string, errs *[]error) (answer R) {
+	if err := a.Do(auditQuestion{q.EnvelopeInto(&answer)}); err != nil {
 		*errs = append(*errs, fmt.Errorf("look at %s: %w", what, err))
 	}
 	return answer

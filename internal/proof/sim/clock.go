@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Clock is an engine.ElapsedClock that only its owner moves. What it shows may jump either way; what has elapsed goes on steadily.
+// Clock is an clock.ElapsedClock that only its owner moves. What it shows may jump either way; what has elapsed goes on steadily.
 type Clock struct {
 	mu      sync.Mutex
 	now     time.Time
@@ -18,14 +18,14 @@ type Clock struct {
 // NewClock makes a clock that shows the given time.
 func NewClock(now time.Time) *Clock { return &Clock{now: now} }
 
-// Now implements engine.Clock.
+// Now implements clock.Clock.
 func (c *Clock) Now() time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.now
 }
 
-// Wake implements engine.Clock. The function is called by the Advance that reaches the time, on the caller's goroutine.
+// Wake implements clock.Clock. The function is called by the Advance that reaches the time, on the caller's goroutine.
 func (c *Clock) Wake(at time.Time, f func()) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -40,7 +40,7 @@ func (c *Clock) Advance(d time.Duration) {
 	c.Jump(d)
 }
 
-// Elapsed implements engine.ElapsedClock: the time that has passed, jumps left out.
+// Elapsed implements clock.ElapsedClock: the time that has passed, jumps left out.
 func (c *Clock) Elapsed() time.Duration {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -14,7 +14,8 @@ import (
 	"time"
 
 	"github.com/concordat-dev/concordat/engine"
-	"github.com/concordat-dev/concordat/internal/store"
+	"github.com/concordat-dev/concordat/internal/seams"
+	"github.com/concordat-dev/concordat/internal/table"
 	"github.com/concordat-dev/concordat/locks"
 	"github.com/concordat-dev/concordat/saga"
 )
@@ -42,8 +43,8 @@ type Driver struct {
 	BeforeSeal, AfterSeal func()
 	// AfterSealed, if set, is told what was sealed.
 	AfterSealed func(epoch uint64, rows []rowChange)
-	// SealBy, if set, seals in the place of the engine; see engine.Seams.
-	SealBy func(epoch uint64, batch store.Batch, write func() error) error
+	// SealBy, if set, seals in the place of the engine; see seams.Set.
+	SealBy func(epoch uint64, batch *table.Batch, write func() error) error
 	// Dead, if set, reports that the process is dead: nothing that it says is heard any more.
 	Dead func() bool
 
@@ -64,7 +65,8 @@ type Driver struct {
 	forgotten []engine.Pending
 	ledger    *ledger
 	oracle    *oracle
-	wrong     []error // found in the midst of a step
+	stepped   seams.Stepped // runs Engine
+	wrong     []error       // found in the midst of a step
 }
 
 type waiting struct {
@@ -101,8 +103,8 @@ func NewDriver(seed uint64) *Driver {
 		Ingresses:     map[string]engine.Ingress{"tape": d.feeder},
 		Logger:        slog.New(slog.NewTextHandler(io.Discard, nil)),
 	}
-	d.Options.Seams = engine.Seams{
-		Clock: d.Clock, Stepped: true, SweepEvery: []int{3, 10, 40}[d.rng.IntN(3)],
+	d.Options.Seams = seams.Set{
+		Clock: d.Clock, Stepped: true, Opened: func(s seams.Stepped) { d.stepped = s },
 		Spent: d.spent, Seal: d.seal, Charged: func(_ uint64, bytes int64) { d.charged = bytes }, Recovered: d.recovered, Tangled: d.tangled,
 	}
 	d.expires = d.rng.IntN(2) == 0
@@ -128,10 +130,10 @@ func (d *Driver) Open() (err error) {
 }
 
 // spent lets the time pass that the engine has spent. Nobody is woken in the midst of it.
-func (d *Driver) spent(on engine.Spent) {
+func (d *Driver) spent(on seams.Spent) {
 	switch {
 	case d.stands.Load() || d.dead():
-	case on == engine.SpentOnMessage:
+	case on == seams.SpentOnMessage:
 		d.Clock.Drift(d.MessageCost)
 	default:
 		d.Clock.Drift(d.FunctionCost)
@@ -149,7 +151,7 @@ func (d *Driver) report(err error) {
 	}
 }
 
-func (d *Driver) recovered(scan engine.RowScan) error {
+func (d *Driver) recovered(scan seams.RowScan) error {
 	if d.dead() {
 		return nil
 	}
@@ -159,7 +161,7 @@ func (d *Driver) recovered(scan engine.RowScan) error {
 // rowSlack is what a row may have besides what its epoch was charged for: its key, and names.
 const rowSlack = 192
 
-func (d *Driver) seal(epoch uint64, batch store.Batch, write func() error) error {
+func (d *Driver) seal(epoch uint64, batch *table.Batch, write func() error) error {
 	d.collect() // nothing may be there that was not there before
 	if most := d.charged + rowSlack*int64(batch.Count()); int64(batch.Len()) > most {
 		d.report(fmt.Errorf("epoch %d has %d bytes in %d rows, and was charged for %d", epoch, batch.Len(), batch.Count(), d.charged))
@@ -196,7 +198,7 @@ func (d *Driver) seal(epoch uint64, batch store.Batch, write func() error) error
 	return err
 }
 
-func (d *Driver) tangled(t engine.Tangle) { d.report(d.oracle.look(t)) }
+func (d *Driver) tangled(t seams.Tangle) { d.report(d.oracle.look(t)) }
 
 // submit gives the engine an order.
 func (d *Driver) submit(o Order) error {
@@ -252,7 +254,7 @@ func (d *Driver) Step() bool {
 		return false
 	}
 	fed := d.rng.IntN(4) == 0 && d.feeder.feed()
-	if happened := d.Engine.Step(d.rng.IntN) || fed || d.feeder.feed(); !happened || d.dead() {
+	if happened := d.stepped.Step(d.rng.IntN) || fed || d.feeder.feed(); !happened || d.dead() {
 		return false
 	}
 	d.Steps++
@@ -414,7 +416,7 @@ func (d *Driver) Blocking(f func() error) (err error) {
 			running = false
 		default:
 		}
-		for n := 0; d.Engine.Step(func(int) int { return 0 }); n++ {
+		for n := 0; d.stepped.Step(func(int) int { return 0 }); n++ {
 			if n > maxStepsToRest {
 				return errNoRest
 			}
@@ -454,7 +456,7 @@ func (d *Driver) Decide() error {
 			}
 		}
 		for _, info := range all {
-			if info.Phase != saga.Stuck {
+			if info.Phase != "stuck" {
 				return fmt.Errorf("at rest, a saga is %v: %+v", info.Phase, info)
 			}
 			if err := d.DecideOne(info); err != nil {

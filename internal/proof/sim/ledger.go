@@ -9,9 +9,9 @@ import (
 	"strings"
 	"time"
 
-	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/codec"
 	"github.com/concordat-dev/concordat/internal/format"
-	"github.com/concordat-dev/concordat/internal/store"
+	"github.com/concordat-dev/concordat/internal/table"
 )
 
 // ledger follows the rows that the engine seals, from the outside, and says what rows a crash may leave: exactly those of the last
@@ -50,7 +50,7 @@ func (l *ledger) clone() *ledger {
 }
 
 // begin takes the rows of an epoch that is about to be sealed.
-func (l *ledger) begin(batch store.Batch) error {
+func (l *ledger) begin(batch *table.Batch) error {
 	l.pending = []rowChange{}
 	return batch.Each(func(key, value []byte) {
 		l.pending = append(l.pending, rowChange{key: string(key), value: string(value), deleted: value == nil})
@@ -89,7 +89,7 @@ func (l *ledger) follow(c rowChange) {
 		return
 	}
 	var till struct{ Balance int64 }
-	if err := functions.Decode([]byte(c.value), &till); err != nil {
+	if err := codec.Decode([]byte(c.value), &till); err != nil {
 		panic("sim: a till's row decodes: " + err.Error())
 	}
 	l.balances[name] = till.Balance
@@ -145,9 +145,7 @@ func (l *ledger) recovered(scan func(visit func(key, value []byte) error) error,
 	for _, epoch := range l.sealed {
 		applyRows(want, epoch)
 	}
-	mayBeGone := func(key, value string) bool {
-		return isDelivered(key, delivered) || (outcomeID(key) != "" && l.outcomes.mayBeGone(value, clock.Elapsed()))
-	}
+	mayBeGone := func(key string) bool { return isDelivered(key, delivered) }
 	want[watermarkKey] = l.outcomes.closedLater(want[watermarkKey], found[watermarkKey])
 	if want[watermarkKey] == "" {
 		delete(want, watermarkKey)
@@ -176,7 +174,7 @@ func (l *ledger) recovered(scan func(visit func(key, value []byte) error) error,
 }
 
 // lostTail finds out how many of the last epochs are missing, if that is all that is.
-func (l *ledger) lostTail(found map[string]string, mayBeGone func(key, value string) bool) bool {
+func (l *ledger) lostTail(found map[string]string, mayBeGone func(key string) bool) bool {
 	want := maps.Clone(l.base)
 	if want == nil {
 		want = map[string]string{}
@@ -207,11 +205,11 @@ func applyRows(rows map[string]string, changes []rowChange) {
 }
 
 // diffRows names a row that differs, or returns "".
-func diffRows(want, found map[string]string, mayBeGone func(key, value string) bool) string {
+func diffRows(want, found map[string]string, mayBeGone func(key string) bool) string {
 	for key, value := range want {
 		got, ok := found[key]
 		switch {
-		case !ok && !mayBeGone(key, value):
+		case !ok && !mayBeGone(key):
 			return fmt.Sprintf("the row %q is missing", key)
 		case ok && got != value:
 			return fmt.Sprintf("the row %q is %.80q, it was sealed as %.80q", key, got, value)

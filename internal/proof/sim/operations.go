@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/codec"
 )
 
 var (
@@ -85,7 +86,7 @@ func makeRelays() *functions.Type[RelayState] {
 	hopRelay = functions.Update(t, "hop", hopOn)
 	functions.OnFailure(t, func(ctx *functions.Ctx, failed functions.Failed) error {
 		var h relayHop
-		if err := functions.Decode(failed.Arg, &h); err != nil {
+		if err := codec.Decode(failed.Arg, &h); err != nil {
 			return err
 		}
 		ctx.Send(noteOp.On(sinkFor(h.ID), endNote{h.ID + "/bounce", "bounced"}))

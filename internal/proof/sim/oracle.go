@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/concordat-dev/concordat/engine"
+	"github.com/concordat-dev/concordat/internal/seams"
 	"github.com/concordat-dev/concordat/locks"
 )
 
@@ -42,7 +42,7 @@ func (c *OracleCounts) add(o OracleCounts) {
 func newOracle(p locks.Policy) *oracle { return &oracle{policy: p} }
 
 // look judges one rest.
-func (o *oracle) look(t engine.Tangle) error {
+func (o *oracle) look(t seams.Tangle) error {
 	leaving, victims := map[locks.Owner]bool{}, map[locks.Owner]bool{}
 	for _, v := range t.Leaving {
 		leaving[v], victims[v] = true, true
@@ -107,10 +107,10 @@ type waits struct {
 // rungs come from the modes of the claims, in their order: neighbours that are both shared are on one rung, so that runs are
 // joined when an exclusive claim between them is left out. An upgrade is also a holder: it waits for all others below it, one by
 // one. A single call holds nothing while it waits, so it is no vertex.
-func waitGraph(t engine.Tangle, without map[locks.Owner]bool) *waits {
+func waitGraph(t seams.Tangle, without map[locks.Owner]bool) *waits {
 	g := &waits{number: map[locks.Owner]int{}}
 	for _, l := range t.Locks {
-		claims := slices.DeleteFunc(slices.Clone(l.Claims), func(c engine.TangledClaim) bool { return without[c.Owner] })
+		claims := slices.DeleteFunc(slices.Clone(l.Claims), func(c seams.TangledClaim) bool { return without[c.Owner] })
 		holds := map[locks.Owner]bool{}
 		rung, below := -1, -1
 		for i, c := range claims {
@@ -135,7 +135,7 @@ func waitGraph(t engine.Tangle, without map[locks.Owner]bool) *waits {
 }
 
 // upgrade adds the edges of one who holds and wants more.
-func (g *waits) upgrade(o locks.Owner, below []engine.TangledClaim) {
+func (g *waits) upgrade(o locks.Owner, below []seams.TangledClaim) {
 	for _, c := range below {
 		if c.Owner != o && !c.Owner.Single {
 			g.lead(g.vertex(o), g.vertex(c.Owner))

@@ -40,7 +40,7 @@ func (o Order) uncredit() functions.Call {
 }
 
 // tally counts how often its request has run. It is the same request whoever asks it under the id.
-func (o Order) tally() functions.Returning[int64] { return countTally.On(o.To, o.RequestID()) }
+func (o Order) tally() functions.CallReturning[int64] { return countTally.On(o.To, o.RequestID()) }
 
 // countedAs is what a count order is counted as.
 func (o Order) countedAs() string { return "count " + o.ID }

@@ -7,8 +7,9 @@ import (
 	"slices"
 	"time"
 
-	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/codec"
 	"github.com/concordat-dev/concordat/internal/format"
+	"github.com/concordat-dev/concordat/internal/values"
 )
 
 const (
@@ -41,6 +42,7 @@ type outcomes struct {
 
 // outcomeRow is the last outcome that an id had.
 type outcomeRow struct {
+	key     string
 	settled int64
 	gone    bool
 }
@@ -55,15 +57,14 @@ func (o *outcomes) clone() *outcomes {
 	return &c
 }
 
-// outcomeID is the request id of an outcome's row, or "".
+// outcomeID is the request id of an outcome's row, or "". No two orders of a world have one id.
 func outcomeID(key string) string {
-	if kindOf(key) != format.KindOutcome || key[:2] == nodePrefix {
+	start, _, of, err := format.OutcomeOf([]byte(key))
+	if err != nil || start == 0 {
 		return ""
 	}
-	return key[len(format.Prefix(nil, 0, 0)):]
+	return of.ID
 }
-
-var nodePrefix = string(format.Prefix(nil, format.NodeShard, 0)[:2])
 
 // settledAt is the engine time in an outcome's row.
 func settledAt(value string) int64 { return int64(binary.BigEndian.Uint64([]byte(value[8:16]))) }
@@ -79,7 +80,7 @@ func timeOf(value string) (int64, error) {
 	var mark struct {
 		Time int64 `cbor:"6,keyasint,omitempty"`
 	}
-	err := functions.Decode([]byte(value), &mark)
+	err := codec.Decode([]byte(value), &mark)
 	return mark.Time, err
 }
 
@@ -88,14 +89,14 @@ func timeOf(value string) (int64, error) {
 // Otherwise it is sealed.
 func (o *outcomes) closedLater(sealed, found string) string {
 	var a, b format.Watermark
-	if functions.Decode([]byte(sealed), &a) != nil || functions.Decode([]byte(found), &b) != nil || b.Time < a.Time || b.Time > o.ran {
+	if codec.Decode([]byte(sealed), &a) != nil || codec.Decode([]byte(found), &b) != nil || b.Time < a.Time || b.Time > o.ran {
 		return sealed
 	}
 	if b.Epoch < a.Epoch || b.NextID < a.NextID || b.Timers < a.Timers || (b.Epoch == a.Epoch && b.Timers != a.Timers) {
 		return sealed
 	}
 	a.Epoch, a.NextID, a.Timers, a.At, a.Time = b.Epoch, b.NextID, b.Timers, b.At, b.Time
-	if again, err := functions.Encode(a); err != nil || string(again) != found {
+	if again, err := values.Encode(a); err != nil || string(again) != found {
 		return sealed
 	}
 	return found
@@ -119,6 +120,12 @@ func (o *outcomes) take(changes []rowChange, latest int64) error {
 	}
 	o.sealed = at
 	for _, c := range changes {
+		if c.upper != "" {
+			if err := o.takeRange(c, at); err != nil {
+				return err
+			}
+			continue
+		}
 		id := outcomeID(c.key)
 		if id == "" {
 			continue
@@ -139,23 +146,37 @@ func (o *outcomes) take(changes []rowChange, latest int64) error {
 	return nil
 }
 
+// takeRange takes the deletion of a range of rows.
+func (o *outcomes) takeRange(c rowChange, at int64) error {
+	for id, row := range o.rows {
+		if row.gone || row.key < c.key || row.key >= c.upper {
+			continue
+		}
+		if !o.isExpired(row.settled, at) {
+			return fmt.Errorf("the outcome of %s is deleted after %v, it is to be kept for %v", id, time.Duration(at-row.settled), o.keep)
+		}
+		o.follow(id, rowChange{key: row.key, deleted: true})
+	}
+	return nil
+}
+
 func (o *outcomes) follow(id string, c rowChange) {
 	first, had := o.rows[id]
 	if had && !first.gone {
 		o.expired++
 	}
 	if c.deleted {
-		o.rows[id] = outcomeRow{first.settled, true}
+		o.rows[id] = outcomeRow{first.key, first.settled, true}
 		return
 	}
 	if had {
 		o.reused++
 	}
-	o.rows[id] = outcomeRow{settled: settledAt(c.value)}
+	o.rows[id] = outcomeRow{key: c.key, settled: settledAt(c.value)}
 }
 
-// recovered goes on from the rows that a process finds, when so much has elapsed of it. Rows that are not there any more have expired:
-// see mayBeGone.
+// recovered goes on from the rows that a process finds, when so much has elapsed of it. An id that was used again may have two, of which
+// the later one counts.
 func (o *outcomes) recovered(found map[string]string, wall time.Time, elapsed time.Duration) error {
 	o.opened = wall.UnixNano() - int64(elapsed)
 	if mark, ok := found[watermarkKey]; ok {
@@ -169,26 +190,21 @@ func (o *outcomes) recovered(found map[string]string, wall time.Time, elapsed ti
 		o.ran = o.opened // nothing was ever sealed
 	}
 	o.sealed = o.opened
-	kept := map[string]bool{}
+	kept := map[string]outcomeRow{}
 	for key, value := range found {
 		if id := outcomeID(key); id != "" {
-			kept[id] = true
-			o.rows[id] = outcomeRow{settled: settledAt(value)}
+			if row := (outcomeRow{key: key, settled: settledAt(value)}); row.settled >= kept[id].settled {
+				kept[id] = row
+			}
 		}
 	}
 	for id, row := range o.rows {
-		if !kept[id] && !row.gone {
-			o.rows[id] = outcomeRow{row.settled, true}
-			o.expired++
+		if _, ok := kept[id]; !ok { // the epoch that deleted it was not known to be sealed
+			kept[id] = outcomeRow{row.key, row.settled, true}
 		}
 	}
+	o.rows = kept
 	return nil
-}
-
-// mayBeGone reports whether the row of an outcome may be missing after a crash: an engine that opens sweeps away what has expired,
-// without an epoch. It may have died then, and its time been lost, so this goes by the time that engines ran.
-func (o *outcomes) mayBeGone(value string, elapsed time.Duration) bool {
-	return o.isExpired(settledAt(value), o.ran+int64(elapsed))
 }
 
 // standing says whether an order may be asked again.

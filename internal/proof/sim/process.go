@@ -186,7 +186,7 @@ func (p *process) lead(live func() error) (left *Snapshot, err error) {
 		return nil, nil
 	}
 	if p.life.d.Engine != nil {
-		err = errors.Join(err, p.life.d.Engine.Abandon())
+		err = errors.Join(err, p.life.d.stepped.Abandon())
 	}
 	return left, err
 }
@@ -195,6 +195,6 @@ func (p *process) lead(live func() error) (left *Snapshot, err error) {
 func bury(d *Driver) {
 	defer func() { _ = recover() }() // it died in the middle of something
 	if d.Engine != nil {
-		_ = d.Engine.Abandon() // it fails: the disk has failed
+		_ = d.stepped.Abandon() // it fails: the disk has failed
 	}
 }

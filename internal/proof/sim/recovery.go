@@ -178,14 +178,14 @@ func (r *Recovery) recover(d *Driver, m *moments, depth int) error {
 		return fmt.Errorf("open: %w", err)
 	}
 	if err := r.nested(m, depth); err != nil { // crashed while it was opened
-		return errors.Join(err, d.Engine.Abandon())
+		return errors.Join(err, d.stepped.Abandon())
 	}
 	err := r.goOn(d)
 	if err == nil && r.rng.IntN(3) == 0 {
 		err = r.nested(m, depth) // crashed while it ran
 	}
 	if err != nil {
-		return errors.Join(err, d.Engine.Abandon())
+		return errors.Join(err, d.stepped.Abandon())
 	}
 	r.done(d)
 	if err := d.Engine.Close(); err != nil {

@@ -88,13 +88,22 @@ func (d *Driver) useAgain() error {
 	return d.intrude(late[0])
 }
 
-// intrude makes another request under the id of an order that has its outcome, within its time. It must be refused, and leave nothing:
-// the auditor knows nothing of it.
+// intrude makes another request, for the same coordinator function or instance, under the id of an order that has its outcome, within its
+// time. It must be refused, and leave nothing: the auditor knows nothing of it.
 func (d *Driver) intrude(o Order) error {
 	if d.Outcomes[o.ID] == "" || d.standing(o) != mayBeAsked {
 		return nil
 	}
-	other := Order{Kind: "deposit", ID: o.ID + " intrudes", Asked: true, To: d.World.Till(d.World.Tills - 1), Amount: 1, Reuses: o.RequestID()}
+	other := o
+	switch env := o.Request(new(int64)).RequestEnvelope(); {
+	case o.isTx() || o.isSaga():
+		other.Amount++
+	case env.Op.Type == moveTill.On("", TillLine{}).Envelope().Op.Type:
+		other = Order{Kind: "deposit", To: env.ID, Amount: o.Amount + 1}
+	default:
+		return nil
+	}
+	other.ID, other.Asked, other.Reuses = o.ID+" intrudes", true, o.RequestID()
 	if err := (settledAsker{d}).Do(other.Request(new(int64))); !errors.Is(err, engine.ErrReusedID) && !d.dead() {
 		return fmt.Errorf("%s has its outcome, and another request under its id is answered with %v", o.ID, err)
 	}

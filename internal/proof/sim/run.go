@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"github.com/concordat-dev/concordat/engine"
-	"github.com/concordat-dev/concordat/saga"
 )
 
 // Counts says what a run did. The zero value is ready.
@@ -375,7 +374,7 @@ func (l *life) sagas(stuck bool) ([]engine.SagaInfo, error) {
 	if l.p.dead() || errors.Is(err, engine.ErrNoSpace) {
 		return nil, nil
 	}
-	return slices.DeleteFunc(all, func(s engine.SagaInfo) bool { return stuck && s.Phase != saga.Stuck }), err
+	return slices.DeleteFunc(all, func(s engine.SagaInfo) bool { return stuck && s.Phase != "stuck" }), err
 }
 
 func (l *life) cancel(e Event) error {

@@ -16,7 +16,7 @@ func (d *Driver) takeStock() {
 	}
 	d.Stocks++
 	d.collect()
-	v := d.Engine.Inventory()
+	v := d.stepped.Inventory()
 	d.report(v.Idle())
 	d.forgotten = slices.DeleteFunc(d.forgotten, engine.Pending.Done)
 	for _, c := range []struct {

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/concordat-dev/concordat/engine"
+	"github.com/concordat-dev/concordat/internal/seams"
 	"github.com/concordat-dev/concordat/locks"
 )
 
@@ -55,7 +55,7 @@ func TestStormOfCycles(t *testing.T) {
 				for i := range n {
 					d.Give(Order{Kind: "touch", ID: fmt.Sprintf("w:%d-%d", round, i), Asked: true, From: d.World.Till(i), To: d.World.Till((i + 1) % n)})
 				}
-				for d.Engine.Step(beginAll) {
+				for d.stepped.Step(beginAll) {
 				}
 				d.collect()
 				if err := d.Settle(); err != nil {
@@ -111,7 +111,7 @@ func TestManyWaitersOnOneKey(t *testing.T) {
 			}
 			d.Give(Order{Kind: "touch", ID: fmt.Sprintf("w:%d", i), From: d.World.Till(from), To: d.World.Till(to)})
 		}
-		for d.Engine.Step(beginAll) { // without a look at 10,000 clients after each
+		for d.stepped.Step(beginAll) { // without a look at 10,000 clients after each
 		}
 		if err := errors.Join(d.Settle(), d.Wrong(), d.Engine.Close()); err != nil {
 			t.Fatal(err)
@@ -138,13 +138,13 @@ func owner(id uint64) locks.Owner { return locks.Owner{ID: id, Attempt: 1} }
 
 // tangle makes a tangle of locks, each written as its holders, "|", and its waiters, such as "1 2 | 3! 4", where "!" marks exclusive
 // claims. An owner that holds and waits at the same lock upgrades.
-func tangle(victims []uint64, lines ...string) engine.Tangle {
-	var t engine.Tangle
+func tangle(victims []uint64, lines ...string) seams.Tangle {
+	var t seams.Tangle
 	for _, v := range victims {
 		t.Victims = append(t.Victims, owner(v))
 	}
 	for _, line := range lines {
-		var l engine.TangledLock
+		var l seams.TangledLock
 		level := 0
 		for _, word := range strings.Fields(line) {
 			if word == "|" {
@@ -152,7 +152,7 @@ func tangle(victims []uint64, lines ...string) engine.Tangle {
 				continue
 			}
 			name, exclusive := strings.CutSuffix(word, "!")
-			c := engine.TangledClaim{Level: level, Mode: locks.Shared}
+			c := seams.TangledClaim{Level: level, Mode: locks.Shared}
 			if _, err := fmt.Sscan(name, &c.Owner.ID); err != nil {
 				panic(err)
 			}
@@ -180,22 +180,22 @@ func TestOracle(t *testing.T) {
 	for _, c := range []struct {
 		name   string
 		policy locks.Policy
-		rests  []engine.Tangle
+		rests  []seams.Tangle
 		want   string
 	}{
-		{"a cycle and its victim", locks.Detect, []engine.Tangle{tangle([]uint64{2}, circle...)}, ""},
-		{"a queue", locks.Detect, []engine.Tangle{tangle(nil, "1! | 2! 3 4 5!")}, ""},
-		{"a cycle that nobody breaks", locks.Detect, []engine.Tangle{tangle(nil, circle...)}, "none of the cycle"},
-		{"a bystander as victim", locks.Detect, []engine.Tangle{tangle([]uint64{2, 3}, "1! | 2! 3!", "2! | 1!")}, "on no cycle"},
-		{"a victim without a cycle", locks.Detect, []engine.Tangle{tangle([]uint64{3}, "1! | 3!")}, "on no cycle"},
-		{"two upgrades", locks.Detect, []engine.Tangle{tangle([]uint64{2}, "1 2 | 1! 2!")}, ""},
-		{"two upgrades that nobody breaks", locks.Detect, []engine.Tangle{tangle(nil, "1 2 | 1! 2!")}, "none of the cycle"},
-		{"one of two cycles is left", locks.Detect, []engine.Tangle{tangle([]uint64{2}, "1! | 2!", "2! | 1!", "3! | 4!", "4! | 3!")}, "none of the cycle"},
-		{"a figure of eight, broken in one half", locks.Detect, []engine.Tangle{tangle([]uint64{2}, "1! | 2! 3!", "2! | 1!", "3! | 1!")}, "still is the cycle"},
-		{"behind a reader in a queue", locks.Detect, []engine.Tangle{tangle([]uint64{3}, "1 | 2! 3", "3! | 1!")}, ""},
-		{"readers that are joined by a victim's going", locks.Detect, []engine.Tangle{tangle([]uint64{2}, "1 | 2! 3", "2! | 1!", "3! | 4!")}, ""},
-		{"it outlives its detection", locks.Detect, []engine.Tangle{tangle([]uint64{2}, circle...), tangle([]uint64{2}, circle...)}, "outlived"},
-		{"a cycle under wait-die", locks.WaitDie, []engine.Tangle{tangle([]uint64{2}, circle...)}, "under wait-die"},
+		{"a cycle and its victim", locks.Detect, []seams.Tangle{tangle([]uint64{2}, circle...)}, ""},
+		{"a queue", locks.Detect, []seams.Tangle{tangle(nil, "1! | 2! 3 4 5!")}, ""},
+		{"a cycle that nobody breaks", locks.Detect, []seams.Tangle{tangle(nil, circle...)}, "none of the cycle"},
+		{"a bystander as victim", locks.Detect, []seams.Tangle{tangle([]uint64{2, 3}, "1! | 2! 3!", "2! | 1!")}, "on no cycle"},
+		{"a victim without a cycle", locks.Detect, []seams.Tangle{tangle([]uint64{3}, "1! | 3!")}, "on no cycle"},
+		{"two upgrades", locks.Detect, []seams.Tangle{tangle([]uint64{2}, "1 2 | 1! 2!")}, ""},
+		{"two upgrades that nobody breaks", locks.Detect, []seams.Tangle{tangle(nil, "1 2 | 1! 2!")}, "none of the cycle"},
+		{"one of two cycles is left", locks.Detect, []seams.Tangle{tangle([]uint64{2}, "1! | 2!", "2! | 1!", "3! | 4!", "4! | 3!")}, "none of the cycle"},
+		{"a figure of eight, broken in one half", locks.Detect, []seams.Tangle{tangle([]uint64{2}, "1! | 2! 3!", "2! | 1!", "3! | 1!")}, "still is the cycle"},
+		{"behind a reader in a queue", locks.Detect, []seams.Tangle{tangle([]uint64{3}, "1 | 2! 3", "3! | 1!")}, ""},
+		{"readers that are joined by a victim's going", locks.Detect, []seams.Tangle{tangle([]uint64{2}, "1 | 2! 3", "2! | 1!", "3! | 4!")}, ""},
+		{"it outlives its detection", locks.Detect, []seams.Tangle{tangle([]uint64{2}, circle...), tangle([]uint64{2}, circle...)}, "outlived"},
+		{"a cycle under wait-die", locks.WaitDie, []seams.Tangle{tangle([]uint64{2}, circle...)}, "under wait-die"},
 	} {
 		o := newOracle(c.policy)
 		var err error
@@ -213,12 +213,12 @@ func TestOracle(t *testing.T) {
 
 // TestOracleIsLinear: 10,000 waiters on one lock are judged in no time.
 func TestOracleIsLinear(t *testing.T) {
-	var l engine.TangledLock
-	l.Claims = append(l.Claims, engine.TangledClaim{Owner: owner(1), Mode: locks.Exclusive})
+	var l seams.TangledLock
+	l.Claims = append(l.Claims, seams.TangledClaim{Owner: owner(1), Mode: locks.Exclusive})
 	for i := range 10_000 {
-		l.Claims = append(l.Claims, engine.TangledClaim{Level: i + 1, Owner: owner(uint64(i + 2)), Mode: locks.Exclusive})
+		l.Claims = append(l.Claims, seams.TangledClaim{Level: i + 1, Owner: owner(uint64(i + 2)), Mode: locks.Exclusive})
 	}
-	g := waitGraph(engine.Tangle{Locks: []engine.TangledLock{l}}, nil)
+	g := waitGraph(seams.Tangle{Locks: []seams.TangledLock{l}}, nil)
 	edges := 0
 	for _, to := range g.edges {
 		edges += len(to)
@@ -226,7 +226,7 @@ func TestOracleIsLinear(t *testing.T) {
 	if edges > 40_000 {
 		t.Errorf("%d edges", edges)
 	}
-	if err := newOracle(locks.Detect).look(engine.Tangle{Locks: []engine.TangledLock{l}}); err != nil {
+	if err := newOracle(locks.Detect).look(seams.Tangle{Locks: []seams.TangledLock{l}}); err != nil {
 		t.Error(err)
 	}
 }

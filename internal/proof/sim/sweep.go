@@ -185,7 +185,7 @@ func (s *Sweep) crashEverywhere(d *Driver) error {
 		return fmt.Errorf("open: %w", err)
 	}
 	if err := s.recover(); err != nil {
-		return errors.Join(err, d.Engine.Abandon())
+		return errors.Join(err, d.stepped.Abandon())
 	}
 	var failed error
 	d.Dead = func() bool { return failed != nil }
@@ -196,7 +196,7 @@ func (s *Sweep) crashEverywhere(d *Driver) error {
 		}
 	}
 	if err := errors.Join(d.Run(s.Orders), d.Settle(), d.Wrong()); err != nil || failed != nil {
-		return wrongFirst(failed, err, d.Engine.Abandon())
+		return wrongFirst(failed, err, d.stepped.Abandon())
 	}
 	d.AfterStep = nil
 	if err := d.Engine.Close(); err != nil {
@@ -310,7 +310,7 @@ func (s *Sweep) damages() error {
 
 func (s *Sweep) damageEverywhere(d *Driver) error {
 	if err := errors.Join(d.Open(), d.Run(s.Orders)); err != nil {
-		return errors.Join(err, d.Engine.Abandon())
+		return errors.Join(err, d.stepped.Abandon())
 	}
 	crashed := d.Snapshot("after a crash", 100, 0)
 	if err := errors.Join(d.Settle(), d.Engine.Close()); err != nil {
@@ -378,7 +378,7 @@ func (s *Sweep) openDamaged(shot Snapshot, name string, edit func([]byte) []byte
 	} else {
 		s.counts.Served++
 	}
-	return d.Engine.Abandon()
+	return d.stepped.Abandon()
 }
 
 // Kinds lists the keys of a count in order.

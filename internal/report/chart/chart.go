@@ -1,5 +1,6 @@
 // Package chart draws line charts that can be read: axes with units, a legend in a strip above the data, colours of Okabe and Ito
-// that colour-blind people can tell apart, and for each line a marker and a dash pattern of its own as well.
+// that colour-blind people can tell apart, and for each line a marker and a dash pattern of its own as well. Lines can be stacked as
+// bars instead; then the order of the legend is that of the parts of a bar, and large parts have their number in them.
 //
 // A [Chart] has [Axis]es and [Line]s of [Point]s. [Chart.WriteTo] renders it as SVG or PNG.
 package chart
@@ -23,6 +24,9 @@ type Chart struct {
 	Title string
 	X, Y  Axis
 	Lines []Line
+	// Stacked has what the lines have at a name stand on top of each other in one bar, that of the first line at the bottom. The X axis
+	// has Names then, and the Y axis is linear.
+	Stacked bool
 	// Footer is small print under the chart.
 	Footer string
 }
@@ -55,8 +59,10 @@ type Look struct {
 	Pale bool // of something from elsewhere
 }
 
-// Hues there are; a Hue is taken modulo their number.
-var hues = []color.RGBA{
+// Hues is how many different ones there are; a Hue is taken modulo that.
+const Hues = 7
+
+var hues = [Hues]color.RGBA{
 	{0, 114, 178, 255},   // blue
 	{0, 158, 115, 255},   // green
 	{230, 159, 0, 255},   // orange
@@ -158,15 +164,25 @@ func (c Chart) drawHead(dc draw.Canvas, style text.Style, rows [][]Line) {
 	for _, row := range rows {
 		x := dc.Min.X + margin
 		for _, l := range row {
-			if len(c.X.Names) == 0 {
-				dc.StrokeLine2(l.Look.line(), x, y, x+sampleLine, y)
-			}
-			dc.DrawGlyph(l.Look.glyph(), vg.Point{X: x + sampleLine/2, Y: y})
+			c.drawSample(dc, l.Look, x, y)
 			dc.FillText(style, vg.Point{X: x + sampleLine + 2*vg.Millimeter, Y: y}, l.Name)
 			x += entryWidth(style, l)
 		}
 		y -= legendRow
 	}
+}
+
+// drawSample draws how a line looks, in the legend.
+func (c Chart) drawSample(dc draw.Canvas, l Look, x, y vg.Length) {
+	if c.Stacked {
+		left, right, low, high := x, x+sampleLine, y-legendRow/4, y+legendRow/4
+		dc.FillPolygon(l.color(), []vg.Point{{X: left, Y: low}, {X: right, Y: low}, {X: right, Y: high}, {X: left, Y: high}})
+		return
+	}
+	if len(c.X.Names) == 0 {
+		dc.StrokeLine2(l.line(), x, y, x+sampleLine, y)
+	}
+	dc.DrawGlyph(l.glyph(), vg.Point{X: x + sampleLine/2, Y: y})
 }
 
 // drawLabels draws the labels of the axes left of the plot and below it. The plot's own labels take room above and beside it when an
@@ -202,9 +218,14 @@ func (c Chart) plot() (*plot.Plot, error) {
 	grid.Horizontal.Color, grid.Vertical.Color = color.Gray{225}, color.Gray{240}
 	p.Add(grid)
 	var xs, ys extent
+	if c.Stacked {
+		if err := c.stack(p, &xs, &ys); err != nil {
+			return nil, err
+		}
+	}
 	for i, l := range c.Lines {
 		points := c.shown(l.Points)
-		if len(points) == 0 {
+		if c.Stacked || len(points) == 0 {
 			continue
 		}
 		if len(c.X.Names) > 0 {
@@ -223,7 +244,10 @@ func (c Chart) plot() (*plot.Plot, error) {
 	}
 	xs.set(&p.X, c.X)
 	ys.set(&p.Y, c.Y)
-	if !c.Y.Log {
+	switch {
+	case c.Stacked:
+		p.Y.Min = 0
+	case !c.Y.Log:
 		p.Y.Min = min(0, p.Y.Min)
 	}
 	return p, nil

@@ -154,3 +154,42 @@ func TestNamesAreNotJoined(t *testing.T) {
 		t.Errorf("%v and %v of %v", a, b, points)
 	}
 }
+
+// TestStacked: what lines have at a name stands on top of each other, in the order of the lines, as high as it is; large parts have their
+// number.
+func TestStacked(t *testing.T) {
+	c := Chart{Title: "t", X: Axis{Names: []string{"saga,\n10 keys", "two"}}, Y: Axis{Label: "µs"}, Stacked: true}
+	for i, heights := range [][]float64{{3, 1}, {7.125, 0.125}, {0.25, 4}} {
+		l := Line{Name: fmt.Sprint("part ", i), Look: Look{Hue: i, Pale: i == 2}}
+		for x, y := range heights {
+			l.Points = append(l.Points, Point{X: float64(x), Y: y, Low: y, High: y})
+		}
+		c.Lines = append(c.Lines, l)
+	}
+	parts, highest := c.parts()
+	if want := (part{c.Lines[2].Look, 1, 1.125, 5.125}); len(parts) != 6 || parts[0].from != 0 || parts[5] != want || highest != 10.375 {
+		t.Errorf("%+v of bars up to %g, want the last to be %+v", parts, highest, want)
+	}
+	p, err := c.plot()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p.Y.Min != 0 || p.Y.Max < 10.375 || p.Y.Max > 11.5 {
+		t.Errorf("from %g to %g, for bars of 10.375 and 5.125", p.Y.Min, p.Y.Max)
+	}
+	var out bytes.Buffer
+	if err := c.WriteTo(&out, "svg"); err != nil {
+		t.Fatal(err)
+	}
+	for text, want := range map[string]bool{
+		">3<": true, ">7.1<": true, ">0.25<": false, ">0.12<": false, ">4<": true, "part 2": true, "10 keys": true,
+	} {
+		if strings.Contains(out.String(), text) != want {
+			t.Errorf("it says %s: %v", text, !want)
+		}
+	}
+	c.Lines = nil
+	if _, err := c.plot(); err == nil {
+		t.Error("bars of nothing were drawn")
+	}
+}

@@ -16,7 +16,12 @@ import (
 )
 
 // Protocols of a cell besides those of package accounts.
-const floorProtocol = "floor"
+const (
+	floorProtocol = "floor"
+	limitProtocol = "limit"
+)
+
+func isYardstick(protocol string) bool { return protocol == floorProtocol || protocol == limitProtocol }
 
 // Workloads of a cell.
 const (
@@ -45,7 +50,7 @@ type Cell struct {
 	Workload string `json:"workload,omitempty"`
 	// Scale is the number of warehouses of tpcc; of hotel 0 is the mix of its origin and 1 reservations only.
 	Scale int `json:"scale,omitempty"`
-	// Protocol is plain, saga, serializable or floor.
+	// Protocol is plain, saga, serializable, floor or limit.
 	Protocol string `json:"protocol"`
 	// Policy of the locks. Default: detect.
 	Policy string `json:"policy,omitempty"`
@@ -58,12 +63,18 @@ type Cell struct {
 	// CacheBytes of the engine. Default: the engine's.
 	CacheBytes int64 `json:"cache_bytes,omitempty"`
 
+	// Kafka has requests come from a topic of Apache Kafka and answers go to one, on a broker of this machine.
+	Kafka bool `json:"kafka,omitempty"`
+
 	Keys          int      `json:"keys,omitempty"`
 	Mix           ycsb.Mix `json:"mix,omitzero"`
 	Theta         float64  `json:"theta,omitempty"`          // above 0: zipfian
 	HotOperations float64  `json:"hot_operations,omitempty"` // share of the draws that are of one hot key
 	Rollbacks     float64  `json:"rollbacks,omitempty"`
 	Parties       int      `json:"parties,omitempty"`
+
+	// Stages has a CPU profile taken of the measured part, and split by the stages of the engine.
+	Stages bool `json:"stages,omitempty"`
 
 	// Beside is what goes on beside the requests of mill.
 	Beside mill.Work `json:"beside,omitzero"`
@@ -100,17 +111,21 @@ func (c Cell) Validate() error {
 	check(c.Procs >= 0 && c.Procs <= 1024, "GOMAXPROCS: %d is not between 0 and 1024", c.Procs)
 	check((c.LoadOf == "") == (c.LoadShare == 0), "LoadOf and LoadShare belong together")
 	check(!c.Search || c.LoadOf != "" && c.Workload == rowsWorkload, "a search is of rows and begins at a share of another cell's rate")
+	check(!c.Stages || c.Workload == rowsWorkload && c.Protocol != floorProtocol && !c.Search,
+		"stages are those of an engine with rows, and of no search")
+	check(!c.Kafka || c.Workload == rowsWorkload && !isYardstick(c.Protocol) && c.Protocol != string(accounts.Plain) && !c.Stages && !c.Search,
+		"what goes over topics is rows of an engine with transactions, and neither stages nor a search")
 	check(c.LoadShare >= 0 && c.LoadShare <= 2, "a load of %g of the maximum is not between 0 and 2", c.LoadShare)
 	check(!math.IsNaN(c.X) && !math.IsInf(c.X, 0), "x is %g", c.X)
 	check(c.WarmupSeconds >= 0 && c.DurationSeconds > 0, "a warm-up of %g s and a duration of %g s", c.WarmupSeconds, c.DurationSeconds)
 	_, policyErr := c.policy()
-	if c.Protocol != floorProtocol {
+	if !isYardstick(c.Protocol) {
 		_, err := accounts.ParseProtocol(c.Protocol)
 		check(err == nil, "%v", err)
 		hasPlain := c.Workload == rowsWorkload || c.Workload == millWorkload
 		check(err != nil || hasPlain || c.Protocol != string(accounts.Plain), "%s has no plain protocol", c.Workload)
 	} else {
-		check(c.Workload == rowsWorkload, "%s has no floor", c.Workload)
+		check(c.Workload == rowsWorkload, "%s has no %s", c.Workload, c.Protocol)
 	}
 	check(c.Workload == millWorkload || c.Beside == mill.Work{}, "nothing goes on beside %q", c.Workload)
 	errs = append(errs, c.Beside.Validate())
@@ -150,7 +165,7 @@ func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Se
 
 // expected is about how long it takes to measure the cell once; only for telling how long all will take.
 func (c Cell) expected() time.Duration {
-	const processAndLoad, perKey = 400 * time.Millisecond, 15 * time.Microsecond
+	const processAndLoad, perKey, topics = 400 * time.Millisecond, 15 * time.Microsecond, 500 * time.Millisecond
 	one := seconds(c.WarmupSeconds + c.DurationSeconds)
 	if c.Search {
 		one *= searchProbes
@@ -161,6 +176,9 @@ func (c Cell) expected() time.Duration {
 		load = 3 * time.Second
 	case millWorkload:
 		load = 500 * time.Millisecond
+	}
+	if c.Kafka {
+		load += topics
 	}
 	return processAndLoad + load + one
 }

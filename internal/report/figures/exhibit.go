@@ -37,6 +37,12 @@ type table struct {
 func newExhibit(e Experiment, s *Summary, p Paper) exhibit {
 	paper := p.Tables[e.Name]
 	x := exhibit{Experiment: e, Summary: s, Notes: paper.Notes}
+	if b := e.Breakdown; len(b.Rows) > 0 {
+		x.Tables = append(x.Tables, b.table(e, s))
+		if c := b.chart(e, s); len(c.Lines) > 0 {
+			x.Charts = append(x.Charts, picture{e.Name, c})
+		}
+	}
 	for _, panel := range s.panels() {
 		cells := s.inPanel(panel)
 		for _, show := range e.Shows {
@@ -238,7 +244,7 @@ func sign(v float64) float64 {
 
 // lookOf is how a line is drawn: protocols alike everywhere, others by their place.
 func lookOf(name string, place int) chart.Look {
-	for i, protocol := range []string{"serializable", "saga", "plain", floorProtocol} {
+	for i, protocol := range []string{"serializable", "saga", "plain", floorProtocol, limitProtocol} {
 		rest, is := strings.CutPrefix(name, protocol)
 		switch {
 		case !is:

@@ -34,8 +34,9 @@ func made(rate float64) Measurement {
 	latency := ycsb.Latency{P50: 1.5, P95: 2.5, P99: 3.25, P999: 4, Max: 5}
 	return Measurement{Report: ycsb.Report{
 		Schema: ycsb.Schema, CommittedPerS: rate, Committed: uint64(rate), DurationSeconds: 1, Deadlocks: 3, Retries: 5, LockWaits: 10, LockWaitMS: 20,
-		LatencyMS: map[string]ycsb.Latency{"all": latency, "transfer": latency},
-		Kinds:     map[string]ycsb.KindReport{"transfer": {Counts: ycsb.Counts{Committed: uint64(rate)}, Latency: new(ycsb.Histogram)}},
+		WrittenPerOp: new(700.0),
+		LatencyMS:    map[string]ycsb.Latency{"all": latency, "transfer": latency},
+		Kinds:        map[string]ycsb.KindReport{"transfer": {Counts: ycsb.Counts{Committed: uint64(rate)}, Latency: new(ycsb.Histogram)}},
 	}}
 }
 

@@ -11,13 +11,15 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/concordat-dev/concordat/coordinator"
 	"github.com/concordat-dev/concordat/engine"
+	"github.com/concordat-dev/concordat/internal/stages"
 	"github.com/concordat-dev/concordat/ycsb"
 	"github.com/concordat-dev/concordat/ycsb/accounts"
 	"github.com/concordat-dev/concordat/ycsb/floor"
 	"github.com/concordat-dev/concordat/ycsb/hotel"
+	"github.com/concordat-dev/concordat/ycsb/limit"
 	"github.com/concordat-dev/concordat/ycsb/mill"
+	"github.com/concordat-dev/concordat/ycsb/topics"
 	"github.com/concordat-dev/concordat/ycsb/tpcc"
 )
 
@@ -27,6 +29,8 @@ type Order struct {
 	Seed uint64  `json:"seed"`
 	Rate float64 `json:"rate"` // of an open loop, or where a search begins; 0: a closed loop
 	Dir  string  `json:"dir"`  // a directory that is not there yet
+	// Brokers are those of a cell over Kafka. None: one is started for it.
+	Brokers []string `json:"brokers,omitempty"`
 }
 
 // Measurement is what was measured once.
@@ -39,6 +43,8 @@ type Measurement struct {
 	Detection *ycsb.Latency `json:"detection_ms,omitempty"`
 	// Beside is what went on beside the requests; nil if the workload has nothing such.
 	Beside *Beside `json:"beside,omitempty"`
+	// Stages is where the processor time of the measured part went; nil if that was not asked for.
+	Stages *stages.Split `json:"stages,omitempty"`
 }
 
 // Beside is what went on beside the requests of a workload, and what they were promised.
@@ -76,7 +82,7 @@ func Measure(ctx context.Context, o Order, logger *slog.Logger) (m Measurement, 
 
 // setup is what a report says of the cell.
 func (c Cell) setup() ycsb.Setup {
-	if c.Protocol == floorProtocol {
+	if isYardstick(c.Protocol) {
 		return ycsb.Setup{Protocol: c.Protocol}
 	}
 	policy, err := c.policy()
@@ -84,6 +90,9 @@ func (c Cell) setup() ycsb.Setup {
 		panic("figures: a cell is validated before it is measured: " + err.Error())
 	}
 	s := ycsb.Setup{Workload: c.Workload, Protocol: c.Protocol, Policy: policy.String(), Workers: cmp.Or(c.Workers, engine.DefaultWorkers())}
+	if c.Kafka {
+		s.Parameters = map[string]string{"kafka": "yes"}
+	}
 	if c.Workload != rowsWorkload {
 		s.Parameters = map[string]string{"scale": strconv.Itoa(c.Scale)}
 	}
@@ -95,36 +104,51 @@ type closingTarget interface {
 	io.Closer
 }
 
-func openTarget(o Order, logger *slog.Logger) (closingTarget, error) {
+func openTarget(ctx context.Context, o Order, logger *slog.Logger) (closingTarget, error) {
 	c := o.Cell
-	if c.Protocol == floorProtocol {
+	switch c.Protocol {
+	case floorProtocol:
 		return floor.Open(floor.Options{Dir: o.Dir, Keys: c.Keys, Logger: logger})
+	case limitProtocol:
+		return limit.Open(limit.Options{Dir: o.Dir, Keys: c.Keys})
 	}
 	policy, err := c.policy()
 	if err != nil {
 		return nil, err
 	}
-	return accounts.Open(accounts.Options{
+	options := accounts.Options{
 		Dir: o.Dir, Keys: c.Keys, Protocol: accounts.Protocol(c.Protocol), Policy: policy, Workers: c.Workers,
 		CacheBytes: c.CacheBytes, Logger: logger,
-	})
+	}
+	if c.Kafka {
+		return topics.Open(ctx, topics.Options{Options: options, Brokers: o.Brokers})
+	}
+	return accounts.Open(options)
 }
 
 func measureRows(ctx context.Context, o Order, logger *slog.Logger) (m Measurement, err error) {
-	target, err := openTarget(o, logger)
+	target, err := openTarget(ctx, o, logger)
 	if err != nil {
 		return m, err
 	}
 	defer func() { err = errors.Join(err, target.Close()) }()
 	environment := ycsb.ThisEnvironment()
+	var recorder stages.Recorder
 	run := func(ctx context.Context, rate float64) (ycsb.Report, error) {
 		config := o.Cell.config(o.Seed, rate)
+		if o.Cell.Stages {
+			config.OnMeasured = recorder.Record
+		}
 		result, err := ycsb.Run(ctx, config, target)
 		return ycsb.NewReport(o.Cell.setup(), config, result, environment), err
 	}
 	if !o.Cell.Search {
 		m.Report, err = run(ctx, o.Rate)
 		m.locksOf(target)
+		if o.Cell.Stages && !m.Report.Interrupted {
+			split, splitErr := recorder.Split()
+			m.Stages, err = &split, errors.Join(err, splitErr)
+		}
 		return m, err
 	}
 	search, err := ycsb.Search(ctx, ycsb.Searching{Start: o.Rate, Useful: 1 - o.Cell.Mix.Transfer*o.Cell.Rollbacks}, run)
@@ -188,9 +212,9 @@ func openWorkload(o Order, logger *slog.Logger) (closingWorkload, error) {
 	if err != nil {
 		return nil, err
 	}
-	protocol := coordinator.Serializable
+	protocol := ycsb.Serializable
 	if c.Protocol == string(accounts.Saga) {
-		protocol = coordinator.Saga
+		protocol = ycsb.Saga
 	}
 	switch c.Workload {
 	case millWorkload:

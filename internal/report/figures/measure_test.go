@@ -20,7 +20,8 @@ func TestMeasure(t *testing.T) {
 	hot, skewed, many, refused, fewer := simple("hot"), simple("skewed"), simple("many"), simple("refused"), simple("procs")
 	hot.HotOperations, skewed.Theta, many.Parties, refused.Rollbacks = 0.5, 0.9, 4, 1
 	fewer.Procs, fewer.Workers, fewer.CacheBytes = 1, 2, 1<<20
-	floor, plain, noWait := simple("floor"), simple("plain"), simple("no-wait")
+	floor, limit, lone, plain, noWait := simple("floor"), simple("limit"), simple("lone"), simple("plain"), simple("no-wait")
+	limit.Protocol, lone.Protocol, lone.Clients = limitProtocol, limitProtocol, 1
 	floor.Protocol, plain.Protocol, plain.Mix = floorProtocol, "plain", mix(0)
 	noWait.Protocol, noWait.Policy = "serializable", "no-wait"
 	travel := simple("travel")
@@ -28,7 +29,7 @@ func TestMeasure(t *testing.T) {
 	ground := simple("ground")
 	ground.Workload, ground.Protocol, ground.Keys, ground.Mix, ground.DurationSeconds = millWorkload, "plain", 0, mix(0), 1
 	ground.Beside = mill.Work{Chains: 1, Cost: time.Millisecond, By: mill.Send}
-	for _, c := range []Cell{simple("saga"), hot, skewed, many, refused, fewer, floor, plain, noWait, travel, ground} {
+	for _, c := range []Cell{simple("saga"), hot, skewed, many, refused, fewer, floor, limit, lone, plain, noWait, travel, ground} {
 		t.Run(c.Name, func(t *testing.T) {
 			procs := runtime.GOMAXPROCS(0)
 			m, err := Measure(t.Context(), Order{Cell: c, Seed: 1, Dir: filepath.Join(t.TempDir(), "data")}, slog.Default())
@@ -40,6 +41,11 @@ func TestMeasure(t *testing.T) {
 			}
 			if b := m.Beside; (b != nil) != (c.Workload == millWorkload) || b != nil && (b.TurnsPerS <= 0 || b.SealMS <= 0 || b.PromisedMS <= 51) {
 				t.Errorf("beside the requests: %+v", b)
+			}
+			for _, f := range []Field{AppendP50, AppendP99} {
+				if v, ok := (Measured{Rounds: []Measurement{m}}).Value(f); ok != (c.Name == "lone") || ok && v.Median <= 0 {
+					t.Errorf("%s: %+v, %v", f, v, ok)
+				}
 			}
 			if c.Procs > 0 && m.Report.CPU[:2] != "1 " {
 				t.Errorf("measured on %q", m.Report.CPU)

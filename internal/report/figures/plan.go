@@ -23,6 +23,8 @@ type Experiment struct {
 	X Axis
 	// Shows are the numbers that are shown: a table for each, and charts where Chart is set.
 	Shows []Show
+	// Breakdown shows numbers that add up. Default: none.
+	Breakdown Breakdown
 	// Paper names the table of the paper to show beside ours, and Compared says why they can or cannot be compared.
 	Paper, Compared string
 }
@@ -48,6 +50,16 @@ type Show struct {
 	Bound Field
 }
 
+// Breakdown is a table with a row for each number and a column for each cell, and a chart with a bar for each cell, made of parts.
+type Breakdown struct {
+	// Label says what is broken down, with its unit.
+	Label string
+	// Parts are the numbers that add up, the lowest part of a bar first.
+	Parts []Field
+	// Rows are the numbers of the table.
+	Rows []Field
+}
+
 // Plan is what is measured.
 type Plan struct {
 	Experiments []Experiment
@@ -59,8 +71,9 @@ type Plan struct {
 func NewPlan(quick bool) Plan {
 	p := planner{quick: quick}
 	return Plan{Quick: quick, Experiments: []Experiment{
-		p.transfers(), p.latency(), p.floor(), p.overhead(), p.deadlocks(), p.rollbacks(), p.scaling(),
-		p.policies(), p.hotKey(), p.zipf(), p.parties(), p.memory(), p.locks(), p.progress(), p.applications(),
+		p.transfers(), p.kafka(), p.latency(), p.floor(), p.overhead(), p.deadlocks(), p.rollbacks(), p.scaling(),
+		p.policies(), p.hotKey(), p.zipf(), p.parties(), p.memory(), p.locks(), p.progress(), p.stages(),
+		p.applications(),
 	}}
 }
 
@@ -133,11 +146,13 @@ func (e Experiment) Validate() error {
 		}
 		places[place] = c.Name
 	}
+	shown := slices.Concat(e.Breakdown.Parts, e.Breakdown.Rows)
 	for _, s := range e.Shows {
-		for _, f := range []Field{s.Field, cmp.Or(s.Bound, s.Field)} {
-			if _, known := fields[f]; !known {
-				errs = append(errs, fmt.Errorf("there is no field %s", f))
-			}
+		shown = append(shown, s.Field, cmp.Or(s.Bound, s.Field))
+	}
+	for _, f := range shown {
+		if _, known := fields[f]; !known {
+			errs = append(errs, fmt.Errorf("there is no field %s", f))
 		}
 	}
 	return errors.Join(errs...)

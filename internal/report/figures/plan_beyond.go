@@ -134,20 +134,31 @@ func (p planner) floor() Experiment {
 	e := Experiment{
 		Name: "floor", Title: "Against careful hand-written Go",
 		About: "Transfers only. Floor is the same transfers in hand-written Go, with the same rows, codec, request ids and store, and mutexes instead of functions; plain is " +
-			"two separate calls without a protocol, each durable by itself.",
-		X:     Axis{Label: "clients", Log: true, Ticks: []float64{1, 32, 512}},
-		Shows: []Show{{Field: Rate, Chart: true, Log: true}, {Field: P50, Chart: true, Log: true}, {Field: P99}}, Compared: onlyOurs,
+			"two separate calls without a protocol, each durable by itself. Limit is what the log alone allows: one goroutine " +
+			"that writes the same rows to it.",
+		X: Axis{Label: "clients", Log: true, Ticks: []float64{1, 32, 512, 2048}},
+		Shows: []Show{
+			{Field: Rate, Chart: true, Log: true}, {Field: P50, Chart: true, Log: true}, {Field: P99}, {Field: Written},
+			{Field: AppendP50}, {Field: AppendP99},
+		},
+		Compared: onlyOurs,
 	}
 	for _, keys := range of(p, 10, 100, 5000) {
-		for _, protocol := range []string{"plain", "saga", "serializable", floorProtocol} {
-			for _, clients := range []int{1, 32, 512} {
-				if p.quick && (clients == 32 || keys < 5000) {
-					continue
-				}
+		clients := []int{1, 32, 512}
+		switch {
+		case p.quick && keys == 5000:
+			clients = []int{1, 512}
+		case p.quick:
+			continue
+		case keys == 5000:
+			clients = append(clients, 2048)
+		}
+		for _, protocol := range []string{"plain", "saga", "serializable", floorProtocol, limitProtocol} {
+			for _, n := range clients {
 				e.Cells = append(e.Cells, p.timed(Cell{
-					Name: fmt.Sprintf("%s/%d/%d", protocol, keys, clients), Panel: keysPanel(keys), Line: protocol, X: float64(clients),
-					Protocol: protocol, Keys: keys, Mix: mix(1), Clients: clients,
-				}, clients == 512))
+					Name: fmt.Sprintf("%s/%d/%d", protocol, keys, n), Panel: keysPanel(keys), Line: protocol, X: float64(n),
+					Protocol: protocol, Keys: keys, Mix: mix(1), Clients: n,
+				}, n >= 512 || n == 1 && keys == 5000))
 			}
 		}
 	}

@@ -105,11 +105,13 @@ func TestBadCells(t *testing.T) {
 		"duration":          func(c *Cell) { c.DurationSeconds = 0 },
 		"no plain protocol": func(c *Cell) { c.Workload, c.Protocol = tpccWorkload, "plain" },
 		"no floor":          func(c *Cell) { c.Workload, c.Protocol = hotelWorkload, floorProtocol },
+		"no limit":          func(c *Cell) { c.Workload, c.Protocol = tpccWorkload, limitProtocol },
 		"2pc":               func(c *Cell) { c.Protocol = "2pc" },
 		"maybe":             func(c *Cell) { c.Policy = "maybe" },
 		"nothing goes on":   func(c *Cell) { c.Beside = mill.Work{Chains: 1, By: mill.Send} },
 		"0 chains":          func(c *Cell) { c.Workload, c.Beside = millWorkload, mill.Work{Cost: 1} },
 		"parties":           func(c *Cell) { c.Parties = 17 },
+		"stages are those":  func(c *Cell) { c.Stages, c.Protocol = true, floorProtocol },
 	} {
 		c := simple("cell")
 		change(&c)
@@ -131,6 +133,8 @@ func TestBadExperiments(t *testing.T) {
 		"not come before":  {Cells: []Cell{late, simple("base")}},
 		"no field bananas": {Shows: []Show{{Field: "bananas"}}},
 		"no field apples":  {Shows: []Show{{Field: Rate, Bound: "apples"}}},
+		"no field pears":   {Breakdown: Breakdown{Parts: []Field{"pears"}}},
+		"no field plums":   {Breakdown: Breakdown{Rows: []Field{Rate, "plums"}}},
 	} {
 		if err := e.Validate(); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("error %v does not contain %q", err, want)

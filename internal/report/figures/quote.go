@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -22,7 +23,10 @@ import (
 //	does {transfers/serializable/5000/1 rate ~3} a second
 //
 // That names an experiment and a cell of it, joined by a slash, and a [Field], of which it is the median; with .low or .high it is an
-// end of the range. "over EXPERIMENT/CELL" divides it by the same field of another cell. "~3" rounds to three digits.
+// end of the range, and with .of what the number is of, for a field with subjects. "over EXPERIMENT/CELL" divides it by the same field of
+// another cell, "over EXPERIMENT/CELL FIELD" by another one. "~3" rounds to three digits.
+//
+// A block that quotes an experiment of the plan without any results says so in the place of its template, and which command measures it.
 var (
 	blocks = regexp.MustCompile(`(?s)(<!-- begin figures from (\S+) -->\n).*?(<!-- end figures -->)`)
 	quotes = regexp.MustCompile(`\{([^{}]*)\}`)
@@ -47,10 +51,29 @@ func Quote(text string, read func(template string) (string, error), summaries ma
 			err = errors.Join(err, fmt.Errorf("%s: %w", parts[2], fillErr))
 			return block
 		}
+		if missing := unmeasured(template, summaries); len(missing) > 0 {
+			filled, n = notMeasured(missing), 0
+		}
 		count += n
 		return parts[1] + strings.TrimSuffix(filled, "\n") + "\n" + parts[3]
 	})
 	return updated, count, err
+}
+
+// unmeasured are the experiments that a template quotes and that have no results.
+func unmeasured(template string, summaries map[string]*Summary) (names []string) {
+	for _, quote := range quotes.FindAllStringSubmatch(template, -1) {
+		name, _, _ := strings.Cut(quote[1], "/")
+		if summaries[name] == nil && !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// notMeasured is what stands in the place of numbers that there are not.
+func notMeasured(experiments []string) string {
+	return fmt.Sprintf("Not measured yet: `go run ./cmd/results --only %s`.", strings.Join(experiments, ","))
 }
 
 // fill puts numbers into a template.
@@ -73,6 +96,9 @@ func quoted(marker string, summaries map[string]*Summary) (string, error) {
 	if len(words) < 2 {
 		return "", errors.New("it needs a cell and a field")
 	}
+	if field, isSubject := strings.CutSuffix(words[1], ".of"); isSubject && len(words) == 2 {
+		return subject(words[0], Field(field), summaries)
+	}
 	v, digits, err := look(words[0], words[1], summaries)
 	if err != nil {
 		return "", err
@@ -88,14 +114,18 @@ func quoted(marker string, summaries map[string]*Summary) (string, error) {
 			v, digits = roundTo(v, significant)
 			rest = rest[1:]
 		case rest[0] == "over" && len(rest) > 1:
-			by, _, err := look(rest[1], words[1], summaries)
+			path, field := rest[1], words[1]
+			if rest = rest[2:]; len(rest) > 0 && !strings.HasPrefix(rest[0], "~") {
+				field, rest = rest[0], rest[1:]
+			}
+			by, _, err := look(path, field, summaries)
 			if err != nil {
 				return "", err
 			}
 			if by == 0 {
-				return "", fmt.Errorf("the %s of %s is 0", words[1], rest[1])
+				return "", fmt.Errorf("the %s of %s is 0", field, path)
 			}
-			v, digits, rest = v/by, 2, rest[2:]
+			v, digits = v/by, 2
 		default:
 			return "", fmt.Errorf("%q is not understood", rest[0])
 		}
@@ -103,19 +133,61 @@ func quoted(marker string, summaries map[string]*Summary) (string, error) {
 	return format(v, digits), nil
 }
 
-// look finds the number of a cell, and with how many digits it is written.
-func look(path, name string, summaries map[string]*Summary) (v float64, digits int, err error) {
+// find finds a cell by its experiment and name.
+func find(path string, summaries map[string]*Summary) (*Summed, error) {
 	experiment, cell, _ := strings.Cut(path, "/")
 	s := summaries[experiment]
 	switch {
 	case s == nil:
-		return 0, 0, fmt.Errorf("there are no results of %s", experiment)
+		return planned(experiment, cell)
 	case s.Quick:
-		return 0, 0, fmt.Errorf("what there is of %s is of a quick run, whose numbers are not quoted", experiment)
+		return nil, fmt.Errorf("what there is of %s is of a quick run, whose numbers are not quoted", experiment)
 	}
 	c := s.find(cell)
 	if c == nil {
-		return 0, 0, fmt.Errorf("%s has no cell %s", experiment, cell)
+		return nil, fmt.Errorf("%s has no cell %s", experiment, cell)
+	}
+	return c, nil
+}
+
+// planned stands in for a cell of an experiment without results, so that a template can be checked before there are any: each of its
+// numbers is 1.
+func planned(experiment, cell string) (*Summed, error) {
+	e, found := NewPlan(false).Find(experiment)
+	switch {
+	case !found:
+		return nil, fmt.Errorf("there are no results of %s, and no such experiment", experiment)
+	case !slices.ContainsFunc(e.Cells, func(c Cell) bool { return c.Name == cell }):
+		return nil, fmt.Errorf("%s has no cell %s", experiment, cell)
+	}
+	c := &Summed{Name: cell, values: make(map[Field]Value)}
+	for f := range fields {
+		c.values[f] = Value{Median: 1, Low: 1, High: 1}
+	}
+	return c, nil
+}
+
+// subject is what a number of a cell is of.
+func subject(path string, f Field, summaries map[string]*Summary) (string, error) {
+	of := subjects[f]
+	if of == nil {
+		return "", fmt.Errorf("there is no field %s that is of something", f)
+	}
+	c, err := find(path, summaries)
+	if err != nil {
+		return "", err
+	}
+	if _, measured := c.Value(f); !measured {
+		return "", fmt.Errorf("%s of %s was not measured", f, path)
+	}
+	return of(*c), nil
+}
+
+// look finds the number of a cell, and with how many digits it is written.
+func look(path, name string, summaries map[string]*Summary) (v float64, digits int, err error) {
+	c, err := find(path, summaries)
+	if err != nil {
+		return 0, 0, err
 	}
 	base, part, _ := strings.Cut(name, ".")
 	f, known := fields[Field(base)]

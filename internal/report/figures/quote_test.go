@@ -36,6 +36,9 @@ func TestQuote(t *testing.T) {
 		"zipf/saga/1 p99 ~1":                      "3",
 		"zipf/saga/1 p50 over zipf/saga/2":        "1.00",
 		"zipf/saga/2 deadlocks_per_10000 ~2":      "0.55",
+		"zipf/saga/1 p99 over zipf/saga/2 p50":    "2.17",
+		"zipf/saga/1 p99 over zipf/saga/2 p50 ~1": "2",
+		"zipf/saga/1 written":                     "700",
 		"zipf/saga/2  rate   over zipf/saga/1 ~2": "0.50",
 	} {
 		text, read := inBlock("about {" + marker + "} a second, 7 times\n")
@@ -51,17 +54,23 @@ func TestQuote(t *testing.T) {
 
 func TestBadQuotes(t *testing.T) {
 	for template, want := range map[string]string{
-		"{zipf/saga/1}":                     "needs a cell and a field",
-		"{}":                                "needs a cell and a field",
-		"{latency/saga/1 rate}":             "no results of latency",
-		"{zipf/saga/3 rate}":                "no cell saga/3",
-		"{zipf/saga/1 speed}":               "no field speed",
-		"{zipf/saga/1 rate.mean}":           ".low and .high",
-		"{zipf/saga/1 rate ~0}":             "digits from 1 to 9",
-		"{zipf/saga/1 rate under}":          `"under" is not understood`,
-		"{zipf/saga/1 rate over}":           `"over" is not understood`,
-		"{zipf/saga/1 rate over zipf/none}": "not measured",
-		"{zipf/none rate}":                  "not measured",
+		"{zipf/saga/1}":                             "needs a cell and a field",
+		"{}":                                        "needs a cell and a field",
+		"{zipfs/saga/1 rate}":                       "no results of zipfs, and no such experiment",
+		"{latency/saga/1 rate}":                     "latency has no cell saga/1",
+		"{latency/saga/5000/10 speed}":              "no field speed", // is not measured, and wrong all the same
+		"{zipf/saga/1 rate.of}":                     "no field rate that is of something",
+		"{zipf/saga/1 cpu_longest.of}":              "not measured",
+		"{zipf/saga/3 rate}":                        "no cell saga/3",
+		"{zipf/saga/1 speed}":                       "no field speed",
+		"{zipf/saga/1 rate.mean}":                   ".low and .high",
+		"{zipf/saga/1 rate ~0}":                     "digits from 1 to 9",
+		"{zipf/saga/1 rate under}":                  `"under" is not understood`,
+		"{zipf/saga/1 rate over}":                   `"over" is not understood`,
+		"{zipf/saga/1 rate over zipf/none}":         "not measured",
+		"{zipf/none rate}":                          "not measured",
+		"{zipf/saga/1 rate over zipf/saga/2 speed}": "no field speed",
+		"{zipf/saga/1 append_p50}":                  "not measured",
 	} {
 		text, read := inBlock(template)
 		if got, _, err := Quote(text, read, quotable()); err == nil || !strings.Contains(err.Error(), want) || got != text {
@@ -101,5 +110,22 @@ func TestRequote(t *testing.T) {
 		if text, err := os.ReadFile(filepath.Join(dir, path)); err != nil || string(text) != want {
 			t.Errorf("%s: %q, %v", path, text, err)
 		}
+	}
+}
+
+// TestNotMeasured: a block about what is not measured yet says so, and is checked all the same; once it is measured it has its numbers.
+func TestNotMeasured(t *testing.T) {
+	text, read := inBlock("{stages/saga/10 cpu_longest.of} takes {stages/saga/10 cpu_longest} of {zipf/saga/1 rate over zipf/saga/2}\n")
+	got, n, err := Quote(text, read, quotable())
+	want := strings.Replace(text, "old", "Not measured yet: `go run ./cmd/results --only stages`.", 1)
+	if err != nil || n != 0 || got != want {
+		t.Fatalf("%q, %d, %v", got, n, err)
+	}
+	all := quotable()
+	all["stages"] = staged(t).Summary()
+	got, n, err = Quote(got, read, all)
+	want = strings.Replace(text, "old", "sealer takes 3.00 of 2.00", 1)
+	if err != nil || n != 3 || got != want {
+		t.Errorf("%q, %d, %v", got, n, err)
 	}
 }

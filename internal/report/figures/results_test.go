@@ -4,9 +4,13 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
+
+// notYetMeasured are the experiments that came after the last run of make results. The next one measures them: take them out here then.
+var notYetMeasured = []string{"kafka"}
 
 // repository is where the results and the texts are.
 const repository = "../../.."
@@ -43,7 +47,10 @@ func TestResultsAreOfTheirSummaries(t *testing.T) {
 		}
 	}
 	for _, e := range NewPlan(false).Experiments {
-		if summaries[e.Name] == nil {
+		switch measured := summaries[e.Name] != nil; {
+		case measured && slices.Contains(notYetMeasured, e.Name):
+			t.Errorf("%s is measured: take it out of notYetMeasured", e.Name)
+		case !measured && !slices.Contains(notYetMeasured, e.Name):
 			t.Errorf("%s is not measured: go run ./cmd/results --only %[1]s", e.Name)
 		}
 	}

@@ -33,10 +33,13 @@ const (
 	WaitP99     Field = "wait_p99"
 	DetectP50   Field = "detect_p50" // from when a cycle closed to its victim, in milliseconds
 	DetectP99   Field = "detect_p99"
-	Longest     Field = "longest"  // latency of all operations, in milliseconds
-	Promised    Field = "promised" // how long a request may take at most, in milliseconds
-	Turns       Field = "turns"    // of what went on beside the requests, a second
-	Sealed      Field = "sealed"   // the longest seal, in milliseconds
+	Longest     Field = "longest"    // latency of all operations, in milliseconds
+	Promised    Field = "promised"   // how long a request may take at most, in milliseconds
+	Turns       Field = "turns"      // of what went on beside the requests, a second
+	Sealed      Field = "sealed"     // the longest seal, in milliseconds
+	Written     Field = "written"    // bytes to disks, for a committed operation
+	AppendP50   Field = "append_p50" // of a synced append of a lone client's writes to the log, in milliseconds
+	AppendP99   Field = "append_p99"
 )
 
 // field is how a number is read from a measurement and written.
@@ -46,7 +49,7 @@ type field struct {
 	read   func(Measurement) (float64, bool)
 }
 
-var fields = map[Field]field{
+var fields = withStages(map[Field]field{
 	Rate:        {"committed a second", 0, rate},
 	P50:         {"latency p50, ms", 2, latency("all", func(l ycsb.Latency) float64 { return l.P50 })},
 	P95:         {"latency p95, ms", 2, latency("all", func(l ycsb.Latency) float64 { return l.P95 })},
@@ -79,8 +82,16 @@ var fields = map[Field]field{
 	Longest:   {"latency max, ms", 2, latency("all", func(l ycsb.Latency) float64 { return l.Max })},
 	Promised:  {"promised at most, ms", 2, ofBeside(func(b Beside) float64 { return b.PromisedMS })},
 	Turns:     {"turns beside them a second", 0, ofBeside(func(b Beside) float64 { return b.TurnsPerS })},
+	Written: {"bytes written for an operation", 0, func(m Measurement) (float64, bool) {
+		if m.Report.WrittenPerOp == nil {
+			return 0, false
+		}
+		return *m.Report.WrittenPerOp, true
+	}},
+	AppendP50: {"synced append p50, ms", 3, ofLatency(appends, func(l ycsb.Latency) float64 { return l.P50 })},
+	AppendP99: {"synced append p99, ms", 3, ofLatency(appends, func(l ycsb.Latency) float64 { return l.P99 })},
 	Sealed:    {"longest seal, ms", 2, ofBeside(func(b Beside) float64 { return b.SealMS })},
-}
+})
 
 // transferKind is the kind of operations that transfers are.
 var transferKind = ycsb.Move.String()
@@ -110,6 +121,14 @@ func ofLatency(which func(Measurement) *ycsb.Latency, of func(ycsb.Latency) floa
 		}
 		return of(*l), true
 	}
+}
+
+// appends are how long synced appends to the log took; nil if that was not measured.
+func appends(m Measurement) *ycsb.Latency {
+	if m.Report.Append == nil {
+		return nil
+	}
+	return &m.Report.Append.Latency
 }
 
 func ofBeside(of func(Beside) float64) func(Measurement) (float64, bool) {

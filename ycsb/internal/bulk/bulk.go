@@ -100,7 +100,7 @@ func Run(ctx context.Context, n int, units []func(context.Context) error) error 
 // Request is a call or the start of a coordinator function, which can be given an id.
 type Request interface {
 	functions.Request
-	As(requestID string) functions.Identified
+	As(requestID string) functions.Request
 }
 
 // Do is [Health.Do] on an engine that nobody watches.

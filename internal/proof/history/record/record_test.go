@@ -12,6 +12,7 @@ import (
 
 	"github.com/concordat-dev/concordat/engine"
 	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/machine/instances"
 	"github.com/concordat-dev/concordat/internal/proof/history"
 	"github.com/concordat-dev/concordat/locks"
 	"github.com/concordat-dev/concordat/saga"
@@ -149,7 +150,7 @@ func TestBrokenSystemsAreFound(t *testing.T) {
 		{"acknowledged and never done", history.ListAppend, func(e *engine.Engine, ctx context.Context, r functions.Request) error {
 			env := r.RequestEnvelope()
 			if n.Add(1)%50 == 0 {
-				return env.Into(functions.EncodedResult([]byte{0x98, 4, 0x80, 0x80, 0x80, 0x80})) // four empty lists
+				return env.Into(instances.EncodedResult([]byte{0x98, 4, 0x80, 0x80, 0x80, 0x80})) // four empty lists
 			}
 			return e.Do(ctx, r)
 		}},
@@ -164,7 +165,7 @@ func TestBrokenSystemsAreFound(t *testing.T) {
 			err := e.Do(ctx, r)
 			if n.Add(1)%50 == 0 && r.RequestEnvelope().Coordinator == "record/transfer" {
 				env := r.RequestEnvelope()
-				return e.Do(ctx, functions.Identify(env, env.RequestID+"-again"))
+				return e.Do(ctx, instances.Identify(env, env.RequestID+"-again"))
 			}
 			return err
 		}},

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/machine/instances"
 	"github.com/concordat-dev/concordat/internal/proof/history"
 	"github.com/concordat-dev/concordat/saga"
 )
@@ -156,16 +157,16 @@ func (c *Client) sagaStep(ctx context.Context, do Doer) error {
 }
 
 // ask is engine.Ask for a Doer.
-func (do Doer) ask(ctx context.Context, q functions.Question[ledger]) (l ledger, err error) {
-	err = do(ctx, asked{q.Question(&l)})
+func (do Doer) ask(ctx context.Context, q functions.RequestReturning[ledger]) (l ledger, err error) {
+	err = do(ctx, asked{q.EnvelopeInto(&l)})
 	return l, err
 }
 
 // asked is a question as a request.
-type asked struct{ envelope functions.Envelope }
+type asked struct{ envelope instances.Envelope }
 
 // RequestEnvelope implements functions.Request.
-func (a asked) RequestEnvelope() functions.Envelope { return a.envelope }
+func (a asked) RequestEnvelope() instances.Envelope { return a.envelope }
 
 // Settle writes the notes and balances of all accounts behind a history of sagas. All sagas must have ended: their clients were told
 // so, or, where the outcome was unknown, nothing of theirs is under way any more. Of other workloads there is nothing to write.

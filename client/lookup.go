@@ -1,0 +1,83 @@
+package client
+
+import (
+	"context"
+	"fmt"
+
+	"connectrpc.com/connect"
+
+	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/lookup"
+	concordatv1 "github.com/concordat-dev/concordat/proto/concordat/v1"
+)
+
+// OutcomeState is how far a request is: the same type as in package engine.
+type OutcomeState = lookup.OutcomeState
+
+// The states of a request that is looked up by its id.
+const (
+	NotKnown  = lookup.NotKnown  // no request had the id, or its outcome has expired
+	Running   = lookup.Running   // it has begun, or waits for its turn
+	Stuck     = lookup.Stuck     // it waits for a person
+	Succeeded = lookup.Succeeded // it has a result
+	Failed    = lookup.Failed    // it has failed
+)
+
+// Outcome is what is known of a request: the same type as in package engine.
+type Outcome = lookup.Outcome
+
+// Outcome looks up a request by what it is for and its id, without making it: for a call of is the instance, for a coordinator function
+// its name in the place of the type, and no ID. What it tells is durable. It is asked once, and blocks until the server has answered or
+// ctx is over. A nil ctx never ends. Errors: functions.ErrBadCall for what is no id; [ErrDiffers] if the server has no such function;
+// [ErrClosed], [ErrUnauthenticated], [ErrForbidden], [ErrUnreachable]; [ErrUnknown] if ctx ends first.
+func (c *Client) Outcome(ctx context.Context, of functions.Address, requestID string) (Outcome, error) {
+	ask := &concordatv1.GetRequestRequest{RequestId: requestID, Accept: concordatv1.Encoding_ENCODING_CBOR}
+	switch {
+	case c.functions.types[of.Type] != nil:
+		ask.Type, ask.Id = of.Type, of.ID
+	case c.functions.routines[of.Type] != nil && of.ID == "":
+		ask.Coordinator = of.Type
+	default:
+		return Outcome{}, fmt.Errorf("%w: the client was not opened with the function %q, or it has no instances", functions.ErrBadCall, of.Type)
+	}
+	response, err := unary(ctx, c, ask, c.rpc.GetRequest)
+	if err != nil {
+		return Outcome{}, err
+	}
+	switch state := OutcomeState(response.State - 1); state {
+	case Succeeded:
+		return lookup.Success(response.Answer.GetCbor()), nil
+	case Failed, Stuck:
+		return Outcome{State: state, Err: errorOf(response.Answer.GetError())}, nil
+	case NotKnown, Running:
+		return Outcome{State: state}, nil
+	}
+	return Outcome{}, fmt.Errorf("%w: the server tells a state %d, of a later version", ErrUnknown, response.State)
+}
+
+// unary calls a procedure that changes nothing.
+func unary[Q, R any](
+	ctx context.Context, c *Client, q *Q, call func(context.Context, *connect.Request[Q]) (*connect.Response[R], error),
+) (*R, error) {
+	if ctx == nil {
+		ctx = context.Background()
+	}
+	select {
+	case <-c.closed:
+		return nil, fmt.Errorf("%w: %w", ErrClosed, errClosed)
+	default:
+	}
+	request := connect.NewRequest(q)
+	c.authorize(request.Header())
+	response, err := call(ctx, request)
+	switch {
+	case err == nil:
+		return response.Msg, nil
+	case ctx.Err() != nil:
+		return nil, fmt.Errorf("%w: %w", ErrUnknown, context.Cause(ctx))
+	}
+	if refused := refusal(err); refused != nil {
+		return nil, refused
+	}
+	return nil, fmt.Errorf("%w: %s: %w", ErrUnreachable, c.options.URL, err)
+}
