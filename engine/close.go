@@ -11,6 +11,7 @@ import (
 
 	"github.com/concordat-dev/concordat/internal/clock"
 	"github.com/concordat-dev/concordat/internal/format"
+	"github.com/concordat-dev/concordat/internal/table"
 )
 
 const (
@@ -236,7 +237,7 @@ func (e *Engine) closeStore() error {
 
 // lastRows writes what is written when there are no epochs any more.
 func (e *Engine) lastRows() error {
-	batch := e.table.NewBatch()
+	batch := new(table.Batch)
 	for _, g := range e.egresses {
 		g.deleteDelivered(batch)
 	}
@@ -248,7 +249,7 @@ func (e *Engine) lastRows() error {
 	if batch.Count() == 0 {
 		return nil
 	}
-	return batch.Seal()
+	return e.table.Seal(batch)
 }
 
 // closeInTime closes the directory. If the disk takes longer than until hard is over, and than diskGrace, it becomes free later.

@@ -7,6 +7,7 @@ import (
 
 	"github.com/concordat-dev/concordat/internal/codec"
 	"github.com/concordat-dev/concordat/internal/format"
+	"github.com/concordat-dev/concordat/internal/table"
 )
 
 // What a directory says of itself, in its format row: the version of its rows, the number of its shards, and of each function type the shape
@@ -90,9 +91,9 @@ func (e *Engine) writeFormat(shapes map[string]uint64) error {
 		return err
 	}
 	e.format = f
-	batch := e.table.NewBatch()
+	var batch table.Batch
 	batch.Set(formatKey(), value)
-	return batch.Seal()
+	return e.table.Seal(&batch)
 }
 
 func formatKey() []byte { return format.Prefix(nil, format.NodeShard, format.KindFormat) }

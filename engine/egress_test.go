@@ -12,6 +12,7 @@ import (
 	"github.com/concordat-dev/concordat/functions"
 	"github.com/concordat-dev/concordat/internal/codec"
 	"github.com/concordat-dev/concordat/internal/format"
+	"github.com/concordat-dev/concordat/internal/table"
 	"github.com/concordat-dev/concordat/saga"
 	"github.com/concordat-dev/concordat/twopc"
 )
@@ -336,9 +337,9 @@ func TestMissingRecordEndsTheProcess(t *testing.T) {
 	closeLeaving(t, e, 5)
 	s, err := openRows(t, dir)
 	must(t, err)
-	batch := s.NewBatch()
+	batch := new(table.Batch)
 	batch.Delete(format.EgressKey(nil, "wire", 3))
-	must(t, batch.Seal())
+	must(t, s.Seal(batch))
 	must(t, s.Close())
 	died := make(chan error, 1)
 	_, err = engine.Open(engine.Options{Dir: dir, ReserveBytes: -1, Egresses: map[string]engine.Egress{"wire": &received{}}, Fatal: func(err error) {

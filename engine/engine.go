@@ -46,6 +46,7 @@ type Engine struct {
 	ended     chan struct{}  // closed when nothing runs any more
 	dead      deadChans      // closed when no outcome will come any more
 	toSeal    chan *sealing  // at most one
+	batch     *table.Batch   // what the sealer writes
 	toRelease chan *sealing  // sealed; few
 	running   sync.WaitGroup // the engine's goroutines
 	watch     watchdog
@@ -120,6 +121,7 @@ func Open(o Options, parts ...functions.Part) (_ *Engine, err error) {
 	if e.table, err = openStore(o, e.fatal); err != nil {
 		return nil, err
 	}
+	e.batch = e.table.NewBatch()
 	opened := false
 	defer func() { // also should code of users panic
 		if !opened {

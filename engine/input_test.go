@@ -24,6 +24,7 @@ import (
 	"github.com/concordat-dev/concordat/internal/machine/instances"
 	"github.com/concordat-dev/concordat/internal/seams"
 	"github.com/concordat-dev/concordat/internal/store"
+	"github.com/concordat-dev/concordat/internal/table"
 	"github.com/concordat-dev/concordat/internal/values"
 	"github.com/concordat-dev/concordat/locks"
 	"github.com/concordat-dev/concordat/saga"
@@ -110,9 +111,9 @@ func writeRow(t *testing.T, dir string, key []byte, value any) {
 	must(t, err)
 	data, err := values.Encode(value)
 	must(t, err)
-	batch := s.NewBatch()
+	batch := new(table.Batch)
 	batch.Set(key, data)
-	must(t, batch.Seal())
+	must(t, s.Seal(batch))
 	must(t, s.Close())
 }
 

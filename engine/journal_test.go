@@ -314,7 +314,7 @@ func writeRows(t *testing.T, dir, path string) {
 	defer file.Close()
 	s, err := openRows(t, dir)
 	must(t, err)
-	batch := s.NewBatch()
+	batch := new(table.Batch)
 	for lines := bufio.NewScanner(file); lines.Scan(); {
 		var key, value []byte
 		if _, err := fmt.Sscanf(lines.Text(), "%x %x", &key, &value); err != nil {
@@ -322,7 +322,7 @@ func writeRows(t *testing.T, dir, path string) {
 		}
 		batch.Set(key, value)
 	}
-	must(t, batch.Seal())
+	must(t, s.Seal(batch))
 	must(t, s.Close())
 }
 
@@ -362,12 +362,12 @@ func TestDamagedJournals(t *testing.T) {
 			copied := t.TempDir()
 			s, err := openRows(t, copied)
 			must(t, err)
-			b := s.NewBatch()
+			b := new(table.Batch)
 			for key, value := range rows {
 				b.Set([]byte(key), value)
 			}
 			change(b)
-			must(t, errors.Join(b.Seal(), s.Close()))
+			must(t, errors.Join(s.Seal(b), s.Close()))
 			refuses(t, engine.Options{Dir: copied}, engine.ErrDamaged, errandParts())
 		})
 	}

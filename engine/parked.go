@@ -12,6 +12,7 @@ import (
 	"github.com/concordat-dev/concordat/internal/clock"
 	"github.com/concordat-dev/concordat/internal/codec"
 	"github.com/concordat-dev/concordat/internal/format"
+	"github.com/concordat-dev/concordat/internal/table"
 )
 
 // Parked records: what a receiver cannot take, however often it is given it, does not keep from it what comes behind.
@@ -117,9 +118,9 @@ func (g *egress) parkRows(r Record, reason string, now time.Time, add func(key, 
 
 // parkAtEnd parks a record when there are no epochs any more.
 func (g *egress) parkAtEnd(r Record, reason string) error {
-	batch := g.engine.table.NewBatch()
+	var batch table.Batch
 	g.parkRows(r, reason, g.engine.options.Seams.Clock.Now(), batch.Set)
-	return batch.Seal()
+	return g.engine.table.Seal(&batch)
 }
 
 // parks reports whether a record is being parked: until that is sealed nothing goes on.

@@ -229,13 +229,13 @@ func onParked(dir string, ids []string, do offlineDo) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, o.table.Close()) }()
-	batch := o.table.NewBatch()
+	batch := new(table.Batch)
 	for _, id := range ids {
 		if err := o.onOne(batch, id, do); err != nil {
 			return err
 		}
 	}
-	return batch.Seal()
+	return o.table.Seal(batch)
 }
 
 // offlineDo does something with what is parked or suspect, which stands in a row.

@@ -13,6 +13,7 @@ import (
 	"github.com/concordat-dev/concordat/functions"
 	"github.com/concordat-dev/concordat/internal/codec"
 	"github.com/concordat-dev/concordat/internal/format"
+	"github.com/concordat-dev/concordat/internal/table"
 	"github.com/concordat-dev/concordat/internal/values"
 	"github.com/concordat-dev/concordat/saga"
 	"github.com/concordat-dev/concordat/twopc"
@@ -150,13 +151,13 @@ func leave(t *testing.T, dir string, rows map[string]any) {
 	must(t, codec.Decode(value, &marks))
 	marks[2] = max(2*firstLeft, marks[2].(uint64))
 	rows[string(key)] = marks
-	batch := s.NewBatch()
+	batch := new(table.Batch)
 	for key, row := range rows {
 		data, err := values.Encode(row)
 		must(t, err)
 		batch.Set([]byte(key), data)
 	}
-	must(t, batch.Seal())
+	must(t, s.Seal(batch))
 	must(t, s.Close())
 }
 

@@ -37,7 +37,7 @@ func (e *Engine) sealLoop() {
 // seal writes an epoch, lets the next one be cut, and releases what waited for it.
 func (e *Engine) seal(s *sealing) {
 	began := e.clocks.Elapsed()
-	batch := e.table.NewBatch()
+	batch := e.batch
 	for _, r := range s.expired {
 		batch.DeleteRange(r.lower, r.upper)
 	}
@@ -97,7 +97,7 @@ func (e *Engine) write(s *sealing, batch *table.Batch) (bytes int, err error) {
 	if e.options.Seams.Charged != nil {
 		e.options.Seams.Charged(s.epoch, s.charged)
 	}
-	if err := e.options.Seams.Seal(s.epoch, batch, batch.Seal); err != nil {
+	if err := e.options.Seams.Seal(s.epoch, batch, func() error { return e.table.Seal(batch) }); err != nil {
 		return bytes, err
 	}
 	e.space.wrote(bytes)

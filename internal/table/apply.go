@@ -120,8 +120,10 @@ func (t *Table) applyOldest() error {
 	t.mu.Lock()
 	t.layers = append([]*layer(nil), t.layers[len(layers):]...) // views may have the old list
 	t.bytes -= oldest.bytes
-	if t.views == 0 && !oldest.isReplayed() {
-		t.spares.put(oldest.parts)
+	if t.views == 0 {
+		for _, p := range oldest.parts {
+			t.chunks.leave(p.chunk)
+		}
 	}
 	t.mu.Unlock()
 	t.logs.Lock()

@@ -7,7 +7,7 @@ import (
 	"github.com/concordat-dev/concordat/internal/log"
 )
 
-// Batch collects changes that are sealed together. The zero Batch is empty; one of [Table.NewBatch] uses memory again.
+// Batch collects changes that are sealed together. The zero Batch is empty, and grows in memory of its own.
 //
 // It is an entry of the log as it grows: an operation for each change, one behind the other.
 //
@@ -17,27 +17,29 @@ import (
 //
 // Lengths are unsigned varints.
 type Batch struct {
-	table  *Table
-	parts  [][]byte // what was added before data
-	before int      // bytes in parts
-	data   []byte   // grows
+	parts  []part // what was added before data
+	before int    // bytes in parts
+	data   []byte // grows
 	count  int
-	usual  int // bytes that data had when the batch was last emptied
+
+	chunks *chunks // nil: data is in memory of its own
+	chunk  *chunk  // that data is in. Nil: in memory of its own.
 }
 
-// NewBatch makes an empty batch.
-func (t *Table) NewBatch() *Batch { return &Batch{table: t} }
+// part is some of the changes of a batch or a layer.
+type part struct {
+	data  []byte
+	chunk *chunk // that it is in. Nil: in memory of its own.
+}
 
-// Seal is [Table.Seal].
-func (b *Batch) Seal() error { return b.table.Seal(b) }
+// NewBatch makes an empty batch that is to be sealed again and again: it grows in memory of what was applied before, and goes on behind
+// what was sealed.
+func (t *Table) NewBatch() *Batch { return &Batch{chunks: &t.chunks} }
 
 const (
 	opSet    = 's'
 	opDelete = 'd'
 	opRange  = 'r'
-
-	// maxUsual bounds the memory that is made before anything is added.
-	maxUsual = 4 << 20
 )
 
 // Set writes a row. It copies key and value.
@@ -56,7 +58,7 @@ func (b *Batch) SetDeferred(keyLen, valueLen int, fill func(key, value []byte)) 
 
 // Delete removes a row.
 func (b *Batch) Delete(key []byte) {
-	b.makeUsual()
+	b.makeRoom(len(key))
 	b.data = binary.AppendUvarint(append(b.data, opDelete), uint64(len(key)))
 	b.data = append(b.data, key...)
 	b.count++
@@ -69,49 +71,55 @@ func (b *Batch) DeleteRange(lower, upper []byte) {
 }
 
 func (b *Batch) begin(op byte, first, second int) {
-	b.makeUsual()
+	b.makeRoom(first + second)
 	b.data = binary.AppendUvarint(append(b.data, op), uint64(first))
 	b.data = binary.AppendUvarint(b.data, uint64(second))
 	b.count++
 }
 
-// makeUsual makes memory for as much as the batch had last time, and a quarter more.
-func (b *Batch) makeUsual() {
-	if b.data != nil || b.usual == 0 {
+// makeRoom makes room for a change whose keys and values have so many bytes: another part, if there is none behind the last change.
+func (b *Batch) makeRoom(size int) {
+	size += 1 + 2*binary.MaxVarintLen64
+	if b.chunks == nil || cap(b.data)-len(b.data) >= size {
 		return
 	}
-	usual := min(b.usual+b.usual/4, maxUsual)
-	if b.table == nil {
-		b.data = make([]byte, 0, usual)
+	b.endPart()
+	b.chunks.leave(b.chunk)
+	if size > chunkBytes/2 {
+		b.chunk, b.data = nil, make([]byte, 0, size)
 		return
 	}
-	b.data = b.table.spares.take(usual)
+	b.chunk = b.chunks.take()
+	b.data = b.chunk.bytes[:0]
+}
+
+// endPart makes a part of what has grown. What is added next goes on behind it.
+func (b *Batch) endPart() {
+	n := len(b.data)
+	if n == 0 {
+		return
+	}
+	if b.chunk != nil {
+		b.chunk.users.Add(1)
+	}
+	b.parts = append(b.parts, part{b.data[:n:n], b.chunk})
+	b.before += n
+	b.data = b.data[n:]
 }
 
 // Append adds the changes of another batch, which is empty then. It copies nothing.
 func (b *Batch) Append(other *Batch) {
-	if len(b.data) > 0 {
-		b.parts = append(b.parts, b.data)
-		b.before += len(b.data)
-		b.data = nil
-	}
-	b.parts = append(b.parts, other.all()...)
-	b.before += other.Len()
+	b.endPart()
+	other.endPart()
+	b.parts = append(b.parts, other.parts...)
+	b.before += other.before
 	b.count += other.count
-	other.reset()
+	other.handOn()
 }
 
-// all is the batch's changes, in parts.
-func (b *Batch) all() [][]byte {
-	if len(b.data) == 0 {
-		return b.parts
-	}
-	return append(b.parts[:len(b.parts):len(b.parts)], b.data)
-}
-
-// reset empties the batch. Its memory belongs to somebody else.
-func (b *Batch) reset() {
-	*b = Batch{table: b.table, usual: len(b.data)}
+// handOn empties a batch whose parts are somebody else's now.
+func (b *Batch) handOn() {
+	*b = Batch{data: b.data, chunks: b.chunks, chunk: b.chunk}
 }
 
 // Len is the batch's size in bytes.
@@ -119,15 +127,22 @@ func (b *Batch) Len() int { return b.before + len(b.data) }
 
 // Entry is the batch as an entry of the log with this number. It has the batch's memory, and is valid until the batch changes.
 func (b *Batch) Entry(index uint64) log.Entry {
-	e := log.Entry{Index: index}
-	if parts := b.all(); len(parts) > 0 {
-		e.Data, e.More = parts[0], parts[1:]
+	e := log.Entry{Index: index, Data: b.data}
+	if len(b.parts) == 0 {
+		return e
+	}
+	e.Data = b.parts[0].data
+	for _, p := range b.parts[1:] {
+		e.More = append(e.More, p.data)
+	}
+	if len(b.data) > 0 {
+		e.More = append(e.More, b.data)
 	}
 	return e
 }
 
-// Reset empties the batch, which keeps the memory that it grew in.
-func (b *Batch) Reset() { *b = Batch{table: b.table, data: b.data[:0]} }
+// Reset empties a batch with memory of its own, which keeps the memory that it grew in.
+func (b *Batch) Reset() { *b = Batch{data: b.data[:0]} }
 
 // Count is the number of changes.
 func (b *Batch) Count() int { return b.count }
@@ -135,12 +150,12 @@ func (b *Batch) Count() int { return b.count }
 // Each calls visit with each row that the batch sets, and with a nil value for each that it deletes, and dropped with each range that it
 // deletes, in the order in which they were added. What they are given is the batch's memory.
 func (b *Batch) Each(visit func(key, value []byte), dropped func(lower, upper []byte)) error {
-	for _, part := range b.all() {
-		if err := EachChange(part, visit, dropped); err != nil {
+	for _, p := range b.parts {
+		if err := EachChange(p.data, visit, dropped); err != nil {
 			return err
 		}
 	}
-	return nil
+	return EachChange(b.data, visit, dropped)
 }
 
 // EachChange is [Batch.Each] of an entry of the log, or a part of one. What is no batch is [ErrDamaged].

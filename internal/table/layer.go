@@ -19,7 +19,7 @@ import (
 //
 // There may be a million rows, and no pointer for any of them, so that the garbage collector has little to do.
 type layer struct {
-	parts    [][]byte        // the entries, each in parts
+	parts    []part          // of the entries
 	indexed  spot            // the first change that cannot be found yet
 	rows     map[uint64]spot // the last change of each row, under the hash of its key or the next number that is free behind it. Nil: replayed.
 	replayed replayed        // the changes of a layer that is replayed, until it is in order
@@ -47,13 +47,11 @@ func (l *layer) isReplayed() bool { return l.rows == nil }
 
 func newLayer() *layer { return &layer{rows: map[uint64]spot{}} }
 
-// add adds an entry, whose memory is the layer's from then on.
-func (l *layer) add(index uint64, parts ...[]byte) {
-	for _, part := range parts {
-		if len(part) > 0 {
-			l.parts = append(l.parts, part)
-			l.bytes += int64(len(part))
-		}
+// add adds an entry, whose memory is the layer's from then on. None of its parts is empty.
+func (l *layer) add(index uint64, parts ...part) {
+	l.parts = append(l.parts, parts...)
+	for _, p := range parts {
+		l.bytes += int64(len(p.data))
 	}
 	l.last = index
 }
@@ -64,7 +62,7 @@ func (l *layer) isIndexed() bool { return int(l.indexed.part) == len(l.parts) }
 // index indexes up to so many changes that were added.
 func (l *layer) index(most int) {
 	for ; most > 0 && !l.isIndexed(); most-- {
-		part := l.parts[l.indexed.part]
+		part := l.parts[l.indexed.part].data
 		c := mustChangeAt(part, int(l.indexed.at))
 		if first, second := c.parts(part); c.op == opRange {
 			l.deleteRange(first, second)
@@ -82,7 +80,7 @@ func (l *layer) indexAll() { l.index(math.MaxInt) }
 
 // row is the row that a change is of, in the memory of the entry.
 func (l *layer) row(at spot) row {
-	return rowAt(l.parts[at.part], int(at.at))
+	return rowAt(l.parts[at.part].data, int(at.at))
 }
 
 // set notes the last change of a row.
@@ -147,7 +145,7 @@ func (l *layer) get(key []byte) (value []byte, known bool) {
 func (l *layer) order() []spot {
 	l.inOrder.Do(func() {
 		if l.isReplayed() {
-			l.parts = [][]byte{l.replayed.data}
+			l.parts = []part{{data: l.replayed.data}}
 			l.sorted, l.replayed = l.replayed.order(), replayed{}
 			return
 		}

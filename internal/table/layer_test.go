@@ -35,7 +35,8 @@ func TestFewHashes(t *testing.T) {
 						b.Set([]byte(k), []byte(want[k]))
 					}
 				}
-				l.add(uint64(entry), b.all()...)
+				b.endPart()
+				l.add(uint64(entry), b.parts...)
 				l.index(rng.IntN(10))
 			}
 			l.indexAll()
@@ -65,7 +66,8 @@ func TestReadIndexes(t *testing.T) {
 	for n := range 3 {
 		b := new(Batch)
 		b.Set([]byte("k"), fmt.Append(nil, n))
-		tab.newest().add(uint64(n), b.all()...)
+		b.endPart()
+		tab.newest().add(uint64(n), b.parts...)
 		if value, found, known := tab.getSealed([]byte("k")); !known || !found || string(value) != fmt.Sprint(n) {
 			t.Errorf("after change %d: %q, %v, %v", n, value, found, known)
 		}

@@ -120,7 +120,7 @@ type Table struct {
 	room    sync.Cond
 
 	views  int    // that are open: they may have layers which the table has not any more
-	spares spares // memory of such layers
+	chunks chunks // memory of those that no view has
 
 	work    chan struct{} // holds a token when there may be a frozen layer
 	fresh   chan struct{} // holds a token when there may be something to index
@@ -136,7 +136,7 @@ func Open(o Options) (_ *Table, err error) {
 	o = o.withDefaults()
 	t := &Table{options: o, layers: []*layer{newLayer()}, work: make(chan struct{}, 1), fresh: make(chan struct{}, 1), ending: make(chan struct{})}
 	t.room.L = &t.mu
-	t.spares.most = o.LayerBytes
+	t.chunks.most = int(o.LayerBytes / chunkBytes)
 	if err := errors.Join(store.CheckFinished(o.FS, o.Dir), o.checkLog()); err != nil {
 		return nil, err
 	}
@@ -311,8 +311,9 @@ func (t *Table) Seal(b *Batch) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.sealed = index
-	t.add(index, b.all()...)
-	b.reset()
+	b.endPart()
+	t.add(index, b.parts...)
+	b.handOn()
 	return nil
 }
 
@@ -384,7 +385,7 @@ func (t *Table) Stalled() error {
 }
 
 // add adds an entry to the layer that grows, and freezes that when it is large. The caller holds mu.
-func (t *Table) add(index uint64, parts ...[]byte) {
+func (t *Table) add(index uint64, parts ...part) {
 	grows := t.newest()
 	before := grows.bytes
 	grows.add(index, parts...)

@@ -137,7 +137,7 @@ var table = []plant{
 	{
 		name: "memory-of-a-view", breaks: "memory that a view may still look at is used again for later batches.",
 		pkg: "internal/table", test: "TestMemoryIsUsedAgain", why: `memory that a view looks at is spare`,
-		edits: []edit{{"internal/table/apply.go", `	if t.views == 0 && !oldest.isReplayed() {`, `	if !oldest.isReplayed() {`}},
+		edits: []edit{{"internal/table/apply.go", `	if t.views == 0 {`, `	{`}},
 	},
 	{
 		name: "same-hash-same-row", breaks: "of two rows in memory whose keys have the same hash the one is taken for the other.",
