@@ -151,11 +151,15 @@ func Open(ctx context.Context, o Options) (_ *Target, err error) {
 	return t, nil
 }
 
-// metadataMinAge is how soon a client asks again for a topic that was just made, and that not all brokers know of yet. By default it waits for 5 s.
-const metadataMinAge = 100 * time.Millisecond
+// Of a topic that was just made a client may hear only of some partitions. metadataMinAge is how soon it asks again, and fetchMaxWait how soon it fetches
+// from those that it has heard of since, if there is nothing in the others. Both are 5 s by default, in which a closed loop comes to stand still.
+const (
+	metadataMinAge = 100 * time.Millisecond
+	fetchMaxWait   = 100 * time.Millisecond
+)
 
 func newClient(brokers []string, options ...kgo.Opt) (*kgo.Client, error) {
-	return kgo.NewClient(append(options, kgo.SeedBrokers(brokers...), kgo.MetadataMinAge(metadataMinAge))...)
+	return kgo.NewClient(append(options, kgo.SeedBrokers(brokers...), kgo.MetadataMinAge(metadataMinAge), kgo.FetchMaxWait(fetchMaxWait))...)
 }
 
 // takeAnswers makes the egress that gets the answers, and the consumer of their topic, if they go to one.
