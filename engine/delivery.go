@@ -128,7 +128,10 @@ func (g *egress) deliver() error {
 	if from > to || g.parks() {
 		return nil
 	}
-	records, err := g.read(from, to)
+	records, err := g.recent.take(from, to), error(nil)
+	if len(records) == 0 {
+		records, err = g.read(from, to)
+	}
 	if err != nil {
 		return err
 	}
@@ -140,6 +143,7 @@ func (g *egress) deliver() error {
 		err = g.write(records)
 	}
 	if err != nil {
+		g.recent.clear() // the next ones are read, with the stub of one that is parked now
 		return g.refuse(from, last, err)
 	}
 	g.delivered.Store(last)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync/atomic"
 
 	"github.com/concordat-dev/concordat/internal/failures"
@@ -89,7 +90,7 @@ func Channel(ch chan<- Record) Egress {
 	})
 }
 
-// egress delivers the records of one Egress. Its rows are the truth; it reads what it delivers from them.
+// egress delivers the records of one Egress. Its rows are the truth: what is not in memory, or was not taken at once, is read from them.
 type egress struct {
 	backlog
 
@@ -100,6 +101,7 @@ type egress struct {
 	later bool // it did not tell its position: it is asked again before the first record; the loop's
 
 	sealed  atomic.Uint64 // the last record that is durable
+	recent  recent        // some of those
 	deleted uint64        // the last record whose row is deleted: the sealer's
 	news    chan struct{}
 	drain   chan struct{} // closed when the engine closes: deliver what is there, and end
@@ -276,17 +278,23 @@ func (g *egress) deleteDelivered(batch *table.Batch) {
 
 // releaseEgresses tells the egresses what is durable now.
 func (e *Engine) releaseEgresses(s *sealing) {
-	emitted := false
+	var told []*egress
+	var last []uint64 // the last record of each
 	for _, p := range s.portions {
 		for i := range p.records {
-			g := p.records[i].egress
-			g.sealed.Store(max(g.sealed.Load(), p.records[i].seq))
-			emitted = true
+			r := &p.records[i]
+			n := slices.Index(told, r.egress)
+			if n < 0 {
+				r.egress.recent.begin(r.egress.sealed.Load()+1, r.egress.delivered.Load())
+				n, told, last = len(told), append(told, r.egress), append(last, 0)
+			}
+			r.egress.recent.add(r.seq, r.record.Key, r.record.Value)
+			last[n] = max(last[n], r.seq)
 		}
 	}
-	for _, g := range e.egresses {
-		if emitted {
-			g.tell()
-		}
+	for n, g := range told {
+		g.recent.end()
+		g.sealed.Store(last[n])
+		g.tell()
 	}
 }

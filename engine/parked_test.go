@@ -36,6 +36,42 @@ func numbersOf(records []engine.Record) (all []uint64) {
 	return all
 }
 
+// moody is a receiver that fails once, after a while, and then does not take record 3 once.
+type moody struct {
+	received
+	writes int
+	goOn   chan struct{}
+}
+
+func (m *moody) Write(ctx context.Context, records []engine.Record) error {
+	m.writes++
+	switch at := slices.Index(numbersOf(records), 3); {
+	case m.writes == 1:
+		<-m.goOn
+		return errors.New("test: away")
+	case m.writes == 2 && at >= 0:
+		_ = m.received.Write(ctx, records[:at])
+		return engine.Refuse(3, errors.New("not to my taste"))
+	}
+	return m.received.Write(ctx, records)
+}
+
+// TestParkedRecordIsNotDelivered: a record that was sealed while the receiver was away, and is parked then, is not delivered as well.
+func TestParkedRecordIsNotDelivered(t *testing.T) {
+	far := &moody{goOn: make(chan struct{})}
+	e := open(t, engine.Options{Logger: new(logLines).logger(), Egresses: map[string]engine.Egress{"wire": far}}, tellers)
+	must(t, e.Do(ctx, newTeller.On("a", 0)))
+	for range 5 {
+		must(t, e.Do(ctx, tell.On("a", 1)))
+	}
+	close(far.goOn)
+	eventually(t, "the last arrives", func() bool { return slices.Contains(numbersOf(far.all()), 5) })
+	if got := numbersOf(far.all()); !slices.Equal(got, []uint64{1, 2, 4, 5}) || !slices.Equal(parkedIn(t, e), []uint64{3}) {
+		t.Errorf("delivered are %v, and parked %v", got, parkedIn(t, e))
+	}
+	must(t, e.Close())
+}
+
 func parkedIn(t *testing.T, e *engine.Engine) (all []uint64) {
 	t.Helper()
 	parked, err := e.ParkedRecords(ctx, "wire")

@@ -78,6 +78,44 @@ func TestNotAuthorised(t *testing.T) {
 	w.close()
 }
 
+// TestRefusedForGood: what a broker says no to, and always will, keeps the engine from opening.
+func TestRefusedForGood(t *testing.T) {
+	for _, c := range []struct {
+		what   string
+		key    kmsg.Key
+		code   *kerr.Error
+		answer func(r kmsg.Request, code int16) kmsg.Response
+	}{
+		{"the timeout is longer than the broker's bound", kmsg.InitProducerID, kerr.InvalidTransactionTimeout, refuseID},
+		{"not authorised to write idempotently", kmsg.InitProducerID, kerr.ClusterAuthorizationFailed, refuseID},
+		{"the position topic has no name of a topic", kmsg.CreateTopics, kerr.InvalidTopicException, func(r kmsg.Request, code int16) kmsg.Response {
+			answer := r.ResponseKind().(*kmsg.CreateTopicsResponse)
+			topic := kmsg.NewCreateTopicsResponseTopic()
+			topic.Topic, topic.ErrorCode = "test.position", code
+			answer.Topics = append(answer.Topics, topic)
+			return answer
+		}},
+	} {
+		cluster := fake(t, 1, "out")
+		cluster.ControlKey(int16(c.key), func(r kmsg.Request) (kmsg.Response, error, bool) {
+			cluster.KeepControl()
+			return c.answer(r, c.code.Code), nil, true
+		})
+		_, err := rawEgress(t, cluster.ListenAddrs(), kafka.EgressOptions{}).Position()
+		wantErr(t, err, c.code, `"test"`)
+		if errors.Is(err, engine.ErrNoPosition) {
+			t.Errorf("%s: the engine would open, and try forever", c.what)
+		}
+	}
+}
+
+// refuseID refuses to give a producer its id.
+func refuseID(r kmsg.Request, code int16) kmsg.Response {
+	answer := r.ResponseKind().(*kmsg.InitProducerIDResponse)
+	answer.ErrorCode = code
+	return answer
+}
+
 // TestNotAuthorisedToWrite: an egress that may not write to a topic holds its records up, says why, and writes them once it may.
 func TestNotAuthorisedToWrite(t *testing.T) {
 	own := []kfake.ACL{

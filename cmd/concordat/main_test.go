@@ -235,6 +235,7 @@ func TestBadInput(t *testing.T) {
 		{"ycsb run --stages --cpuprofile " + full + "/x", "--cpuprofile and --stages can't be used together"},
 		{"ycsb floor --stages", "stages"},
 		{"ycsb run --brokers localhost:9092", "brokers: they need --kafka"},
+		{"ycsb run --no-answers", "no-answers: it needs --kafka"},
 		{"ycsb run --kafka --protocol plain", "kafka: a request from a topic is one call"},
 		{"ycsb compare --json " + full + "/x --html " + full + "/x", "html: "},
 		{"ycsb compare --json - --html -", "html: - is the file of --json, too"},

@@ -9,5 +9,5 @@ import (
 
 // openOverKafka opens a target over topics, on a broker of its own if there is no cluster.
 func openOverKafka(s settings, o accounts.Options) (target, error) {
-	return topics.Open(context.Background(), topics.Options{Options: o, Brokers: s.brokers})
+	return topics.Open(context.Background(), topics.Options{Options: o, Brokers: s.brokers, NoAnswers: s.noAnswers})
 }

@@ -30,11 +30,13 @@ type settings struct {
 	workers int
 	kafka   bool     // requests and answers go over topics
 	brokers []string // of a cluster; none: a broker is started
-	dir     string
-	json    string
-	repeat  int
-	notes   []string // what properties and flags mean nothing here
-	read    []string // property files
+
+	noAnswers bool // requests alone do
+	dir       string
+	json      string
+	repeat    int
+	notes     []string // what properties and flags mean nothing here
+	read      []string // property files
 
 	external externals // targets that run elsewhere
 }

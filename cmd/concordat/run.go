@@ -13,6 +13,7 @@ import (
 	"github.com/concordat-dev/concordat/ycsb/accounts"
 	"github.com/concordat-dev/concordat/ycsb/floor"
 	"github.com/concordat-dev/concordat/ycsb/limit"
+	"github.com/concordat-dev/concordat/ycsb/topics"
 )
 
 // The names of yardsticks among the protocols.
@@ -32,6 +33,7 @@ type runCommand struct {
 	Warmup     time.Duration `default:"2s" help:"What comes before it and does not count."`
 	CPUProfile string        `name:"cpuprofile" xor:"profile" placeholder:"FILE" help:"Write a profile for go tool pprof."`
 	Kafka      bool          `help:"Requests come from a topic of Apache Kafka and answers go to one; an operation lasts until its answer can be read."`
+	NoAnswers  bool          `help:"With --kafka: answers go to no topic; an operation lasts until its effects are durable."`
 	Brokers    []string      `placeholder:"HOST:PORT" help:"With --kafka: brokers of a cluster. Default: a broker is started for the run, which needs Java and Maven."`
 	Stages     bool          `xor:"profile" help:"Tell what a committed operation takes of the processors: in workers, conductor, sealer and so on."`
 }
@@ -43,7 +45,7 @@ func (c *runCommand) Run(p *program) error {
 	}
 	protocol, protocolErr := accounts.ParseProtocol(c.Protocol)
 	s, err := c.settings(timing{c.Duration, c.Warmup}, p.given)
-	s.kafka, s.brokers = c.Kafka, c.Brokers
+	s.kafka, s.noAnswers, s.brokers = c.Kafka, c.NoAnswers, c.Brokers
 	if err := errors.Join(usage(protocolErr, c.checkKafka(protocol)), err); err != nil {
 		return err
 	}
@@ -63,6 +65,8 @@ func (c *runCommand) checkKafka(protocol accounts.Protocol) error {
 	switch {
 	case !c.Kafka && len(c.Brokers) > 0:
 		return errors.New("brokers: they need --kafka")
+	case !c.Kafka && c.NoAnswers:
+		return errors.New("no-answers: it needs --kafka")
 	case c.Kafka && protocol == accounts.Plain:
 		return errors.New("kafka: a request from a topic is one call or coordinator function, and plain transfers are two calls")
 	}
@@ -150,7 +154,7 @@ func (s settings) setup(protocol string) ycsb.Setup {
 		return ycsb.Setup{Protocol: protocol}
 	}
 	if s.kafka {
-		return ycsb.Setup{Protocol: protocol, Policy: s.policy.String(), Workers: s.workers, Parameters: map[string]string{"kafka": "yes"}}
+		return ycsb.Setup{Protocol: protocol, Policy: s.policy.String(), Workers: s.workers, Parameters: topics.Parameters(s.noAnswers)}
 	}
 	return ycsb.Setup{Protocol: protocol, Policy: s.policy.String(), Workers: s.workers}
 }

@@ -133,10 +133,30 @@ func (b *builder) ingress(name string, i Ingress) *kafka.Ingress {
 		b.wrong("ingresses.%s.function: %w", name, err)
 		return nil
 	}
-	o := kafka.IngressOptions{
-		Brokers: b.settings.Brokers, Topics: i.Topics, Route: route(f), NoOutcomes: i.NoOutcomes, Unordered: i.Unordered,
-		Client: b.clientOf(name), Logger: b.logger,
+	o := b.ingressOptions(name, i)
+	o.Route = route(f)
+	if i.Answers != nil {
+		b.egress(name, o.Answers, i.Answers.Producer, kafka.Answers(func(a *engine.RecordAnswer) ([]byte, error) { return f.Result(a.Result) }))
 	}
+	if d := i.DeadLetters; d != nil {
+		if d.Topic == "" {
+			b.wrong("ingresses.%s.dead_letters.topic: there is none", name)
+		}
+		b.egress(name, o.DeadLetters, d.Producer, kafka.DeadLetters(d.Topic))
+	}
+	g, err := kafka.NewIngress(o)
+	if err != nil {
+		b.wrong("ingresses.%s: %w", name, err)
+	}
+	return g
+}
+
+// ingressOptions are those of an ingress, without its route.
+func (b *builder) ingressOptions(name string, i Ingress) kafka.IngressOptions {
+	o := kafka.IngressOptions{
+		Brokers: b.settings.Brokers, Topics: i.Topics, NoOutcomes: i.NoOutcomes, Unordered: i.Unordered, Client: b.clientOf(name), Logger: b.logger,
+	}
+	var err error
 	if o.Start, err = parseStart(i.Start); err != nil {
 		b.wrong("ingresses.%s.start: %w", name, err)
 	}
@@ -147,28 +167,31 @@ func (b *builder) ingress(name string, i Ingress) *kafka.Ingress {
 	default:
 		b.wrong(`ingresses.%s.lost: %q is neither "stop" nor "skip"`, name, i.Lost)
 	}
-	if a := i.Answers; a != nil {
-		o.Answers, o.ReplyTopics = name+".answers", a.Topics
-		b.egress(name, o.Answers, a.Producer, kafka.Answers(func(a *engine.RecordAnswer) ([]byte, error) { return f.Result(a.Result) }))
+	if i.Answers != nil {
+		o.Answers, o.ReplyTopics = name+".answers", i.Answers.Topics
 	}
-	if d := i.DeadLetters; d != nil {
-		if d.Topic == "" {
-			b.wrong("ingresses.%s.dead_letters.topic: there is none", name)
-		}
+	if i.DeadLetters != nil {
 		o.DeadLetters = name + ".dead-letters"
-		b.egress(name, o.DeadLetters, d.Producer, kafka.DeadLetters(d.Topic))
 	}
-	g, err := kafka.NewIngress(o)
-	if err != nil {
-		b.wrong("ingresses.%s: %w", name, err)
-	}
-	return g
+	return o
 }
 
 // egress makes an egress.
 func (b *builder) egress(ingress, name string, p Producer, record func(engine.Record) (*kgo.Record, error)) {
+	o := b.egressOptions(ingress, name, p)
+	o.Record = record
+	g, err := kafka.NewEgress(o)
+	if err != nil {
+		b.wrong("ingresses.%s: %s: %w", ingress, name, err)
+		return
+	}
+	b.ends.Egresses[name] = g
+}
+
+// egressOptions are those of an egress, without what it makes of records.
+func (b *builder) egressOptions(ingress, name string, p Producer) kafka.EgressOptions {
 	o := kafka.EgressOptions{
-		Brokers: b.settings.Brokers, Record: record, TransactionalID: p.TransactionalID, PositionTopic: p.PositionTopic, AtLeastOnce: p.AtLeastOnce,
+		Brokers: b.settings.Brokers, TransactionalID: p.TransactionalID, PositionTopic: p.PositionTopic, AtLeastOnce: p.AtLeastOnce,
 		Client: b.clientOf(name), Logger: b.logger,
 	}
 	if p.Timeout != "" {
@@ -177,12 +200,7 @@ func (b *builder) egress(ingress, name string, p Producer, record func(engine.Re
 			b.wrong("ingresses.%s: the timeout of %s: %w", ingress, name, err)
 		}
 	}
-	g, err := kafka.NewEgress(o)
-	if err != nil {
-		b.wrong("ingresses.%s: %s: %w", ingress, name, err)
-		return
-	}
-	b.ends.Egresses[name] = g
+	return o
 }
 
 // route makes records ask for a function. A value of no bytes is no argument.

@@ -22,7 +22,7 @@ import (
 
 	"github.com/concordat-dev/concordat/engine"
 	"github.com/concordat-dev/concordat/functions"
-	"github.com/concordat-dev/concordat/internal/values"
+	"github.com/concordat-dev/concordat/internal/codec"
 	"github.com/concordat-dev/concordat/kafka"
 	"github.com/concordat-dev/concordat/ycsb"
 	"github.com/concordat-dev/concordat/ycsb/accounts"
@@ -40,6 +40,17 @@ type Options struct {
 	Partitions int
 	// Unordered lets requests for one row overtake each other; see kafka.IngressOptions.
 	Unordered bool
+	// NoAnswers has no answers written to a topic: an operation lasts until its effects are durable, which it hears of in the process. So only the way in is
+	// measured.
+	NoAnswers bool
+}
+
+// Parameters are what the report of a run says of its target.
+func Parameters(noAnswers bool) map[string]string {
+	if noAnswers {
+		return map[string]string{"kafka": "requests only"}
+	}
+	return map[string]string{"kafka": "yes"}
 }
 
 // Target runs the workload over topics. It is a [ycsb.Target] that can also insert and update.
@@ -110,15 +121,12 @@ func Open(ctx context.Context, o Options) (_ *Target, err error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, topicsTimeout)
 	defer cancel()
-	if t.producer, err = kgo.NewClient(kgo.SeedBrokers(o.Brokers...), kgo.ProducerLinger(0), kgo.DefaultProduceTopic(t.requests)); err != nil {
+	if t.producer, err = newClient(o.Brokers, kgo.ProducerLinger(0), kgo.DefaultProduceTopic(t.requests)); err != nil {
 		return t, err
 	}
 	made, err := kadm.NewClient(t.producer).CreateTopics(ctx, int32(cmp.Or(o.Partitions, DefaultPartitions)), -1, nil, t.requests, t.answers)
 	if err = errors.Join(err, made.Error()); err != nil {
 		return t, fmt.Errorf("topics: make the topics: %w", err)
-	}
-	if t.consumer, err = kgo.NewClient(kgo.SeedBrokers(o.Brokers...), kgo.ConsumeTopics(t.answers), kgo.FetchIsolationLevel(kgo.ReadCommitted())); err != nil {
-		return t, err
 	}
 	source, err := kafka.NewIngress(kafka.IngressOptions{
 		Brokers: o.Brokers, Topics: []string{t.requests}, Route: router(o.Protocol), Answers: "answers", ReplyTopics: []string{t.answers},
@@ -127,9 +135,7 @@ func Open(ctx context.Context, o Options) (_ *Target, err error) {
 	if err != nil {
 		return t, err
 	}
-	answers, err := kafka.NewEgress(kafka.EgressOptions{
-		Brokers: o.Brokers, TransactionalID: t.answers, Record: kafka.Answers(kafka.NoResult), Logger: o.Logger,
-	})
+	answers, err := t.takeAnswers(o)
 	if err != nil {
 		return t, err
 	}
@@ -139,8 +145,39 @@ func Open(ctx context.Context, o Options) (_ *Target, err error) {
 		return t, err
 	}
 	t.rows = &rows{target}
-	t.consuming.Go(t.consume)
+	if t.consumer != nil {
+		t.consuming.Go(t.consume)
+	}
 	return t, nil
+}
+
+// Of a topic that was just made a client may hear only of some partitions. metadataMinAge is how soon it asks again, and fetchMaxWait how soon it fetches
+// from those that it has heard of since, if there is nothing in the others. Both are 5 s by default, in which a closed loop comes to stand still.
+const (
+	metadataMinAge = 100 * time.Millisecond
+	fetchMaxWait   = 100 * time.Millisecond
+)
+
+func newClient(brokers []string, options ...kgo.Opt) (*kgo.Client, error) {
+	return kgo.NewClient(append(options, kgo.SeedBrokers(brokers...), kgo.MetadataMinAge(metadataMinAge), kgo.FetchMaxWait(fetchMaxWait))...)
+}
+
+// takeAnswers makes the egress that gets the answers, and the consumer of their topic, if they go to one.
+func (t *Target) takeAnswers(o Options) (_ engine.Egress, err error) {
+	record := kafka.Answers(kafka.NoResult)
+	if o.NoAnswers {
+		return engine.Callback(func(_ context.Context, r engine.Record) error {
+			answer, err := record(r)
+			if err == nil {
+				t.take(answer)
+			}
+			return err
+		}), nil
+	}
+	if t.consumer, err = newClient(o.Brokers, kgo.ConsumeTopics(t.answers), kgo.FetchIsolationLevel(kgo.ReadCommitted())); err != nil {
+		return nil, err
+	}
+	return kafka.NewEgress(kafka.EgressOptions{Brokers: o.Brokers, TransactionalID: t.answers, Record: record, Logger: o.Logger})
 }
 
 // Close closes the engine, and ends a broker of its own; topics of a cluster stay.
@@ -213,7 +250,7 @@ func (t *Target) settle(correlation uint64, err error) {
 
 // do writes a request and waits for its answer.
 func (t *Target) do(ctx context.Context, key string, r *request) error {
-	value, err := values.Encode(r)
+	value, err := codec.Encode(r) // the type has pointers, but no value contains itself: that is not looked for
 	if err != nil {
 		return err
 	}

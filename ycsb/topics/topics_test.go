@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
 
@@ -15,16 +16,18 @@ import (
 	"github.com/concordat-dev/concordat/ycsb/accounts"
 )
 
-func openTopics(t *testing.T, protocol accounts.Protocol) *Target {
+func openTopics(t *testing.T, protocol accounts.Protocol, options ...func(*Options)) *Target {
 	t.Helper()
 	cluster, err := kfake.NewCluster(kfake.NumBrokers(1))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(cluster.Close)
-	target, err := Open(context.Background(), Options{
-		Options: accounts.Options{Dir: t.TempDir(), Keys: 100, Protocol: protocol}, Brokers: cluster.ListenAddrs(), Partitions: 3,
-	})
+	o := Options{Options: accounts.Options{Dir: t.TempDir(), Keys: 100, Protocol: protocol}, Brokers: cluster.ListenAddrs(), Partitions: 3}
+	for _, option := range options {
+		option(&o)
+	}
+	target, err := Open(context.Background(), o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -50,6 +53,29 @@ func TestMixOverTopics(t *testing.T) {
 			t.Errorf("%s: %d committed, %d failed, %d unknown of 2000: %v", protocol, result.Committed, result.Failed, result.Unknown, result.FirstFailure)
 		}
 	}
+}
+
+// TestRequestsOnly: without answers on a topic operations end all the same, with their outcomes, and the audit is right.
+func TestRequestsOnly(t *testing.T) {
+	target := openTopics(t, accounts.Serializable, func(o *Options) { o.NoAnswers = true })
+	config := ycsb.Config{Keys: 100, Mix: ycsb.Mix{Read: 0.5, Transfer: 0.5}, Rollbacks: 0.2}
+	config.Driving = ycsb.Driving{Clients: 20, Operations: 1000, Patience: time.Minute}
+	result, err := ycsb.Run(context.Background(), config, target)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if result.Committed+result.Failed != 1000 || result.Unknown > 0 || result.Failed == 0 || target.consumer != nil {
+		t.Errorf("%d committed, %d failed, %d unknown of 1000: %v", result.Committed, result.Failed, result.Unknown, result.FirstFailure)
+	}
+	listed, err := kadm.NewClient(target.producer).ListEndOffsets(context.Background(), target.answers)
+	if err != nil {
+		t.Fatal(err)
+	}
+	listed.Each(func(o kadm.ListedOffset) {
+		if o.Offset != 0 {
+			t.Errorf("partition %d of the answers has %d records", o.Partition, o.Offset)
+		}
+	})
 }
 
 // TestFailuresOverTopics: what an answer says of a failure is that failure.

@@ -65,6 +65,8 @@ type Cell struct {
 
 	// Kafka has requests come from a topic of Apache Kafka and answers go to one, on a broker of this machine.
 	Kafka bool `json:"kafka,omitempty"`
+	// NoAnswers has answers go to no topic then.
+	NoAnswers bool `json:"no_answers,omitempty"`
 
 	Keys          int      `json:"keys,omitempty"`
 	Mix           ycsb.Mix `json:"mix,omitzero"`
@@ -115,6 +117,7 @@ func (c Cell) Validate() error {
 		"stages are those of an engine with rows, and of no search")
 	check(!c.Kafka || c.Workload == rowsWorkload && !isYardstick(c.Protocol) && c.Protocol != string(accounts.Plain) && !c.Stages && !c.Search,
 		"what goes over topics is rows of an engine with transactions, and neither stages nor a search")
+	check(c.Kafka || !c.NoAnswers, "answers go to no topic without Kafka anyway")
 	check(c.LoadShare >= 0 && c.LoadShare <= 2, "a load of %g of the maximum is not between 0 and 2", c.LoadShare)
 	check(!math.IsNaN(c.X) && !math.IsInf(c.X, 0), "x is %g", c.X)
 	check(c.WarmupSeconds >= 0 && c.DurationSeconds > 0, "a warm-up of %g s and a duration of %g s", c.WarmupSeconds, c.DurationSeconds)

@@ -91,7 +91,7 @@ func (c Cell) setup() ycsb.Setup {
 	}
 	s := ycsb.Setup{Workload: c.Workload, Protocol: c.Protocol, Policy: policy.String(), Workers: cmp.Or(c.Workers, engine.DefaultWorkers())}
 	if c.Kafka {
-		s.Parameters = map[string]string{"kafka": "yes"}
+		s.Parameters = topics.Parameters(c.NoAnswers)
 	}
 	if c.Workload != rowsWorkload {
 		s.Parameters = map[string]string{"scale": strconv.Itoa(c.Scale)}
@@ -121,7 +121,7 @@ func openTarget(ctx context.Context, o Order, logger *slog.Logger) (closingTarge
 		CacheBytes: c.CacheBytes, Logger: logger,
 	}
 	if c.Kafka {
-		return topics.Open(ctx, topics.Options{Options: options, Brokers: o.Brokers})
+		return topics.Open(ctx, topics.Options{Options: options, Brokers: o.Brokers, NoAnswers: c.NoAnswers})
 	}
 	return accounts.Open(options)
 }

@@ -10,8 +10,8 @@ func (p planner) kafka() Experiment {
 	e := Experiment{
 		Name: "kafka", Title: "Over topics of Kafka, end to end",
 		About: "The load generator writes requests to a topic of eight partitions, the engine takes them from there, and the answers come back on another topic, each " +
-			"exactly once. An operation lasts from when it was meant to start until its answer can be read as committed. A closed loop of 2,048 clients, and an open " +
-			"loop of half of its rate. Apache Kafka 4.1.0, one broker, runs on the same processors as the engine and the load generator.",
+			"exactly once. An operation lasts from when it was meant to start until its answer can be read as committed. A closed loop of 2,048 clients (4,096 without answers), and an open " +
+			"loop of half of its rate. Where there are no answers, an operation lasts until its effects are durable. Apache Kafka 4.1.0, one broker, runs on the same processors as the engine and the load generator.",
 		X:     shareAxis,
 		Shows: []Show{rateShow, {Field: TransferP50, Chart: true, Log: true}, {Field: TransferP95}, {Field: TransferP99}, {Field: Failed}},
 		Paper: "transfers",
@@ -48,13 +48,22 @@ func (p planner) kafka() Experiment {
 			}))
 		}
 	}
+	for _, protocol := range protocols {
+		e.Cells = append(e.Cells, p.overKafka(Cell{
+			Name: fmt.Sprintf("requests/%s/5000", protocol), Panel: keysPanel(5000), Line: protocol + ", no answers", X: 1,
+			Protocol: protocol, Keys: 5000, Mix: mix(1), NoAnswers: true,
+		}))
+	}
 	return e
 }
 
 func (p planner) overKafka(c Cell) Cell {
 	c = p.timed(c, false)
 	c.Kafka, c.Clients = true, 2048
-	c.WarmupSeconds, c.DurationSeconds = min(c.WarmupSeconds, 0.5), min(c.DurationSeconds, 2) // there are many, and the broker is warm
+	if c.NoAnswers {
+		c.Clients = 4096 // as many as the partitions' records that may be under way
+	}
+	c.WarmupSeconds, c.DurationSeconds = min(c.WarmupSeconds, 0.4), min(c.DurationSeconds, 2) // there are many, and the broker is warm
 	return c
 }
 
