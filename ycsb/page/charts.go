@@ -144,7 +144,8 @@ func percentiles(reports []ycsb.Report) chart {
 	y := func(log float64) float64 { return c.Plot.height((log - low) / (high - low)) }
 	c.Y.Ticks = decades(low, high, y)
 	for i, r := range reports {
-		l := line{Name: r.Protocol, Look: lookOf(r.Protocol, i), LegendX: c.Plot.Left + float64(i)*(c.Plot.Right-c.Plot.Left)/float64(max(len(reports), 5))}
+		entry := (c.Plot.Right - c.Plot.Left) / float64(max(len(reports), 5))
+		l := line{Name: r.Protocol, Look: lookOf(r.Protocol, i), LegendX: c.Plot.Left + float64(i)*entry}
 		for x, log := range all[i] {
 			l.Points = append(l.Points, point{c.Plot.slot(x, len(names)), y(log)})
 		}
