@@ -8,9 +8,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-
-	"gonum.org/v1/gonum/stat"
-	"gonum.org/v1/gonum/stat/distuv"
 )
 
 // ErrNotPaired: reports cannot be compared, because runs of one side have no counterpart on the other.
@@ -293,13 +290,12 @@ func (f figure) ratio(level float64) Ratio {
 	for i := range logs {
 		logs[i] = math.Log(f.b[i] / f.a[i])
 	}
-	mean, deviation := stat.MeanStdDev(logs, nil)
-	t := distuv.StudentsT{Mu: 0, Sigma: 1, Nu: float64(len(logs) - 1)}.Quantile(1 - (1-level)/2)
-	half := t * deviation / math.Sqrt(float64(len(logs)))
+	middle := mean(logs)
+	half := studentsT(level, len(logs)-1) * deviation(logs) / math.Sqrt(float64(len(logs)))
 	return Ratio{
 		What: f.what, Figure: f.name, Pairs: len(logs),
-		A: stat.GeometricMean(f.a, nil), B: stat.GeometricMean(f.b, nil),
-		Ratio: math.Exp(mean), Low: math.Exp(mean - half), High: math.Exp(mean + half),
+		A: geometricMean(f.a), B: geometricMean(f.b),
+		Ratio: math.Exp(middle), Low: math.Exp(middle - half), High: math.Exp(middle + half),
 	}
 }
 

@@ -47,6 +47,14 @@ func kindOf(text string) (string, error) {
 	return "", fmt.Errorf("target: %q is neither a server's (http://, https://) nor PostgreSQL's (postgres://)", u.Redacted())
 }
 
+// protocol is what reports call a protocol that was asked for: with a target that runs elsewhere, that target's.
+func (s settings) protocol(asked string) string {
+	for name := range s.external {
+		return name // add was called once
+	}
+	return asked
+}
+
 // external opens a target that runs elsewhere, for a number of keys.
 type external func(keys int) (target, error)
 

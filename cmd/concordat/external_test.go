@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -72,6 +73,35 @@ func TestServerAsTarget(t *testing.T) {
 	run(exitFailed, "cannot be reached", "--target", "http://127.0.0.1:1")
 	s, _ := serving(t, server.Options{})
 	run(exitFailed, "concordat serve --ycsb has the functions", "--target", s.URL())
+}
+
+// TestSearchElsewhere: the highest rate of a server is found as that of an engine, and the reports say what it is of.
+func TestSearchElsewhere(t *testing.T) {
+	url := servingRows(t)
+	search := func(status int, want string, args ...string) {
+		t.Helper()
+		args = append([]string{"ycsb", "search", "--start-rate", "50", "--max-rate", "100"}, args...)
+		command(t, status, want, append(args, briefly...)...)
+	}
+	path := filepath.Join(t.TempDir(), "out.json")
+	search(exitOK, "highest rate with", "--target", url, "--protocol", "SAGA", "--tries", "5", "--achieved", "0.5", "--json", path)
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var found ycsb.SearchReport
+	if err := json.Unmarshal(data, &found); err != nil || len(found.Probes) == 0 {
+		t.Fatalf("%v: %s", err, data)
+	}
+	for _, probe := range found.Probes {
+		if r := probe.Report; r.Protocol != "server/saga" || r.Policy != "" || r.WrittenBytes != nil || r.Committed == 0 || !r.Balanced() {
+			t.Errorf("%+v", r)
+		}
+	}
+	search(exitUsage, `"floor" is none of plain`, "--target", url, "--protocol", "floor")
+	search(exitUsage, "--policy: the target has an engine", "--target", url, "--policy", "no-wait")
+	search(exitUsage, "neither a server's", "--target", "ftp://x")
+	search(exitFailed, "cannot be reached", "--target", "http://127.0.0.1:1")
 }
 
 // TestPostgresAsTarget: PostgreSQL runs the same workload, and is compared with a server and an engine in one run, without its password.

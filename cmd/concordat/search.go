@@ -16,7 +16,9 @@ import (
 )
 
 type searchCommand struct {
-	Protocol string `default:"serializable" help:"plain, saga, serializable, floor or limit."`
+	Protocol string `default:"serializable" help:"plain, saga, serializable, floor or limit; by PostgreSQL: read-committed or serializable."`
+	Target   string `placeholder:"URL" help:"Search that of a server (http://..., of concordat serve --ycsb) or PostgreSQL (postgres://...)."`
+	externalFlags
 	workload
 	Duration  time.Duration `default:"3s" help:"Length of the measured part of each probe."`
 	Warmup    time.Duration `default:"1s" help:"What comes before it and does not count."`
@@ -44,7 +46,7 @@ func (c *searchCommand) Run(p *program) error {
 	p.note(s.notes...)
 	text := p.outputs.Text()
 	searching.OnProbe = func(probe ycsb.Probe) { writeProbe(text, probe) }
-	report, err := p.search(c.protocol(), s, searching)
+	report, err := p.search(s.protocol(c.protocol()), s, searching)
 	if report.Interrupted {
 		err = errors.Join(err, cli.ErrInterrupted)
 	}
@@ -63,7 +65,7 @@ func (c *searchCommand) protocol() string { return strings.ToLower(c.Protocol) }
 // check checks the flags.
 func (c *searchCommand) check(given map[string]bool) (settings, ycsb.Searching, error) {
 	var errs []error
-	if _, err := accounts.ParseProtocol(c.Protocol); err != nil && !isYardstick(c.protocol()) {
+	if _, err := accounts.ParseProtocol(c.Protocol); c.Target == "" && err != nil && !isYardstick(c.protocol()) {
 		errs = append(errs, err)
 	}
 	if given["rate"] {
@@ -76,6 +78,11 @@ func (c *searchCommand) check(given map[string]bool) (settings, ycsb.Searching, 
 		zero{"precision", c.Precision == 0}, zero{"tries", c.Tries == 0}))
 	c.Rate = max(c.StartRate, 1) // so that poisson arrivals have one; each probe sets its own
 	s, err := c.settings(timing{c.Duration, c.Warmup}, given)
+	if c.Target != "" {
+		s.external = externals{}
+		_, targetErr := s.external.add(c.externalFlags, c.Target, c.Protocol)
+		errs = append(errs, targetErr, engineFlagsGiven(given))
+	}
 	searching := ycsb.Searching{
 		Start: c.StartRate, Max: c.MaxRate, Precision: c.Precision, Achieved: c.Achieved, P99: c.P99, Tries: c.Tries,
 		Useful: 1 - s.config.Mix.Transfer*s.config.Rollbacks,
@@ -107,6 +114,9 @@ func (p *program) search(protocol string, s settings, searching ycsb.Searching) 
 		config := s.config
 		config.Rate, config.OnProgress = rate, progress.show
 		result, err := ycsb.Run(ctx, config, target)
+		if s.external[protocol] != nil {
+			result.Written = nil // whoever writes is another process
+		}
 		return ycsb.NewReport(setup, config, result, environment), err
 	})
 }

@@ -66,7 +66,7 @@ func Run(ctx context.Context, o Options) error {
 		if err := os.MkdirAll(dir, 0o755); err != nil {
 			return errors.Join(fmt.Errorf("demo: %w", err), listener.Close())
 		}
-		s := newSide(of, newProcess(o.Engine, dir), &d.hot, d.note)
+		s := newSide(of, newProcess(o.Engine, dir, d.tellProcess), &d.hot, d.note)
 		d.sides = append(d.sides, s)
 	}
 	for _, s := range d.sides {

@@ -316,3 +316,73 @@ func TestEnds(t *testing.T) {
 		cancel()
 	}
 }
+
+// TestSideBySide: the console of each engine shows how both sides do, also after its process was killed.
+func TestSideBySide(t *testing.T) {
+	r := startDemo(t)
+	st := r.until(t, "start", everybodyWorks)
+	var before uint64
+	compared := func(s sideState) (c struct {
+		Load    string
+		Running bool
+		Sides   []struct {
+			Name, About, Sum, Expect string
+			PerSecond, P99           float64
+			Committed, Looks         uint64
+		}
+	}) {
+		t.Helper()
+		for end := time.Now().Add(time.Minute); ; time.Sleep(tellGap / 5) {
+			if answer, err := http.Get(s.URL + "/console/api/compare"); err == nil {
+				err = json.NewDecoder(answer.Body).Decode(&c)
+				if answer.Body.Close(); err != nil || answer.StatusCode != http.StatusOK {
+					t.Fatal(answer.Status, err)
+				}
+			}
+			if c.Running && len(c.Sides) == 2 && c.Sides[0].PerSecond > 0 && c.Sides[1].Committed > before {
+				return c
+			}
+			if time.Now().After(end) {
+				t.Fatalf("%s: not in a minute: %+v", s.Name, c)
+			}
+		}
+	}
+	check := func(st state) {
+		t.Helper()
+		for _, s := range st.Sides {
+			c := compared(s)
+			for i, side := range c.Sides {
+				expect := fmt.Sprint(len(names)*opening + 2*stake)
+				if side.Name != st.Sides[i].Name || side.Sum != expect || side.Expect != expect || side.P99 <= 0 || side.Looks == 0 || side.About == "" {
+					t.Errorf("%s: %+v", s.Name, side)
+				}
+			}
+		}
+	}
+	check(st)
+	before = st.Sides[1].Done
+	_, st = r.press(t, "kill", st)
+	before = max(before, st.Sides[1].Done)
+	check(st)
+	r.stop()
+	if err := <-r.ended; err != nil {
+		t.Error(err)
+	}
+}
+
+// TestMeterCountsOn: what a process has counted is not lost when the next one counts from 0 again.
+func TestMeterCountsOn(t *testing.T) {
+	var m meter
+	m.end(counts{waits: 10, retries: 3}, true)
+	m.end(counts{waits: 14, retries: 5}, true)
+	m.end(counts{}, false) // it is down
+	m.end(counts{waits: 2, retries: 1}, true)
+	if got := m.retries(); got != 6 {
+		t.Errorf("%g retries, want 6", got)
+	}
+	for i, want := range []bool{true, true, false, true} {
+		if got := m.last()[i].Waits > 0; got != want {
+			t.Errorf("moment %d: waits %g", i, m.last()[i].Waits)
+		}
+	}
+}

@@ -49,12 +49,13 @@ const announcement = "serving on "
 const endWithin = 10 * time.Second
 
 // RunEngine is what an engine's process does: it opens the engine in a directory and serves it at an address, writes a line that says where, and ends
-// once ctx is over, or stdin ends: the demo has ended, however that was.
+// once ctx is over, or stdin ends: the demo has ended, however that was. On stdin it is told how both sides do, which its console shows.
 func RunEngine(ctx context.Context, dir, address string, stdin io.Reader, stdout, stderr io.Writer) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	var told told
 	go func() {
-		_, _ = io.Copy(io.Discard, stdin) // an error is an end, too
+		told.listen(stdin)
 		cancel()
 	}()
 	logger := slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
@@ -62,7 +63,7 @@ func RunEngine(ctx context.Context, dir, address string, stdin io.Reader, stdout
 	if err != nil {
 		return err
 	}
-	s, err := server.Start(e, server.Options{Address: address, Logger: logger, BackupDir: filepath.Dir(dir)})
+	s, err := server.Start(e, server.Options{Address: address, Logger: logger, BackupDir: filepath.Dir(dir), Compare: told.compare})
 	if err != nil {
 		return errors.Join(err, e.Close())
 	}

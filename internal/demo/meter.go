@@ -17,8 +17,12 @@ type meter struct {
 	took    []time.Duration // since the last moment
 	since   time.Time
 	moments []moment // the last ones, the oldest first
-	waits   float64  // for locks, as the engine has counted them
+	counts  counts   // as the engine's process has counted them
+	retried float64  // attempts in all, of all processes
 }
+
+// counts are what an engine's process counts from its start on.
+type counts struct{ waits, retries float64 }
 
 // moment is what was measured in about a second.
 type moment struct {
@@ -38,8 +42,8 @@ func (m *meter) add(took time.Duration) {
 	m.mu.Unlock()
 }
 
-// end ends a moment. waits is how often one waited for a lock since the engine's process has started; negative if it does not say.
-func (m *meter) end(waits float64) {
+// end ends a moment. c is what the engine's process has counted, if it says so.
+func (m *meter) end(c counts, says bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	now := time.Now()
@@ -49,11 +53,13 @@ func (m *meter) end(waits float64) {
 	}
 	slices.Sort(m.took)
 	n := moment{PerSecond: float64(len(m.took)) / seconds}
-	if waits >= 0 {
-		if m.waits <= waits { // otherwise it counts from 0 again
-			n.Waits = (waits - m.waits) / seconds
+	if says {
+		if c.waits < m.counts.waits || c.retries < m.counts.retries {
+			m.counts = counts{} // the next process counts from 0 again
 		}
-		m.waits = waits
+		n.Waits = (c.waits - m.counts.waits) / seconds
+		m.retried += c.retries - m.counts.retries
+		m.counts = c
 	}
 	if last := len(m.took) - 1; last >= 0 {
 		n.P50, n.P99 = milliseconds(m.took[last/2]), milliseconds(m.took[last*99/100])
@@ -72,41 +78,53 @@ func (m *meter) last() []moment {
 	return append([]moment{}, m.moments...)
 }
 
+// retries is how often transactions were run again.
+func (m *meter) retries() float64 {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.retried
+}
+
 // measure ends a moment each second.
 func (s *Side) measure(ctx context.Context) {
 	for sleep(ctx, time.Second) {
-		s.meter.end(s.lockWaits(ctx))
+		s.meter.end(s.counts(ctx))
 	}
 }
 
-// waitsMetric is the engine's metric with the number of waits for locks.
-const waitsMetric = "concordat_lock_wait_seconds_count"
+// The engine's metrics that are shown.
+const (
+	waitsMetric   = "concordat_lock_wait_seconds_count"
+	retriesMetric = "concordat_transaction_retries_total"
+)
 
-// lockWaits asks the engine how often one waited for a lock; -1 if it does not say.
-func (s *Side) lockWaits(ctx context.Context) float64 {
+// counts asks the engine what it has counted, and reports whether it says so.
+func (s *Side) counts(ctx context.Context) (c counts, says bool) {
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, s.process.url()+"/metrics", nil)
 	if err != nil {
-		return -1
+		return c, false
 	}
 	answer, err := s.http.Do(r)
 	if err != nil {
-		return -1
+		return c, false
 	}
 	defer answer.Body.Close()
-	total, found := 0.0, false
-	for lines := bufio.NewScanner(answer.Body); lines.Scan(); {
-		rest, is := strings.CutPrefix(lines.Text(), waitsMetric)
-		if !is {
-			continue
+	lines := bufio.NewScanner(answer.Body)
+	for lines.Scan() {
+		at := strings.LastIndexByte(lines.Text(), ' ')
+		value, err := strconv.ParseFloat(lines.Text()[at+1:], 64)
+		if at < 0 || err != nil {
+			continue // a comment
 		}
-		if value, err := strconv.ParseFloat(rest[strings.LastIndexByte(rest, ' ')+1:], 64); err == nil {
-			total, found = total+value, true
+		switch name, _, _ := strings.Cut(lines.Text()[:at], "{"); name {
+		case waitsMetric:
+			c.waits += value
+			says = true
+		case retriesMetric:
+			c.retries += value
 		}
 	}
-	if !found {
-		return -1
-	}
-	return total
+	return c, says && lines.Err() == nil
 }

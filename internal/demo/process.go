@@ -17,6 +17,7 @@ import (
 type process struct {
 	command func(dir, address string) *exec.Cmd
 	dir     string
+	tell    func(stdin io.Writer) // writes to a process what it has to know, until that has ended
 
 	mu      sync.Mutex
 	address string
@@ -25,8 +26,8 @@ type process struct {
 	changed chan struct{}
 }
 
-func newProcess(command func(dir, address string) *exec.Cmd, dir string) *process {
-	return &process{command: command, dir: dir, address: "127.0.0.1:0", changed: make(chan struct{})}
+func newProcess(command func(dir, address string) *exec.Cmd, dir string, tell func(stdin io.Writer)) *process {
+	return &process{command: command, dir: dir, tell: tell, address: "127.0.0.1:0", changed: make(chan struct{})}
 }
 
 // Bounds of starting a process.
@@ -84,7 +85,9 @@ func (p *process) run(ctx context.Context) (served bool, err error) {
 	ended := make(chan error, 1)
 	select {
 	case line := <-told:
-		if served = p.serving(cmd, line); !served {
+		if served = p.serving(cmd, line); served {
+			go p.tell(stdin) // ends soon after Wait or endProcess have closed stdin
+		} else {
 			_ = cmd.Process.Kill()
 		}
 	case <-time.After(startWithin):

@@ -36,14 +36,23 @@ const alice, bob, nobody = "alice", "bob", "nobody"
 // protocol is what is different between the sides.
 type protocol struct {
 	name     string
+	about    string // what it promises
 	function string // that the clients run
 	start    func(id string, t bank.Transfer) functions.Request
 }
 
 // The protocols.
 var (
-	sagas = protocol{"saga", "bank/transfer-saga", func(id string, t bank.Transfer) functions.Request { return bank.TransferSaga.As(id, t) }}
-	txs   = protocol{"serializable", "bank/transfer", func(id string, t bank.Transfer) functions.Request { return bank.TransferTx.As(id, t) }}
+	sagas = protocol{
+		name: "saga", about: "One step after the other; what was done is undone if a later step fails. Others see the steps.",
+		function: "bank/transfer-saga",
+		start:    func(id string, t bank.Transfer) functions.Request { return bank.TransferSaga.As(id, t) },
+	}
+	txs = protocol{
+		name: "serializable", about: "All or nothing, and nobody ever sees half of it. Whoever wants the same account waits.",
+		function: "bank/transfer",
+		start:    func(id string, t bank.Transfer) functions.Request { return bank.TransferTx.As(id, t) },
+	}
 )
 
 // Side is a bank under one of the protocols.

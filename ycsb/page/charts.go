@@ -2,183 +2,168 @@ package page
 
 import (
 	"fmt"
-	"image/color"
-	"io"
 	"math"
-
-	"gonum.org/v1/plot"
-	"gonum.org/v1/plot/plotter"
-	"gonum.org/v1/plot/text"
-	"gonum.org/v1/plot/vg"
-	"gonum.org/v1/plot/vg/draw"
 
 	"github.com/concordat-dev/concordat/ycsb"
 )
 
-// Chart is a plot with its legend in a strip above it, where it hides no data.
-type Chart struct {
-	plot   *plot.Plot
-	legend []entry // empty if there is nothing to tell apart
-	width  vg.Length
-	height vg.Length
+// chart is a picture for the page, as charts.html draws it: lengths are in the picture's own units, of which its text is 13 high. The page
+// needs two simple pictures; a library that draws would be a tenth of the program, fonts and formats that no browser needs.
+type chart struct {
+	Title         string // for those who hear the page
+	Width, Height float64
+	Plot          area // where the data are
+	X, Y          axis
+	Bars          []bar
+	Lines         []line
 }
 
-// entry is a name in the legend with what is drawn for it.
-type entry struct {
-	name string
-	look look
+type area struct{ Left, Top, Right, Bottom float64 }
+
+// MiddleX and MiddleY are where the names of the axes are.
+func (a area) MiddleX() float64 { return (a.Left + a.Right) / 2 }
+func (a area) MiddleY() float64 { return (a.Top + a.Bottom) / 2 }
+
+// slot is the middle of the i-th of n equal parts, from the left.
+func (a area) slot(i, n int) float64 {
+	return a.Left + (a.Right-a.Left)*(float64(i)+0.5)/float64(n)
 }
 
-const (
-	legendHeight = 8 * vg.Millimeter
-	legendGap    = 6 * vg.Millimeter // between entries
-)
+// height is where a share of the height is, from below.
+func (a area) height(share float64) float64 { return a.Bottom - (a.Bottom-a.Top)*share }
 
-// WriteTo renders the chart; format is "svg" or "png".
-func (c Chart) WriteTo(w io.Writer, format string) error {
-	canvas, err := draw.NewFormattedCanvas(c.width, c.height, format)
-	if err != nil {
-		return fmt.Errorf("page: %w", err)
-	}
-	dc := draw.New(canvas)
-	dc.SetColor(color.White)
-	dc.Fill(dc.Rectangle.Path())
-	if len(c.legend) > 0 {
-		c.drawLegend(dc)
-		dc = draw.Crop(dc, 0, 0, 0, -legendHeight)
-	}
-	c.plot.Draw(dc)
-	if _, err := canvas.WriteTo(w); err != nil {
-		return fmt.Errorf("page: %w", err)
-	}
-	return nil
+type axis struct {
+	Name  string
+	Ticks []tick
 }
 
-// drawLegend puts the names side by side along the upper edge.
-func (c Chart) drawLegend(dc draw.Canvas) {
-	style := c.plot.X.Tick.Label
-	style.YAlign, style.XAlign = draw.YCenter, draw.XLeft
-	at := vg.Point{X: dc.Min.X + 20*vg.Millimeter, Y: dc.Max.Y - legendHeight/2}
-	for _, e := range c.legend {
-		end := vg.Point{X: at.X + 8*vg.Millimeter, Y: at.Y}
-		dc.StrokeLine2(draw.LineStyle{Color: e.look.color, Width: vg.Points(1.5)}, at.X, at.Y, end.X, end.Y)
-		dc.DrawGlyph(draw.GlyphStyle{Color: e.look.color, Shape: e.look.shape, Radius: vg.Points(4)},
-			vg.Point{X: (at.X + end.X) / 2, Y: at.Y})
-		dc.FillText(style, vg.Point{X: end.X + 2*vg.Millimeter, Y: at.Y}, e.name)
-		at.X = end.X + 2*vg.Millimeter + style.Width(e.name) + legendGap
-	}
+type tick struct {
+	At    float64
+	Label string
 }
 
-// look is how a protocol is drawn everywhere: colours of Okabe and Ito, which colour-blind people can tell apart, and shapes.
-type look struct {
-	color color.Color
-	shape draw.GlyphDrawer
+type bar struct {
+	X, Y, Width, Height float64
+	Middle              float64
+	Label               string
+	Look                look
 }
+
+type line struct {
+	Name    string
+	Look    look
+	Points  []point
+	LegendX float64 // where its name stands, above the data
+}
+
+type point struct{ X, Y float64 }
+
+// look is how a protocol is drawn everywhere: colours of Okabe and Ito, which colour-blind people can tell apart, and shapes about 0,0.
+type look struct{ Color, Shape string }
 
 func lookOf(protocol string, n int) look {
 	known := map[string]int{"plain": 0, "saga": 1, "serializable": 2, "floor": 3, "limit": 4}
 	if i, ok := known[protocol]; ok {
 		n = i
 	}
+	const (
+		triangle = "M0-6L5.5 4h-11z"
+		square   = "M-4.5-4.5h9v9h-9z"
+		circle   = "M-5 0a5 5 0 1 0 10 0a5 5 0 1 0-10 0z"
+		diamond  = "M0-6L6 0 0 6-6 0z"
+		bowTie   = "M-5-5L5 5V-5L-5 5z"
+		drop     = "M0 6L-5.5-4h11z"
+	)
 	looks := []look{
-		{color.RGBA{230, 159, 0, 255}, draw.TriangleGlyph{}},
-		{color.RGBA{0, 158, 115, 255}, draw.SquareGlyph{}},
-		{color.RGBA{0, 114, 178, 255}, draw.CircleGlyph{}},
-		{color.RGBA{0, 0, 0, 255}, draw.PlusGlyph{}},
-		{color.RGBA{213, 94, 0, 255}, draw.CrossGlyph{}},
-		{color.RGBA{204, 121, 167, 255}, draw.RingGlyph{}},
+		{"#e69f00", triangle}, {"#009e73", square}, {"#0072b2", circle}, {"#444444", diamond}, {"#d55e00", bowTie}, {"#cc79a7", drop},
 	}
 	return looks[n%len(looks)]
 }
 
-func newPlot(x, y string) *plot.Plot {
-	p := plot.New()
-	p.X.Label.Text, p.Y.Label.Text = x, y
-	for _, style := range []*text.Style{&p.X.Label.TextStyle, &p.Y.Label.TextStyle, &p.X.Tick.Label, &p.Y.Tick.Label} {
-		style.Font.Variant = "Sans"
-		style.Font.Size = 11
+// throughput has a bar for each report: committed operations a second.
+func throughput(reports []ycsb.Report) chart {
+	c := chart{
+		Title: "committed operations a second, by protocol", Width: 680, Height: 380, Plot: area{70, 15, 665, 320},
+		X: axis{Name: "protocol"}, Y: axis{Name: "committed (thousands a second)"},
 	}
-	p.X.Label.Padding, p.Y.Label.Padding = 2*vg.Millimeter, 2*vg.Millimeter
-	return p
-}
-
-// Throughput is a bar for each report: committed operations a second.
-func Throughput(reports []ycsb.Report) (Chart, error) {
-	p := newPlot("protocol", "committed (thousands a second)")
-	names := make([]string, len(reports))
-	labels := plotter.XYLabels{}
+	most := 0.0
+	for _, r := range reports {
+		most = max(most, r.CommittedPerS/1000)
+	}
+	top := max(most*1.1, 0.1) // room for the label of the highest bar
+	for _, v := range steps(top) {
+		c.Y.Ticks = append(c.Y.Ticks, tick{c.Plot.height(v / top), fmt.Sprintf("%g", v)})
+	}
+	width := min(96, 0.8*(c.Plot.Right-c.Plot.Left)/float64(len(reports)))
 	for i, r := range reports {
-		rate := r.CommittedPerS / 1000
-		bar, err := plotter.NewBarChart(plotter.Values{rate}, 24*vg.Millimeter)
-		if err != nil {
-			return Chart{}, fmt.Errorf("page: %w", err)
-		}
-		bar.XMin, bar.Color, bar.LineStyle.Width = float64(i), lookOf(r.Protocol, i).color, 0
-		p.Add(bar)
-		names[i] = r.Protocol
-		labels.XYs = append(labels.XYs, plotter.XY{X: float64(i), Y: rate})
-		labels.Labels = append(labels.Labels, fmt.Sprintf("%.1f", rate))
+		rate, middle := r.CommittedPerS/1000, c.Plot.slot(i, len(reports))
+		c.X.Ticks = append(c.X.Ticks, tick{middle, r.Protocol})
+		y := c.Plot.height(rate / top)
+		c.Bars = append(c.Bars, bar{
+			X: middle - width/2, Y: y, Width: width, Height: c.Plot.Bottom - y, Middle: middle,
+			Label: fmt.Sprintf("%.1f", rate), Look: lookOf(r.Protocol, i),
+		})
 	}
-	values, err := plotter.NewLabels(labels)
-	if err != nil {
-		return Chart{}, fmt.Errorf("page: %w", err)
-	}
-	for i := range values.TextStyle {
-		style := &values.TextStyle[i]
-		style.Font.Variant, style.Font.Size, style.XAlign = "Sans", 11, draw.XCenter
-	}
-	values.Offset.Y = vg.Millimeter
-	p.Add(values)
-	p.NominalX(names...)
-	p.X.Min, p.X.Max = -0.6, float64(len(reports))-0.4
-	p.Y.Min, p.Y.Max = 0, max(p.Y.Max*1.1, 0.1)
-	return Chart{plot: p, width: 170 * vg.Millimeter, height: 95 * vg.Millimeter}, nil
+	return c
 }
 
-// Percentiles is a line for each report: the percentiles of the latency of all its operations, on a logarithmic scale.
-func Percentiles(reports []ycsb.Report) (Chart, error) {
-	p := newPlot("percentile of all operations", "latency (milliseconds, logarithmic)")
-	grid := plotter.NewGrid()
-	grid.Vertical.Width = 0
-	grid.Horizontal.Color = color.Gray{220}
-	p.Add(grid)
-	var legend []entry
-	low, high := math.Inf(1), 0.0
+// steps are the round numbers from 0 to top, about five of them.
+func steps(top float64) (values []float64) {
+	unit := math.Pow(10, math.Floor(math.Log10(top/5)))
+	for _, digit := range []float64{1, 2, 5, 10} {
+		if step := digit * unit; top/step <= 6 {
+			for i := 0.0; i*step <= top; i++ {
+				values = append(values, math.Round(i*step*1e6)/1e6) // a tenth three times is not exactly 0.3
+			}
+			return values
+		}
+	}
+	panic("page: ten times a unit is less than a sixth of what has fewer than fifty")
+}
+
+// percentiles has a line for each report: the percentiles of the latency of all its operations, on a logarithmic scale.
+func percentiles(reports []ycsb.Report) chart {
+	c := chart{
+		Title: "percentiles of the latency, by protocol", Width: 680, Height: 420, Plot: area{70, 40, 665, 360},
+		X: axis{Name: "percentile of all operations"}, Y: axis{Name: "latency (milliseconds, logarithmic)"},
+	}
+	names := []string{"p50", "p95", "p99", "p99.9", "max"}
+	for i, name := range names {
+		c.X.Ticks = append(c.X.Ticks, tick{c.Plot.slot(i, len(names)), name})
+	}
+	all := make([][]float64, len(reports)) // logarithms of milliseconds
+	low, high := math.Inf(1), math.Inf(-1)
 	for i, r := range reports {
 		l := r.LatencyMS["all"]
-		var points plotter.XYs
-		for x, ms := range []float64{l.P50, l.P95, l.P99, l.P999, l.Max} {
-			ms = max(ms, 0.001) // the histograms' resolution; a logarithm has no zero
-			low, high = min(low, ms), max(high, ms)
-			points = append(points, plotter.XY{X: float64(x), Y: ms})
+		for _, ms := range []float64{l.P50, l.P95, l.P99, l.P999, l.Max} {
+			log := math.Log10(max(ms, 0.001)) // the histograms' resolution; a logarithm has no zero
+			all[i], low, high = append(all[i], log), min(low, log), max(high, log)
 		}
-		line, dots, err := plotter.NewLinePoints(points)
-		if err != nil {
-			return Chart{}, fmt.Errorf("page: %w", err)
-		}
-		look := lookOf(r.Protocol, i)
-		line.Color, line.Width = look.color, vg.Points(1.5)
-		dots.Color, dots.Shape, dots.Radius = look.color, look.shape, vg.Points(4)
-		p.Add(line, dots)
-		legend = append(legend, entry{r.Protocol, look})
 	}
-	p.NominalX("p50", "p95", "p99", "p99.9", "max")
-	p.X.Min, p.X.Max = -0.3, 4.3
-	p.Y.Scale, p.Y.Tick.Marker = plot.LogScale{}, decades{}
-	p.Y.Min = math.Pow(10, math.Floor(math.Log10(low)))
-	p.Y.Max = max(math.Pow(10, math.Ceil(math.Log10(high))), 10*p.Y.Min)
-	return Chart{plot: p, legend: legend, width: 170 * vg.Millimeter, height: 105 * vg.Millimeter}, nil
+	low, high = math.Floor(low), max(math.Ceil(high), math.Floor(low)+1)
+	y := func(log float64) float64 { return c.Plot.height((log - low) / (high - low)) }
+	c.Y.Ticks = decades(low, high, y)
+	for i, r := range reports {
+		entry := (c.Plot.Right - c.Plot.Left) / float64(max(len(reports), 5))
+		l := line{Name: r.Protocol, Look: lookOf(r.Protocol, i), LegendX: c.Plot.Left + float64(i)*entry}
+		for x, log := range all[i] {
+			l.Points = append(l.Points, point{c.Plot.slot(x, len(names)), y(log)})
+		}
+		c.Lines = append(c.Lines, l)
+	}
+	return c
 }
 
-// decades marks 1, 2 and 5 of each power of ten with plain numbers.
-type decades struct{}
-
-// Ticks implements plot.Ticker.
-func (decades) Ticks(low, high float64) (ticks []plot.Tick) {
-	for exponent := math.Floor(math.Log10(low)); exponent <= math.Ceil(math.Log10(high)); exponent++ {
-		for _, digit := range []float64{1, 2, 5} {
-			if v := digit * math.Pow(10, exponent); v >= low*0.999 && v <= high*1.001 {
-				ticks = append(ticks, plot.Tick{Value: v, Label: fmt.Sprintf("%g", math.Round(v*1e6)/1e6)})
+// decades marks 1, 2 and 5 of each power of ten with plain numbers; of many decades only the powers.
+func decades(low, high float64, y func(log float64) float64) (ticks []tick) {
+	digits := []float64{1, 2, 5}
+	if high-low > 4 {
+		digits = digits[:1]
+	}
+	for exponent := low; exponent <= high; exponent++ {
+		for _, digit := range digits {
+			if log := exponent + math.Log10(digit); log <= high {
+				ticks = append(ticks, tick{y(log), fmt.Sprintf("%g", math.Round(math.Pow(10, log)*1e6)/1e6)})
 			}
 		}
 	}

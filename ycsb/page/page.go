@@ -1,9 +1,8 @@
-// Package page shows the reports of several runs side by side: a [Table] for the terminal and for the page, [Throughput] and
-// [Percentiles] as charts, and [Write], which puts all of them on one self-contained HTML page.
+// Package page shows the reports of several runs side by side: a [Table] for the terminal and for the page, and [Write], which puts it on
+// one self-contained HTML page, with charts of throughput and latency.
 package page
 
 import (
-	"bytes"
 	"embed"
 	"fmt"
 	"html/template"
@@ -15,28 +14,20 @@ import (
 	"github.com/concordat-dev/concordat/ycsb"
 )
 
-//go:embed page.html
+//go:embed page.html charts.html
 var files embed.FS
 
-var layout = template.Must(template.ParseFS(files, "page.html"))
+var layout = template.Must(template.ParseFS(files, "page.html", "charts.html"))
 
 // Write writes the page. All reports are of one configuration and differ in their protocol.
 func Write(w io.Writer, reports []ycsb.Report, command string) error {
 	if len(reports) == 0 {
 		return fmt.Errorf("page: there is no report to show")
 	}
-	throughput, err := svg(Throughput(reports))
-	if err != nil {
-		return err
-	}
-	percentiles, err := svg(Percentiles(reports))
-	if err != nil {
-		return err
-	}
 	table := NewTable(reports)
-	err = layout.Execute(w, map[string]any{
+	err := layout.Execute(w, map[string]any{
 		"Head": table.Head, "Rows": table.Rows, "Wrong": append(wrongAudits(reports), Interrupted(reports)...), "First": reports[0],
-		"Workload": Workload(reports[0]), "Command": quotable(command), "Throughput": throughput, "Percentiles": percentiles,
+		"Workload": Workload(reports[0]), "Command": quotable(command), "Throughput": throughput(reports), "Percentiles": percentiles(reports),
 	})
 	if err != nil {
 		return fmt.Errorf("page: %w", err)
@@ -48,23 +39,6 @@ func Write(w io.Writer, reports []ycsb.Report, command string) error {
 // from the source, too.
 func quotable(s string) template.HTML {
 	return template.HTML(strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;").Replace(s))
-}
-
-// svg renders a chart for inclusion in HTML, where the XML declaration has no place.
-func svg(c Chart, err error) (template.HTML, error) {
-	if err != nil {
-		return "", err
-	}
-	var out bytes.Buffer
-	if err := c.WriteTo(&out, "svg"); err != nil {
-		return "", err
-	}
-	text := out.String()
-	start := strings.Index(text, "<svg")
-	if start < 0 {
-		return "", fmt.Errorf("page: the chart is no SVG")
-	}
-	return template.HTML(text[start:]), nil
 }
 
 // Workload describes what was run in one line.

@@ -2,8 +2,8 @@ package page
 
 import (
 	"bytes"
-	"os"
-	"path/filepath"
+	"fmt"
+	"math"
 	"strings"
 	"testing"
 
@@ -41,7 +41,7 @@ func TestPage(t *testing.T) {
 			t.Errorf("the page does not contain %q", want)
 		}
 	}
-	for _, bad := range []string{"<script src", "<link", "<img", "<?xml"} {
+	for _, bad := range []string{"<script", "<link", "<img", "ZgotmplZ", "NaN"} {
 		if strings.Contains(html, bad) {
 			t.Errorf("the page contains %q", bad)
 		}
@@ -51,20 +51,58 @@ func TestPage(t *testing.T) {
 	}
 }
 
-// TestCharts writes the charts as PNG when CHARTS names a directory to look at them in.
+// TestCharts: bars are as high as the throughput, and points as high as the logarithm of the latency, by the marks of their axes.
 func TestCharts(t *testing.T) {
-	for name, draw := range map[string]func([]ycsb.Report) (Chart, error){"throughput": Throughput, "percentiles": Percentiles} {
-		chart, err := draw(sample())
-		if err != nil {
-			t.Fatal(err)
+	reports := sample()
+	bars := throughput(reports)
+	if got, want := labels(bars.Y), "0 50 100 150"; got != want {
+		t.Errorf("marks %q, want %q", got, want)
+	}
+	zero, fifty := bars.Y.Ticks[0].At, bars.Y.Ticks[1].At
+	for i, b := range bars.Bars {
+		if got := (zero - b.Y) / (zero - fifty) * 50_000; math.Abs(got-reports[i].CommittedPerS) > 1 || b.Y+b.Height != zero {
+			t.Errorf("the bar of %s shows %.1f a second", reports[i].Protocol, got)
 		}
-		var png bytes.Buffer
-		if err := chart.WriteTo(&png, "png"); err != nil {
-			t.Fatal(err)
+		if b.X < bars.Plot.Left || b.X+b.Width > bars.Plot.Right || b.Y < bars.Plot.Top || i > 0 && b.X < bars.Bars[i-1].X+b.Width {
+			t.Errorf("the bar of %s is outside the chart or covers another: %+v", reports[i].Protocol, b)
 		}
-		if dir := os.Getenv("CHARTS"); dir != "" {
-			if err := os.WriteFile(filepath.Join(dir, name+".png"), png.Bytes(), 0o644); err != nil {
-				t.Fatal(err)
+	}
+	lines := percentiles(reports)
+	if got, want := labels(lines.Y), "1 2 5 10 20 50 100"; got != want {
+		t.Errorf("marks %q, want %q", got, want)
+	}
+	one, ten := lines.Y.Ticks[0].At, lines.Y.Ticks[3].At
+	for i, l := range lines.Lines {
+		latency := reports[i].LatencyMS["all"]
+		for j, want := range []float64{latency.P50, latency.P95, latency.P99, latency.P999, latency.Max} {
+			if got := math.Pow(10, (one-l.Points[j].Y)/(one-ten)); math.Abs(got-want) > 1e-9 || l.Points[j].X != lines.X.Ticks[j].At {
+				t.Errorf("the line of %s shows %.3f ms at %s, want %.3f", l.Name, got, lines.X.Ticks[j].Label, want)
+			}
+		}
+		if l.Look != bars.Bars[i].Look {
+			t.Errorf("%s looks different in the two charts", l.Name)
+		}
+	}
+}
+
+func labels(a axis) string {
+	var all []string
+	for _, tick := range a.Ticks {
+		all = append(all, tick.Label)
+	}
+	return strings.Join(all, " ")
+}
+
+// TestSteps: an axis has a few round marks, whatever is its range.
+func TestSteps(t *testing.T) {
+	for top := 0.1; top < 1e5; top *= 1.07 {
+		values := steps(top)
+		if n := len(values); n < 3 || n > 7 || values[0] != 0 || values[n-1] > top || values[n-1] < top/2 {
+			t.Errorf("up to %g: %v", top, values)
+		}
+		for _, v := range values {
+			if len(fmt.Sprintf("%g", v)) > 5 {
+				t.Errorf("up to %g: %v", top, values)
 			}
 		}
 	}
@@ -72,8 +110,9 @@ func TestCharts(t *testing.T) {
 
 // TestNothingCommitted: a run without a single operation still has a page.
 func TestNothingCommitted(t *testing.T) {
-	if err := Write(new(bytes.Buffer), []ycsb.Report{{Protocol: "saga"}}, ""); err != nil {
-		t.Fatal(err)
+	var out bytes.Buffer
+	if err := Write(&out, []ycsb.Report{{Protocol: "saga"}}, ""); err != nil || strings.Contains(out.String(), "NaN") {
+		t.Fatal(err, out.String())
 	}
 	if err := Write(new(bytes.Buffer), nil, ""); err == nil {
 		t.Fatal("a page of no reports was written")
