@@ -110,12 +110,11 @@ func (g *egress) backOff(wait time.Duration) time.Duration {
 	return min(2*wait, most)
 }
 
-const (
-	// maxDelivery bounds the records of one Write.
-	maxDelivery = 1024
-	// maxDeliveryBytes bounds what they are together, but for the first, which may be as large as a record can be.
-	maxDeliveryBytes = 8 << 20
-)
+// MaxDelivery bounds the records of one [Egress].Write.
+const MaxDelivery = 1024
+
+// maxDeliveryBytes bounds what they are together, but for the first, which may be as large as a record can be.
+const maxDeliveryBytes = 8 << 20
 
 // deliver writes the next records to the receiver.
 func (g *egress) deliver() error {
@@ -136,8 +135,8 @@ func (g *egress) deliver() error {
 		return err
 	}
 	last := records[len(records)-1].Seq // once they are written the records are the receiver's
-	if _, notes := g.to.(noter); !notes {
-		records = slices.DeleteFunc(records, func(r Record) bool { return r.parked != "" })
+	if _, notes := g.to.(ParkedNoter); !notes {
+		records = slices.DeleteFunc(records, func(r Record) bool { return r.Parked != "" })
 	}
 	if len(records) > 0 {
 		err = g.write(records)
@@ -173,7 +172,7 @@ func (g *egress) read(from, to uint64) (records []Record, err error) {
 	bytes := 0
 	lower, upper := format.EgressKey(nil, g.name, from), format.EgressKey(nil, g.name, to+1)
 	err = g.engine.table.Scan(lower, upper, func(key, value []byte) error {
-		if bytes += len(value); len(records) == maxDelivery || (len(records) > 0 && bytes > maxDeliveryBytes) {
+		if bytes += len(value); len(records) == MaxDelivery || (len(records) > 0 && bytes > maxDeliveryBytes) {
 			return errEnough
 		}
 		seq, err := format.Number(key)
@@ -181,7 +180,7 @@ func (g *egress) read(from, to uint64) (records []Record, err error) {
 		if err == nil {
 			err = codec.Decode(value, &r)
 		}
-		records = append(records, Record{Seq: seq, Key: r.Key, Value: r.Value, parked: r.Parked})
+		records = append(records, Record{Seq: seq, Key: r.Key, Value: r.Value, Parked: r.Parked})
 		return err
 	})
 	if err != nil && !errors.Is(err, errEnough) {
@@ -217,7 +216,7 @@ func (g *egress) parkRow(bad *Unacceptable, err error) error {
 	switch {
 	case readErr != nil:
 		return errors.Join(err, readErr)
-	case records[0].parked != "":
+	case records[0].Parked != "":
 		return err
 	}
 	return g.park(records[0], bad)

@@ -18,7 +18,7 @@ type Record struct {
 	Key   string
 	Value []byte // encoded; see functions.Decode
 
-	parked string // why it was parked; there is no value then
+	Parked string // why it is parked, in what a ParkedNoter is given; there is no value then
 }
 
 // Egress is where the records of a named egress go.
@@ -144,11 +144,6 @@ func (e *Engine) setUpEgresses() error {
 func (e *Engine) openEgresses() error {
 	for _, g := range e.egresses {
 		position, err := g.position()
-		if errors.Is(err, errTaken) {
-			if whose := sameFile(g.to, e.egresses); whose != "" {
-				err = fmt.Errorf("%w: %s", err, whose)
-			}
-		}
 		if errors.Is(err, ErrNoPosition) {
 			e.options.Logger.Warn("an egress does not tell its position, and is asked again later", "egress", g.name, "error", err)
 			g.later, position, err = true, 0, nil

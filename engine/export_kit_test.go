@@ -2,7 +2,6 @@ package engine
 
 import (
 	"context"
-	"os"
 	"time"
 
 	"github.com/concordat-dev/concordat/functions"
@@ -50,17 +49,6 @@ func (e *Engine) Queued() int64 { return e.queued.Load() }
 
 // Behind is how many bytes of the log are not in the store's tables yet.
 func (e *Engine) Behind() int64 { return e.table.OverlayBytes() }
-
-// LinesFile is the file of a JSONLines egress.
-type LinesFile = linesFile
-
-// JSONLinesOn is JSONLines with a file that the test wraps.
-func JSONLinesOn(path string, wrap func(LinesFile) LinesFile) Egress {
-	return &jsonLines{path: path, open: func(path string) (linesFile, error) {
-		file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o644)
-		return wrap(file), err
-	}}
-}
 
 // Sealed is the last epoch that counts as sealed.
 func Sealed(e *Engine) uint64 { return e.sealed.Load() }

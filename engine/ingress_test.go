@@ -5,9 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"os"
-	"path/filepath"
-	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -308,41 +305,4 @@ func TestIngressLeavesRoomForClients(t *testing.T) {
 		must(t, e.Do(ctx, take.On("a", 1)))
 	}
 	closeSoon(t, e)
-}
-
-// TestFileToFileExactlyOnce: lines of one file become lines of another through an engine, exactly once and in order, over restarts
-// at any moment and with an egress whose answers get lost.
-func TestFileToFileExactlyOnce(t *testing.T) {
-	in, out := filepath.Join(t.TempDir(), "in"), filepath.Join(t.TempDir(), "out")
-	toTell := func(line []byte) (functions.Message, error) {
-		n, err := strconv.Atoi(string(line))
-		return tell.On("a", n), err
-	}
-	dir := t.TempDir()
-	e := open(t, engine.Options{Dir: dir, Egresses: map[string]engine.Egress{"wire": engine.JSONLines(out)}}, tellers)
-	must(t, e.Do(ctx, newTeller.On("a", 0)))
-	must(t, e.Close())
-	file, err := os.Create(in)
-	must(t, err)
-	defer file.Close()
-	total := 0
-	for round := range 10 {
-		for i := range 50 {
-			_, err := fmt.Fprintln(file, i%4)
-			must(t, err)
-			total += i % 4
-		}
-		e := open(t, engine.Options{
-			Dir: dir, Workers: 2, Logger: new(logLines).logger(),
-			Egresses:  map[string]engine.Egress{"wire": &lostAnswer{Egress: engine.JSONLines(out), n: round}},
-			Ingresses: map[string]engine.Ingress{"in": engine.JSONLinesSource(in, toTell, engine.JSONLinesOptions{Follow: true, Poll: time.Millisecond})},
-		}, tellers)
-		enough := total - 75 + 7*round // somewhere in the midst
-		if round == 9 {
-			enough = total
-		}
-		eventually(t, "lines come out", func() bool { return strings.Count(readFile(t, out), "\n") >= enough })
-		must(t, e.Close())
-	}
-	wantLines(t, out, total)
 }

@@ -23,6 +23,7 @@ import (
 	"github.com/concordat-dev/concordat/functions"
 	"github.com/concordat-dev/concordat/internal/proof/sim"
 	"github.com/concordat-dev/concordat/internal/values"
+	"github.com/concordat-dev/concordat/jsonlines"
 	"github.com/concordat-dev/concordat/saga"
 )
 
@@ -79,7 +80,7 @@ func killOptions(dir string) engine.Options {
 		MaxUndoTries: 2,
 		MaxDrain:     time.Millisecond,
 		ReserveBytes: -1,
-		Egresses:     map[string]engine.Egress{"audit-out": engine.JSONLines(filepath.Join(dir, "out.jsonl"))},
+		Egresses:     map[string]engine.Egress{"audit-out": jsonlines.Egress(filepath.Join(dir, "out.jsonl"))},
 		Logger:       slog.New(slog.NewTextHandler(io.Discard, nil)),
 	}
 }

@@ -75,22 +75,45 @@ func TestFailedOpenClosesEgresses(t *testing.T) {
 func TestNilEnds(t *testing.T) {
 	var none *doors
 	for name, to := range map[string]engine.Egress{
-		"nil": nil, "nil-pointer": none, "nil-callback": engine.Callback(nil), "nil-channel": engine.Channel(nil), "no-path": engine.JSONLines(""),
+		"nil": nil, "nil-pointer": none, "nil-callback": engine.Callback(nil), "nil-channel": engine.Channel(nil),
 	} {
 		o := engine.Options{Dir: t.TempDir(), Egresses: map[string]engine.Egress{"ok": new(doors), name: to}}
 		refuses(t, o, nil, nil, `egress "`+name+`"`)
 		must(t, open(t, engine.Options{Dir: o.Dir}).Close())
 	}
-	toMessage := func([]byte) (functions.Message, error) { return nil, nil }
 	var tape *tape
 	for name, from := range map[string]engine.Ingress{
 		"nil": nil, "nil-pointer": tape, "nil-function": ingressFunc(nil),
-		"no-path":     engine.JSONLinesSource("", toMessage, engine.JSONLinesOptions{}),
-		"no-function": engine.JSONLinesSource("in", nil, engine.JSONLinesOptions{}),
-		"poll":        engine.JSONLinesSource("in", toMessage, engine.JSONLinesOptions{Poll: -1}),
-		"line":        engine.JSONLinesSource("in", toMessage, engine.JSONLinesOptions{MaxLine: -1}),
 	} {
 		refuses(t, engine.Options{Dir: t.TempDir(), Ingresses: map[string]engine.Ingress{name: from}}, nil, nil, `ingress "`+name+`"`)
+	}
+}
+
+// particular is an egress and an ingress that says what is wrong with it.
+type particular struct {
+	doors
+	tape
+}
+
+func (p *particular) Validate() error { return errRude }
+
+// TestEndsAreValidated: an egress, an ingress or a source that knows what is wrong with it is asked before anything is opened.
+func TestEndsAreValidated(t *testing.T) {
+	p := new(particular)
+	refuses(t, engine.Options{Dir: t.TempDir(), Egresses: map[string]engine.Egress{"out": p}}, errRude, nil, `egress "out"`)
+	refuses(t, engine.Options{Dir: t.TempDir(), Ingresses: map[string]engine.Ingress{"in": p}}, errRude, nil, `ingress "in"`)
+	if p.opened > 0 {
+		t.Error("it was opened")
+	}
+}
+
+// TestEndsHaveOneName: what is one egress or ingress cannot be opened and closed under two names.
+func TestEndsHaveOneName(t *testing.T) {
+	to, from := new(doors), new(tape)
+	refuses(t, engine.Options{Dir: t.TempDir(), Egresses: map[string]engine.Egress{"a": to, "b": to}}, nil, nil, `egress "b" is the same as egress "a"`)
+	refuses(t, engine.Options{Dir: t.TempDir(), Ingresses: map[string]engine.Ingress{"a": from, "b": from}}, nil, nil, `ingress "b" is the same as ingress "a"`)
+	if to.opened > 0 {
+		t.Error("it was opened")
 	}
 }
 

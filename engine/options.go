@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"maps"
 	"os"
+	"reflect"
 	"runtime"
 	"slices"
 	"time"
@@ -134,14 +135,15 @@ type Options struct {
 	MaxParked int
 
 	// Egresses receive the records that functions emit, by the name of the egress. Each functions.Egress among the parts has to have one;
-	// a record for a name that has none fails the operation that emits it. None may be nil.
+	// a record for a name that has none fails the operation that emits it. None may be nil, and no pointer may have two names. One that has a
+	// method Validate() error is asked for what is wrong with it before anything is opened; so are ingresses and sources.
 	Egresses map[string]Egress
 
-	// Ingresses are sources of messages, by a name under which their positions are kept. None may be nil.
+	// Ingresses are sources of messages, by a name under which their positions are kept. None may be nil, and no pointer may have two names.
 	Ingresses map[string]Ingress
 
 	// Sources are ingresses of several partitions, by a name under which their positions are kept. None may be nil or have the name of
-	// an ingress.
+	// an ingress, and no pointer may have two names.
 	Sources map[string]Source
 
 	// Logger takes panics of user code, failures that nobody waits for, and slow operations. Default: slog.Default().
@@ -255,21 +257,22 @@ func (o Options) Validate() error {
 		_, twice := o.Ingresses[name]
 		check(!twice, "source %q has the name of an ingress", name)
 	}
-	errs = append(errs, checkSole("egress", o.Egresses), checkSole("ingress", o.Ingresses))
+	errs = append(errs, checkSole("egress", o.Egresses), checkSole("ingress", o.Ingresses), checkSole("source", o.Sources))
 	return errors.Join(errs...)
 }
 
-// checkSole reports an egress or ingress of this package that has two names: it has one position.
+// checkSole reports a pointer that has two names: each of them is opened, run and closed, and has a position.
 func checkSole[E any](what string, ends map[string]E) error {
 	names := map[any]string{}
 	for _, name := range slices.Sorted(maps.Keys(ends)) {
-		switch end := any(ends[name]).(type) {
-		case *jsonLines, *linesSource:
-			if first, twice := names[end]; twice {
-				return fmt.Errorf("engine: %s %q is the same as %s %q: %w", what, name, what, first, errTwice)
-			}
-			names[end] = name
+		end := any(ends[name])
+		if t := reflect.TypeOf(end); t == nil || t.Kind() != reflect.Pointer || t.Elem().Size() == 0 {
+			continue
 		}
+		if first, twice := names[end]; twice {
+			return fmt.Errorf("engine: %s %q is the same as %s %q: each needs one of its own", what, name, what, first)
+		}
+		names[end] = name
 	}
 	return nil
 }
@@ -293,8 +296,8 @@ func checkEnd(what, name string, end any) error {
 	if isNil(end) {
 		return fmt.Errorf("engine: %s %q is nil", what, name)
 	}
-	if c, ok := end.(interface{ check() error }); ok {
-		if err := c.check(); err != nil {
+	if v, ok := end.(interface{ Validate() error }); ok {
+		if err := v.Validate(); err != nil {
 			return fmt.Errorf("engine: %s %q: %w", what, name, err)
 		}
 	}

@@ -18,7 +18,7 @@ import (
 // Parked records: what a receiver cannot take, however often it is given it, does not keep from it what comes behind.
 //
 // Parking gives the record a row of its own, with the reason, and leaves a stub with its number in the place of its row, in one epoch.
-// So after a crash the record is either as it was or parked, and an egress that notes parked records in its order (JSONLines does) gets
+// So after a crash the record is either as it was or parked, and a [ParkedNoter] gets
 // the stub once the record is safe.
 
 // Unacceptable is an error of [Egress].Write, or of a [Callback]: the receiver cannot take a record, now or ever. The engine parks it
@@ -49,8 +49,12 @@ type partlyTaken struct {
 func (p *partlyTaken) Error() string { return p.err.Error() }
 func (p *partlyTaken) Unwrap() error { return p.err }
 
-// noter is an egress that notes parked records in their places among the others: Write gets them, with the reason, without a value.
-type noter interface{ notesParked() }
+// ParkedNoter is an [Egress] that notes parked records in their places among the others: Write gets them too, with the reason in
+// Record.Parked and without a value, once they are parked durably. NotesParked is never called.
+type ParkedNoter interface {
+	Egress
+	NotesParked()
+}
 
 // ErrNoParked: the egress has no such parked record.
 var ErrNoParked = errors.New("engine: no such parked record")

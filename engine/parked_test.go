@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -246,51 +245,6 @@ func TestSteppedEngineParks(t *testing.T) {
 		t.Errorf("parked are %v", got)
 	}
 }
-
-// TestJSONLinesParksWhatItCanNotExpress: a line in the record's place says why, the file goes on behind it, and over a restart.
-func TestJSONLinesParksWhatItCanNotExpress(t *testing.T) {
-	type point struct{ X, Y int }
-	pins := functions.NewEgress[map[any]string]("wire")
-	pin := functions.Update(tellersOfAny, "pin", func(ctx *functions.Ctx, _ *int, n int) error {
-		ctx.Emit(pins.Record("a", map[any]string{n: "x"}))
-		return nil
-	})
-	clash := functions.Update(tellersOfAny, "clash", func(ctx *functions.Ctx, _ *int, _ int) error {
-		ctx.Emit(pins.Record("a", map[any]string{1: "x", "1": "y"}))
-		ctx.Emit(pins.Record("b", map[any]string{point{1, 2}: "x"}))
-		return nil
-	})
-	made := functions.Create(tellersOfAny, "new", func(*functions.Ctx, *int, int) error { return nil })
-	path := filepath.Join(t.TempDir(), "out")
-	o := engine.Options{Dir: t.TempDir(), Logger: new(logLines).logger()}
-	for range 2 {
-		o.Egresses = map[string]engine.Egress{"wire": engine.JSONLines(path)}
-		e := open(t, o, tellersOfAny)
-		_ = e.Do(ctx, made.On("x", 0))
-		must(t, e.Do(ctx, pin.On("x", 7)))
-		must(t, e.Do(ctx, clash.On("x", 0)))
-		must(t, e.Do(ctx, pin.On("x", 8)))
-		must(t, e.Close())
-	}
-	want := ""
-	for i := range 2 {
-		want += fmt.Sprintf(`{"seq":%d,"key":"a","value":{"7":"x"}}
-{"seq":%d,"key":"a","parked":"two keys of a map are both \"1\" in JSON"}
-{"seq":%d,"key":"b","parked":"cbor: invalid map key type: map[interface {}]interface {}"}
-{"seq":%d,"key":"a","value":{"8":"x"}}
-`, 4*i+1, 4*i+2, 4*i+3, 4*i+4)
-	}
-	if got := readFile(t, path); got != want {
-		t.Errorf("the file has\n%swant\n%s", got, want)
-	}
-	parked, err := open(t, o, tellersOfAny).ParkedRecords(ctx, "wire")
-	must(t, err)
-	if len(parked) != 4 {
-		t.Errorf("parked are %v", parked)
-	}
-}
-
-var tellersOfAny = functions.NewType[int]("test/teller-of-any")
 
 // TestDeliveryIsBounded: a receiver that was away gets its records in portions, of at most 1,024 and at most 8 MiB.
 func TestDeliveryIsBounded(t *testing.T) {

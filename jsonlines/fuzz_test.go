@@ -1,4 +1,4 @@
-package engine
+package jsonlines
 
 import (
 	"bufio"
@@ -12,8 +12,20 @@ import (
 	"testing"
 	"time"
 
+	"github.com/concordat-dev/concordat/engine"
 	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/values"
 )
+
+var boxed = functions.Update(functions.NewType[int]("fuzz/box"), "put", func(_ *functions.Ctx, box *int, n int) error { *box = n; return nil })
+
+func encoded(f *testing.F, v any) []byte {
+	data, err := values.Encode(v)
+	if err != nil {
+		f.Fatal(err)
+	}
+	return data
+}
 
 // FuzzJSONValue: a record with any bytes for its value becomes a line that is JSON and that the egress knows as its own, or is refused
 // with an error.
@@ -26,8 +38,8 @@ func FuzzJSONValue(f *testing.F) {
 	}
 	f.Add("key", []byte{0xc1, 0x1b, 0, 0, 1, 0, 0, 0, 0, 0}) // a time long after the year 9999
 	f.Fuzz(func(t *testing.T, key string, data []byte) {
-		j := &jsonLines{}
-		last, err := j.encode([]Record{{Seq: 7, Key: key, Value: data}})
+		j := &egress{}
+		last, err := j.encode([]engine.Record{{Seq: 7, Key: key, Value: data}})
 		if err != nil {
 			if len(j.lines.Bytes()) > 0 && last != 0 {
 				t.Fatalf("an error and a record: %v", err)
@@ -139,10 +151,10 @@ func linesOf(data []byte, maxLine int) (lines []givenLine, tooLong bool) {
 
 func readFrom(data []byte, position int64, maxLine int) (lines []givenLine, err error) {
 	text := ""
-	source := &linesSource{path: "fuzz", options: JSONLinesOptions{MaxLine: maxLine}.withDefaults()}
+	source := &ingress{path: "fuzz", options: IngressOptions{MaxLine: maxLine}.withDefaults()}
 	source.toMessage = func(line []byte) (functions.Message, error) {
 		text = string(line)
-		return fuzzPut.On("a", 0), nil
+		return boxed.On("a", 0), nil
 	}
 	r := &linesReader{source: source, position: position, deliver: func(end uint64, _ functions.Message) error {
 		lines = append(lines, givenLine{int64(end), text})

@@ -1,28 +1,23 @@
-package engine
+package jsonlines
 
 import (
 	"bytes"
 	"context"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
-	"math"
-	"math/big"
 	"os"
 	"path/filepath"
-	"strconv"
+	"runtime"
+	"strings"
 	"sync"
 
-	"github.com/cockroachdb/pebble/v2/vfs"
-	"github.com/fxamacker/cbor/v2"
-
-	"github.com/concordat-dev/concordat/internal/codec"
+	"github.com/concordat-dev/concordat/engine"
 )
 
-// JSONLines makes an egress that appends each record to a file as one line of JSON:
+// Egress makes an egress that appends each record to a file as one line of JSON:
 //
 //	{"seq":7,"key":"alice","value":{"Amount":30}}
 //
@@ -43,7 +38,7 @@ import (
 // string become U+FFFD.
 //
 // A record whose value has two keys that would have the same name, or is no value that JSON can hold, is parked (see
-// [Engine.ParkedRecords]), and the line in its place says why:
+// [engine.Engine.ParkedRecords]), and the line in its place says why:
 //
 //	{"seq":8,"key":"bob","parked":"two keys of a map are both \"1\" in JSON"}
 //
@@ -53,7 +48,7 @@ import (
 // back an old copy, the next Write fails, and goes on failing.
 //
 // What is at path may also be a device or a named pipe, such as /dev/null or /dev/stdout. That keeps no position: after a restart, and
-// after an error in the midst of a Write, records may come again, with the same numbers, as with [Callback]. A pipe that nobody reads
+// after an error in the midst of a Write, records may come again, with the same numbers, as with [engine.Callback]. A pipe that nobody reads
 // holds up its egress until somebody does. A pipe belongs to one egress, as a file does (in another process: while that has it open to
 // write). Devices, and the process's own output, may be those of several, which write whole lines in turns.
 //
@@ -62,8 +57,8 @@ import (
 // cut short.
 //
 // What it makes is one egress of one engine at a time.
-func JSONLines(path string) Egress {
-	return &jsonLines{path: path, open: openLines}
+func Egress(path string) engine.Egress {
+	return &egress{path: path, open: openLines}
 }
 
 // errTaken: two egresses would write to one file, each at its own idea of the end.
@@ -81,7 +76,7 @@ func openLines(path string) (linesFile, error) {
 	return file, nil
 }
 
-// linesFile is what JSONLines needs of its file.
+// linesFile is what an egress needs of its file.
 type linesFile interface {
 	io.ReaderAt
 	io.WriterAt
@@ -91,7 +86,8 @@ type linesFile interface {
 	Stat() (os.FileInfo, error)
 }
 
-type jsonLines struct {
+// egress is what Egress makes.
+type egress struct {
 	path string
 	open func(path string) (linesFile, error)
 
@@ -132,16 +128,16 @@ func (u *linesUsers) end() (last bool) {
 	return u.n == 0
 }
 
-// check reports what is wrong with the egress, before anything is opened.
-func (j *jsonLines) check() error {
+// Validate reports what is wrong with the egress, before anything is opened.
+func (j *egress) Validate() error {
 	if j.path == "" {
 		return errors.New("JSON lines: the path is empty")
 	}
 	return nil
 }
 
-// jsonLine is a record's line.
-type jsonLine struct {
+// recordLine is a record's line.
+type recordLine struct {
 	Seq   uint64 `json:"seq"`
 	Key   string `json:"key"`
 	Value any    `json:"value"`
@@ -154,23 +150,17 @@ type parkedLine struct {
 	Parked string `json:"parked"`
 }
 
-// Position implements [Egress].
-func (j *jsonLines) Position() (position uint64, err error) {
+// Position implements [engine.Egress].
+func (j *egress) Position() (position uint64, err error) {
 	if !j.users.begin() {
 		return 0, fmt.Errorf("JSON lines: %s: %w", j.path, errTwice)
 	}
 	j.last, j.size, j.torn = 0, 0, false // of an earlier engine
-	if j.place, err = standing(j.path); err == nil {
-		j.stream, err = streamAt(j.place)
-	}
-	if err != nil {
+	if err := j.begin(); err != nil {
 		return 0, fmt.Errorf("JSON lines: %w", err)
 	}
 	if j.stream != nil {
 		return 0, nil
-	}
-	if err := j.openFile(); err != nil {
-		return 0, fmt.Errorf("JSON lines: %w", err)
 	}
 	tail, err := readTail(j.file)
 	if err != nil {
@@ -180,8 +170,24 @@ func (j *jsonLines) Position() (position uint64, err error) {
 	return j.last, nil
 }
 
+// begin opens what is at the path. If another egress of this process writes to it, the error says by which path.
+func (j *egress) begin() (err error) {
+	if j.place, err = standing(j.path); err == nil {
+		j.stream, err = streamAt(j.place)
+	}
+	if err == nil && j.stream == nil {
+		err = j.openFile()
+	}
+	if errors.Is(err, errTaken) {
+		if others := linesOut.pathsOf(j.place); len(others) > 0 {
+			err = fmt.Errorf("%w: one of this process, as %s", err, strings.Join(others, ", "))
+		}
+	}
+	return err
+}
+
 // openFile opens the file, and makes its name durable in case it is new.
-func (j *jsonLines) openFile() error {
+func (j *egress) openFile() error {
 	file, err := j.open(j.place)
 	if err != nil {
 		return err
@@ -190,12 +196,9 @@ func (j *jsonLines) openFile() error {
 	if err := j.holdFile(); err != nil {
 		return errors.Join(err, j.closeFile())
 	}
-	dir, err := vfs.Default.OpenDir(filepath.Dir(j.place))
-	switch {
-	case errors.Is(err, fs.ErrPermission): // a directory that can be passed and not listed cannot be synced
+	err = syncDir(filepath.Dir(j.place))
+	if errors.Is(err, fs.ErrPermission) { // a directory that can be passed and not listed cannot be synced
 		err = file.Sync()
-	case err == nil:
-		err = errors.Join(dir.Sync(), dir.Close())
 	}
 	if err != nil {
 		return errors.Join(err, j.closeFile())
@@ -203,13 +206,25 @@ func (j *jsonLines) openFile() error {
 	return nil
 }
 
+// syncDir makes the names in a directory durable. Windows does not let anybody ask for that.
+func syncDir(path string) error {
+	if runtime.GOOS == "windows" {
+		return nil
+	}
+	dir, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(dir.Sync(), dir.Close())
+}
+
 // holdFile takes the file for this egress: its lock says nothing of those who write to it as the process's output.
-func (j *jsonLines) holdFile() error {
+func (j *egress) holdFile() error {
 	info, err := j.file.Stat()
 	if err != nil {
 		return err
 	}
-	held, free := linesOut.hold(info, nil)
+	held, free := linesOut.hold(info, j.path, nil)
 	if !free {
 		return fmt.Errorf("%s: %w", j.path, errTaken)
 	}
@@ -217,27 +232,19 @@ func (j *jsonLines) holdFile() error {
 	return nil
 }
 
-// hold is what the egress writes to, or nil.
-func (j *jsonLines) hold() *targetHold {
-	if j.stream != nil {
-		return j.stream.hold
-	}
-	return j.held
-}
-
-// Write implements [Egress].
+// Write implements [engine.Egress].
 //
 // After a failed write or sync nothing is known of what is behind the last synced line. A sync that is tried again may succeed
 // without the data having reached the disk, so the next Write cuts the file and writes the lines afresh. It does the same with
 // what a crash left. The engine still has all those records; if it does not, their numbers have a gap, and nothing is cut.
-func (j *jsonLines) Write(ctx context.Context, records []Record) error {
+func (j *egress) Write(ctx context.Context, records []engine.Record) error {
 	if err := j.write(ctx, records); err != nil {
 		return fmt.Errorf("JSON lines: %s: %w", j.path, err)
 	}
 	return nil
 }
 
-func (j *jsonLines) write(ctx context.Context, records []Record) error {
+func (j *egress) write(ctx context.Context, records []engine.Record) error {
 	if len(records) == 0 {
 		return nil
 	}
@@ -262,7 +269,7 @@ func (j *jsonLines) write(ctx context.Context, records []Record) error {
 }
 
 // append puts the encoded lines behind the last synced line of the file, durably.
-func (j *jsonLines) append() error {
+func (j *egress) append() error {
 	switch info, err := j.file.Stat(); {
 	case err != nil:
 		return err
@@ -295,7 +302,7 @@ func (j *jsonLines) append() error {
 const maxKeptBytes = 1 << 20
 
 // encode puts the lines of the records that the file does not have into j.lines, up to one that cannot be expressed.
-func (j *jsonLines) encode(records []Record) (last uint64, err error) {
+func (j *egress) encode(records []engine.Record) (last uint64, err error) {
 	if j.lines.Cap() > maxKeptBytes {
 		j.lines = bytes.Buffer{}
 	}
@@ -311,7 +318,7 @@ func (j *jsonLines) encode(records []Record) (last uint64, err error) {
 		whole := j.lines.Len()
 		if err := encodeLine(&j.lines, &r); err != nil {
 			j.lines.Truncate(whole)
-			return last, Refuse(r.Seq, err)
+			return last, engine.Refuse(r.Seq, err)
 		}
 		last = r.Seq
 	}
@@ -319,24 +326,24 @@ func (j *jsonLines) encode(records []Record) (last uint64, err error) {
 }
 
 // encodeLine appends the line of a record, or what stands in the place of one that was parked.
-func encodeLine(lines *bytes.Buffer, r *Record) error {
+func encodeLine(lines *bytes.Buffer, r *engine.Record) error {
 	encoder := json.NewEncoder(lines)
 	encoder.SetEscapeHTML(false)
-	if r.parked != "" {
-		return encoder.Encode(parkedLine{r.Seq, r.Key, r.parked})
+	if r.Parked != "" {
+		return encoder.Encode(parkedLine{r.Seq, r.Key, r.Parked})
 	}
 	value, err := jsonValue(r.Value)
 	if err != nil {
 		return err
 	}
-	return encoder.Encode(jsonLine{r.Seq, r.Key, value})
+	return encoder.Encode(recordLine{r.Seq, r.Key, value})
 }
 
-// notesParked makes JSONLines a noter: what is parked has a line, so that the numbers have no gaps.
-func (j *jsonLines) notesParked() {}
+// NotesParked implements [engine.ParkedNoter]: what is parked has a line, so that the numbers have no gaps.
+func (j *egress) NotesParked() {}
 
-// Close implements [Egress].
-func (j *jsonLines) Close() error {
+// Close implements [engine.Egress].
+func (j *egress) Close() error {
 	if !j.users.end() {
 		return nil
 	}
@@ -346,7 +353,7 @@ func (j *jsonLines) Close() error {
 	return j.closeFile()
 }
 
-func (j *jsonLines) closeFile() error {
+func (j *egress) closeFile() error {
 	if j.file == nil {
 		return nil
 	}
@@ -354,71 +361,4 @@ func (j *jsonLines) closeFile() error {
 	err := j.file.Close()
 	j.file, j.held = nil, nil
 	return err
-}
-
-// jsonValue turns an encoded value into what encoding/json writes as described at JSONLines.
-func jsonValue(data []byte) (any, error) {
-	var value any
-	if err := codec.Decode(data, &value); err != nil {
-		return nil, err
-	}
-	return toJSON(value)
-}
-
-func toJSON(value any) (any, error) {
-	switch v := value.(type) {
-	case float64:
-		if math.IsNaN(v) || math.IsInf(v, 0) {
-			return strconv.FormatFloat(v, 'g', -1, 64), nil
-		}
-	case big.Int:
-		return &v, nil
-	case cbor.ByteString:
-		return []byte(v), nil
-	case cbor.Tag:
-		return toJSON(v.Content)
-	case []any:
-		for i := range v {
-			var err error
-			if v[i], err = toJSON(v[i]); err != nil {
-				return nil, err
-			}
-		}
-	case map[any]any:
-		return toObject(v)
-	}
-	return value, nil
-}
-
-func toObject(m map[any]any) (map[string]any, error) {
-	object := make(map[string]any, len(m))
-	for key, value := range m {
-		name, err := keyName(key)
-		if err != nil {
-			return nil, err
-		}
-		if _, twice := object[name]; twice {
-			return nil, fmt.Errorf("two keys of a map are both %q in JSON", name)
-		}
-		if object[name], err = toJSON(value); err != nil {
-			return nil, err
-		}
-	}
-	return object, nil
-}
-
-// keyName is the name that a map's key has in an object.
-func keyName(key any) (string, error) {
-	switch k := key.(type) {
-	case string:
-		return k, nil
-	case cbor.ByteString:
-		return base64.StdEncoding.EncodeToString([]byte(k)), nil
-	}
-	value, err := toJSON(key)
-	if err != nil {
-		return "", err
-	}
-	text, err := json.Marshal(value)
-	return string(bytes.Trim(text, `"`)), err
 }

@@ -1,6 +1,6 @@
 //go:build unix
 
-package engine_test
+package jsonlines_test
 
 import (
 	"bufio"
@@ -18,6 +18,7 @@ import (
 
 	"github.com/concordat-dev/concordat/engine"
 	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/jsonlines"
 )
 
 // mkfifo makes a named pipe.
@@ -28,32 +29,32 @@ func mkfifo(t *testing.T) string {
 	return path
 }
 
-// TestJSONLinesToDevices: lines go to what has no content to look at; they are delivered, and Close has nothing left.
-func TestJSONLinesToDevices(t *testing.T) {
+// TestEgressToDevices: lines go to what has no content to look at; they are delivered, and Close has nothing left.
+func TestEgressToDevices(t *testing.T) {
 	for _, path := range []string{"/dev/null", "/dev/stderr"} {
-		o := engine.Options{Dir: t.TempDir(), Egresses: map[string]engine.Egress{"wire": engine.JSONLines(path), "other": engine.JSONLines(path)}}
+		o := engine.Options{Dir: t.TempDir(), Egresses: map[string]engine.Egress{"wire": jsonlines.Egress(path), "other": jsonlines.Egress(path)}}
 		for range 2 {
-			e := open(t, o, tellers)
+			e := open(t, o)
 			_ = e.Do(ctx, newTeller.On("a", 0))
 			must(t, e.Do(ctx, tell.On("a", 2)))
 			must(t, e.Close())
 		}
 	}
-	refuses(t, engine.Options{Dir: t.TempDir(), Egresses: map[string]engine.Egress{"wire": engine.JSONLines(t.TempDir())}}, nil, nil, "wire", "directory")
+	refuses(t, engine.Options{Egresses: map[string]engine.Egress{"wire": jsonlines.Egress(t.TempDir())}}, "wire", "directory")
 }
 
-// TestJSONLinesToPipe: a pipe that nobody reads holds up its egress, and neither Open nor operations nor, beyond its deadline, Close.
+// TestEgressToPipe: a pipe that nobody reads holds up its egress, and neither Open nor operations nor, beyond its deadline, Close.
 // Whoever reads it gets whole lines in order, and again after another reader.
-func TestJSONLinesToPipe(t *testing.T) {
+func TestEgressToPipe(t *testing.T) {
 	path := mkfifo(t)
 	var log logLines
-	o := engine.Options{Dir: t.TempDir(), Logger: log.logger(), Egresses: map[string]engine.Egress{"wire": engine.JSONLines(path)}}
-	e := open(t, o, tellers)
+	o := engine.Options{Dir: t.TempDir(), Logger: log.logger(), Egresses: map[string]engine.Egress{"wire": jsonlines.Egress(path)}}
+	e := open(t, o)
 	must(t, e.Do(ctx, newTeller.On("a", 0)))
 	must(t, e.Do(ctx, tell.On("a", 2)))
 	eventually(t, "the log says why it waits", func() bool { return log.line("wire", "nobody reads the pipe") != "" })
 	closeLeaving(t, e, 2)
-	e = open(t, o, tellers)
+	e = open(t, o)
 	for round := range 2 {
 		reader, err := os.Open(path)
 		must(t, err)
@@ -69,14 +70,14 @@ func TestJSONLinesToPipe(t *testing.T) {
 	closeLeaving(t, e, 2)
 }
 
-// TestJSONLinesFullPipe: a reader that does not read holds up its egress only.
-func TestJSONLinesFullPipe(t *testing.T) {
+// TestEgressFullPipe: a reader that does not read holds up its egress only.
+func TestEgressFullPipe(t *testing.T) {
 	path := mkfifo(t)
 	reader, err := os.OpenFile(path, os.O_RDWR, 0)
 	must(t, err)
 	defer reader.Close()
-	o := engine.Options{Dir: t.TempDir(), CloseTimeout: 50 * time.Millisecond, Egresses: map[string]engine.Egress{"wire": engine.JSONLines(path)}}
-	e := open(t, o, tellers)
+	o := engine.Options{Dir: t.TempDir(), CloseTimeout: 50 * time.Millisecond, Egresses: map[string]engine.Egress{"wire": jsonlines.Egress(path)}}
+	e := open(t, o)
 	must(t, e.Do(ctx, newTeller.On("a", 0)))
 	must(t, e.Do(ctx, tell.On("a", 5000))) // more than a pipe holds
 	err = e.Close()
@@ -91,7 +92,7 @@ func TestJSONLinesFullPipe(t *testing.T) {
 func TestOneFileForOneEgress(t *testing.T) {
 	const env = "CONCORDAT_TEST_LINES"
 	if path := os.Getenv(env); path != "" { // the other process
-		_, err := engine.JSONLines(path).Position()
+		_, err := jsonlines.Egress(path).Position()
 		fmt.Println("it says:", err)
 		return
 	}
@@ -102,11 +103,11 @@ func TestOneFileForOneEgress(t *testing.T) {
 	must(t, os.Link(path, filepath.Join(dir, "hardlink")))
 	t.Chdir(dir)
 	for _, name := range []string{path, "out", "./out", "symlink", "hardlink"} {
-		o := engine.Options{Dir: t.TempDir(), Egresses: map[string]engine.Egress{"paid": engine.JSONLines(path), "shipped": engine.JSONLines(name)}}
-		refuses(t, o, nil, nil, `egress "shipped"`, `egress "paid"`, name)
+		o := engine.Options{Dir: t.TempDir(), Egresses: map[string]engine.Egress{"paid": jsonlines.Egress(path), "shipped": jsonlines.Egress(name)}}
+		refuses(t, o, `egress "shipped"`, "another egress writes to the file: one of this process, as "+path, name)
 	}
-	e := open(t, engine.Options{Egresses: map[string]engine.Egress{"wire": engine.JSONLines(path)}}, tellers)
-	refuses(t, engine.Options{Dir: t.TempDir(), Egresses: map[string]engine.Egress{"wire": engine.JSONLines("hardlink")}}, nil, nil, `"wire"`, "another egress")
+	e := open(t, engine.Options{Egresses: map[string]engine.Egress{"wire": jsonlines.Egress(path)}})
+	refuses(t, engine.Options{Egresses: map[string]engine.Egress{"wire": jsonlines.Egress("hardlink")}}, `"wire"`, "another egress")
 	other := exec.Command(os.Args[0], "-test.run=^TestOneFileForOneEgress$", "-test.v")
 	other.Env = append(os.Environ(), env+"="+path)
 	if out, err := other.CombinedOutput(); err != nil || !strings.Contains(string(out), "another egress writes to the file") {
@@ -124,28 +125,29 @@ func TestOneOwnerOfLines(t *testing.T) {
 	in, out := filepath.Join(t.TempDir(), "in"), filepath.Join(t.TempDir(), "out")
 	writeFile(t, in, "1\n")
 	toTell := func([]byte) (functions.Message, error) { return tell.On("a", 1), nil }
-	lines := engine.JSONLines(out)
-	source := engine.JSONLinesSource(in, toTell, engine.JSONLinesOptions{Follow: true, Poll: time.Millisecond})
-	refuses(t, engine.Options{Dir: t.TempDir(), Egresses: map[string]engine.Egress{"paid": lines, "shipped": lines}}, nil, nil, `egress "shipped"`, `egress "paid"`, "one of its own")
-	refuses(t, engine.Options{Dir: t.TempDir(), Ingresses: map[string]engine.Ingress{"paid": source, "shipped": source}}, nil, nil, `ingress "shipped"`, `ingress "paid"`)
+	lines := jsonlines.Egress(out)
+	source := jsonlines.Ingress(in, toTell, jsonlines.IngressOptions{Follow: true, Poll: time.Millisecond})
+	refuses(t, engine.Options{Egresses: map[string]engine.Egress{"paid": lines, "shipped": lines}}, `egress "shipped"`, `egress "paid"`, "one of its own")
+	refuses(t, engine.Options{Ingresses: map[string]engine.Ingress{"paid": source, "shipped": source}}, `ingress "shipped"`, `ingress "paid"`)
 
 	dir := t.TempDir()
-	e := open(t, engine.Options{Dir: dir}, tellers)
+	e := open(t, engine.Options{Dir: dir})
 	must(t, e.Do(ctx, newTeller.On("a", 0)))
-	e = reopen(t, e, engine.Options{Dir: dir, Egresses: map[string]engine.Egress{"wire": lines}, Ingresses: map[string]engine.Ingress{"in": source}}, tellers)
-	refuses(t, engine.Options{Dir: t.TempDir(), Egresses: map[string]engine.Egress{"wire": lines}}, nil, nil, `egress "wire"`, "in another engine")
-	eventually(t, "the first reads", func() bool { return ask(t, e, told.On("a")) == 1 })
+	must(t, e.Close())
+	e = open(t, engine.Options{Dir: dir, Egresses: map[string]engine.Egress{"wire": lines}, Ingresses: map[string]engine.Ingress{"in": source}})
+	refuses(t, engine.Options{Egresses: map[string]engine.Egress{"wire": lines}}, `egress "wire"`, "in another engine")
+	eventually(t, "the first reads", func() bool { return saidBy(t, e, "a") == 1 })
 	var log logLines
-	second := open(t, engine.Options{Logger: log.logger(), Ingresses: map[string]engine.Ingress{"in": source}}, tellers)
+	second := open(t, engine.Options{Logger: log.logger(), Ingresses: map[string]engine.Ingress{"in": source}})
 	eventually(t, "the second says why it does not read", func() bool { return log.line(in, "in another engine") != "" })
 	must(t, second.Close())
 	appendFile(t, in, "2\n")
-	eventually(t, "the first goes on", func() bool { return ask(t, e, told.On("a")) == 2 })
+	eventually(t, "the first goes on", func() bool { return saidBy(t, e, "a") == 2 })
 	must(t, e.Close())
 	wantLines(t, out, 2)
-	e = open(t, engine.Options{Dir: dir, Egresses: map[string]engine.Egress{"wire": lines}, Ingresses: map[string]engine.Ingress{"in": source}}, tellers)
+	e = open(t, engine.Options{Dir: dir, Egresses: map[string]engine.Egress{"wire": lines}, Ingresses: map[string]engine.Ingress{"in": source}})
 	appendFile(t, in, "3\n")
-	eventually(t, "another one may have them later", func() bool { return ask(t, e, told.On("a")) == 3 })
+	eventually(t, "another one may have them later", func() bool { return saidBy(t, e, "a") == 3 })
 	must(t, e.Close())
 	wantLines(t, out, 3)
 }
@@ -157,9 +159,9 @@ func TestStreamOfASecondEngine(t *testing.T) {
 	must(t, err)
 	defer reader.Close()
 	scanner := bufio.NewScanner(reader)
-	lines := engine.JSONLines(path)
+	lines := jsonlines.Egress(path)
 	for range 2 {
-		e := open(t, engine.Options{Egresses: map[string]engine.Egress{"wire": lines}}, tellers)
+		e := open(t, engine.Options{Egresses: map[string]engine.Egress{"wire": lines}})
 		must(t, e.Do(ctx, newTeller.On("a", 0)))
 		must(t, e.Do(ctx, tell.On("a", 2)))
 		for n := 1; n <= 2; n++ {
@@ -171,11 +173,11 @@ func TestStreamOfASecondEngine(t *testing.T) {
 	}
 }
 
-// TestJSONLinesCutWhileOpen: a file that somebody cuts under its egress gets no hole: the egress says so and waits.
-func TestJSONLinesCutWhileOpen(t *testing.T) {
+// TestEgressCutWhileOpen: a file that somebody cuts under its egress gets no hole: the egress says so and waits.
+func TestEgressCutWhileOpen(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "out")
 	var log logLines
-	e := open(t, engine.Options{Logger: log.logger(), Egresses: map[string]engine.Egress{"wire": engine.JSONLines(path)}}, tellers)
+	e := open(t, engine.Options{Logger: log.logger(), Egresses: map[string]engine.Egress{"wire": jsonlines.Egress(path)}})
 	must(t, e.Do(ctx, newTeller.On("a", 0)))
 	must(t, e.Do(ctx, tell.On("a", 1)))
 	eventually(t, "it is written", func() bool { return readFile(t, path) != "" })
@@ -189,14 +191,14 @@ func TestJSONLinesCutWhileOpen(t *testing.T) {
 }
 
 // follow runs a source that follows a file on a goroutine of its own.
-func follow(t *testing.T, path string, o engine.JSONLinesOptions) (came <-chan string, over <-chan error, stop func()) {
+func follow(t *testing.T, path string, o jsonlines.IngressOptions) (came <-chan string, over <-chan error, stop func()) {
 	t.Helper()
 	lines, ended := make(chan string, 100), make(chan error, 1)
 	g := gathered{refuse: func(line string) error { lines <- line; return nil }}
 	following, cancel := context.WithCancel(ctx)
 	t.Cleanup(cancel)
 	o.Poll, o.Logger = time.Millisecond, new(logLines).logger()
-	s := engine.JSONLinesSource(path, toEcho, o)
+	s := jsonlines.Ingress(path, toEcho, o)
 	go func() { ended <- s.Run(following, 0, g.deliver) }()
 	return lines, ended, cancel
 }
@@ -217,9 +219,9 @@ func wantNext(t *testing.T, came <-chan string, over <-chan error, want ...strin
 	}
 }
 
-// TestSourceIsReplaced: a followed file that is moved away is read to its end; the file that takes its place, or what is written over it,
+// TestIngressIsReplaced: a followed file that is moved away is read to its end; the file that takes its place, or what is written over it,
 // is an error that stays, and not taken for the rest of the old one.
-func TestSourceIsReplaced(t *testing.T) {
+func TestIngressIsReplaced(t *testing.T) {
 	longer := strings.Repeat("another line\n", 10)
 	for name, replace := range map[string]func(path string, readThree func()){
 		"renamed": func(path string, readThree func()) {
@@ -245,7 +247,7 @@ func TestSourceIsReplaced(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "in")
 			writeFile(t, path, "one\ntwo\n")
-			came, over, _ := follow(t, path, engine.JSONLinesOptions{Follow: true})
+			came, over, _ := follow(t, path, jsonlines.IngressOptions{Follow: true})
 			wantNext(t, came, over, "one", "two")
 			replace(path, func() { wantNext(t, came, over, "three") })
 			err := <-over
@@ -257,12 +259,12 @@ func TestSourceIsReplaced(t *testing.T) {
 	}
 }
 
-// TestReplacedSourceStaysLost: also when the new file has grown over the position by the next run.
-func TestReplacedSourceStaysLost(t *testing.T) {
+// TestReplacedIngressStaysLost: also when the new file has grown over the position by the next run.
+func TestReplacedIngressStaysLost(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "in")
 	writeFile(t, path, "one\ntwo\n")
 	var g gathered
-	s := engine.JSONLinesSource(path, toEcho, engine.JSONLinesOptions{})
+	s := jsonlines.Ingress(path, toEcho, jsonlines.IngressOptions{})
 	must(t, s.Run(ctx, 0, g.deliver))
 	writeFile(t, path, "1\n")
 	for range 2 {
@@ -275,13 +277,13 @@ func TestReplacedSourceStaysLost(t *testing.T) {
 	}
 }
 
-// TestSourceIsReplacedBeforeItIsRead: a run knows the file also if it has read nothing of it yet, and at each run that follows.
-func TestSourceIsReplacedBeforeItIsRead(t *testing.T) {
+// TestIngressIsReplacedBeforeItIsRead: a run knows the file also if it has read nothing of it yet, and at each run that follows.
+func TestIngressIsReplacedBeforeItIsRead(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "in")
 	another := "another line\nand another line\n"
 	begin := func() (engine.Ingress, *gathered) {
 		writeFile(t, path, "one\ntwo\n")
-		return engine.JSONLinesSource(path, toEcho, engine.JSONLinesOptions{}), new(gathered)
+		return jsonlines.Ingress(path, toEcho, jsonlines.IngressOptions{}), new(gathered)
 	}
 	s, g := begin()
 	must(t, s.Run(ctx, 8, g.deliver))
@@ -305,8 +307,8 @@ func TestSourceIsReplacedBeforeItIsRead(t *testing.T) {
 	wantErr(t, err, err, "replaced")
 }
 
-// TestSourceOfLikeLines: what a file is known by is more than its last line.
-func TestSourceOfLikeLines(t *testing.T) {
+// TestIngressOfLikeLines: what a file is known by is more than its last line.
+func TestIngressOfLikeLines(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "in")
 	for name, lines := range map[string][2]string{
 		"first":                  {"a\ntick\n", "b\ntick\ntick\n"},
@@ -321,7 +323,7 @@ func TestSourceOfLikeLines(t *testing.T) {
 		g.refuse = func(line string) error { came <- line; return nil }
 		following, stop := context.WithCancel(ctx)
 		over := make(chan error, 1)
-		s := engine.JSONLinesSource(path, toEcho, engine.JSONLinesOptions{Follow: true, Poll: time.Millisecond})
+		s := jsonlines.Ingress(path, toEcho, jsonlines.IngressOptions{Follow: true, Poll: time.Millisecond})
 		go func() { over <- s.Run(following, 0, g.deliver) }()
 		for _, line := range strings.Fields(strings.ReplaceAll(lines[0], "#\n", "")) {
 			wantNext(t, came, over, line)
@@ -336,8 +338,8 @@ func TestSourceOfLikeLines(t *testing.T) {
 	}
 }
 
-// TestSourceIsReplacedWhileItIsRead: what is written over the file while its lines are delivered is not taken for their rest.
-func TestSourceIsReplacedWhileItIsRead(t *testing.T) {
+// TestIngressIsReplacedWhileItIsRead: what is written over the file while its lines are delivered is not taken for their rest.
+func TestIngressIsReplacedWhileItIsRead(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "in")
 	writeFile(t, path, strings.Repeat("old\n", 100_000))
 	var g gathered
@@ -350,22 +352,22 @@ func TestSourceIsReplacedWhileItIsRead(t *testing.T) {
 		}
 		return nil
 	}
-	err := engine.JSONLinesSource(path, toEcho, engine.JSONLinesOptions{}).Run(ctx, 0, g.deliver)
+	err := jsonlines.Ingress(path, toEcho, jsonlines.IngressOptions{}).Run(ctx, 0, g.deliver)
 	wantErr(t, err, err, "replaced")
 	if n := len(g.lines); n == 0 || slices.Contains(g.lines, "new") {
 		t.Errorf("%d lines came, the last %q", n, g.lines[n-1])
 	}
 }
 
-// TestSourceBecomesSomethingElse: a directory or a pipe in the place of a followed file is an error that says so.
-func TestSourceBecomesSomethingElse(t *testing.T) {
+// TestIngressBecomesSomethingElse: a directory or a pipe in the place of a followed file is an error that says so.
+func TestIngressBecomesSomethingElse(t *testing.T) {
 	for word, replace := range map[string]func(path string) error{
 		"directory": func(path string) error { return os.Mkdir(path, 0o700) },
 		"pipe":      func(path string) error { return syscall.Mkfifo(path, 0o600) },
 	} {
 		path := filepath.Join(t.TempDir(), "in")
 		writeFile(t, path, "one\n")
-		came, over, _ := follow(t, path, engine.JSONLinesOptions{Follow: true})
+		came, over, _ := follow(t, path, jsonlines.IngressOptions{Follow: true})
 		wantNext(t, came, over, "one")
 		must(t, os.Remove(path))
 		must(t, replace(path))
@@ -374,12 +376,12 @@ func TestSourceBecomesSomethingElse(t *testing.T) {
 	}
 }
 
-// TestCorrectedSource: a copy of the file with the bad line corrected, as an editor makes, is read on.
-func TestCorrectedSource(t *testing.T) {
+// TestCorrectedIngress: a copy of the file with the bad line corrected, as an editor makes, is read on.
+func TestCorrectedIngress(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "in")
 	writeFile(t, path, "one\nbad\nthree\n")
 	var g gathered
-	s := engine.JSONLinesSource(path, toEcho, engine.JSONLinesOptions{})
+	s := jsonlines.Ingress(path, toEcho, jsonlines.IngressOptions{})
 	wantErr(t, s.Run(ctx, 0, g.deliver), errRude)
 	writeFile(t, path+"~", "one\ntwo\nthree\n")
 	must(t, os.Rename(path+"~", path))
@@ -389,23 +391,23 @@ func TestCorrectedSource(t *testing.T) {
 	}
 }
 
-// TestSourceThatIsNotThereYet: one that is followed is waited for, without an error.
-func TestSourceThatIsNotThereYet(t *testing.T) {
+// TestIngressThatIsNotThereYet: one that is followed is waited for, without an error.
+func TestIngressThatIsNotThereYet(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "in")
-	came, over, stop := follow(t, path, engine.JSONLinesOptions{Follow: true})
+	came, over, stop := follow(t, path, jsonlines.IngressOptions{Follow: true})
 	time.Sleep(5 * time.Millisecond)
 	writeFile(t, path, "one\n")
 	wantNext(t, came, over, "one")
 	stop()
 	wantErr(t, <-over, context.Canceled)
-	_, over, _ = follow(t, t.TempDir(), engine.JSONLinesOptions{Follow: true})
+	_, over, _ = follow(t, t.TempDir(), jsonlines.IngressOptions{Follow: true})
 	err := <-over
 	wantErr(t, err, err, "directory")
 }
 
-// TestSourcePipe: a pipe without a writer is waited for, and neither holds up Open nor Close. Its lines come once, also after a bad
+// TestIngressPipe: a pipe without a writer is waited for, and neither holds up Open nor Close. Its lines come once, also after a bad
 // one, and from one writer after the other if it is followed; otherwise it is over with its writer.
-func TestSourcePipe(t *testing.T) {
+func TestIngressPipe(t *testing.T) {
 	path := mkfifo(t)
 	write := func(text string) {
 		t.Helper()
@@ -415,18 +417,18 @@ func TestSourcePipe(t *testing.T) {
 		must(t, errors.Join(err, w.Close()))
 	}
 	source := func(follow bool) engine.Ingress {
-		return engine.JSONLinesSource(path, toEcho, engine.JSONLinesOptions{Follow: follow, Poll: time.Millisecond})
+		return jsonlines.Ingress(path, toEcho, jsonlines.IngressOptions{Follow: follow, Poll: time.Millisecond})
 	}
 	for _, follow := range []bool{false, true} {
 		o := engine.Options{CloseTimeout: 20 * time.Second, Ingresses: map[string]engine.Ingress{"in": source(follow)}}
 		start := time.Now()
-		e := open(t, o, notes)
+		e := open(t, o)
 		must(t, e.Close())
 		if took := time.Since(start); took > 5*time.Second {
 			t.Errorf("Open and Close took %v", took)
 		}
 	}
-	came, over, stop := follow(t, path, engine.JSONLinesOptions{Follow: true})
+	came, over, stop := follow(t, path, jsonlines.IngressOptions{Follow: true})
 	write("one\ntwo\nhal")
 	wantNext(t, came, over, "one", "two")
 	write("f\n")

@@ -1,8 +1,9 @@
-package engine
+package jsonlines
 
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -13,12 +14,13 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/concordat-dev/concordat/engine"
 	"github.com/concordat-dev/concordat/functions"
 	"github.com/concordat-dev/concordat/internal/failures"
 )
 
-// JSONLinesOptions say how a file of lines is read. The zero value reads it to its end and stops at the first bad line.
-type JSONLinesOptions struct {
+// IngressOptions say how a file of lines is read. The zero value reads it to its end and stops at the first bad line.
+type IngressOptions struct {
 	// Follow goes on reading when the file grows, and waits for a file that is not there yet. Without it the ingress is over at the end of the file; what is appended later
 	// is read when the engine is opened again.
 	Follow bool
@@ -38,16 +40,16 @@ type JSONLinesOptions struct {
 	Logger *slog.Logger
 }
 
-func (o JSONLinesOptions) withDefaults() JSONLinesOptions {
-	setDefault(&o.Poll, 100*time.Millisecond)
-	setDefault(&o.MaxLine, 16<<20)
+func (o IngressOptions) withDefaults() IngressOptions {
+	o.Poll = cmp.Or(o.Poll, 100*time.Millisecond)
+	o.MaxLine = cmp.Or(o.MaxLine, 16<<20)
 	if o.Logger == nil {
 		o.Logger = slog.Default()
 	}
 	return o
 }
 
-// JSONLinesSource makes an ingress of a file to which lines are appended: toMessage makes a message of each line, of which it
+// Ingress makes an ingress of a file to which lines are appended: toMessage makes a message of each line, of which it
 // gets the bytes without the line end, valid during the call; a nil message, like a blank line, leads to nothing. Lines need not
 // be JSON. A last line without a line end is taken to be half-written: it is left until it has one.
 //
@@ -62,14 +64,15 @@ func (o JSONLinesOptions) withDefaults() JSONLinesOptions {
 // What is at path may also be a device or a named pipe, such as /dev/stdin. The position counts its bytes then, and what was read and
 // not sealed when the process ends is lost. A pipe that nobody writes to is waited for; it is over when its writers have closed it,
 // unless it is followed. One ingress of a process reads it at a time; for another one that is an error until it is over.
-func JSONLinesSource(path string, toMessage func(line []byte) (functions.Message, error), o JSONLinesOptions) Ingress {
-	return &linesSource{path: path, toMessage: toMessage, options: o.withDefaults()}
+func Ingress(path string, toMessage func(line []byte) (functions.Message, error), o IngressOptions) engine.Ingress {
+	return &ingress{path: path, toMessage: toMessage, options: o.withDefaults()}
 }
 
-type linesSource struct {
+// ingress is what Ingress makes.
+type ingress struct {
 	path      string
 	toMessage func(line []byte) (functions.Message, error)
-	options   JSONLinesOptions
+	options   IngressOptions
 
 	runs atomic.Bool // what follows belongs to one Run at a time
 
@@ -78,26 +81,26 @@ type linesSource struct {
 	lost error       // the file that had them is no more
 }
 
-// check reports what is wrong with the ingress, before anything is opened.
-func (s *linesSource) check() error {
+// Validate reports what is wrong with the ingress, before anything is opened.
+func (s *ingress) Validate() error {
 	switch {
 	case s.path == "":
 		return errors.New("JSON lines: the path is empty")
 	case s.toMessage == nil:
 		return errors.New("JSON lines: toMessage is nil")
 	case s.options.Poll < 0:
-		return errors.New("JSONLinesOptions.Poll is negative")
+		return errors.New("IngressOptions.Poll is negative")
 	case s.options.MaxLine < 0:
-		return errors.New("JSONLinesOptions.MaxLine is negative")
+		return errors.New("IngressOptions.MaxLine is negative")
 	}
 	return nil
 }
 
-// errTwice: what JSONLines or JSONLinesSource made knows one position.
+// errTwice: what Egress or Ingress made knows one position.
 var errTwice = errors.New("it is in use already, under another name or in another engine: each needs one of its own")
 
-// Run implements [Ingress].
-func (s *linesSource) Run(ctx context.Context, after uint64, deliver func(uint64, functions.Message) error) error {
+// Run implements [engine.Ingress].
+func (s *ingress) Run(ctx context.Context, after uint64, deliver func(uint64, functions.Message) error) error {
 	if !s.runs.CompareAndSwap(false, true) {
 		return fmt.Errorf("JSON lines: %s: %w", s.path, errTwice)
 	}
@@ -119,7 +122,7 @@ func (s *linesSource) Run(ctx context.Context, after uint64, deliver func(uint64
 	return err
 }
 
-func (s *linesSource) run(ctx context.Context, after uint64, deliver func(uint64, functions.Message) error) error {
+func (s *ingress) run(ctx context.Context, after uint64, deliver func(uint64, functions.Message) error) error {
 	if s.pipe != nil {
 		return s.pipe.run(ctx, after, deliver)
 	}
@@ -144,7 +147,7 @@ func (s *linesSource) run(ctx context.Context, after uint64, deliver func(uint64
 }
 
 // open opens the file. If it is to be followed and is not there, it is waited for.
-func (s *linesSource) open(ctx context.Context) (*os.File, error) {
+func (s *ingress) open(ctx context.Context) (*os.File, error) {
 	for {
 		file, err := os.OpenFile(s.path, os.O_RDONLY|openNow, 0)
 		if err == nil || !s.options.Follow || !errors.Is(err, fs.ErrNotExist) {
@@ -157,7 +160,7 @@ func (s *linesSource) open(ctx context.Context) (*os.File, error) {
 }
 
 // pause waits until it is time to look again.
-func (s *linesSource) pause(ctx context.Context) error {
+func (s *ingress) pause(ctx context.Context) error {
 	timer := time.NewTimer(s.options.Poll)
 	defer timer.Stop()
 	select {
@@ -169,7 +172,7 @@ func (s *linesSource) pause(ctx context.Context) error {
 }
 
 // message calls toMessage; a panic is an error of the line.
-func (s *linesSource) message(line []byte) (m functions.Message, err error) {
+func (s *ingress) message(line []byte) (m functions.Message, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = failures.NewPanicError(p)
@@ -178,9 +181,9 @@ func (s *linesSource) message(line []byte) (m functions.Message, err error) {
 	return s.toMessage(line)
 }
 
-// linesReader is one run of a linesSource.
+// linesReader is one run of a ingress.
 type linesReader struct {
-	source   *linesSource
+	source   *ingress
 	file     *os.File
 	deliver  func(uint64, functions.Message) error
 	position int64     // behind the last whole line
@@ -330,7 +333,7 @@ func (r *linesReader) readLine(lines *bufio.Reader) (line []byte, err error) {
 }
 
 func errTooLong(position int64, most int) error {
-	return fmt.Errorf("the line at byte %d is longer than JSONLinesOptions.MaxLine, which is %d bytes", position, most)
+	return fmt.Errorf("the line at byte %d is longer than IngressOptions.MaxLine, which is %d bytes", position, most)
 }
 
 // give delivers the message of a line.
@@ -350,7 +353,7 @@ func (r *linesReader) give(ctx context.Context, end int64, line []byte) error {
 		return nil
 	case ctx.Err() != nil:
 		return ctx.Err()
-	case errors.Is(err, ErrClosed):
+	case errors.Is(err, engine.ErrClosed):
 		return err
 	case r.source.options.SkipBad:
 		r.source.options.Logger.Warn("a line is skipped", "file", r.source.path, "byte", r.position, "error", err)

@@ -1,4 +1,4 @@
-package engine
+package jsonlines
 
 import (
 	"errors"
@@ -23,6 +23,7 @@ type lineTarget struct {
 type targetHold struct {
 	*lineTarget
 	table *targetTable
+	path  string   // by which it is used
 	own   *os.File // the process's own stream by which the target is used, or nil
 }
 
@@ -42,7 +43,7 @@ var (
 const maxTargets = 64
 
 // hold begins to use a target, unless somebody uses it who does not share it.
-func (t *targetTable) hold(info os.FileInfo, own *os.File) (h *targetHold, ok bool) {
+func (t *targetTable) hold(info os.FileInfo, path string, own *os.File) (h *targetHold, ok bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	i := slices.IndexFunc(t.all, func(l *lineTarget) bool { return os.SameFile(l.info, info) })
@@ -54,12 +55,31 @@ func (t *targetTable) hold(info os.FileInfo, own *os.File) (h *targetHold, ok bo
 	if len(target.holds) == 0 && !target.left.Equal(info.ModTime()) {
 		target.torn.Store(false) // it is another one, which got the same place on the disk, or somebody has written to it
 	}
-	h = &targetHold{lineTarget: target, table: t, own: own}
+	h = &targetHold{lineTarget: target, table: t, path: path, own: own}
 	if slices.ContainsFunc(target.holds, func(other *targetHold) bool { return !h.sharesWith(other) }) {
 		return nil, false
 	}
 	target.holds = append(target.holds, h)
 	return h, true
+}
+
+// pathsOf lists the paths by which the target at a path is used.
+func (t *targetTable) pathsOf(path string) (paths []string) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, target := range t.all {
+		if !os.SameFile(target.info, info) {
+			continue
+		}
+		for _, h := range target.holds {
+			paths = append(paths, h.path)
+		}
+	}
+	return paths
 }
 
 // sharesWith reports whether two may use one target in turns: a device, which has no position, or the process's own output. Two own

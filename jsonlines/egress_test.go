@@ -1,7 +1,6 @@
-package engine_test
+package jsonlines_test
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -16,48 +15,11 @@ import (
 
 	"github.com/concordat-dev/concordat/engine"
 	"github.com/concordat-dev/concordat/functions"
-	"github.com/concordat-dev/concordat/internal/codec"
-	"github.com/concordat-dev/concordat/internal/values"
+	"github.com/concordat-dev/concordat/jsonlines"
 )
 
-func record(t testing.TB, seq int, key string, value any) engine.Record {
-	t.Helper()
-	data, err := values.Encode(value)
-	must(t, err)
-	return engine.Record{Seq: uint64(seq), Key: key, Value: data}
-}
-
-func records(t testing.TB, first, n int) (all []engine.Record) {
-	for i := range n {
-		all = append(all, record(t, first+i, fmt.Sprint("key-", first+i), news{"text\n", first + i}))
-	}
-	return all
-}
-
-// position opens the file as an engine does.
-func position(t testing.TB, g engine.Egress, want uint64) {
-	t.Helper()
-	got, err := g.Position()
-	must(t, err)
-	if got != want {
-		t.Fatalf("the position is %d, want %d", got, want)
-	}
-}
-
-func readFile(t testing.TB, path string) string {
-	t.Helper()
-	data, err := os.ReadFile(path)
-	must(t, err)
-	return string(data)
-}
-
-func writeFile(t testing.TB, path, content string) {
-	t.Helper()
-	must(t, os.WriteFile(path, []byte(content), 0o644))
-}
-
-// TestJSONLinesMapping: each line is an object with seq, key and value, as the comment of JSONLines describes it.
-func TestJSONLinesMapping(t *testing.T) {
+// TestEgressMapping: each line is an object with seq, key and value, as the comment of JSONLines describes it.
+func TestEgressMapping(t *testing.T) {
 	type inner struct {
 		B     []byte
 		Named string `json:"other_name"`
@@ -88,7 +50,7 @@ func TestJSONLinesMapping(t *testing.T) {
 		{"bad \xff", `"bad \ufffd"`},
 	} {
 		path := filepath.Join(t.TempDir(), "out")
-		g := engine.JSONLines(path)
+		g := jsonlines.Egress(path)
 		position(t, g, 0)
 		if err := g.Write(ctx, []engine.Record{record(t, 1, "k\"", c.value)}); err != nil {
 			t.Errorf("%v: %v", c.value, err)
@@ -99,7 +61,7 @@ func TestJSONLinesMapping(t *testing.T) {
 			t.Errorf("%v is written as\n%swant\n%s", c.value, got, want)
 		}
 	}
-	g := engine.JSONLines(filepath.Join(t.TempDir(), "out"))
+	g := jsonlines.Egress(filepath.Join(t.TempDir(), "out"))
 	position(t, g, 0)
 	defer g.Close()
 	if err := g.Write(ctx, []engine.Record{record(t, 1, "", map[any]int{1: 1, "1": 2})}); err == nil || !strings.Contains(err.Error(), `"1"`) {
@@ -107,16 +69,16 @@ func TestJSONLinesMapping(t *testing.T) {
 	}
 }
 
-// TestJSONLinesDropsRepeats and refuses gaps.
-func TestJSONLinesDropsRepeats(t *testing.T) {
+// TestEgressDropsRepeats and refuses gaps.
+func TestEgressDropsRepeats(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "out")
-	g := engine.JSONLines(path)
+	g := jsonlines.Egress(path)
 	position(t, g, 0)
 	must(t, g.Write(ctx, records(t, 1, 3)))
 	must(t, g.Write(ctx, records(t, 1, 3)))
 	must(t, g.Write(ctx, records(t, 2, 4)))
 	must(t, g.Close())
-	g = engine.JSONLines(path)
+	g = jsonlines.Egress(path)
 	position(t, g, 5)
 	must(t, g.Write(ctx, records(t, 1, 6)))
 	before := readFile(t, path)
@@ -129,11 +91,11 @@ func TestJSONLinesDropsRepeats(t *testing.T) {
 	}
 }
 
-// TestJSONLinesHealsWhatACrashLeft cuts the last Write short at every byte, and punches a hole of zeros into it at every byte, as
+// TestEgressHealsWhatACrashLeft cuts the last Write short at every byte, and punches a hole of zeros into it at every byte, as
 // a power failure can. What was written before it is still known, and the file ends up as if nothing had happened.
-func TestJSONLinesHealsWhatACrashLeft(t *testing.T) {
+func TestEgressHealsWhatACrashLeft(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "out")
-	g := engine.JSONLines(path)
+	g := jsonlines.Egress(path)
 	position(t, g, 0)
 	must(t, g.Write(ctx, records(t, 1, 2)))
 	synced := len(readFile(t, path))
@@ -142,7 +104,7 @@ func TestJSONLinesHealsWhatACrashLeft(t *testing.T) {
 	whole := readFile(t, path)
 	heal := func(what, left string) {
 		writeFile(t, path, left)
-		g := engine.JSONLines(path)
+		g := jsonlines.Egress(path)
 		got, err := g.Position()
 		if err != nil {
 			t.Fatalf("%s: %v", what, err)
@@ -165,8 +127,8 @@ func TestJSONLinesHealsWhatACrashLeft(t *testing.T) {
 	heal("nothing is wrong", whole)
 }
 
-// TestJSONLinesRefusesForeignFiles, and leaves them as they are.
-func TestJSONLinesRefusesForeignFiles(t *testing.T) {
+// TestEgressRefusesForeignFiles, and leaves them as they are.
+func TestEgressRefusesForeignFiles(t *testing.T) {
 	line := `{"seq":1,"key":"","value":1}` + "\n"
 	for _, content := range []string{
 		"hello", "hello\n", "{}\n", "[1]\n", `{"seq":0,"key":"","value":1}` + "\n", `{"seq":1}` + "\n", line + "\n", line + line,
@@ -175,7 +137,7 @@ func TestJSONLinesRefusesForeignFiles(t *testing.T) {
 	} {
 		path := filepath.Join(t.TempDir(), "out")
 		writeFile(t, path, content)
-		_, err := engine.JSONLines(path).Position()
+		_, err := jsonlines.Egress(path).Position()
 		if err == nil || !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), "damaged") {
 			t.Errorf("%q: error %v", content, err)
 		}
@@ -183,20 +145,20 @@ func TestJSONLinesRefusesForeignFiles(t *testing.T) {
 			t.Errorf("%q was changed", content)
 		}
 	}
-	_, err := engine.JSONLines(filepath.Join(t.TempDir(), "missing", "out")).Position()
+	_, err := jsonlines.Egress(filepath.Join(t.TempDir(), "missing", "out")).Position()
 	wantErr(t, err, os.ErrNotExist)
 }
 
-// TestJSONLinesKeepsAcknowledgedLines: a file whose end is missing is not cut further, and says so at each Write.
-func TestJSONLinesKeepsAcknowledgedLines(t *testing.T) {
+// TestEgressKeepsAcknowledgedLines: a file whose end is missing is not cut further, and says so at each Write.
+func TestEgressKeepsAcknowledgedLines(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "out")
-	g := engine.JSONLines(path)
+	g := jsonlines.Egress(path)
 	position(t, g, 0)
 	must(t, g.Write(ctx, records(t, 1, 5)))
 	must(t, g.Close())
 	damaged := strings.Replace(readFile(t, path), `"seq":4`, `"seq"`+"\x00\x00", 1)
 	writeFile(t, path, damaged)
-	g = engine.JSONLines(path)
+	g = jsonlines.Egress(path)
 	position(t, g, 3)
 	for range 2 {
 		if err := g.Write(ctx, records(t, 6, 1)); err == nil || !strings.Contains(err.Error(), "missing") {
@@ -209,10 +171,10 @@ func TestJSONLinesKeepsAcknowledgedLines(t *testing.T) {
 	}
 }
 
-// TestJSONLinesReadsOnlyTheEnd of a large file; a file that was moved away starts anew behind what it had.
-func TestJSONLinesReadsOnlyTheEnd(t *testing.T) {
+// TestEgressReadsOnlyTheEnd of a large file; a file that was moved away starts anew behind what it had.
+func TestEgressReadsOnlyTheEnd(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "out")
-	g := engine.JSONLines(path)
+	g := jsonlines.Egress(path)
 	position(t, g, 0)
 	for i := range 10 {
 		must(t, g.Write(ctx, records(t, 1+1000*i, 1000)))
@@ -220,7 +182,7 @@ func TestJSONLinesReadsOnlyTheEnd(t *testing.T) {
 	must(t, g.Close())
 	content := readFile(t, path)
 	writeFile(t, path, "garbage\n"+content[8:])
-	g = engine.JSONLines(path)
+	g = jsonlines.Egress(path)
 	position(t, g, 10_000)
 	must(t, g.Close())
 	must(t, os.Rename(path, path+".1"))
@@ -233,7 +195,7 @@ func TestJSONLinesReadsOnlyTheEnd(t *testing.T) {
 
 // frailFile fails on demand.
 type frailFile struct {
-	engine.LinesFile
+	jsonlines.File
 	plan *frailPlan
 }
 
@@ -248,32 +210,32 @@ func fails(n *int) bool {
 
 func (f frailFile) WriteAt(p []byte, at int64) (int, error) {
 	if fails(&f.plan.failWrite) {
-		n, _ := f.LinesFile.WriteAt(p[:len(p)/2], at)
+		n, _ := f.File.WriteAt(p[:len(p)/2], at)
 		return n, errDisk
 	}
-	return f.LinesFile.WriteAt(p, at)
+	return f.File.WriteAt(p, at)
 }
 
 func (f frailFile) Sync() error {
 	if fails(&f.plan.failSync) {
 		return errDisk
 	}
-	return f.LinesFile.Sync()
+	return f.File.Sync()
 }
 
 func (f frailFile) Truncate(size int64) error {
 	if fails(&f.plan.failTruncate) {
 		return errDisk
 	}
-	return f.LinesFile.Truncate(size)
+	return f.File.Truncate(size)
 }
 
-// TestJSONLinesAfterAnError: a write, sync or truncation that fails is an error of Write, and the next Write puts it right.
-func TestJSONLinesAfterAnError(t *testing.T) {
+// TestEgressAfterAnError: a write, sync or truncation that fails is an error of Write, and the next Write puts it right.
+func TestEgressAfterAnError(t *testing.T) {
 	for _, plan := range []frailPlan{{failWrite: 2}, {failSync: 2}, {failWrite: 2, failTruncate: 1}, {failSync: 2, failTruncate: 1}} {
 		path := filepath.Join(t.TempDir(), "out")
 		left := plan
-		g := engine.JSONLinesOn(path, func(f engine.LinesFile) engine.LinesFile { return frailFile{f, &left} })
+		g := jsonlines.EgressOn(path, func(f jsonlines.File) jsonlines.File { return frailFile{f, &left} })
 		position(t, g, 0)
 		must(t, g.Write(ctx, records(t, 1, 2)))
 		wantErr(t, g.Write(ctx, records(t, 3, 2)), errDisk, path)
@@ -283,7 +245,7 @@ func TestJSONLinesAfterAnError(t *testing.T) {
 		must(t, g.Write(ctx, records(t, 3, 1)))
 		must(t, g.Write(ctx, records(t, 4, 1)))
 		must(t, g.Close())
-		again := engine.JSONLines(path)
+		again := jsonlines.Egress(path)
 		position(t, again, 4)
 		must(t, again.Close())
 		if got := strings.Count(readFile(t, path), "\n"); got != 4 {
@@ -306,15 +268,15 @@ func (l *lostAnswer) Write(ctx context.Context, records []engine.Record) error {
 	return err
 }
 
-// TestJSONLinesExactlyOnce: each record of an engine is in its file once, in order, over restarts, and when the egress fails
+// TestEgressExactlyOnce: each record of an engine is in its file once, in order, over restarts, and when the egress fails
 // between writing and saying so.
-func TestJSONLinesExactlyOnce(t *testing.T) {
+func TestEgressExactlyOnce(t *testing.T) {
 	dir, path := t.TempDir(), filepath.Join(t.TempDir(), "out")
 	total := 0
 	for round := range 8 {
 		o := engine.Options{Dir: dir, Logger: new(logLines).logger()}
-		o.Egresses = map[string]engine.Egress{"wire": &lostAnswer{Egress: engine.JSONLines(path), n: round}}
-		e := open(t, o, tellers)
+		o.Egresses = map[string]engine.Egress{"wire": &lostAnswer{Egress: jsonlines.Egress(path), n: round}}
+		e := open(t, o)
 		if round == 0 {
 			must(t, e.Do(ctx, newTeller.On("a", 0)))
 		}
@@ -348,127 +310,46 @@ func wantLines(t *testing.T, path string, n int) {
 	}
 }
 
-// gathered is the far end of an ingress: it keeps what was delivered, and refuses what has a bad operation.
-type gathered struct {
-	lines     []string
-	positions []uint64
-	refuse    func(line string) error
-}
-
-func (g *gathered) deliver(position uint64, m functions.Message) error {
-	var line string
-	if err := codec.Decode(m.Envelope().Arg, &line); err != nil {
-		return err
-	}
-	if g.refuse != nil {
-		if err := g.refuse(line); err != nil {
-			return err
-		}
-	}
-	g.lines, g.positions = append(g.lines, line), append(g.positions, position)
-	return nil
-}
-
-var echoes = functions.Update(notes, "echo", func(*functions.Ctx, *noteState, string) error { return nil })
-
-func toEcho(line []byte) (functions.Message, error) {
-	switch {
-	case bytes.HasPrefix(line, []byte("bad")):
-		return nil, errRude
-	case bytes.HasPrefix(line, []byte("panic")):
-		panic("test")
-	case bytes.HasPrefix(line, []byte("#")):
-		return nil, nil
-	}
-	return echoes.On("n", string(line)), nil
-}
-
-// TestJSONLinesSource reads lines with the byte behind them as position; blank ones and comments lead to nothing, and a last line
-// without end is left out. It goes on where it was.
-func TestJSONLinesSource(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "in")
-	long := strings.Repeat("x", 200_000)
-	writeFile(t, path, "one\r\n\n  \n# two\n"+long+"\nthree\nfour")
-	var log logLines
-	s := engine.JSONLinesSource(path, toEcho, engine.JSONLinesOptions{Logger: log.logger()})
-	var g gathered
-	must(t, s.Run(ctx, 0, g.deliver))
-	if want := []string{"one", long, "three"}; fmt.Sprint(g.lines) != fmt.Sprint(want) {
-		t.Errorf("delivered %.100q", g.lines)
-	}
-	if log.line("four") == "" && log.line("has no end", path) == "" {
-		t.Errorf("the line without end is not in the log: %s", log.String())
-	}
-	writeFile(t, path, readFile(t, path)+" and a half\nfive\n")
-	must(t, s.Run(ctx, g.positions[2], g.deliver))
-	if want := []string{"four and a half", "five"}; fmt.Sprint(g.lines[3:]) != fmt.Sprint(want) {
-		t.Errorf("then delivered %q", g.lines[3:])
-	}
-	if end := g.positions[4]; end != uint64(len(readFile(t, path))) {
-		t.Errorf("the last position is %d, want the file's end", end)
-	}
-	writeFile(t, path, "new\n")
-	if err := s.Run(ctx, g.positions[4], g.deliver); err == nil || !strings.Contains(err.Error(), "replaced") {
-		t.Errorf("a file that shrank gives %v", err)
-	}
-	wantErr(t, engine.JSONLinesSource(path+"-missing", toEcho, engine.JSONLinesOptions{}).Run(ctx, 0, g.deliver), os.ErrNotExist)
-}
-
-// TestJSONLinesSourceBadLines: it stops at a bad line, and names it, or skips it with a log.
-func TestJSONLinesSourceBadLines(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "in")
-	writeFile(t, path, "one\nbad\ntwo\npanic\nrefused\nthree\n")
-	refuse := func(line string) error {
-		if line == "refused" {
-			return functions.ErrTooLarge
-		}
+// TestEgressParksWhatItCannotExpress: a line in the record's place says why, the file goes on behind it, and over a restart.
+func TestEgressParksWhatItCannotExpress(t *testing.T) {
+	type point struct{ X, Y int }
+	pins := functions.NewEgress[map[any]string]("wire")
+	tellersOfAny := functions.NewType[int]("test/teller-of-any")
+	pin := functions.Update(tellersOfAny, "pin", func(ctx *functions.Ctx, _ *int, n int) error {
+		ctx.Emit(pins.Record("a", map[any]string{n: "x"}))
 		return nil
+	})
+	clash := functions.Update(tellersOfAny, "clash", func(ctx *functions.Ctx, _ *int, _ int) error {
+		ctx.Emit(pins.Record("a", map[any]string{1: "x", "1": "y"}))
+		ctx.Emit(pins.Record("b", map[any]string{point{1, 2}: "x"}))
+		return nil
+	})
+	made := functions.Create(tellersOfAny, "new", func(*functions.Ctx, *int, int) error { return nil })
+	path := filepath.Join(t.TempDir(), "out")
+	o := engine.Options{Dir: t.TempDir(), Logger: new(logLines).logger()}
+	for range 2 {
+		o.Egresses = map[string]engine.Egress{"wire": jsonlines.Egress(path)}
+		e := open(t, o, tellersOfAny)
+		_ = e.Do(ctx, made.On("x", 0))
+		must(t, e.Do(ctx, pin.On("x", 7)))
+		must(t, e.Do(ctx, clash.On("x", 0)))
+		must(t, e.Do(ctx, pin.On("x", 8)))
+		must(t, e.Close())
 	}
-	g := gathered{refuse: refuse}
-	err := engine.JSONLinesSource(path, toEcho, engine.JSONLinesOptions{}).Run(ctx, 0, g.deliver)
-	wantErr(t, err, errRude, path, "byte 4")
-	if fmt.Sprint(g.lines) != "[one]" {
-		t.Errorf("before the bad line %v was delivered", g.lines)
+	want := ""
+	for i := range 2 {
+		want += fmt.Sprintf(`{"seq":%d,"key":"a","value":{"7":"x"}}
+{"seq":%d,"key":"a","parked":"two keys of a map are both \"1\" in JSON"}
+{"seq":%d,"key":"b","parked":"cbor: invalid map key type: map[interface {}]interface {}"}
+{"seq":%d,"key":"a","value":{"8":"x"}}
+`, 4*i+1, 4*i+2, 4*i+3, 4*i+4)
 	}
-	var log logLines
-	g = gathered{refuse: refuse}
-	must(t, engine.JSONLinesSource(path, toEcho, engine.JSONLinesOptions{SkipBad: true, Logger: log.logger()}).Run(ctx, 0, g.deliver))
-	if fmt.Sprint(g.lines) != "[one two three]" {
-		t.Errorf("%v was delivered", g.lines)
+	if got := readFile(t, path); got != want {
+		t.Errorf("the file has\n%swant\n%s", got, want)
 	}
-	if log.line("byte=4", "rude") == "" || log.line("byte=12", "panic") == "" || log.line("byte=18", "size limit") == "" {
-		t.Errorf("skipped lines are not in the log: %s", log.String())
-	}
-	g = gathered{refuse: func(string) error { return engine.ErrClosed }}
-	wantErr(t, engine.JSONLinesSource(path, toEcho, engine.JSONLinesOptions{SkipBad: true}).Run(ctx, 0, g.deliver), engine.ErrClosed)
-	err = engine.JSONLinesSource(path, toEcho, engine.JSONLinesOptions{MaxLine: 3}).Run(ctx, 0, g.deliver)
-	if err == nil || !strings.Contains(err.Error(), "MaxLine") {
-		t.Errorf("a line over the bound gives %v", err)
-	}
-}
-
-// TestJSONLinesSourceFollows a file that grows, also by half lines, until its context ends.
-func TestJSONLinesSourceFollows(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "in")
-	writeFile(t, path, "0\n")
-	came := make(chan string, 100)
-	g := gathered{refuse: func(line string) error { came <- line; return nil }}
-	following, stop := context.WithCancel(ctx)
-	over := make(chan error)
-	s := engine.JSONLinesSource(path, toEcho, engine.JSONLinesOptions{Follow: true, Poll: time.Millisecond})
-	go func() { over <- s.Run(following, 0, g.deliver) }()
-	file, err := os.OpenFile(path, os.O_APPEND|os.O_WRONLY, 0)
+	parked, err := open(t, o, tellersOfAny).ParkedRecords(ctx, "wire")
 	must(t, err)
-	defer file.Close()
-	for i := range 20 {
-		if line := <-came; line != fmt.Sprint(i) {
-			t.Fatalf("line %d is %q", i, line)
-		}
-		for _, half := range []string{fmt.Sprint(i + 1)[:1], fmt.Sprint(i + 1)[1:], "\n"} {
-			_, err := file.WriteString(half)
-			must(t, err)
-		}
+	if len(parked) != 4 {
+		t.Errorf("parked are %v", parked)
 	}
-	stop()
-	wantErr(t, <-over, context.Canceled)
 }

@@ -1,6 +1,6 @@
 //go:build unix
 
-package engine_test
+package jsonlines_test
 
 import (
 	"errors"
@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/concordat-dev/concordat/engine"
+	"github.com/concordat-dev/concordat/jsonlines"
 )
 
 // numbersIn lists the records of a file of lines.
@@ -24,8 +25,8 @@ func numbersIn(t *testing.T, path string) (all []string) {
 	return all
 }
 
-// TestJSONLinesMovedWhileOpen: what has the path is what is written to. It goes on where it is, if it can be gone on with.
-func TestJSONLinesMovedWhileOpen(t *testing.T) {
+// TestEgressMovedWhileOpen: what has the path is what is written to. It goes on where it is, if it can be gone on with.
+func TestEgressMovedWhileOpen(t *testing.T) {
 	replace := func(path, content string) error {
 		return errors.Join(os.WriteFile(path+"~", []byte(content), 0o600), os.Rename(path+"~", path))
 	}
@@ -53,7 +54,7 @@ func TestJSONLinesMovedWhileOpen(t *testing.T) {
 			dir := filepath.Join(t.TempDir(), "dir")
 			must(t, os.Mkdir(dir, 0o700))
 			path := filepath.Join(dir, "out")
-			g := engine.JSONLines(path)
+			g := jsonlines.Egress(path)
 			position(t, g, 0)
 			must(t, g.Write(ctx, records(t, 1, 2)))
 			content := readFile(t, path)
@@ -83,21 +84,21 @@ func TestJSONLinesMovedWhileOpen(t *testing.T) {
 
 // movedFile is moved away at its next sync.
 type movedFile struct {
-	engine.LinesFile
+	jsonlines.File
 	move *func() error
 }
 
 func (f movedFile) Sync() error {
 	move := *f.move
 	*f.move = func() error { return nil }
-	return errors.Join(f.LinesFile.Sync(), move())
+	return errors.Join(f.File.Sync(), move())
 }
 
-// TestJSONLinesMovedInTheMidst of a Write: nothing counts as written, and what was moved away has nothing of what is written again.
-func TestJSONLinesMovedInTheMidst(t *testing.T) {
+// TestEgressMovedInTheMidst of a Write: nothing counts as written, and what was moved away has nothing of what is written again.
+func TestEgressMovedInTheMidst(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "out")
 	move := func() error { return nil }
-	g := engine.JSONLinesOn(path, func(f engine.LinesFile) engine.LinesFile { return movedFile{f, &move} })
+	g := jsonlines.EgressOn(path, func(f jsonlines.File) jsonlines.File { return movedFile{f, &move} })
 	position(t, g, 0)
 	must(t, g.Write(ctx, records(t, 1, 2)))
 	move = func() error { return os.Rename(path, path+".1") }
@@ -114,11 +115,11 @@ func TestJSONLinesMovedInTheMidst(t *testing.T) {
 	}
 }
 
-// TestJSONLinesFollowsALink that is given another target.
-func TestJSONLinesFollowsALink(t *testing.T) {
+// TestEgressFollowsALink that is given another target.
+func TestEgressFollowsALink(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "out")
 	must(t, os.Symlink(path+".1", path))
-	g := engine.JSONLines(path)
+	g := jsonlines.Egress(path)
 	position(t, g, 0)
 	must(t, g.Write(ctx, records(t, 1, 2)))
 	must(t, os.Symlink(path+".2", path+"~"))
@@ -130,11 +131,11 @@ func TestJSONLinesFollowsALink(t *testing.T) {
 	}
 }
 
-// TestJSONLinesStaysInItsDirectory when the process changes to another one.
-func TestJSONLinesStaysInItsDirectory(t *testing.T) {
+// TestEgressStaysInItsDirectory when the process changes to another one.
+func TestEgressStaysInItsDirectory(t *testing.T) {
 	first := t.TempDir()
 	t.Chdir(first)
-	g := engine.JSONLines("out")
+	g := jsonlines.Egress("out")
 	position(t, g, 0)
 	must(t, g.Write(ctx, records(t, 1, 1)))
 	t.Chdir(t.TempDir())
@@ -145,10 +146,10 @@ func TestJSONLinesStaysInItsDirectory(t *testing.T) {
 	}
 }
 
-// TestJSONLinesReplacedByATakenFile: what another egress writes to is not taken from it.
-func TestJSONLinesReplacedByATakenFile(t *testing.T) {
+// TestEgressReplacedByATakenFile: what another egress writes to is not taken from it.
+func TestEgressReplacedByATakenFile(t *testing.T) {
 	path, theirs := filepath.Join(t.TempDir(), "out"), filepath.Join(t.TempDir(), "theirs")
-	g, other := engine.JSONLines(path), engine.JSONLines(theirs)
+	g, other := jsonlines.Egress(path), jsonlines.Egress(theirs)
 	position(t, g, 0)
 	position(t, other, 0)
 	must(t, g.Write(ctx, records(t, 1, 1)))
@@ -165,7 +166,7 @@ func TestJSONLinesReplacedByATakenFile(t *testing.T) {
 func TestRotationLosesNothing(t *testing.T) {
 	const rounds, each = 20, 30
 	path := filepath.Join(t.TempDir(), "out")
-	e := open(t, engine.Options{Logger: new(logLines).logger(), Egresses: map[string]engine.Egress{"wire": engine.JSONLines(path)}}, tellers)
+	e := open(t, engine.Options{Logger: new(logLines).logger(), Egresses: map[string]engine.Egress{"wire": jsonlines.Egress(path)}})
 	must(t, e.Do(ctx, newTeller.On("a", 0)))
 	var files []string
 	for round := range rounds {

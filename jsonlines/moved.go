@@ -1,4 +1,4 @@
-package engine
+package jsonlines
 
 import (
 	"errors"
@@ -8,7 +8,7 @@ import (
 	"path/filepath"
 )
 
-// What has the path of a JSONLines egress may be moved away, deleted or replaced while it is open. What is written to the old file then
+// What has the path of an egress may be moved away, deleted or replaced while it is open. What is written to the old file then
 // is found by nobody who looks at the path, or by nobody at all. So before each Write the egress makes sure that the path is its file's,
 // or goes on with what has the path now; and after it, before the records count as taken, that it still is.
 
@@ -28,7 +28,7 @@ func standing(path string) (string, error) {
 var errMoved = errors.New("it was moved away, deleted or replaced while it was written to")
 
 // isNamed reports whether the path is the open file's.
-func (j *jsonLines) isNamed() (bool, error) {
+func (j *egress) isNamed() (bool, error) {
 	named, err := os.Stat(j.place)
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
@@ -43,7 +43,7 @@ func (j *jsonLines) isNamed() (bool, error) {
 // goOn opens what has the path now, if that is another file or none. One that is new or has no record goes on with the next record, and
 // one that has those so far behind them. Any other is an error, until the right one has the path; first is the next record that the
 // egress is given.
-func (j *jsonLines) goOn(first uint64) error {
+func (j *egress) goOn(first uint64) error {
 	if j.file != nil {
 		if named, err := j.isNamed(); err != nil || named {
 			return err
@@ -69,7 +69,7 @@ func (j *jsonLines) goOn(first uint64) error {
 }
 
 // readOn finds the place behind the records up to last in a file that was opened anew.
-func (j *jsonLines) readOn(last uint64) error {
+func (j *egress) readOn(last uint64) error {
 	tail, err := readTail(j.file)
 	if err != nil {
 		return err
@@ -86,7 +86,7 @@ func (j *jsonLines) readOn(last uint64) error {
 }
 
 // cutBack takes away what is behind the last synced line, so that a file that is left has nothing that is written again elsewhere.
-func (j *jsonLines) cutBack() error {
+func (j *egress) cutBack() error {
 	if !j.torn {
 		return nil
 	}

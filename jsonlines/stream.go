@@ -1,4 +1,4 @@
-package engine
+package jsonlines
 
 import (
 	"context"
@@ -7,12 +7,11 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 	"syscall"
 	"time"
 )
 
-// What JSONLines and JSONLinesSource are given need not be a regular file. A device or a pipe has no content to look at and nothing to
+// What Egress and Ingress are given need not be a regular file. A device or a pipe has no content to look at and nothing to
 // cut: lines go there one Write at a time, and nobody knows what has arrived.
 
 // lineStream is a device or a pipe that lines are written to.
@@ -89,7 +88,7 @@ func (s *lineStream) take(info os.FileInfo) error {
 	if s.keep {
 		own = s.file
 	}
-	hold, free := linesOut.hold(info, own)
+	hold, free := linesOut.hold(info, s.path, own)
 	if !free {
 		return fmt.Errorf("%s: %w", s.path, errTaken)
 	}
@@ -176,23 +175,4 @@ func isStream(file *os.File) (bool, error) {
 		return false, errors.New("is a directory")
 	}
 	return !info.Mode().IsRegular(), nil
-}
-
-// sameFile says whose file an egress cannot have, if that is one of others.
-func sameFile(to Egress, others []*egress) string {
-	mine, ok := to.(*jsonLines)
-	if !ok {
-		return ""
-	}
-	info, err := os.Stat(mine.place)
-	if err != nil {
-		return ""
-	}
-	var names []string
-	for _, g := range others {
-		if other, ok := g.to.(*jsonLines); ok && other.hold().is(info) {
-			names = append(names, fmt.Sprintf("egress %q of this engine writes to it", g.name))
-		}
-	}
-	return strings.Join(names, ", ")
 }

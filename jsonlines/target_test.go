@@ -1,6 +1,6 @@
 //go:build unix
 
-package engine_test
+package jsonlines_test
 
 import (
 	"bufio"
@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/concordat-dev/concordat/engine"
+	"github.com/concordat-dev/concordat/jsonlines"
 )
 
 // keptPipe makes a pipe with a reader that never goes away.
@@ -43,14 +44,14 @@ func runChild(t *testing.T, test, path string, set func(*exec.Cmd)) {
 
 // openTwo opens an engine with two egresses of lines.
 func openTwo(dir, wire, other string) (*engine.Engine, error) {
-	o := engine.Options{Dir: dir, ReserveBytes: -1, Egresses: map[string]engine.Egress{"wire": engine.JSONLines(wire), "other": engine.JSONLines(other)}}
-	return engine.Open(o, tellers)
+	o := engine.Options{Dir: dir, ReserveBytes: -1, Egresses: map[string]engine.Egress{"wire": jsonlines.Egress(wire), "other": jsonlines.Egress(other)}}
+	return engine.Open(o)
 }
 
 // TestOnePipeForOneEgress, by whatever name it is known: of this engine, of another one, and of another process.
 func TestOnePipeForOneEgress(t *testing.T) {
 	if path, is := asChild(); is {
-		g := engine.JSONLines(path)
+		g := jsonlines.Egress(path)
 		_, err := g.Position()
 		fmt.Println("it says:", err, g.Write(ctx, records(t, 1, 1)))
 		return
@@ -60,10 +61,10 @@ func TestOnePipeForOneEgress(t *testing.T) {
 	must(t, os.Link(path, path+"-hardlink"))
 	for _, name := range []string{path, path + "-symlink", path + "-hardlink"} {
 		_, err := openTwo(t.TempDir(), path, name)
-		wantErr(t, err, err, `egress "wire"`, `egress "other" of this engine writes to it`)
+		wantErr(t, err, err, `egress "wire"`, "another egress writes to the file: one of this process, as "+name)
 	}
-	e := open(t, engine.Options{Egresses: map[string]engine.Egress{"wire": engine.JSONLines(path)}}, tellers)
-	refuses(t, engine.Options{Dir: t.TempDir(), Egresses: map[string]engine.Egress{"wire": engine.JSONLines(path + "-symlink")}}, nil, nil, `"wire"`, "another egress")
+	e := open(t, engine.Options{Egresses: map[string]engine.Egress{"wire": jsonlines.Egress(path)}})
+	refuses(t, engine.Options{Egresses: map[string]engine.Egress{"wire": jsonlines.Egress(path + "-symlink")}}, `"wire"`, "another egress")
 	must(t, e.Do(ctx, newTeller.On("a", 0)))
 	must(t, e.Do(ctx, tell.On("a", 1)))
 	lines := bufio.NewScanner(reader)
@@ -78,7 +79,7 @@ func TestOnePipeForOneEgress(t *testing.T) {
 		t.Errorf("the next line is %s", lines.Text())
 	}
 	must(t, e.Close())
-	must(t, open(t, engine.Options{Egresses: map[string]engine.Egress{"wire": engine.JSONLines(path)}}).Close())
+	must(t, open(t, engine.Options{Egresses: map[string]engine.Egress{"wire": jsonlines.Egress(path)}}).Close())
 }
 
 // TestOutputIsAFile: the process's output that goes to a file is the file of no other egress.
@@ -86,7 +87,7 @@ func TestOutputIsAFile(t *testing.T) {
 	if path, is := asChild(); is {
 		for _, to := range [][2]string{{"/dev/stdout", path}, {path, "/dev/stdout"}, {"/dev/fd/1", path + "-symlink"}} {
 			_, err := openTwo(t.TempDir(), to[0], to[1])
-			wantErr(t, err, err, `egress "wire"`, `egress "other" of this engine writes to it`)
+			wantErr(t, err, err, `egress "wire"`, "another egress writes to the file: one of this process, as "+to[1])
 		}
 		e, err := openTwo(t.TempDir(), "/dev/stdout", "/dev/fd/1")
 		must(t, err)
@@ -108,7 +109,7 @@ func TestOutputsOnOnePipe(t *testing.T) {
 		for _, path := range []string{"/dev/stdout", "/dev/stderr"} {
 			t.Run("", func(t *testing.T) {
 				t.Parallel()
-				g := engine.JSONLines(path)
+				g := jsonlines.Egress(path)
 				position(t, g, 0)
 				for n := range count {
 					must(t, g.Write(ctx, []engine.Record{record(t, n+1, "", strings.Repeat("x", long))}))
@@ -157,7 +158,7 @@ func TestTornLineGetsAnEnd(t *testing.T) {
 		}
 		read <- got
 	}()
-	g := engine.JSONLines(path)
+	g := jsonlines.Egress(path)
 	position(t, g, 0)
 	must(t, g.Write(ctx, []engine.Record{large}))
 	must(t, g.Write(ctx, records(t, 2, 1)))
@@ -171,7 +172,7 @@ func TestTornLineGetsAnEnd(t *testing.T) {
 // tear writes a part of a large record.
 func tear(t *testing.T, path string, reader *os.File, large engine.Record) {
 	t.Helper()
-	g := engine.JSONLines(path)
+	g := jsonlines.Egress(path)
 	position(t, g, 0)
 	over, cancel := context.WithCancel(ctx)
 	go func() {
@@ -198,7 +199,7 @@ func TestTornLineOfAnotherPipe(t *testing.T) {
 	reader, err = os.OpenFile(path, os.O_RDWR, 0)
 	must(t, err)
 	defer reader.Close()
-	g := engine.JSONLines(path)
+	g := jsonlines.Egress(path)
 	position(t, g, 0)
 	must(t, g.Write(ctx, records(t, 1, 1)))
 	if line, err := bufio.NewReader(reader).ReadString('\n'); err != nil || !json.Valid([]byte(line)) {
@@ -210,7 +211,7 @@ func TestTornLineOfAnotherPipe(t *testing.T) {
 // TestPipeBecomesAFile: what has got the path of a pipe is not written over.
 func TestPipeBecomesAFile(t *testing.T) {
 	path := mkfifo(t)
-	g := engine.JSONLines(path)
+	g := jsonlines.Egress(path)
 	position(t, g, 0)
 	err := g.Write(ctx, records(t, 1, 1))
 	wantErr(t, err, syscall.ENXIO)
@@ -224,20 +225,20 @@ func TestPipeBecomesAFile(t *testing.T) {
 	}
 }
 
-// TestOnePipeForOneSource: a second source of a pipe gets nothing of it, and says so, until the first is over.
-func TestOnePipeForOneSource(t *testing.T) {
+// TestOnePipeForOneIngress: a second source of a pipe gets nothing of it, and says so, until the first is over.
+func TestOnePipeForOneIngress(t *testing.T) {
 	path, writer := keptPipe(t)
-	came, over, stop := follow(t, path, engine.JSONLinesOptions{Follow: true})
+	came, over, stop := follow(t, path, jsonlines.IngressOptions{Follow: true})
 	_, err := writer.WriteString("one\n")
 	must(t, err)
 	wantNext(t, came, over, "one")
-	second := engine.JSONLinesSource(path, toEcho, engine.JSONLinesOptions{})
+	second := jsonlines.Ingress(path, toEcho, jsonlines.IngressOptions{})
 	err = second.Run(ctx, 0, new(gathered).deliver)
 	wantErr(t, err, err, path, "another ingress reads the pipe")
 	stop()
 	wantErr(t, <-over, context.Canceled)
 	_, err = writer.WriteString("two\n")
 	must(t, err)
-	came, over, _ = follow(t, path, engine.JSONLinesOptions{Follow: true})
+	came, over, _ = follow(t, path, jsonlines.IngressOptions{Follow: true})
 	wantNext(t, came, over, "two")
 }

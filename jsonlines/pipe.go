@@ -1,4 +1,4 @@
-package engine
+package jsonlines
 
 import (
 	"bufio"
@@ -13,7 +13,7 @@ import (
 
 // pipeReader reads the lines of a pipe or a device. It outlives a run that fails: what it has read cannot be read again.
 type pipeReader struct {
-	source *linesSource
+	source *ingress
 	file   *os.File
 	lines  *bufio.Reader
 	line   []byte // not delivered yet, or not whole
@@ -21,7 +21,7 @@ type pipeReader struct {
 	began  bool // there was a writer
 }
 
-func newPipeReader(s *linesSource, file *os.File) *pipeReader {
+func newPipeReader(s *ingress, file *os.File) *pipeReader {
 	return &pipeReader{source: s, file: file, lines: bufio.NewReaderSize(file, 1<<16)}
 }
 
@@ -34,7 +34,7 @@ func (p *pipeReader) run(ctx context.Context, after uint64, deliver func(uint64,
 	if err != nil {
 		return err
 	}
-	hold, free := linesIn.hold(info, nil)
+	hold, free := linesIn.hold(info, p.source.path, nil)
 	if !free {
 		return p.giveBack(errRead)
 	}

@@ -1,4 +1,4 @@
-package engine
+package jsonlines
 
 import (
 	"bufio"
@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+
+	"github.com/concordat-dev/concordat/engine"
 )
 
 // linesTail is what the end of a file of JSON lines says.
@@ -16,7 +18,7 @@ type linesTail struct {
 	size int64  // of the file
 }
 
-// readTail reads the lines of a file that one Write may have written without a sync: maxDelivery of them, and the one before.
+// readTail reads the lines of a file that one Write may have written without a sync: engine.MaxDelivery of them, and the one before.
 // All earlier ones were synced. A power failure can leave of the last Write a part, also with holes, which read as zeros; what
 // is behind that is no use. Anything else that is no record was not written by this egress, or is damage.
 func readTail(file linesFile) (t linesTail, err error) {
@@ -25,7 +27,7 @@ func readTail(file linesFile) (t linesTail, err error) {
 		return t, err
 	}
 	t.size = info.Size()
-	if t.cut, err = lastLines(file, t.size, maxDelivery+1); err != nil {
+	if t.cut, err = lastLines(file, t.size, engine.MaxDelivery+1); err != nil {
 		return t, err
 	}
 	lines := bufio.NewReaderSize(io.NewSectionReader(file, t.cut, t.size-t.cut), int(min(t.size-t.cut, 1<<16)))
