@@ -16,7 +16,7 @@ type recent struct {
 
 const (
 	// maxRecent bounds the records that an egress has in memory, and how far its receiver may be behind for any to be there.
-	maxRecent = 8 * maxDelivery
+	maxRecent = 8 * MaxDelivery
 	// maxRecentBytes bounds what they are together: all of them may go into one Write.
 	maxRecentBytes = maxDeliveryBytes
 )
@@ -53,7 +53,7 @@ func (r *recent) add(seq uint64, key string, value []byte) {
 // end ends what begin began.
 func (r *recent) end() { r.mu.Unlock() }
 
-// take takes the records from one number to another, at most maxDelivery; none if the first is not there. Their values are copies,
+// take takes the records from one number to another, at most MaxDelivery; none if the first is not there. Their values are copies,
 // since an operation may emit one value several times, and a receiver may change what it gets.
 func (r *recent) take(from, to uint64) []Record {
 	r.mu.Lock()
@@ -62,7 +62,7 @@ func (r *recent) take(from, to uint64) []Record {
 		return nil
 	}
 	r.forget(int(from - r.first))
-	n := min(len(r.records)-r.gone, maxDelivery, int(to-from+1))
+	n := min(len(r.records)-r.gone, MaxDelivery, int(to-from+1))
 	taken, values := append([]Record(nil), r.records[r.gone:r.gone+n]...), []byte(nil)
 	for i := range taken {
 		values = append(values, taken[i].Value...)

@@ -45,7 +45,7 @@ func (m *sealedRecords) take(t *testing.T) bool {
 		bytes += r.bytes()
 		clear(append(r.Value, "more"...))
 	}
-	if len(got) > maxDelivery || bytes > maxDeliveryBytes && len(got) > 1 {
+	if len(got) > MaxDelivery || bytes > maxDeliveryBytes && len(got) > 1 {
 		t.Fatalf("%d records with %d bytes are delivered at once", len(got), bytes)
 	}
 	m.delivered += uint64(len(got))
@@ -91,7 +91,7 @@ func TestRecentRecords(t *testing.T) {
 func TestRecentRecordsOfOneAway(t *testing.T) {
 	m, random := new(sealedRecords), rand.New(rand.NewPCG(1, 1))
 	for range 20 {
-		m.epoch(maxDelivery, 0, random)
+		m.epoch(MaxDelivery, 0, random)
 	}
 	if n := len(m.recent.records); n != 0 || m.take(t) {
 		t.Errorf("%d records are in memory", n)
@@ -105,7 +105,7 @@ func TestRecentRecordsOfOneAway(t *testing.T) {
 	m.epoch(maxRecent/2, 0, random)
 	m.recent.clear() // it has refused something
 	for range 6 {
-		m.epoch(maxDelivery, 0, random)
+		m.epoch(MaxDelivery, 0, random)
 	}
 	m.delivered = m.sealed - 10 // of the last epoch nothing is there
 	m.epoch(10, 0, random)
