@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -55,12 +56,41 @@ func (s *Server) backup(w http.ResponseWriter, r *http.Request) {
 
 var errClosing = errors.New("server: it is closing")
 
+// backupNames are the names of the directories in which backups are put together.
+const backupNames = "concordat-backup-*"
+
 // makeBackup makes a backup in a directory data below the one that it returns, which is there unless it returns "".
 func (s *Server) makeBackup(ctx context.Context) (dir string, err error) {
-	if dir, err = os.MkdirTemp(s.options.BackupDir, "concordat-backup-*"); err != nil {
+	if in := s.options.BackupDir; in != "" {
+		if err := os.MkdirAll(in, 0o700); err != nil {
+			return "", err
+		}
+	}
+	if dir, err = os.MkdirTemp(s.options.BackupDir, backupNames); err != nil {
 		return "", err
 	}
 	return dir, s.engine.Backup(ctx, filepath.Join(dir, "data"))
+}
+
+// removeHalfBackups removes what a server left in the engine's own BackupDir that was killed while it made or sent a backup. The engine is open
+// here, so that server has ended.
+func (s *Server) removeHalfBackups() {
+	if s.options.BackupDir == "" {
+		return // others' are there, too
+	}
+	entries, err := os.ReadDir(s.options.BackupDir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		s.options.Logger.Error("it is not known whether half a backup was left", "directory", s.options.BackupDir, "error", err)
+	}
+	for _, entry := range entries {
+		if half, _ := filepath.Match(backupNames, entry.Name()); !half || !entry.IsDir() {
+			continue
+		}
+		left := filepath.Join(s.options.BackupDir, entry.Name())
+		if err := os.RemoveAll(left); err != nil {
+			s.options.Logger.Error("half a backup that was left cannot be removed", "directory", left, "error", err)
+		}
+	}
 }
 
 // patient is a writer to a client that has some time for each portion.

@@ -41,6 +41,10 @@ func TestBackup(t *testing.T) {
 
 // TestNoRoomForABackup: where it cannot be put together the client is told, and nothing happens.
 func TestNoRoomForABackup(t *testing.T) {
-	s := start(t, openEngine(t), server.Options{BackupDir: "/nowhere"})
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := start(t, openEngine(t), server.Options{BackupDir: filepath.Join(file, "in a file")})
 	expectCode(t, send(t, s, "GET", "/v1/backup", ""), http.StatusServiceUnavailable, "overloaded", "was not made")
 }

@@ -36,9 +36,10 @@ type Options struct {
 	// Origins are those, such as "https://console.example.com", whose pages may send requests, besides the server's own.
 	Origins []string
 
-	// BackupDir is a directory in which backups that operators ask for are put together before they are sent, and removed then. On the file
-	// system of the engine's directory they take little room there: tables get a second name. It must not be in the engine's directory.
-	// Default: the system's directory for temporary files.
+	// BackupDir is a directory in which backups that operators ask for are put together before they are sent, and removed then. It is made if it
+	// is missing. On the file system of the engine's directory they take little room there: tables get a second name. It must not be in the
+	// engine's directory, and has to be this engine's alone: Start removes the backups there that a server left which was killed meanwhile.
+	// Default: the system's directory for temporary files, in which such a one stays.
 	BackupDir string
 
 	// MaxBodyBytes bounds the body of a request, and a message of a stream. Default: 8 MiB.

@@ -51,6 +51,7 @@ func Start(e *engine.Engine, o Options) (*Server, error) {
 		o.Logger.Debug("a view of the console cannot be told", "view", view, "error", err)
 	})
 	s.routes = s.makeRoutes()
+	s.removeHalfBackups()
 	listener, err := net.Listen("tcp", o.Address)
 	if err != nil {
 		return nil, fmt.Errorf("server: listen: %w", err)

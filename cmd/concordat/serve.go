@@ -75,12 +75,20 @@ func (c *serveCommand) Run(p *program) error {
 		}
 		in.Sources, in.Egresses, o.Metrics = ends.Sources, ends.Egresses, ends.Metrics
 	}
-	o.BackupDir = filepath.Dir(filepath.Clean(c.Dir)) // on the file system of the data
+	if o.BackupDir, err = backupDir(c.Dir); err != nil {
+		return err
+	}
 	e, err := engine.Open(in, c.parts()...)
 	if err != nil {
 		return err
 	}
 	return errors.Join(serveUntil(p, e, o), e.Close(context.Background()))
+}
+
+// backupDir is where backups of a directory are put together: beside it, on the file system of the data.
+func backupDir(dir string) (string, error) {
+	whole, err := filepath.Abs(dir) // beside ., too
+	return whole + ".backups", err
 }
 
 // parts are the functions that are served.

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"path/filepath"
 	"time"
 
 	"github.com/concordat-dev/concordat/engine"
@@ -63,7 +62,7 @@ func RunEngine(ctx context.Context, dir, address string, stdin io.Reader, stdout
 	if err != nil {
 		return err
 	}
-	s, err := server.Start(e, server.Options{Address: address, Logger: logger, BackupDir: filepath.Dir(dir), Compare: told.compare})
+	s, err := server.Start(e, server.Options{Address: address, Logger: logger, BackupDir: dir + ".backups", Compare: told.compare})
 	if err != nil {
 		return errors.Join(err, e.Close())
 	}
