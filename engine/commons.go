@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -19,6 +18,7 @@ type commons struct {
 	table    *table.Table
 	clocks   clock.Times
 	shards   []*shard
+	events   atomic.Pointer[Events] // who is told of what happens; nil: nobody is told of anything
 
 	fatal func(error) // something could not be made durable or read back: it does not return
 
@@ -27,6 +27,7 @@ type commons struct {
 	stats       counters
 	measures    measures
 	watching    watching
+	traceRoom   traceRoom
 	toldChanged sync.Map // the functions of which it was reported that an argument has changed its shape
 
 	seen    *seen.Filter // of the ids whose outcomes have rows
@@ -58,13 +59,6 @@ type commons struct {
 
 	sealed  atomic.Uint64 // the last epoch that is durable
 	sealing atomic.Bool   // an epoch is with the sealer
-}
-
-// trace tells a simulator what happens.
-func (g *commons) trace(format string, args ...any) {
-	if g.options.Seams.Trace != nil {
-		g.options.Seams.Trace(fmt.Sprintf(format, args...))
-	}
 }
 
 // closeGate ends admission to the running epoch.

@@ -113,7 +113,7 @@ func (x *executor) start(c *coord) {
 		x.actSaga(c, c.saga.Begin(x.sgActs[:0]))
 		return
 	}
-	if x.group.watching.number.Load() != 0 {
+	if told := x.group.events.Load(); told != nil && told.TransactionSealed != nil {
 		x.beginTrace(c)
 	}
 	c.tx = x.idleTxs.Take()

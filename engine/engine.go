@@ -112,6 +112,7 @@ func Open(o Options, parts ...functions.Part) (_ *Engine, err error) {
 		toRelease: make(chan *sealing, 4),
 	}
 	e.options, e.registry, e.fatal = o.withDefaults(), registry, e.fail
+	e.events.Store(e.options.Events.orNobody())
 	e.measures.init(registry)
 	e.walks.init()
 	e.backups.init()

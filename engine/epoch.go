@@ -170,7 +170,9 @@ func (e *Engine) cut() {
 	if e.stopping.Load() {
 		e.lastCuts++
 	}
-	e.trace("cut epoch %d", e.epoch)
+	if told := e.events.Load(); told != nil && told.EpochCut != nil {
+		told.EpochCut(e.epoch)
+	}
 	e.asked.Store(false)
 	e.epoch++
 	e.stats.epochs.Add(1)

@@ -57,4 +57,7 @@ func (e *Engine) noteSealed(s *sealing, began time.Duration, rows, bytes int) {
 		i.Outcomes += len(p.replies)
 	}
 	e.epochs.add(i)
+	if told := e.events.Load(); told != nil && told.EpochSealed != nil {
+		told.EpochSealed(i)
+	}
 }

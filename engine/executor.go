@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/concordat-dev/concordat/functions"
 	"github.com/concordat-dev/concordat/internal/format"
 	"github.com/concordat-dev/concordat/internal/machine/instances"
 	"github.com/concordat-dev/concordat/internal/machine/routines"
@@ -90,8 +91,8 @@ func (x *executor) init(group *commons, id int) {
 }
 
 func (x *executor) handle(m message) {
-	if x.group.options.Seams.Trace != nil {
-		x.trace(m)
+	if told := x.group.events.Load(); told != nil && told.MessageHandled != nil {
+		told.MessageHandled(x.describeMessage(m))
 	}
 	switch m.kind {
 	case msgCall:
@@ -363,19 +364,19 @@ func countFor(name string, emits []format.Emitted) (n uint64) {
 
 var kindNames = [...]string{"", "call", "prepare", "lock", "withdraw", "granted", "commit", "abort", "done", "vote", "conflict", "start", "go-on", "wake"}
 
-// trace tells a simulator about a message that a worker handles.
-func (x *executor) trace(m message) {
-	var what any
+// describeMessage is what is told of a message that the worker is about to handle.
+func (x *executor) describeMessage(m message) MessageInfo {
+	info := MessageInfo{Worker: x.id, Kind: kindNames[m.kind]}
 	switch about := m.about.(type) {
 	case *call:
-		what = about.id
+		info.Address = functions.Address(about.address())
 		if about.op != nil {
-			what = fmt.Sprintf("%s(%s)", about.op.FullName(), about.id)
+			info.Operation = about.op.FullName()
 		}
 	case *visit:
-		what = about.inst
+		info.Address = functions.Address(about.inst.address())
 	case *coord:
-		what = fmt.Sprint(about.function.Name, " ", about.id)
+		info.Function, info.Run = about.function.Name, about.id
 	}
-	x.group.trace("worker %d: %s %v", x.id, kindNames[m.kind], what)
+	return info
 }

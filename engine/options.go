@@ -146,6 +146,9 @@ type Options struct {
 	// an ingress, and no pointer may have two names.
 	Sources map[string]Source
 
+	// Events are functions that are told what happens in the engine. Default: none.
+	Events Events
+
 	// Logger takes panics of user code, failures that nobody waits for, and slow operations. Default: slog.Default().
 	Logger *slog.Logger
 

@@ -143,8 +143,8 @@ func (x *executor) grant(claims []*claim) {
 func (x *executor) endWait(v *visit) {
 	now := x.group.clocks.Elapsed()
 	x.waits.add(now - v.waits)
-	if watch := x.group.watching.number.Load(); watch != 0 {
-		x.endWatchedWait(v, watch, now)
+	if told := x.group.events.Load(); told != nil {
+		x.tellWaited(v, told, now)
 	}
 }
 

@@ -59,7 +59,6 @@ func (e *Engine) seal(s *sealing) {
 	if err != nil {
 		e.fatal(fmt.Errorf("engine: seal epoch %d: %w", s.epoch, err))
 	}
-	e.trace("sealed epoch %d", s.epoch)
 	e.noteSealed(s, began, rows, bytes)
 	e.sealed.Store(s.epoch)
 	if !e.options.Seams.Stepped {
@@ -123,7 +122,7 @@ func (e *Engine) releaseAll(s *sealing) {
 		for _, q := range p.replies {
 			e.answer(q)
 		}
-		e.sealTraces(p)
+		e.tellSealed(p)
 		w := e.workers[i]
 		w.mu.Lock()
 		w.free = append(w.free, p)

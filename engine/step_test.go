@@ -57,7 +57,7 @@ func tracedRun(t *testing.T, seed uint64, policy locks.Policy, workers int, tota
 	t.Helper()
 	d := sim.NewDriver(seed)
 	d.Options.Policy, d.Options.Workers = policy, workers
-	d.Options.Seams.Trace = func(event string) { trace = append(trace, event) }
+	d.Options.Events = sim.Lines(func(line string) { trace = append(trace, line) })
 	must(t, d.Open())
 	must(t, d.Run(150))
 	must(t, d.Settle())

@@ -51,13 +51,22 @@ type TracedCall struct {
 // maxTraces bounds the traces that are kept, of those that had to wait, went wrong or were tried again, and of the others.
 const maxTraces = 64
 
-// traceRoom is how many transactions are traced at most between two calls of Engine.Traces.
-const traceRoom = 512
+// maxTracesPerSecond bounds the transactions that are traced in a second of engine time.
+const maxTracesPerSecond = 512
+
+// traceRoom counts the transactions that are traced in a second.
+type traceRoom struct{ second, left atomic.Int64 }
+
+// take reports whether one more may be traced.
+func (r *traceRoom) take(elapsed time.Duration) bool {
+	if second := 1 + int64(elapsed/time.Second); r.second.Swap(second) != second {
+		r.left.Store(maxTracesPerSecond)
+	}
+	return r.left.Add(-1) >= 0
+}
 
 // traceLog has the last traces.
 type traceLog struct {
-	room atomic.Int64 // for further ones
-
 	mu              sync.Mutex
 	eventful, plain []Trace // the oldest first
 }
@@ -65,18 +74,17 @@ type traceLog struct {
 func (l *traceLog) forget() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.room.Store(traceRoom)
 	l.eventful, l.plain = nil, nil
 }
 
-func (l *traceLog) add(t *Trace) {
+func (l *traceLog) add(t Trace) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	list := &l.plain
 	if t.isEventful() {
 		list = &l.eventful
 	}
-	*list = append(*list, *t)
+	*list = append(*list, t)
 	if len(*list) == 2*maxTraces {
 		*list = append((*list)[:0], (*list)[maxTraces:]...)
 	}
@@ -95,11 +103,10 @@ func (t *Trace) isEventful() bool {
 }
 
 // Traces returns the courses of the last transactions that were traced, the oldest first: at most 64 in which something waited, failed or was
-// tried again, and in the second list 64 others. While somebody watches ([Engine.Watch]) the 1st, 2nd, 4th, 8th and so on that a worker
-// begins in an epoch are traced, at most 512 until Traces is called again. It does not block.
+// tried again, and in the second list 64 others. They are those that [Events].TransactionSealed is told of
+// while somebody watches ([Engine.Watch]). It does not block.
 func (e *Engine) Traces() (eventful, plain []Trace) {
 	l := &e.watching.traces
-	l.room.Store(traceRoom)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return lastTraces(l.eventful), lastTraces(l.plain)
@@ -109,7 +116,7 @@ func lastTraces(list []Trace) []Trace {
 	return append([]Trace(nil), list[max(0, len(list)-maxTraces):]...)
 }
 
-// sampler counts the transactions that a worker begins in an epoch while somebody watches.
+// sampler counts the transactions that a worker begins in an epoch while somebody is told of some.
 type sampler struct {
 	epoch uint64
 	begun uint
@@ -126,10 +133,13 @@ func (s *sampler) takes(epoch uint64) bool {
 
 // beginTrace makes the trace of a transaction that begins, if it is to have one.
 func (x *executor) beginTrace(c *coord) {
-	if !x.sampler.takes(x.group.epoch) || x.group.watching.traces.room.Add(-1) < 0 {
+	if !x.sampler.takes(x.group.epoch) {
 		return
 	}
 	now, elapsed := x.group.clocks.Both()
+	if !x.group.traceRoom.take(elapsed) {
+		return
+	}
 	c.traced = &Trace{ID: c.id, Function: c.function.Name, Began: now, began: elapsed}
 	if c.req != nil {
 		c.traced.RequestID = c.req.env.RequestID
@@ -187,14 +197,15 @@ func (x *executor) endTrace(c *coord, o *outcome) {
 	x.epoch.traces = append(x.epoch.traces, t)
 }
 
-// sealTraces keeps the traces of the transactions of a portion that is durable.
-func (e *Engine) sealTraces(p *portion) {
-	if len(p.traces) == 0 {
+// tellSealed tells of the transactions of a portion that were traced and are durable.
+func (e *Engine) tellSealed(p *portion) {
+	told := e.events.Load()
+	if len(p.traces) == 0 || told == nil || told.TransactionSealed == nil {
 		return
 	}
 	now := e.clocks.Elapsed()
 	for _, t := range p.traces {
 		t.Sealed = now - t.began
-		e.watching.traces.add(t)
+		told.TransactionSealed(*t)
 	}
 }

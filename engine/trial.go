@@ -325,7 +325,9 @@ func (e *Engine) haveTurn(turn []*unfinished) bool {
 	if !e.onTheirs(turn, func(w *worker, u *unfinished) { w.beginTurn(u, last) }) {
 		return false
 	}
-	e.trace("suspects: %d, of %d starts", len(turn), turn[0].starts)
+	if told := e.events.Load(); told != nil && told.TrialBegan != nil {
+		told.TrialBegan(TrialInfo{Suspects: len(turn), Starts: turn[0].starts})
+	}
 	since := e.clocks.Elapsed()
 	waiting := withoutOver(slices.Clone(turn))
 	for ; len(waiting) > 0; waiting = withoutOver(waiting) {

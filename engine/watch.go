@@ -13,8 +13,8 @@ import (
 	"github.com/concordat-dev/concordat/internal/format"
 )
 
-// What is noted only while somebody watches: the course of some transactions (trace.go), and which instances are waited for most. While
-// nobody does, a transaction and a wait that ends look at one word each.
+// What is noted only while somebody watches: the course of some transactions (trace.go), and which instances are waited for most. It is what
+// the engine tells of as events anyway; while nobody is told of any, a transaction and a wait that ends look at one word each.
 
 // watching says whether somebody watches.
 type watching struct {
@@ -35,14 +35,22 @@ func (e *Engine) Watch() (stop func()) {
 		w.last++
 		w.traces.forget()
 		w.number.Store(w.last)
+		told := e.options.Events.and(Events{TransactionSealed: w.traces.add, LockWaited: e.countWait(w.last)})
+		e.events.Store(&told)
 	}
 	return sync.OnceFunc(func() {
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		if w.watchers--; w.watchers == 0 {
 			w.number.Store(0)
+			e.events.Store(e.options.Events.orNobody())
 		}
 	})
+}
+
+// countWait makes what counts the waits of a watch, each on the worker that tells of it.
+func (e *Engine) countWait(watch uint64) func(LockWaitInfo) {
+	return func(i LockWaitInfo) { e.workers[i.Worker].hot.add(watch, format.Address(i.Address), i.Waited) }
 }
 
 // HotInstance is an instance for whose lock calls have waited.
@@ -70,12 +78,14 @@ type waitCount struct {
 	waited, longest time.Duration
 }
 
-// endWatchedWait notes a wait for a lock that is over, while somebody watches.
-func (x *executor) endWatchedWait(v *visit, watch uint64, now time.Duration) {
+// tellWaited tells of a wait for a lock that is over.
+func (x *executor) tellWaited(v *visit, told *Events, now time.Duration) {
 	if v.call != nil {
 		v.call.waitBegan, v.call.waitEnded = v.waits, now
 	}
-	x.hot.add(watch, v.inst.address(), now-v.waits)
+	if told.LockWaited != nil {
+		told.LockWaited(LockWaitInfo{Worker: x.id, Address: functions.Address(v.inst.address()), Waited: now - v.waits})
+	}
 }
 
 func (h *hotInstances) add(watch uint64, at format.Address, waited time.Duration) {

@@ -26,8 +26,6 @@ type Set struct {
 	Stepped bool
 	// Opened, if set, is called at the end of Open of a stepped engine, with what runs it.
 	Opened func(s Stepped)
-	// Trace, if set, is called with a line for each thing that happens. Only for stepped engines.
-	Trace func(event string)
 	// Spent, if set, is called after each message that was handled, and after each run of code of users: so that a simulated clock
 	// can go on. Only for stepped engines.
 	Spent func(s Spent)

@@ -154,7 +154,7 @@ func (r *run) arm() {
 func (r *run) begin(shot Snapshot, n uint64) *life {
 	l := &life{run: r, d: r.newDriver(shot, n)}
 	l.p = newProcess(l)
-	l.d.Options.Seams.Trace = func(line string) { l.trace("%s", line) }
+	l.d.Options.Events = Lines(func(line string) { l.trace("%s", line) })
 	l.d.AfterSealed = func(epoch uint64, rows []rowChange) {
 		l.trace("sealed %d: %d rows, %x", epoch, len(rows), rowsHash(rows))
 	}

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/concordat-dev/concordat/engine"
 	"github.com/concordat-dev/concordat/internal/seams"
 	"github.com/concordat-dev/concordat/locks"
 )
@@ -93,7 +94,7 @@ func TestManyWaitersOnOneKey(t *testing.T) {
 		d := NewDriver(1)
 		d.Options.Workers, d.Options.Policy, d.Options.CacheBytes = 1, locks.Detect, 1<<26
 		messages := 0
-		d.Options.Seams.Trace = func(string) { messages++ }
+		d.Options.Events.MessageHandled = func(engine.MessageInfo) { messages++ }
 		if err := d.Open(); err != nil {
 			t.Fatal(err)
 		}

@@ -7,9 +7,10 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
-	"regexp"
 	"slices"
 	"sync"
+
+	"github.com/concordat-dev/concordat/engine"
 )
 
 // Sweep is what is done to one seed's world: the power fails at every operation of its disk and at every kind of step of its
@@ -220,11 +221,11 @@ func (s *Sweep) watch(d *Driver) {
 		}
 		return nil
 	}
-	d.Options.Seams.Trace = func(line string) {
-		if kind := traceKind(line); kind != "" && !s.fresh[kind] {
-			s.fresh[kind] = true
-			s.counts.Steps[kind]++
-			s.shots = append(s.shots, d.Snapshot("at the step: "+line, 0, 0))
+	d.Options.Events.MessageHandled = func(m engine.MessageInfo) {
+		if !s.fresh[m.Kind] {
+			s.fresh[m.Kind] = true
+			s.counts.Steps[m.Kind]++
+			s.shots = append(s.shots, d.Snapshot("at the step: "+lineOf(m), 0, 0))
 		}
 	}
 	d.AfterSealed = func(uint64, []rowChange) {
@@ -243,16 +244,6 @@ func (s *Sweep) stepped(d *Driver) {
 	}
 	s.sealed = nil
 	s.shots = append(s.shots, d.Snapshot(fmt.Sprintf("when the answers of seal %d are out", s.sealNo), 0, 0))
-}
-
-var traceLine = regexp.MustCompile(`^worker \d+: ([a-z-]+)`)
-
-// traceKind is the kind of the message that a line of an engine's trace is about, or "".
-func traceKind(line string) string {
-	if m := traceLine.FindStringSubmatch(line); m != nil {
-		return m[1]
-	}
-	return ""
 }
 
 // recover recovers from the snapshots that were collected.
