@@ -24,6 +24,7 @@ type Client struct {
 	functions *catalogue
 	transport *http.Transport
 	rpc       concordatv1connect.ConcordatServiceClient
+	operate   concordatv1connect.OperatorServiceClient
 	inFlight  atomic.Int64
 	closed    chan struct{}
 	closing   sync.Once
@@ -46,8 +47,10 @@ func Open(o Options, parts ...functions.Part) (*Client, error) {
 	}
 	c := &Client{options: o.withDefaults(), functions: functions, closed: make(chan struct{})}
 	c.transport = newTransport(c.options)
-	c.rpc = concordatv1connect.NewConcordatServiceClient(&http.Client{Transport: c.transport, CheckRedirect: refuseRedirect}, c.options.URL,
-		connect.WithAcceptCompression("gzip", nil, nil)) // to compress takes longer than to send
+	uses := &http.Client{Transport: c.transport, CheckRedirect: refuseRedirect}
+	uncompressed := connect.WithAcceptCompression("gzip", nil, nil) // to compress takes longer than to send
+	c.rpc = concordatv1connect.NewConcordatServiceClient(uses, c.options.URL, uncompressed)
+	c.operate = concordatv1connect.NewOperatorServiceClient(uses, c.options.URL, uncompressed)
 	ctx, cancel := context.WithTimeout(context.Background(), c.options.Timeout)
 	defer cancel()
 	if _, err := c.connect(ctx); err != nil {

@@ -21,6 +21,7 @@ var (
 	ErrResult      = enginerr.ErrResult
 	ErrClosed      = enginerr.ErrClosed // also: the client is closed
 	ErrUnknownType = enginerr.ErrUnknownType
+	ErrNotRunning  = enginerr.ErrNotRunning
 )
 
 // Errors of the client's own. In all of them nothing happened.

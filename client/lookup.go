@@ -32,13 +32,9 @@ type Outcome = lookup.Outcome
 // [ErrClosed], [ErrUnauthenticated], [ErrForbidden], [ErrUnreachable]; [ErrUnknown] if ctx ends first.
 func (c *Client) Outcome(ctx context.Context, of functions.Address, requestID string) (Outcome, error) {
 	ask := &concordatv1.GetRequestRequest{RequestId: requestID, Accept: concordatv1.Encoding_ENCODING_CBOR}
-	switch {
-	case c.functions.types[of.Type] != nil:
-		ask.Type, ask.Id = of.Type, of.ID
-	case c.functions.routines[of.Type] != nil && of.ID == "":
-		ask.Coordinator = of.Type
-	default:
-		return Outcome{}, fmt.Errorf("%w: the client was not opened with the function %q, or it has no instances", functions.ErrBadCall, of.Type)
+	var err error
+	if ask.Type, ask.Id, ask.Coordinator, err = c.functions.target(of); err != nil {
+		return Outcome{}, err
 	}
 	response, err := unary(ctx, c, ask, c.rpc.GetRequest)
 	if err != nil {
@@ -55,7 +51,18 @@ func (c *Client) Outcome(ctx context.Context, of functions.Address, requestID st
 	return Outcome{}, fmt.Errorf("%w: the server tells a state %d, of a later version", ErrUnknown, response.State)
 }
 
-// unary calls a procedure that changes nothing.
+// target is what a request is for: an instance, or a coordinator function.
+func (c *catalogue) target(of functions.Address) (typeName, id, coordinator string, err error) {
+	switch {
+	case c.types[of.Type] != nil:
+		return of.Type, of.ID, "", nil
+	case c.routines[of.Type] != nil && of.ID == "":
+		return "", "", of.Type, nil
+	}
+	return "", "", "", fmt.Errorf("%w: the client was not opened with the function %q, or it has no instances", functions.ErrBadCall, of.Type)
+}
+
+// unary calls a procedure once.
 func unary[Q, R any](
 	ctx context.Context, c *Client, q *Q, call func(context.Context, *connect.Request[Q]) (*connect.Response[R], error),
 ) (*R, error) {

@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/concordat-dev/concordat/client"
 	"github.com/concordat-dev/concordat/engine"
 	"github.com/concordat-dev/concordat/examples/bank"
 	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/saga"
 	"github.com/concordat-dev/concordat/server"
 )
 
@@ -98,5 +100,42 @@ func TestWalkOfCounters(t *testing.T) {
 		if !errors.Is(err, client.ErrUnknownType) {
 			t.Errorf("of another type of that name: %v", err)
 		}
+	}
+}
+
+// TestCancelRequest: a saga is cancelled through the client as it is in the engine, once and again; what cannot be cancelled, whoever may not,
+// and whoever does not reach the server, are told so.
+func TestCancelRequest(t *testing.T) {
+	w := newWorld(t, server.Options{})
+	c := open(t, w, client.Options{})
+	done := make(chan error, 1)
+	go func() { done <- c.Do(ctx, sleepy.As("nap", time.Hour)) }()
+	of := functions.Address{Type: "test/sleepy"}
+	for {
+		if o, err := c.Outcome(ctx, of, "nap"); err != nil || o.State == client.Running {
+			break
+		}
+	}
+	for range 2 {
+		if err := c.CancelRequest(ctx, of, "nap"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := <-done; !errors.Is(err, saga.ErrCancelled) {
+		t.Errorf("the saga ended with %v", err)
+	}
+	if _, err := client.Ask(ctx, c, add.On("x", 7).As("good")); err != nil {
+		t.Fatal(err)
+	}
+	x := functions.Address{Type: "test/counter", ID: "x"}
+	if err := c.CancelRequest(ctx, x, "good"); !errors.Is(err, client.ErrNotRunning) || errors.Is(err, client.ErrDiffers) {
+		t.Errorf("what has succeeded: %v", err)
+	}
+	if err := c.CancelRequest(ctx, functions.Address{Type: "test/none"}, "good"); !errors.Is(err, functions.ErrBadCall) {
+		t.Errorf("of a function that there is not: %v", err)
+	}
+	w.stop()
+	if err := c.CancelRequest(ctx, x, "good"); !errors.Is(err, client.ErrUnknown) {
+		t.Errorf("without a server: %v", err)
 	}
 }

@@ -147,6 +147,7 @@ func (e *Engine) cut() {
 			w.carry()
 		}
 		w.waiters = slices.DeleteFunc(w.waiters, func(c *call) bool { return c.number != 0 || !c.waitsForLock() })
+		w.endCancels()
 		w.cutRuns(s.forced)
 		w.cutFeeds()
 		for _, i := range p.dirty {

@@ -30,6 +30,9 @@ var (
 	ErrResult = enginerr.ErrResult
 	// ErrNoSaga: there is no such saga, or it is not in a state that the request is for.
 	ErrNoSaga = enginerr.ErrNoSaga
+	// ErrNotRunning: there is nothing to cancel: the transaction, or the request, is not known, has been decided, or cannot be cancelled in
+	// its present state. The error says which.
+	ErrNotRunning = enginerr.ErrNotRunning
 	// ErrUnknownType: the engine was not opened with this function type.
 	ErrUnknownType = enginerr.ErrUnknownType
 	// ErrFormat: the directory was written by another version of the format, or with another number of shards, or not to its end.

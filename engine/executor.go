@@ -58,6 +58,7 @@ type executor struct {
 	journals   int64
 
 	cache     cache
+	cancels   []cancelling
 	contended []*instance // have had waiters since the last look
 	waiters   []*call     // messages that have come to wait for a lock since the last cut
 	timers    timerQueues // of the shards, due in wall time
@@ -123,6 +124,9 @@ func (x *executor) handle(m message) {
 		x.goOn(m.about.(*coord))
 	case msgWake:
 		x.wakeSaga(m.about.(*coord), int(int32(m.which)))
+	case msgControl:
+		q := m.about.(*request)
+		q.control(q.engine.workers[x.id])
 	default:
 		panic("engine: a message has a kind")
 	}
@@ -362,7 +366,7 @@ func countFor(name string, emits []format.Emitted) (n uint64) {
 	return n
 }
 
-var kindNames = [...]string{"", "call", "prepare", "lock", "withdraw", "granted", "commit", "abort", "done", "vote", "conflict", "start", "go-on", "wake"}
+var kindNames = [...]string{"", "call", "prepare", "lock", "withdraw", "granted", "commit", "abort", "done", "vote", "conflict", "start", "go-on", "wake", "control"}
 
 // describeMessage is what is told of a message that the worker is about to handle.
 func (x *executor) describeMessage(m message) MessageInfo {

@@ -148,3 +148,35 @@ func (c *WaitCounter) Count(id string) (instances int, waits uint64) {
 	}
 	return len(c.hot.byKey), waits
 }
+
+// Cancelling is a question that was asked to cancel something.
+type Cancelling struct{ asked *request }
+
+// BeginCancelRequest is Engine.CancelRequest, which does not wait.
+func BeginCancelRequest(e *Engine, of functions.Address, requestID string) (c Cancelling, err error) {
+	request, err := e.registry.RequestFor(of, requestID)
+	if err != nil {
+		return c, err
+	}
+	s := e.shards[request.Shard(e.registry.Shards)]
+	c.asked = e.cancellingRequest(s, request)
+	return c, e.beginCancel([]*worker{e.workerOf(s)}, c.asked)
+}
+
+// BeginCancelTransaction is Engine.CancelTransaction, which does not wait.
+func BeginCancelTransaction(e *Engine, id uint64) (Cancelling, error) {
+	c := Cancelling{e.cancellingTransaction(id)}
+	return c, e.beginCancel(e.workers, c.asked)
+}
+
+// Wait waits for the answer, once.
+func (c Cancelling) Wait(ctx context.Context) error { return c.asked.wait(ctx) }
+
+// IsAnswered reports whether Wait would return at once.
+func (c Cancelling) IsAnswered() bool { return len(c.asked.done) > 0 }
+
+// LastNumber is the last number that a run or a call was given.
+func LastNumber(e *Engine) uint64 { return e.nextID.Load() }
+
+// IsLate reports whether half of MaxDrain is over since the epoch was opened.
+func IsLate(e *Engine) bool { return e.lookout.due.Load() }

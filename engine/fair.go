@@ -176,13 +176,13 @@ func (f *fairLine) pop() (message, bool) {
 	return m, true
 }
 
-// takeOut takes out the message that runs a call of a coordinator function, if there is one. The vote of a call that has run is another's
-// to take.
+// takeOut takes out the message that runs a call of a coordinator function or a client, if there is one. The vote of a call that has run is
+// another's to take.
 func (f *fairLine) takeOut(c *call) (m message, found bool) {
 	if f.count == 0 {
 		return m, false
 	}
-	j := f.jobs[jobKey{run: c.coord.id}]
+	j := f.jobs[(&message{about: c}).job()]
 	if j == nil {
 		return m, false
 	}

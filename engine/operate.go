@@ -27,13 +27,7 @@ func (e *Engine) DecideSaga(ctx context.Context, id uint64, d saga.Decision) err
 // is durable, not once it has been done. A saga that is not running any more is ErrNoSaga.
 func (e *Engine) CancelSaga(ctx context.Context, id uint64) error {
 	return e.onSaga(ctx, id, func(w *worker, c *coord) error {
-		ok, acts := c.saga.Cancel(saga.ErrCancelled, w.sgActs[:0])
-		if !ok {
-			return fmt.Errorf("%w: saga %d is %v", ErrNoSaga, id, c.saga.Phase)
-		}
-		w.forgetAlarm(c) // sleeps are not waited for
-		w.actSaga(c, acts)
-		return nil
+		return w.cancelSaga(c, ErrNoSaga)
 	})
 }
 

@@ -23,11 +23,12 @@ const (
 	msgStart                    // to a coordinator function: begin
 	msgGoOn                     // to a saga or transaction: carry on with what had to wait
 	msgWake                     // to a saga: its sleep or back-off is over
+	msgControl                  // to a worker, urgent: a question, a *request, that does not wait for admission
 )
 
 // urgent messages are handled even when an epoch is being cut. They run no code of users.
 func (k kind) urgent() bool {
-	return k == msgCommit || k == msgAbort || k == msgDone
+	return k == msgCommit || k == msgAbort || k == msgDone || k == msgControl
 }
 
 // message is what workers send each other and themselves. It says by numbers what it concerns, so that it could come from another

@@ -22,6 +22,8 @@ const (
 	ErrPanic Failure = failures.ErrPanic
 	// ErrBadArgument: the bytes of an argument do not decode into the operation's argument type.
 	ErrBadArgument Failure = failures.ErrBadArgument
+	// ErrCancelled: somebody has cancelled the request for the call before it was run: see engine.Engine.CancelRequest.
+	ErrCancelled Failure = failures.ErrCancelled
 	// ErrBadState: the stored bytes of an instance do not decode into its state type, or not in full, and no [Migrate] reads them.
 	ErrBadState Failure = failures.ErrBadState
 	// ErrBadResult: a call of a coordinator function succeeded, and its result does not decode into the variable that is to have

@@ -76,7 +76,7 @@ func faultOf(err error) *fault {
 		f.code = codeOverloaded
 	case errors.Is(err, engine.ErrReusedID):
 		f.code = codeReusedID
-	case errors.Is(err, engine.ErrNoSaga), errors.Is(err, engine.ErrUnknownType), errors.Is(err, engine.ErrUnknownCoordinator),
+	case errors.Is(err, engine.ErrNoSaga), errors.Is(err, engine.ErrNotRunning), errors.Is(err, engine.ErrUnknownType), errors.Is(err, engine.ErrUnknownCoordinator),
 		errors.Is(err, functions.ErrUnknownOperation):
 		f.code = codeNotFound
 	case errors.Is(err, functions.ErrBadCall), errors.Is(err, functions.ErrTooLarge), errors.Is(err, functions.ErrBadValue),

@@ -186,3 +186,27 @@ func (o *operator) CancelSaga(ctx context.Context, r *connect.Request[concordatv
 	}
 	return connect.NewResponse(&concordatv1.CancelSagaResponse{}), nil
 }
+
+// CancelTransaction implements the procedure.
+func (o *operator) CancelTransaction(ctx context.Context, r *connect.Request[concordatv1.CancelTransactionRequest]) (*connect.Response[concordatv1.CancelTransactionResponse], error) {
+	if err := o.engine.CancelTransaction(ctx, r.Msg.Id); err != nil {
+		return nil, faultOf(err).rpc()
+	}
+	return connect.NewResponse(&concordatv1.CancelTransactionResponse{}), nil
+}
+
+// CancelRequest implements the procedure.
+func (o *operator) CancelRequest(ctx context.Context, r *connect.Request[concordatv1.CancelRequestRequest]) (*connect.Response[concordatv1.CancelRequestResponse], error) {
+	m := r.Msg
+	of := functions.Address{Type: m.Type, ID: m.Id}
+	if m.Coordinator != "" {
+		if of != (functions.Address{}) {
+			return nil, faultf(codeInvalid, "a request is for an instance or for a coordinator function, not for both").rpc()
+		}
+		of.Type = m.Coordinator
+	}
+	if err := o.engine.CancelRequest(ctx, of, m.RequestId); err != nil {
+		return nil, faultOf(err).rpc()
+	}
+	return connect.NewResponse(&concordatv1.CancelRequestResponse{}), nil
+}

@@ -172,6 +172,26 @@ func TestStuckSaga(t *testing.T) {
 	expect(t, send(t, s, "POST", operator+"ListSagas", `{}`), 200, "{}")
 }
 
+// TestCancel: an operator cancels a request, and whoever waits for it is told; what cannot be cancelled is not found, with the reason.
+func TestCancel(t *testing.T) {
+	s := start(t, openEngine(t), server.Options{})
+	const operator = "/concordat.v1.OperatorService/"
+	answered := make(chan response)
+	go func() {
+		answered <- send(t, s, http.MethodPost, "/v1/run/test/sleepy", `"1h"`, "Idempotency-Key", "nap")
+	}()
+	for !strings.Contains(send(t, s, "GET", "/v1/request/test/sleepy?request=nap", "").body, `"running"`) {
+	}
+	expect(t, send(t, s, "POST", operator+"CancelRequest", `{"requestId":"nap","coordinator":"test/sleepy"}`), 200, "{}")
+	expectCode(t, <-answered, 409, "failure", "saga was cancelled")
+	expect(t, send(t, s, "POST", operator+"CancelRequest", `{"requestId":"nap","coordinator":"test/sleepy"}`), 200, "{}")
+	expectCode(t, send(t, s, "POST", operator+"CancelRequest", `{"requestId":"x","type":"test/drawer","id":"d"}`), 404, "not_found", "nobody has asked")
+	expectCode(t, send(t, s, "POST", operator+"CancelRequest", `{"requestId":"x","coordinator":"test/sleepy","id":"d"}`), 400, "invalid", "not for both")
+	expectCode(t, send(t, s, "POST", operator+"CancelRequest", `{"coordinator":"test/sleepy"}`), 400, "invalid", "")
+	expectCode(t, send(t, s, "POST", operator+"CancelRequest", `{"requestId":"x","coordinator":"test/none"}`), 404, "not_found", "")
+	expectCode(t, send(t, s, "POST", operator+"CancelTransaction", `{"id":"12345"}`), 404, "not_found", "transaction 12345 is not under way")
+}
+
 // TestShutdown: a server that is told to end answers what had come in, and takes nothing more.
 func TestShutdown(t *testing.T) {
 	e := openEngine(t)

@@ -10,7 +10,7 @@ const (
 	Nobody   Role = iota // nothing but to ask whether the server is alive
 	Reader               // ask questions, look up requests, walk instances, and look at what goes on inside
 	Caller               // call operations that change something, and run coordinator functions
-	Operator             // decide about sagas and cancel them, take backups, and profiles of the process
+	Operator             // decide about sagas, cancel what is under way, take backups, and profiles of the process
 )
 
 var roleNames = [...]string{"nobody", "reader", "caller", "operator"}

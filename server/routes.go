@@ -50,18 +50,20 @@ func (t *route) refuse(w http.ResponseWriter, r *http.Request, f *fault) {
 
 // procedures are the needs of the procedures. Those of Do and Pipeline are what the least of their requests needs: each is looked at.
 var procedures = map[string]Role{
-	concordatv1connect.ConcordatServiceDoProcedure:              Reader,
-	concordatv1connect.ConcordatServicePipelineProcedure:        Reader,
-	concordatv1connect.ConcordatServiceGetRequestProcedure:      Reader,
-	concordatv1connect.ConcordatServiceListInstancesProcedure:   Reader,
-	concordatv1connect.ConcordatServiceDescribeProcedure:        Reader,
-	concordatv1connect.OperatorServiceListTransactionsProcedure: Reader,
-	concordatv1connect.OperatorServiceListSagasProcedure:        Reader,
-	concordatv1connect.OperatorServiceListLocksProcedure:        Reader,
-	concordatv1connect.OperatorServiceListDeadlocksProcedure:    Reader,
-	concordatv1connect.OperatorServiceListTimersProcedure:       Reader,
-	concordatv1connect.OperatorServiceDecideSagaProcedure:       Operator,
-	concordatv1connect.OperatorServiceCancelSagaProcedure:       Operator,
+	concordatv1connect.ConcordatServiceDoProcedure:               Reader,
+	concordatv1connect.ConcordatServicePipelineProcedure:         Reader,
+	concordatv1connect.ConcordatServiceGetRequestProcedure:       Reader,
+	concordatv1connect.ConcordatServiceListInstancesProcedure:    Reader,
+	concordatv1connect.ConcordatServiceDescribeProcedure:         Reader,
+	concordatv1connect.OperatorServiceListTransactionsProcedure:  Reader,
+	concordatv1connect.OperatorServiceListSagasProcedure:         Reader,
+	concordatv1connect.OperatorServiceListLocksProcedure:         Reader,
+	concordatv1connect.OperatorServiceListDeadlocksProcedure:     Reader,
+	concordatv1connect.OperatorServiceListTimersProcedure:        Reader,
+	concordatv1connect.OperatorServiceDecideSagaProcedure:        Operator,
+	concordatv1connect.OperatorServiceCancelSagaProcedure:        Operator,
+	concordatv1connect.OperatorServiceCancelTransactionProcedure: Operator,
+	concordatv1connect.OperatorServiceCancelRequestProcedure:     Operator,
 }
 
 func (s *Server) makeRoutes() (all []route) {

@@ -18,6 +18,9 @@ import (
 // attempts. Nothing happened. The engine retries victims by itself; users see this only after that.
 const ErrDeadlock functions.Failure = "concordat: transaction gave way to others in all its attempts"
 
+// ErrCancelled: somebody has cancelled the transaction before it was decided. Nothing happened; see engine.Engine.CancelTransaction.
+const ErrCancelled functions.Failure = "concordat: transaction was cancelled"
+
 // New makes a serializable transaction: its calls happen all or not at all, as if at one moment at which nothing else happened. The
 // body may be run several times (after a deadlock, after a crash) and has no effect until it is decided, so it need not be
 // deterministic; it must do no I/O. If it returns an error, or any call failed that was not made with Try or TryAsk, the transaction

@@ -9,6 +9,7 @@
 //	concordat functions     what functions a server has; also instances
 //	concordat tx list       the transactions under way on a server; also show
 //	concordat saga list     its sagas; also show, retry, skip, done, cancel
+//	concordat cancel ...    cancels a request by its id
 //	concordat locks         who holds locks there, and who waits; also deadlocks list|show, timers
 //	concordat ycsb run      one protocol: plain, saga or serializable
 //	concordat ycsb floor    the same transfers in hand-written Go
@@ -115,6 +116,7 @@ type commands struct {
 	Ask       askCommand            `cmd:"" help:"Ask an instance on a server a question."`
 	Run       runCoordinatorCommand `cmd:"" help:"Run a coordinator function on a server."`
 	Request   requestCommand        `cmd:"" help:"Look up a request by what it was for and its id, on a server."`
+	Cancel    cancelCommand         `cmd:"" help:"Cancel a request by what it is for and its id, on a server."`
 	Functions functionsCommand      `cmd:"" help:"List the functions of a server."`
 	Instances instancesCommand      `cmd:"" help:"List instances of a type, on a server."`
 	Tx        txCommands            `cmd:"" help:"The transactions that are under way on a server."`

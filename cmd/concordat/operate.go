@@ -13,8 +13,9 @@ import (
 )
 
 type txCommands struct {
-	List txList `cmd:"" help:"List the transactions that are under way."`
-	Show txShow `cmd:"" help:"Show one, with the instances that it takes part at."`
+	List   txList   `cmd:"" help:"List the transactions that are under way."`
+	Show   txShow   `cmd:"" help:"Show one, with the instances that it takes part at."`
+	Cancel txCancel `cmd:"" help:"Abort one that is not decided: nothing of it happens."`
 }
 
 type txList struct{ remote }
@@ -23,6 +24,8 @@ type txShow struct {
 	remote
 	ID uint64 `arg:"" help:"The transaction."`
 }
+
+type txCancel struct{ txShow }
 
 type sagaCommands struct {
 	List   sagaList   `cmd:"" help:"List the sagas that have not ended: those that sleep, are being undone, or are stuck."`
@@ -89,6 +92,19 @@ func (c *txList) Run(p *program) error { return listTransactions(p, &c.remote, 0
 
 // Run is called by kong.
 func (c *txShow) Run(p *program) error { return listTransactions(p, &c.remote, c.ID) }
+
+// Run is called by kong.
+func (c *txCancel) Run(p *program) error {
+	n, err := c.connect(p)
+	if err != nil {
+		return err
+	}
+	defer n.cancel()
+	if _, err := n.operate.CancelTransaction(n.ctx, connect.NewRequest(&concordatv1.CancelTransactionRequest{Id: c.ID})); err != nil {
+		return failed(err)
+	}
+	return nil
+}
 
 // listTransactions lists transactions, or shows the one with an id.
 func listTransactions(p *program, r *remote, id uint64) error {

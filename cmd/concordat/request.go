@@ -38,6 +38,12 @@ type requestCommand struct {
 	Operation string        `placeholder:"NAME" help:"The operation on the instance, such as credit, to show its result."`
 }
 
+type cancelCommand struct {
+	remote
+	Target string `arg:"" help:"What it is for: an instance, such as bank/account/alice, or a coordinator function, such as bank/transfer."`
+	ID     string `arg:"" help:"The id of the request."`
+}
+
 type functionsCommand struct{ remote }
 
 type instancesCommand struct {
@@ -187,6 +193,23 @@ func (c *requestCommand) Run(p *program) error {
 		return cli.ErrTold
 	}
 	return err
+}
+
+// Run is called by kong.
+func (c *cancelCommand) Run(p *program) error {
+	n, err := c.connect(p)
+	if err != nil {
+		return err
+	}
+	defer n.cancel()
+	r := &concordatv1.CancelRequestRequest{RequestId: c.ID}
+	if r.Type, r.Id, r.Coordinator, err = n.target(c.Target, ""); err != nil {
+		return err
+	}
+	if _, err := n.operate.CancelRequest(n.ctx, connect.NewRequest(r)); err != nil {
+		return failed(err)
+	}
+	return nil
 }
 
 // Run is called by kong.

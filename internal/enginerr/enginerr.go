@@ -14,5 +14,6 @@ var (
 	ErrReusedID    = errors.New("engine: request id was used for a different request")
 	ErrResult      = errors.New("engine: the request succeeded, but its result cannot be read")
 	ErrNoSaga      = errors.New("engine: no such saga")
+	ErrNotRunning  = errors.New("engine: nothing to cancel")
 	ErrUnknownType = errors.New("engine: unknown function type")
 )

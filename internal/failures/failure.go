@@ -33,6 +33,8 @@ const (
 	ErrPanic Failure = "concordat: panic in user code"
 	// ErrBadArgument: the bytes of an argument do not decode into the operation's argument type.
 	ErrBadArgument Failure = "concordat: argument does not decode"
+	// ErrCancelled: somebody has cancelled the request for the call before it was run: see engine.Engine.CancelRequest.
+	ErrCancelled Failure = "concordat: call was cancelled"
 	// ErrBadState: the stored bytes of an instance do not decode into its state type, or not in full, and no functions.Migrate reads them.
 	ErrBadState Failure = "concordat: state does not decode"
 	// ErrBadResult: a call of a coordinator function succeeded, and its result does not decode into the variable that is to have

@@ -59,6 +59,7 @@ type Coordinator struct {
 	refused  format.Address // the instance whose lock was refused in the last attempt, if any
 	doom     error          // why the transaction cannot commit
 	conflict bool           // the doom is a lock conflict: a fresh attempt may succeed
+	revoked  bool           // the doom came from outside, and is what the transaction fails with
 	decision Decision
 	err      error
 }
@@ -257,7 +258,7 @@ func (c *Coordinator) Returned(err error, out []Action) []Action {
 	}
 	if c.doom == nil {
 		c.setDoom(err, false)
-	} else if err != nil && !c.conflict {
+	} else if err != nil && !c.conflict && !c.revoked {
 		c.doom = err // the body's word on the failure it got
 	}
 	return c.retryOrFinish(c.tellParts(ActAbort, out))
@@ -269,6 +270,19 @@ func (c *Coordinator) Cancel(err error, out []Action) []Action {
 		return out
 	}
 	return c.fail(err, false, out)
+}
+
+// Revoke dooms the transaction for somebody outside: it aborts, and fails with err, whatever has doomed it before and whatever its body
+// returns. It is in the place of a further attempt, too. It reports whether the transaction was not over.
+func (c *Coordinator) Revoke(err error, out []Action) (bool, []Action) {
+	if c.phase != running && c.phase != locking {
+		return false, out
+	}
+	if c.doom == nil {
+		out = c.fail(err, false, out)
+	}
+	c.doom, c.conflict, c.revoked = err, false, true
+	return true, out
 }
 
 // errConflict is what a body sees of a call after its transaction must give way.

@@ -22,6 +22,7 @@ type run struct {
 	bodies  map[string][]string
 	begun   map[string]int // by transaction: the step at which it began
 	ended   map[string]int
+	revoked map[string]bool
 }
 
 // TestSerializable runs random transactions over few accounts with messages in random order, under each policy. Every transaction
@@ -32,19 +33,59 @@ func TestSerializable(t *testing.T) {
 		t.Run(policy.String(), func(t *testing.T) {
 			rapid.Check(t, func(t *rapid.T) {
 				r := newRun(t, policy)
-				for step := 0; r.step(t, step); step++ {
-					if step > 20_000 {
-						t.Fatalf("it does not end:\n%s", r.world.trace.String())
-					}
-				}
+				r.play(t, nil)
 				r.check(t)
 			})
 		})
 	}
 }
 
+// TestRevoked is TestSerializable with somebody who tells transactions to end, at any time. Those that were not over abort with that, have
+// changed nothing, and the others are as if these had never been.
+func TestRevoked(t *testing.T) {
+	for _, policy := range []locks.Policy{locks.Detect, locks.WaitDie, locks.WoundWait, locks.NoWait} {
+		t.Run(policy.String(), func(t *testing.T) {
+			rapid.Check(t, func(t *rapid.T) {
+				r := newRun(t, policy)
+				r.play(t, func() { r.revoke(t) })
+				r.check(t)
+			})
+		})
+	}
+}
+
+// play runs until nothing is left to happen, and calls between before each step.
+func (r *run) play(t *rapid.T, between func()) {
+	for step := 0; r.step(t, step); step++ {
+		if step > 20_000 {
+			t.Fatalf("it does not end:\n%s", r.world.trace.String())
+		}
+		if between != nil {
+			between()
+		}
+	}
+}
+
+// revoke tells one of the transactions that have begun to end, now and then.
+func (r *run) revoke(t *rapid.T) {
+	if rapid.IntRange(0, 15).Draw(t, "revoke") > 0 || len(r.begun) == 0 {
+		return
+	}
+	name := fmt.Sprint("T", rapid.IntRange(1, len(r.begun)).Draw(t, "whom"))
+	x := r.world.txs[name]
+	begun, acts := x.machine.Revoke(errRevoked, nil)
+	if begun == x.over {
+		t.Fatalf("%s is over: %v, and was told to end: %v", name, x.over, begun)
+	}
+	if begun {
+		r.world.tell("%s: told to end", name)
+		r.revoked[name] = true
+	}
+	r.world.act(x, acts)
+}
+
 func newRun(t *rapid.T, policy locks.Policy) *run {
-	r := &run{world: newWorld(), initial: map[string]int64{}, bodies: map[string][]string{}, begun: map[string]int{}, ended: map[string]int{}}
+	r := &run{world: newWorld(), initial: map[string]int64{}, bodies: map[string][]string{}, begun: map[string]int{}, ended: map[string]int{}, revoked: map[string]bool{}}
 	r.world.policy, r.world.maxAttempts = policy, 50
 	for _, id := range []string{"a", "b", "c"} { // d does not exist
 		r.initial[id] = rapid.Int64Range(0, 20).Draw(t, "balance")
@@ -161,7 +202,7 @@ func (r *run) check(t *rapid.T) {
 		t.Fatalf("there is %d, there was %d:\n%s", total, want, w.trace.String())
 	}
 	for name, x := range w.txs {
-		if !x.over || errors.Is(x.machine.Err(), twopc.ErrDeadlock) {
+		if !x.over || errors.Is(x.machine.Err(), twopc.ErrDeadlock) || errors.Is(x.machine.Err(), errRevoked) != r.revoked[name] {
 			t.Fatalf("%s: over %v, %v:\n%s", name, x.over, x.machine.Err(), w.trace.String())
 		}
 	}
@@ -209,6 +250,9 @@ func (r *run) explains(order []string) bool {
 	m := &model{balances: maps.Clone(r.initial)}
 	for _, name := range order {
 		x := r.world.txs[name]
+		if r.revoked[name] {
+			continue // it has seen a part, and left nothing
+		}
 		saw, committed := m.run(x.script.lines)
 		if committed != (x.machine.Decision() == transactions.Committed) || !maps.Equal(saw, x.script.saw) {
 			return false

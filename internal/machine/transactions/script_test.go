@@ -11,8 +11,9 @@ import (
 
 // Failures of the accounts and the scripts.
 const (
-	errPoor   functions.Failure = "poor"
-	errScript functions.Failure = "script"
+	errPoor    functions.Failure = "poor"
+	errScript  functions.Failure = "script"
+	errRevoked functions.Failure = "revoked"
 )
 
 type account struct{ Balance int64 }

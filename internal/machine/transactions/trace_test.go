@@ -84,6 +84,11 @@ func (w *world) command(t *testing.T, d *datadriven.TestData) {
 	case "cancel":
 		victim := w.txs[d.CmdArgs[0].Key]
 		w.act(victim, victim.machine.Cancel(fmt.Errorf("%w: cancelled", errScript), nil))
+	case "revoke":
+		victim := w.txs[d.CmdArgs[0].Key]
+		begun, acts := victim.machine.Revoke(errRevoked, nil)
+		w.tell("%s: told to end, was not over: %v", victim.name, begun)
+		w.act(victim, acts)
 	case "show":
 		w.show()
 	default:

@@ -438,7 +438,7 @@ type Error struct {
 	//	unknown          the outcome is not known; ask again under the same request id
 	//	overloaded       nothing happened; there is no room for it now, or the server is closing
 	//	invalid          nothing happened; the request is malformed
-	//	not_found        there is no such function, request or saga
+	//	not_found        there is no such function, request, saga or transaction, or it is over
 	//	reused_id        nothing happened; the request id was used for another operation of the instance, or with another argument
 	//	unauthenticated  nothing happened; no valid credentials
 	//	forbidden        nothing happened; the credentials do not allow it
@@ -2927,6 +2927,192 @@ func (*CancelSagaResponse) Descriptor() ([]byte, []int) {
 	return file_concordat_v1_concordat_proto_rawDescGZIP(), []int{43}
 }
 
+type CancelTransactionRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            uint64                 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CancelTransactionRequest) Reset() {
+	*x = CancelTransactionRequest{}
+	mi := &file_concordat_v1_concordat_proto_msgTypes[44]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CancelTransactionRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CancelTransactionRequest) ProtoMessage() {}
+
+func (x *CancelTransactionRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_concordat_v1_concordat_proto_msgTypes[44]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CancelTransactionRequest.ProtoReflect.Descriptor instead.
+func (*CancelTransactionRequest) Descriptor() ([]byte, []int) {
+	return file_concordat_v1_concordat_proto_rawDescGZIP(), []int{44}
+}
+
+func (x *CancelTransactionRequest) GetId() uint64 {
+	if x != nil {
+		return x.Id
+	}
+	return 0
+}
+
+type CancelTransactionResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CancelTransactionResponse) Reset() {
+	*x = CancelTransactionResponse{}
+	mi := &file_concordat_v1_concordat_proto_msgTypes[45]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CancelTransactionResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CancelTransactionResponse) ProtoMessage() {}
+
+func (x *CancelTransactionResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_concordat_v1_concordat_proto_msgTypes[45]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CancelTransactionResponse.ProtoReflect.Descriptor instead.
+func (*CancelTransactionResponse) Descriptor() ([]byte, []int) {
+	return file_concordat_v1_concordat_proto_rawDescGZIP(), []int{45}
+}
+
+type CancelRequestRequest struct {
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	RequestId string                 `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// What the request was for, to which its id belongs: an instance of a function type.
+	Type string `protobuf:"bytes,2,opt,name=type,proto3" json:"type,omitempty"`
+	Id   string `protobuf:"bytes,3,opt,name=id,proto3" json:"id,omitempty"`
+	// In the place of these two: a coordinator function.
+	Coordinator   string `protobuf:"bytes,4,opt,name=coordinator,proto3" json:"coordinator,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CancelRequestRequest) Reset() {
+	*x = CancelRequestRequest{}
+	mi := &file_concordat_v1_concordat_proto_msgTypes[46]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CancelRequestRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CancelRequestRequest) ProtoMessage() {}
+
+func (x *CancelRequestRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_concordat_v1_concordat_proto_msgTypes[46]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CancelRequestRequest.ProtoReflect.Descriptor instead.
+func (*CancelRequestRequest) Descriptor() ([]byte, []int) {
+	return file_concordat_v1_concordat_proto_rawDescGZIP(), []int{46}
+}
+
+func (x *CancelRequestRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *CancelRequestRequest) GetType() string {
+	if x != nil {
+		return x.Type
+	}
+	return ""
+}
+
+func (x *CancelRequestRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *CancelRequestRequest) GetCoordinator() string {
+	if x != nil {
+		return x.Coordinator
+	}
+	return ""
+}
+
+type CancelRequestResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CancelRequestResponse) Reset() {
+	*x = CancelRequestResponse{}
+	mi := &file_concordat_v1_concordat_proto_msgTypes[47]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CancelRequestResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CancelRequestResponse) ProtoMessage() {}
+
+func (x *CancelRequestResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_concordat_v1_concordat_proto_msgTypes[47]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CancelRequestResponse.ProtoReflect.Descriptor instead.
+func (*CancelRequestResponse) Descriptor() ([]byte, []int) {
+	return file_concordat_v1_concordat_proto_rawDescGZIP(), []int{47}
+}
+
 var File_concordat_v1_concordat_proto protoreflect.FileDescriptor
 
 const file_concordat_v1_concordat_proto_rawDesc = "" +
@@ -3114,7 +3300,17 @@ const file_concordat_v1_concordat_proto_rawDesc = "" +
 	"\x12DecideSagaResponse\"#\n" +
 	"\x11CancelSagaRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\"\x14\n" +
-	"\x12CancelSagaResponse*J\n" +
+	"\x12CancelSagaResponse\"*\n" +
+	"\x18CancelTransactionRequest\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\x04R\x02id\"\x1b\n" +
+	"\x19CancelTransactionResponse\"{\n" +
+	"\x14CancelRequestRequest\x12\x1d\n" +
+	"\n" +
+	"request_id\x18\x01 \x01(\tR\trequestId\x12\x12\n" +
+	"\x04type\x18\x02 \x01(\tR\x04type\x12\x0e\n" +
+	"\x02id\x18\x03 \x01(\tR\x02id\x12 \n" +
+	"\vcoordinator\x18\x04 \x01(\tR\vcoordinator\"\x17\n" +
+	"\x15CancelRequestResponse*J\n" +
 	"\bEncoding\x12\x18\n" +
 	"\x14ENCODING_UNSPECIFIED\x10\x00\x12\x11\n" +
 	"\rENCODING_JSON\x10\x01\x12\x11\n" +
@@ -3137,7 +3333,7 @@ const file_concordat_v1_concordat_proto_rawDesc = "" +
 	"\n" +
 	"GetRequest\x12\x1f.concordat.v1.GetRequestRequest\x1a .concordat.v1.GetRequestResponse\"\x03\x90\x02\x01\x12]\n" +
 	"\rListInstances\x12\".concordat.v1.ListInstancesRequest\x1a#.concordat.v1.ListInstancesResponse\"\x03\x90\x02\x01\x12N\n" +
-	"\bDescribe\x12\x1d.concordat.v1.DescribeRequest\x1a\x1e.concordat.v1.DescribeResponse\"\x03\x90\x02\x012\xf6\x04\n" +
+	"\bDescribe\x12\x1d.concordat.v1.DescribeRequest\x1a\x1e.concordat.v1.DescribeResponse\"\x03\x90\x02\x012\xb6\x06\n" +
 	"\x0fOperatorService\x12f\n" +
 	"\x10ListTransactions\x12%.concordat.v1.ListTransactionsRequest\x1a&.concordat.v1.ListTransactionsResponse\"\x03\x90\x02\x01\x12Q\n" +
 	"\tListSagas\x12\x1e.concordat.v1.ListSagasRequest\x1a\x1f.concordat.v1.ListSagasResponse\"\x03\x90\x02\x01\x12Q\n" +
@@ -3148,7 +3344,9 @@ const file_concordat_v1_concordat_proto_rawDesc = "" +
 	"\n" +
 	"DecideSaga\x12\x1f.concordat.v1.DecideSagaRequest\x1a .concordat.v1.DecideSagaResponse\x12O\n" +
 	"\n" +
-	"CancelSaga\x12\x1f.concordat.v1.CancelSagaRequest\x1a .concordat.v1.CancelSagaResponseBCZAgithub.com/concordat-dev/concordat/proto/concordat/v1;concordatv1b\x06proto3"
+	"CancelSaga\x12\x1f.concordat.v1.CancelSagaRequest\x1a .concordat.v1.CancelSagaResponse\x12d\n" +
+	"\x11CancelTransaction\x12&.concordat.v1.CancelTransactionRequest\x1a'.concordat.v1.CancelTransactionResponse\x12X\n" +
+	"\rCancelRequest\x12\".concordat.v1.CancelRequestRequest\x1a#.concordat.v1.CancelRequestResponseBCZAgithub.com/concordat-dev/concordat/proto/concordat/v1;concordatv1b\x06proto3"
 
 var (
 	file_concordat_v1_concordat_proto_rawDescOnce sync.Once
@@ -3163,57 +3361,61 @@ func file_concordat_v1_concordat_proto_rawDescGZIP() []byte {
 }
 
 var file_concordat_v1_concordat_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_concordat_v1_concordat_proto_msgTypes = make([]protoimpl.MessageInfo, 44)
+var file_concordat_v1_concordat_proto_msgTypes = make([]protoimpl.MessageInfo, 48)
 var file_concordat_v1_concordat_proto_goTypes = []any{
-	(Encoding)(0),                    // 0: concordat.v1.Encoding
-	(RequestState)(0),                // 1: concordat.v1.RequestState
-	(Decision)(0),                    // 2: concordat.v1.Decision
-	(*Request)(nil),                  // 3: concordat.v1.Request
-	(*Answer)(nil),                   // 4: concordat.v1.Answer
-	(*Error)(nil),                    // 5: concordat.v1.Error
-	(*DoRequest)(nil),                // 6: concordat.v1.DoRequest
-	(*DoResponse)(nil),               // 7: concordat.v1.DoResponse
-	(*PipelineRequest)(nil),          // 8: concordat.v1.PipelineRequest
-	(*Numbered)(nil),                 // 9: concordat.v1.Numbered
-	(*PipelineResponse)(nil),         // 10: concordat.v1.PipelineResponse
-	(*NumberedAnswer)(nil),           // 11: concordat.v1.NumberedAnswer
-	(*GetRequestRequest)(nil),        // 12: concordat.v1.GetRequestRequest
-	(*GetRequestResponse)(nil),       // 13: concordat.v1.GetRequestResponse
-	(*ListInstancesRequest)(nil),     // 14: concordat.v1.ListInstancesRequest
-	(*ListInstancesResponse)(nil),    // 15: concordat.v1.ListInstancesResponse
-	(*Instance)(nil),                 // 16: concordat.v1.Instance
-	(*DescribeRequest)(nil),          // 17: concordat.v1.DescribeRequest
-	(*DescribeResponse)(nil),         // 18: concordat.v1.DescribeResponse
-	(*FunctionType)(nil),             // 19: concordat.v1.FunctionType
-	(*Operation)(nil),                // 20: concordat.v1.Operation
-	(*Coordinator)(nil),              // 21: concordat.v1.Coordinator
-	(*Shape)(nil),                    // 22: concordat.v1.Shape
-	(*ListTransactionsRequest)(nil),  // 23: concordat.v1.ListTransactionsRequest
-	(*ListTransactionsResponse)(nil), // 24: concordat.v1.ListTransactionsResponse
-	(*Transaction)(nil),              // 25: concordat.v1.Transaction
-	(*Participant)(nil),              // 26: concordat.v1.Participant
-	(*Address)(nil),                  // 27: concordat.v1.Address
-	(*ListSagasRequest)(nil),         // 28: concordat.v1.ListSagasRequest
-	(*ListSagasResponse)(nil),        // 29: concordat.v1.ListSagasResponse
-	(*Saga)(nil),                     // 30: concordat.v1.Saga
-	(*SagaStep)(nil),                 // 31: concordat.v1.SagaStep
-	(*ListLocksRequest)(nil),         // 32: concordat.v1.ListLocksRequest
-	(*ListLocksResponse)(nil),        // 33: concordat.v1.ListLocksResponse
-	(*Lock)(nil),                     // 34: concordat.v1.Lock
-	(*Claim)(nil),                    // 35: concordat.v1.Claim
-	(*ListDeadlocksRequest)(nil),     // 36: concordat.v1.ListDeadlocksRequest
-	(*ListDeadlocksResponse)(nil),    // 37: concordat.v1.ListDeadlocksResponse
-	(*Deadlock)(nil),                 // 38: concordat.v1.Deadlock
-	(*Wait)(nil),                     // 39: concordat.v1.Wait
-	(*ListTimersRequest)(nil),        // 40: concordat.v1.ListTimersRequest
-	(*ListTimersResponse)(nil),       // 41: concordat.v1.ListTimersResponse
-	(*Timer)(nil),                    // 42: concordat.v1.Timer
-	(*DecideSagaRequest)(nil),        // 43: concordat.v1.DecideSagaRequest
-	(*DecideSagaResponse)(nil),       // 44: concordat.v1.DecideSagaResponse
-	(*CancelSagaRequest)(nil),        // 45: concordat.v1.CancelSagaRequest
-	(*CancelSagaResponse)(nil),       // 46: concordat.v1.CancelSagaResponse
-	(*durationpb.Duration)(nil),      // 47: google.protobuf.Duration
-	(*timestamppb.Timestamp)(nil),    // 48: google.protobuf.Timestamp
+	(Encoding)(0),                     // 0: concordat.v1.Encoding
+	(RequestState)(0),                 // 1: concordat.v1.RequestState
+	(Decision)(0),                     // 2: concordat.v1.Decision
+	(*Request)(nil),                   // 3: concordat.v1.Request
+	(*Answer)(nil),                    // 4: concordat.v1.Answer
+	(*Error)(nil),                     // 5: concordat.v1.Error
+	(*DoRequest)(nil),                 // 6: concordat.v1.DoRequest
+	(*DoResponse)(nil),                // 7: concordat.v1.DoResponse
+	(*PipelineRequest)(nil),           // 8: concordat.v1.PipelineRequest
+	(*Numbered)(nil),                  // 9: concordat.v1.Numbered
+	(*PipelineResponse)(nil),          // 10: concordat.v1.PipelineResponse
+	(*NumberedAnswer)(nil),            // 11: concordat.v1.NumberedAnswer
+	(*GetRequestRequest)(nil),         // 12: concordat.v1.GetRequestRequest
+	(*GetRequestResponse)(nil),        // 13: concordat.v1.GetRequestResponse
+	(*ListInstancesRequest)(nil),      // 14: concordat.v1.ListInstancesRequest
+	(*ListInstancesResponse)(nil),     // 15: concordat.v1.ListInstancesResponse
+	(*Instance)(nil),                  // 16: concordat.v1.Instance
+	(*DescribeRequest)(nil),           // 17: concordat.v1.DescribeRequest
+	(*DescribeResponse)(nil),          // 18: concordat.v1.DescribeResponse
+	(*FunctionType)(nil),              // 19: concordat.v1.FunctionType
+	(*Operation)(nil),                 // 20: concordat.v1.Operation
+	(*Coordinator)(nil),               // 21: concordat.v1.Coordinator
+	(*Shape)(nil),                     // 22: concordat.v1.Shape
+	(*ListTransactionsRequest)(nil),   // 23: concordat.v1.ListTransactionsRequest
+	(*ListTransactionsResponse)(nil),  // 24: concordat.v1.ListTransactionsResponse
+	(*Transaction)(nil),               // 25: concordat.v1.Transaction
+	(*Participant)(nil),               // 26: concordat.v1.Participant
+	(*Address)(nil),                   // 27: concordat.v1.Address
+	(*ListSagasRequest)(nil),          // 28: concordat.v1.ListSagasRequest
+	(*ListSagasResponse)(nil),         // 29: concordat.v1.ListSagasResponse
+	(*Saga)(nil),                      // 30: concordat.v1.Saga
+	(*SagaStep)(nil),                  // 31: concordat.v1.SagaStep
+	(*ListLocksRequest)(nil),          // 32: concordat.v1.ListLocksRequest
+	(*ListLocksResponse)(nil),         // 33: concordat.v1.ListLocksResponse
+	(*Lock)(nil),                      // 34: concordat.v1.Lock
+	(*Claim)(nil),                     // 35: concordat.v1.Claim
+	(*ListDeadlocksRequest)(nil),      // 36: concordat.v1.ListDeadlocksRequest
+	(*ListDeadlocksResponse)(nil),     // 37: concordat.v1.ListDeadlocksResponse
+	(*Deadlock)(nil),                  // 38: concordat.v1.Deadlock
+	(*Wait)(nil),                      // 39: concordat.v1.Wait
+	(*ListTimersRequest)(nil),         // 40: concordat.v1.ListTimersRequest
+	(*ListTimersResponse)(nil),        // 41: concordat.v1.ListTimersResponse
+	(*Timer)(nil),                     // 42: concordat.v1.Timer
+	(*DecideSagaRequest)(nil),         // 43: concordat.v1.DecideSagaRequest
+	(*DecideSagaResponse)(nil),        // 44: concordat.v1.DecideSagaResponse
+	(*CancelSagaRequest)(nil),         // 45: concordat.v1.CancelSagaRequest
+	(*CancelSagaResponse)(nil),        // 46: concordat.v1.CancelSagaResponse
+	(*CancelTransactionRequest)(nil),  // 47: concordat.v1.CancelTransactionRequest
+	(*CancelTransactionResponse)(nil), // 48: concordat.v1.CancelTransactionResponse
+	(*CancelRequestRequest)(nil),      // 49: concordat.v1.CancelRequestRequest
+	(*CancelRequestResponse)(nil),     // 50: concordat.v1.CancelRequestResponse
+	(*durationpb.Duration)(nil),       // 51: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil),     // 52: google.protobuf.Timestamp
 }
 var file_concordat_v1_concordat_proto_depIdxs = []int32{
 	0,  // 0: concordat.v1.Request.accept:type_name -> concordat.v1.Encoding
@@ -3224,7 +3426,7 @@ var file_concordat_v1_concordat_proto_depIdxs = []int32{
 	3,  // 5: concordat.v1.Numbered.request:type_name -> concordat.v1.Request
 	11, // 6: concordat.v1.PipelineResponse.answers:type_name -> concordat.v1.NumberedAnswer
 	4,  // 7: concordat.v1.NumberedAnswer.answer:type_name -> concordat.v1.Answer
-	47, // 8: concordat.v1.GetRequestRequest.wait:type_name -> google.protobuf.Duration
+	51, // 8: concordat.v1.GetRequestRequest.wait:type_name -> google.protobuf.Duration
 	0,  // 9: concordat.v1.GetRequestRequest.accept:type_name -> concordat.v1.Encoding
 	1,  // 10: concordat.v1.GetRequestResponse.state:type_name -> concordat.v1.RequestState
 	4,  // 11: concordat.v1.GetRequestResponse.answer:type_name -> concordat.v1.Answer
@@ -3240,7 +3442,7 @@ var file_concordat_v1_concordat_proto_depIdxs = []int32{
 	22, // 21: concordat.v1.Coordinator.input:type_name -> concordat.v1.Shape
 	22, // 22: concordat.v1.Coordinator.result:type_name -> concordat.v1.Shape
 	25, // 23: concordat.v1.ListTransactionsResponse.transactions:type_name -> concordat.v1.Transaction
-	48, // 24: concordat.v1.Transaction.began:type_name -> google.protobuf.Timestamp
+	52, // 24: concordat.v1.Transaction.began:type_name -> google.protobuf.Timestamp
 	26, // 25: concordat.v1.Transaction.participants:type_name -> concordat.v1.Participant
 	27, // 26: concordat.v1.Participant.address:type_name -> concordat.v1.Address
 	30, // 27: concordat.v1.ListSagasResponse.sagas:type_name -> concordat.v1.Saga
@@ -3251,14 +3453,14 @@ var file_concordat_v1_concordat_proto_depIdxs = []int32{
 	27, // 32: concordat.v1.Lock.address:type_name -> concordat.v1.Address
 	35, // 33: concordat.v1.Lock.holders:type_name -> concordat.v1.Claim
 	35, // 34: concordat.v1.Lock.waiters:type_name -> concordat.v1.Claim
-	48, // 35: concordat.v1.Claim.since:type_name -> google.protobuf.Timestamp
+	52, // 35: concordat.v1.Claim.since:type_name -> google.protobuf.Timestamp
 	38, // 36: concordat.v1.ListDeadlocksResponse.deadlocks:type_name -> concordat.v1.Deadlock
-	48, // 37: concordat.v1.Deadlock.at:type_name -> google.protobuf.Timestamp
-	48, // 38: concordat.v1.Deadlock.closed:type_name -> google.protobuf.Timestamp
+	52, // 37: concordat.v1.Deadlock.at:type_name -> google.protobuf.Timestamp
+	52, // 38: concordat.v1.Deadlock.closed:type_name -> google.protobuf.Timestamp
 	39, // 39: concordat.v1.Deadlock.waits:type_name -> concordat.v1.Wait
 	27, // 40: concordat.v1.Wait.for:type_name -> concordat.v1.Address
 	42, // 41: concordat.v1.ListTimersResponse.timers:type_name -> concordat.v1.Timer
-	48, // 42: concordat.v1.Timer.due:type_name -> google.protobuf.Timestamp
+	52, // 42: concordat.v1.Timer.due:type_name -> google.protobuf.Timestamp
 	27, // 43: concordat.v1.Timer.from:type_name -> concordat.v1.Address
 	2,  // 44: concordat.v1.DecideSagaRequest.decision:type_name -> concordat.v1.Decision
 	6,  // 45: concordat.v1.ConcordatService.Do:input_type -> concordat.v1.DoRequest
@@ -3273,20 +3475,24 @@ var file_concordat_v1_concordat_proto_depIdxs = []int32{
 	40, // 54: concordat.v1.OperatorService.ListTimers:input_type -> concordat.v1.ListTimersRequest
 	43, // 55: concordat.v1.OperatorService.DecideSaga:input_type -> concordat.v1.DecideSagaRequest
 	45, // 56: concordat.v1.OperatorService.CancelSaga:input_type -> concordat.v1.CancelSagaRequest
-	7,  // 57: concordat.v1.ConcordatService.Do:output_type -> concordat.v1.DoResponse
-	10, // 58: concordat.v1.ConcordatService.Pipeline:output_type -> concordat.v1.PipelineResponse
-	13, // 59: concordat.v1.ConcordatService.GetRequest:output_type -> concordat.v1.GetRequestResponse
-	15, // 60: concordat.v1.ConcordatService.ListInstances:output_type -> concordat.v1.ListInstancesResponse
-	18, // 61: concordat.v1.ConcordatService.Describe:output_type -> concordat.v1.DescribeResponse
-	24, // 62: concordat.v1.OperatorService.ListTransactions:output_type -> concordat.v1.ListTransactionsResponse
-	29, // 63: concordat.v1.OperatorService.ListSagas:output_type -> concordat.v1.ListSagasResponse
-	33, // 64: concordat.v1.OperatorService.ListLocks:output_type -> concordat.v1.ListLocksResponse
-	37, // 65: concordat.v1.OperatorService.ListDeadlocks:output_type -> concordat.v1.ListDeadlocksResponse
-	41, // 66: concordat.v1.OperatorService.ListTimers:output_type -> concordat.v1.ListTimersResponse
-	44, // 67: concordat.v1.OperatorService.DecideSaga:output_type -> concordat.v1.DecideSagaResponse
-	46, // 68: concordat.v1.OperatorService.CancelSaga:output_type -> concordat.v1.CancelSagaResponse
-	57, // [57:69] is the sub-list for method output_type
-	45, // [45:57] is the sub-list for method input_type
+	47, // 57: concordat.v1.OperatorService.CancelTransaction:input_type -> concordat.v1.CancelTransactionRequest
+	49, // 58: concordat.v1.OperatorService.CancelRequest:input_type -> concordat.v1.CancelRequestRequest
+	7,  // 59: concordat.v1.ConcordatService.Do:output_type -> concordat.v1.DoResponse
+	10, // 60: concordat.v1.ConcordatService.Pipeline:output_type -> concordat.v1.PipelineResponse
+	13, // 61: concordat.v1.ConcordatService.GetRequest:output_type -> concordat.v1.GetRequestResponse
+	15, // 62: concordat.v1.ConcordatService.ListInstances:output_type -> concordat.v1.ListInstancesResponse
+	18, // 63: concordat.v1.ConcordatService.Describe:output_type -> concordat.v1.DescribeResponse
+	24, // 64: concordat.v1.OperatorService.ListTransactions:output_type -> concordat.v1.ListTransactionsResponse
+	29, // 65: concordat.v1.OperatorService.ListSagas:output_type -> concordat.v1.ListSagasResponse
+	33, // 66: concordat.v1.OperatorService.ListLocks:output_type -> concordat.v1.ListLocksResponse
+	37, // 67: concordat.v1.OperatorService.ListDeadlocks:output_type -> concordat.v1.ListDeadlocksResponse
+	41, // 68: concordat.v1.OperatorService.ListTimers:output_type -> concordat.v1.ListTimersResponse
+	44, // 69: concordat.v1.OperatorService.DecideSaga:output_type -> concordat.v1.DecideSagaResponse
+	46, // 70: concordat.v1.OperatorService.CancelSaga:output_type -> concordat.v1.CancelSagaResponse
+	48, // 71: concordat.v1.OperatorService.CancelTransaction:output_type -> concordat.v1.CancelTransactionResponse
+	50, // 72: concordat.v1.OperatorService.CancelRequest:output_type -> concordat.v1.CancelRequestResponse
+	59, // [59:73] is the sub-list for method output_type
+	45, // [45:59] is the sub-list for method input_type
 	45, // [45:45] is the sub-list for extension type_name
 	45, // [45:45] is the sub-list for extension extendee
 	0,  // [0:45] is the sub-list for field type_name
@@ -3315,7 +3521,7 @@ func file_concordat_v1_concordat_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_concordat_v1_concordat_proto_rawDesc), len(file_concordat_v1_concordat_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   44,
+			NumMessages:   48,
 			NumExtensions: 0,
 			NumServices:   2,
 		},

@@ -75,6 +75,12 @@ const (
 	// OperatorServiceCancelSagaProcedure is the fully-qualified name of the OperatorService's
 	// CancelSaga RPC.
 	OperatorServiceCancelSagaProcedure = "/concordat.v1.OperatorService/CancelSaga"
+	// OperatorServiceCancelTransactionProcedure is the fully-qualified name of the OperatorService's
+	// CancelTransaction RPC.
+	OperatorServiceCancelTransactionProcedure = "/concordat.v1.OperatorService/CancelTransaction"
+	// OperatorServiceCancelRequestProcedure is the fully-qualified name of the OperatorService's
+	// CancelRequest RPC.
+	OperatorServiceCancelRequestProcedure = "/concordat.v1.OperatorService/CancelRequest"
 )
 
 // ConcordatServiceClient is a client for the concordat.v1.ConcordatService service.
@@ -285,6 +291,11 @@ type OperatorServiceClient interface {
 	DecideSaga(context.Context, *connect.Request[v1.DecideSagaRequest]) (*connect.Response[v1.DecideSagaResponse], error)
 	// CancelSaga asks a running saga to stop. It returns once that is durable; the saga's steps are compensated after that.
 	CancelSaga(context.Context, *connect.Request[v1.CancelSagaRequest]) (*connect.Response[v1.CancelSagaResponse], error)
+	// CancelTransaction aborts a transaction that is not decided. It returns once that is durable.
+	CancelTransaction(context.Context, *connect.Request[v1.CancelTransactionRequest]) (*connect.Response[v1.CancelTransactionResponse], error)
+	// CancelRequest cancels a request by what it was for and its id: a transaction is aborted, a saga is asked to stop, a call that waits is
+	// not run. It returns once that is durable. A request that was cancelled before is no error.
+	CancelRequest(context.Context, *connect.Request[v1.CancelRequestRequest]) (*connect.Response[v1.CancelRequestResponse], error)
 }
 
 // NewOperatorServiceClient constructs a client for the concordat.v1.OperatorService service. By
@@ -345,18 +356,32 @@ func NewOperatorServiceClient(httpClient connect.HTTPClient, baseURL string, opt
 			connect.WithSchema(operatorServiceMethods.ByName("CancelSaga")),
 			connect.WithClientOptions(opts...),
 		),
+		cancelTransaction: connect.NewClient[v1.CancelTransactionRequest, v1.CancelTransactionResponse](
+			httpClient,
+			baseURL+OperatorServiceCancelTransactionProcedure,
+			connect.WithSchema(operatorServiceMethods.ByName("CancelTransaction")),
+			connect.WithClientOptions(opts...),
+		),
+		cancelRequest: connect.NewClient[v1.CancelRequestRequest, v1.CancelRequestResponse](
+			httpClient,
+			baseURL+OperatorServiceCancelRequestProcedure,
+			connect.WithSchema(operatorServiceMethods.ByName("CancelRequest")),
+			connect.WithClientOptions(opts...),
+		),
 	}
 }
 
 // operatorServiceClient implements OperatorServiceClient.
 type operatorServiceClient struct {
-	listTransactions *connect.Client[v1.ListTransactionsRequest, v1.ListTransactionsResponse]
-	listSagas        *connect.Client[v1.ListSagasRequest, v1.ListSagasResponse]
-	listLocks        *connect.Client[v1.ListLocksRequest, v1.ListLocksResponse]
-	listDeadlocks    *connect.Client[v1.ListDeadlocksRequest, v1.ListDeadlocksResponse]
-	listTimers       *connect.Client[v1.ListTimersRequest, v1.ListTimersResponse]
-	decideSaga       *connect.Client[v1.DecideSagaRequest, v1.DecideSagaResponse]
-	cancelSaga       *connect.Client[v1.CancelSagaRequest, v1.CancelSagaResponse]
+	listTransactions  *connect.Client[v1.ListTransactionsRequest, v1.ListTransactionsResponse]
+	listSagas         *connect.Client[v1.ListSagasRequest, v1.ListSagasResponse]
+	listLocks         *connect.Client[v1.ListLocksRequest, v1.ListLocksResponse]
+	listDeadlocks     *connect.Client[v1.ListDeadlocksRequest, v1.ListDeadlocksResponse]
+	listTimers        *connect.Client[v1.ListTimersRequest, v1.ListTimersResponse]
+	decideSaga        *connect.Client[v1.DecideSagaRequest, v1.DecideSagaResponse]
+	cancelSaga        *connect.Client[v1.CancelSagaRequest, v1.CancelSagaResponse]
+	cancelTransaction *connect.Client[v1.CancelTransactionRequest, v1.CancelTransactionResponse]
+	cancelRequest     *connect.Client[v1.CancelRequestRequest, v1.CancelRequestResponse]
 }
 
 // ListTransactions calls concordat.v1.OperatorService.ListTransactions.
@@ -394,6 +419,16 @@ func (c *operatorServiceClient) CancelSaga(ctx context.Context, req *connect.Req
 	return c.cancelSaga.CallUnary(ctx, req)
 }
 
+// CancelTransaction calls concordat.v1.OperatorService.CancelTransaction.
+func (c *operatorServiceClient) CancelTransaction(ctx context.Context, req *connect.Request[v1.CancelTransactionRequest]) (*connect.Response[v1.CancelTransactionResponse], error) {
+	return c.cancelTransaction.CallUnary(ctx, req)
+}
+
+// CancelRequest calls concordat.v1.OperatorService.CancelRequest.
+func (c *operatorServiceClient) CancelRequest(ctx context.Context, req *connect.Request[v1.CancelRequestRequest]) (*connect.Response[v1.CancelRequestResponse], error) {
+	return c.cancelRequest.CallUnary(ctx, req)
+}
+
 // OperatorServiceHandler is an implementation of the concordat.v1.OperatorService service.
 type OperatorServiceHandler interface {
 	// ListTransactions lists the transactions that are under way.
@@ -410,6 +445,11 @@ type OperatorServiceHandler interface {
 	DecideSaga(context.Context, *connect.Request[v1.DecideSagaRequest]) (*connect.Response[v1.DecideSagaResponse], error)
 	// CancelSaga asks a running saga to stop. It returns once that is durable; the saga's steps are compensated after that.
 	CancelSaga(context.Context, *connect.Request[v1.CancelSagaRequest]) (*connect.Response[v1.CancelSagaResponse], error)
+	// CancelTransaction aborts a transaction that is not decided. It returns once that is durable.
+	CancelTransaction(context.Context, *connect.Request[v1.CancelTransactionRequest]) (*connect.Response[v1.CancelTransactionResponse], error)
+	// CancelRequest cancels a request by what it was for and its id: a transaction is aborted, a saga is asked to stop, a call that waits is
+	// not run. It returns once that is durable. A request that was cancelled before is no error.
+	CancelRequest(context.Context, *connect.Request[v1.CancelRequestRequest]) (*connect.Response[v1.CancelRequestResponse], error)
 }
 
 // NewOperatorServiceHandler builds an HTTP handler from the service implementation. It returns the
@@ -466,6 +506,18 @@ func NewOperatorServiceHandler(svc OperatorServiceHandler, opts ...connect.Handl
 		connect.WithSchema(operatorServiceMethods.ByName("CancelSaga")),
 		connect.WithHandlerOptions(opts...),
 	)
+	operatorServiceCancelTransactionHandler := connect.NewUnaryHandler(
+		OperatorServiceCancelTransactionProcedure,
+		svc.CancelTransaction,
+		connect.WithSchema(operatorServiceMethods.ByName("CancelTransaction")),
+		connect.WithHandlerOptions(opts...),
+	)
+	operatorServiceCancelRequestHandler := connect.NewUnaryHandler(
+		OperatorServiceCancelRequestProcedure,
+		svc.CancelRequest,
+		connect.WithSchema(operatorServiceMethods.ByName("CancelRequest")),
+		connect.WithHandlerOptions(opts...),
+	)
 	return "/concordat.v1.OperatorService/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case OperatorServiceListTransactionsProcedure:
@@ -482,6 +534,10 @@ func NewOperatorServiceHandler(svc OperatorServiceHandler, opts ...connect.Handl
 			operatorServiceDecideSagaHandler.ServeHTTP(w, r)
 		case OperatorServiceCancelSagaProcedure:
 			operatorServiceCancelSagaHandler.ServeHTTP(w, r)
+		case OperatorServiceCancelTransactionProcedure:
+			operatorServiceCancelTransactionHandler.ServeHTTP(w, r)
+		case OperatorServiceCancelRequestProcedure:
+			operatorServiceCancelRequestHandler.ServeHTTP(w, r)
 		default:
 			http.NotFound(w, r)
 		}
@@ -517,4 +573,12 @@ func (UnimplementedOperatorServiceHandler) DecideSaga(context.Context, *connect.
 
 func (UnimplementedOperatorServiceHandler) CancelSaga(context.Context, *connect.Request[v1.CancelSagaRequest]) (*connect.Response[v1.CancelSagaResponse], error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("concordat.v1.OperatorService.CancelSaga is not implemented"))
+}
+
+func (UnimplementedOperatorServiceHandler) CancelTransaction(context.Context, *connect.Request[v1.CancelTransactionRequest]) (*connect.Response[v1.CancelTransactionResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("concordat.v1.OperatorService.CancelTransaction is not implemented"))
+}
+
+func (UnimplementedOperatorServiceHandler) CancelRequest(context.Context, *connect.Request[v1.CancelRequestRequest]) (*connect.Response[v1.CancelRequestResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("concordat.v1.OperatorService.CancelRequest is not implemented"))
 }
