@@ -44,6 +44,9 @@ type Set struct {
 	Tangled func(t Tangle)
 }
 
+// InMemory is a new, empty file system in memory, and the real world otherwise.
+func InMemory() Set { return Set{FS: vfs.NewMem()} }
+
 // Spent is what time has gone to.
 type Spent uint8
 
