@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -203,5 +204,33 @@ func TestPartitionsInParallel(t *testing.T) {
 	}
 	close(release)
 	eventually(t, "the first one is read", func() bool { return len(w.entered("l0")) == n })
+	w.close()
+}
+
+// TestLargeRecordsWait: records that wait are bounded by what they take, too: 8 MiB, and those of one fetch.
+func TestLargeRecordsWait(t *testing.T) {
+	c := fake(t, 1, "in", "out")
+	w := newWorld(t, c.ListenAddrs())
+	release := make(chan struct{})
+	w.ingress.Route = func(r *kgo.Record) (functions.Message, error) {
+		<-release
+		return toEnter(r)
+	}
+	w.ingress.Client = []kgo.Opt{kgo.FetchMaxPartitionBytes(600 << 10)}
+	w.open()
+	const n, size = 60, 512 << 10
+	producer := client(t, w.brokers, kgo.ProducerBatchCompression(kgo.NoCompression()))
+	for i := range n {
+		value := fmt.Appendf(nil, `{"Ledger": "l", "N": %d, "More": "%s"}`, 2*i, strings.Repeat("x", size))
+		must(t, producer.ProduceSync(ctx, &kgo.Record{Topic: "in", Value: value}).FirstErr())
+	}
+	const most = 8 << 20 / size
+	eventually(t, "as many wait as may", func() bool { return w.source.Waiting(0) >= most-2 })
+	time.Sleep(300 * time.Millisecond) // all could have been fetched by now
+	if waiting := w.source.Waiting(0); waiting > most+2 {
+		t.Errorf("%d records of half a MiB wait, the bound is %d and those of one fetch", waiting, most)
+	}
+	close(release)
+	eventually(t, "all are read", func() bool { return len(w.entered("l")) == n })
 	w.close()
 }

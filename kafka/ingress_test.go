@@ -8,7 +8,9 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/concordat-dev/concordat/engine"
 	"github.com/concordat-dev/concordat/functions"
@@ -193,6 +195,46 @@ func TestLostRecords(t *testing.T) {
 		t.Errorf("the ledger has %v", got)
 	}
 	w.close()
+}
+
+// TestFetchErrors: a partition that has fewer records than were read of it has lost some, and stops, whatever the user wants of those that retention
+// deleted; so does one that may not be read any more.
+func TestFetchErrors(t *testing.T) {
+	for _, c := range []struct {
+		code *kerr.Error
+		want error
+		text string
+	}{
+		{kerr.OffsetOutOfRange, kafka.ErrLost, "ends before offset 3"},
+		{kerr.TopicAuthorizationFailed, kerr.TopicAuthorizationFailed, "TOPIC_AUTHORIZATION_FAILED"},
+	} {
+		cluster := fake(t, 1, "in", "out")
+		w := newWorld(t, cluster.ListenAddrs())
+		w.ingress.Lost, w.ingress.Refresh = kafka.SkipLost, time.Hour
+		w.open()
+		produceOrders(t, client(t, w.brokers), "in", numbered("a", 1, 3)...)
+		w.waitFor("a", 1, 3)
+		w.close()
+		found, err := kadm.NewClient(client(t, w.brokers)).Metadata(ctx, "in")
+		must(t, err)
+		cluster.ControlKey(int16(kmsg.Fetch), func(r kmsg.Request) (kmsg.Response, error, bool) {
+			cluster.KeepControl()
+			asked := r.(*kmsg.FetchRequest)
+			if len(asked.Topics) != 1 || kadm.TopicID(asked.Topics[0].TopicID) != found.Topics["in"].ID {
+				return nil, nil, false
+			}
+			answer := r.ResponseKind().(*kmsg.FetchResponse)
+			topic, partition := kmsg.NewFetchResponseTopic(), kmsg.NewFetchResponseTopicPartition()
+			topic.Topic, topic.TopicID = asked.Topics[0].Topic, asked.Topics[0].TopicID
+			partition.ErrorCode = c.code.Code
+			topic.Partitions = append(topic.Partitions, partition)
+			answer.Topics = append(answer.Topics, topic)
+			return answer, nil, true
+		})
+		w.open()
+		wantErr(t, w.stopped(0), c.want, c.text)
+		w.close()
+	}
 }
 
 // TestMarksAreNoLoss: the marks of transactions are read, too: a topic of which retention has deleted everything has lost nothing, and has no
