@@ -90,8 +90,11 @@ func cancelAtAnyTime(t *testing.T, policy locks.Policy, seed uint64, seen map[st
 		t.Fatalf("policy %v, seed %d: at the end there are %v and %v, and %d in flight", policy, seed, transactions, held, engine.InFlight(e))
 	}
 	seen["deadlock"] += int(e.Stats().Deadlocks) + int(e.Stats().Retries)
-	if o.MaxDrain > 0 {
-		seen["forced"] += int(e.Stats().Epochs)
+	forced, sealed := e.Measures().Forced, e.Epochs()
+	seen["forced"] += int(forced)
+	atRest := func(i engine.EpochInfo) bool { return !i.Forced }
+	if n := len(sealed); n < 256 && len(slices.DeleteFunc(sealed, atRest)) != int(forced) {
+		t.Errorf("%d epochs are counted as cut by force, of %d", forced, n)
 	}
 	seen["in the midst"] += len(transactions)
 	must(t, e.Abandon())

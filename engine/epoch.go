@@ -3,6 +3,7 @@ package engine
 import (
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/concordat-dev/concordat/internal/clock"
 	"github.com/concordat-dev/concordat/internal/codec"
@@ -139,6 +140,7 @@ func (e *Engine) hasWork() bool {
 func (e *Engine) cut() {
 	e.cutTrial()
 	s := &sealing{epoch: e.epoch, forced: e.cutting.Load(), charged: e.charged()}
+	e.measures.drains.add(time.Duration(e.clocks.Now() - e.closedAt.Load()))
 	behind, outcomes := false, 0
 	for _, w := range e.workers {
 		p := w.epoch
@@ -160,6 +162,7 @@ func (e *Engine) cut() {
 		w.epoch, w.cut = w.freshPortion(), s
 		w.charged = 0
 		w.cache.tidy(e.sealed.Load())
+		w.cache.tell(&e.measures)
 	}
 	e.number(s.portions)
 	e.budget.used.Store(0)

@@ -56,6 +56,11 @@ func (e *Engine) noteSealed(s *sealing, began time.Duration, rows, bytes int) {
 	for _, p := range s.portions {
 		i.Outcomes += len(p.replies)
 	}
+	e.measures.epochBytes.add(uint64(i.Bytes))
+	e.measures.epochRequests.add(uint64(i.Outcomes))
+	if i.Forced {
+		e.measures.forced.Add(1)
+	}
 	e.epochs.add(i)
 	if told := e.events.Load(); told != nil && told.EpochSealed != nil {
 		told.EpochSealed(i)

@@ -180,3 +180,6 @@ func LastNumber(e *Engine) uint64 { return e.nextID.Load() }
 
 // IsLate reports whether half of MaxDrain is over since the epoch was opened.
 func IsLate(e *Engine) bool { return e.lookout.due.Load() }
+
+// SizeIndex is the entry of SizeCounts that counts a size.
+func SizeIndex(n uint64) int { return sizeIndex(n) }

@@ -34,6 +34,8 @@ type cache struct {
 	budget int64
 	limit  int64  // tidy evicts once there are so many bytes
 	sealed uint64 // the last sealed epoch that tidy knew of
+
+	hits, misses uint64 // that the group is not told yet; it is at a cut
 }
 
 func (c *cache) init(types int, budget int64) {
@@ -67,6 +69,13 @@ func (c *cache) link(i *instance) {
 }
 
 func (c *cache) unlink(i *instance) { i.prev.next, i.next.prev = i.next, i.prev }
+
+// tell counts what was found and what was not.
+func (c *cache) tell(m *measures) {
+	m.cacheHits.Add(c.hits)
+	m.cacheMisses.Add(c.misses)
+	c.hits, c.misses = 0, 0
+}
 
 // instanceOverhead is about what an instance costs besides its bytes: the struct, its place in a map, its decoded value.
 const instanceOverhead = 512
@@ -106,8 +115,10 @@ func (x *executor) instance(c *call) *instance {
 	cached := x.cache.byType[c.entry.Index]
 	if i := cached[c.id]; i != nil {
 		i.used = true
+		x.cache.hits++
 		return i
 	}
+	x.cache.misses++
 	i := &instance{entry: c.entry, id: c.id, shard: c.shard}
 	i.seat.Cell.Type = c.entry.Info
 	x.key = format.InstanceKey(x.scratch(), c.shard.number, c.entry.Info.Name, c.id)

@@ -56,6 +56,43 @@ func (d *durations) load() (m Durations) {
 	return m
 }
 
+// SizeCounts is a histogram of sizes: entry i counts those up to [SizeBound](i) that were larger than the bound before it. The last entry
+// has the larger ones too.
+type SizeCounts [numSizes]uint64
+
+const numSizes = 16
+
+// SizeBound is the largest size that entry i of [SizeCounts] is meant for: 4 to the power of i, up to about a billion.
+func SizeBound(i int) uint64 { return 1 << (2 * i) }
+
+// sizes counts sizes. Only the sealer writes it.
+type sizes struct {
+	sum    atomic.Uint64
+	counts [numSizes]atomic.Uint64
+}
+
+func (s *sizes) add(n uint64) {
+	s.sum.Add(n)
+	s.counts[sizeIndex(n)].Add(1)
+}
+
+// sizeIndex is the entry of a size.
+func sizeIndex(n uint64) int { return min((bits.Len64(max(n, 1)-1)+1)/2, numSizes-1) }
+
+func (s *sizes) load() (m Sizes) {
+	m.Sum = s.sum.Load()
+	for i := range s.counts {
+		m.Counts[i] = s.counts[i].Load()
+	}
+	return m
+}
+
+// Sizes are many sizes.
+type Sizes struct {
+	Sum    uint64
+	Counts SizeCounts
+}
+
 // Durations are many durations.
 type Durations struct {
 	Sum    time.Duration
@@ -107,6 +144,11 @@ type measures struct {
 	coordinators map[*registry.Function]*functionCounts
 	seals        durations
 	sealedBytes  atomic.Uint64
+
+	epochBytes, epochRequests sizes
+	drains                    durations
+	forced                    atomic.Uint64
+	cacheHits, cacheMisses    atomic.Uint64
 }
 
 func (m *measures) init(r *registry.Registry) {
@@ -144,12 +186,24 @@ type Measures struct {
 	Seals       Durations // how long it took to seal each epoch
 	SealedBytes uint64    // that were sealed to the log
 
+	Drains        Durations // how long each epoch went on after it had stopped to take requests, until it was cut
+	Forced        uint64    // epochs that were cut before they had come to rest
+	EpochBytes    Sizes     // of each sealed epoch in the log
+	EpochRequests Sizes     // outcomes that each of them let out
+	CacheHits     uint64    // instances that were found in memory, up to the last cut
+	CacheMisses   uint64    // and that were not
+
 	InFlight     int64 // requests that wait for their outcome, by weight
 	Messages     int64 // that nobody waits for and that were not run yet, by weight
 	Timers       int64 // that instances have set, by weight
 	Runs         int64 // coordinator functions that no client's place counts for, by weight
 	JournalBytes int64 // of all sagas
 	OverlayBytes int64 // sealed to the log and not applied to the table yet
+	LogBytes     int64 // of the log on the disk
+
+	Inbox       int64            // requests that no worker has taken yet
+	Mail        int64            // messages between workers that none has taken yet
+	Undelivered map[string]int64 // by egress: records that it has not taken yet
 }
 
 // Measures returns the counts. It does not block.
@@ -157,6 +211,20 @@ func (e *Engine) Measures() Measures {
 	m := Measures{
 		Seals: e.measures.seals.load(), SealedBytes: e.measures.sealedBytes.Load(), InFlight: e.inFlight.Load(), Messages: e.queued.Load(),
 		Timers: e.timers.Load(), Runs: e.background.Load(), JournalBytes: e.journals.Load(), OverlayBytes: e.table.OverlayBytes(),
+		Undelivered: map[string]int64{},
+	}
+	m.Drains, m.Forced, m.LogBytes = e.measures.drains.load(), e.measures.forced.Load(), e.table.LogBytes()
+	m.EpochBytes, m.EpochRequests = e.measures.epochBytes.load(), e.measures.epochRequests.load()
+	m.CacheHits, m.CacheMisses = e.measures.cacheHits.Load(), e.measures.cacheMisses.Load()
+	for _, w := range e.workers {
+		w.mu.Lock()
+		m.Inbox += int64(len(w.inbox))
+		m.Mail += int64(len(w.mail))
+		w.mu.Unlock()
+	}
+	for _, g := range e.egresses {
+		delivered := g.delivered.Load() // first: it never overtakes the other
+		m.Undelivered[g.name] = int64(g.sealed.Load() - delivered)
 	}
 	for _, f := range e.measures.operations {
 		m.Functions = append(m.Functions, f.load())

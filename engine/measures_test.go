@@ -2,6 +2,7 @@ package engine_test
 
 import (
 	"fmt"
+	"math"
 	"testing"
 	"time"
 
@@ -89,5 +90,20 @@ func TestMeasures(t *testing.T) {
 	must(t, err)
 	if phases["stuck"] != 1 || phases["running"] != 0 || len(phases) != 3 {
 		t.Errorf("%v", phases)
+	}
+}
+
+// TestSizesByBound: a size is counted in the first entry whose bound it does not exceed, and the last has all that are larger.
+func TestSizesByBound(t *testing.T) {
+	last := len(engine.SizeCounts{}) - 1
+	for i := range last {
+		for n, want := range map[uint64]int{engine.SizeBound(i): i, engine.SizeBound(i) + 1: i + 1} {
+			if got := engine.SizeIndex(n); got != want {
+				t.Errorf("%d is counted in entry %d, want %d", n, got, want)
+			}
+		}
+	}
+	if engine.SizeIndex(0) != 0 || engine.SizeIndex(math.MaxUint64) != last {
+		t.Error("the smallest or the largest size is counted elsewhere")
 	}
 }

@@ -39,6 +39,16 @@ var (
 	deadlocks      = describe("deadlocks_total", "Deadlocks that were broken.")
 	retries        = describe("transaction_retries_total", "Further attempts of transactions.")
 	epochs         = describe("epochs_total", "Epochs that were cut.")
+	forced         = describe("epochs_forced_total", "Epochs that were cut before they had come to rest.")
+	drainSeconds   = describe("epoch_drain_duration_seconds", "Time from when an epoch stopped to take requests until it was cut.")
+	epochBytes     = describe("epoch_size_bytes", "Bytes of each epoch in the log.")
+	epochRequests  = describe("epoch_outcomes", "Outcomes of requests that each epoch let out.")
+	logBytes       = describe("log_size_bytes", "Bytes of the log on the disk.")
+	cacheHits      = describe("cache_hits_total", "Calls whose instance was in memory, up to the last epoch that was cut.")
+	cacheMisses    = describe("cache_misses_total", "Calls whose instance was looked for in the table, up to the last epoch that was cut.")
+	inbox          = describe("inbox_requests", "Requests that no worker has taken yet.")
+	mail           = describe("mailbox_messages", "Messages between workers that none has taken yet.")
+	undelivered    = describe("egress_records_waiting", "Records that are durable and that their egress has not taken yet.", "egress")
 	sealSeconds    = describe("seal_duration_seconds", "Time to seal an epoch.")
 	sealedBytes    = describe("sealed_bytes_total", "Bytes that were sealed to the log.")
 	overlayBytes   = describe("overlay_bytes", "Bytes that are sealed to the log and not applied to the table yet.")
@@ -58,6 +68,7 @@ var (
 // all are the metrics.
 var all = []*prometheus.Desc{
 	requestSeconds, failures, unknown, lockSeconds, deadlocks, retries, epochs, sealSeconds, sealedBytes, overlayBytes, inFlight, messages, timers, runs,
+	forced, drainSeconds, epochBytes, epochRequests, logBytes, cacheHits, cacheMisses, inbox, mail, undelivered,
 	journalBytes, sagas, carried, parked, dropped, slow, lookups,
 }
 
@@ -82,6 +93,9 @@ func (c *Collector) Collect(to chan<- prometheus.Metric) {
 		}
 	}
 	to <- histogram(sealSeconds, &m.Seals)
+	to <- histogram(drainSeconds, &m.Drains)
+	to <- sizes(epochBytes, &m.EpochBytes)
+	to <- sizes(epochRequests, &m.EpochRequests)
 	to <- waits(&s)
 	count := func(d *prometheus.Desc, n uint64) {
 		to <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(n))
@@ -89,6 +103,9 @@ func (c *Collector) Collect(to chan<- prometheus.Metric) {
 	count(deadlocks, s.Deadlocks)
 	count(retries, s.Retries)
 	count(epochs, s.Epochs)
+	count(forced, m.Forced)
+	count(cacheHits, m.CacheHits)
+	count(cacheMisses, m.CacheMisses)
 	count(sealedBytes, m.SealedBytes)
 	count(carried, s.Carried)
 	count(parked, s.Parked)
@@ -99,6 +116,12 @@ func (c *Collector) Collect(to chan<- prometheus.Metric) {
 		to <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, float64(n), labels...)
 	}
 	show(overlayBytes, m.OverlayBytes)
+	show(logBytes, m.LogBytes)
+	show(inbox, m.Inbox)
+	show(mail, m.Mail)
+	for egress, n := range m.Undelivered {
+		show(undelivered, n, egress)
+	}
 	show(inFlight, m.InFlight)
 	show(messages, m.Messages)
 	show(timers, m.Timers)
@@ -123,6 +146,18 @@ func histogram(d *prometheus.Desc, of *engine.Durations, labels ...string) prome
 		}
 	}
 	return prometheus.MustNewConstHistogram(d, total, of.Sum.Seconds(), buckets, labels...)
+}
+
+// sizes is a histogram of sizes.
+func sizes(d *prometheus.Desc, of *engine.Sizes) prometheus.Metric {
+	buckets, total := map[float64]uint64{}, uint64(0)
+	for i, n := range of.Counts {
+		total += n
+		if i < len(of.Counts)-1 { // the last has the larger ones too
+			buckets[float64(engine.SizeBound(i))] = total
+		}
+	}
+	return prometheus.MustNewConstHistogram(d, total, float64(of.Sum), buckets)
 }
 
 // waits is the histogram of waits for locks, of which the engine has four buckets where this has one.

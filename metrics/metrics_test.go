@@ -3,6 +3,7 @@ package metrics_test
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"log/slog"
 	"os"
 	"regexp"
@@ -23,7 +24,7 @@ var ctx = context.Background()
 // collector opens an engine and lets some happen on it.
 func collector(t *testing.T) *metrics.Collector {
 	t.Helper()
-	e, err := engine.Open(engine.Options{Dir: t.TempDir(), ReserveBytes: -1, Logger: slog.New(slog.DiscardHandler)}, bank.Parts()...)
+	e, err := engine.Open(engine.Options{Dir: t.TempDir(), ReserveBytes: -1, Workers: 1, Egresses: map[string]engine.Egress{"out": nowhere{}}, Logger: slog.New(slog.DiscardHandler)}, bank.Parts()...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -36,6 +37,13 @@ func collector(t *testing.T) *metrics.Collector {
 	}
 	return metrics.NewCollector(e)
 }
+
+// nowhere is an egress that is given nothing.
+type nowhere struct{}
+
+func (nowhere) Position() (uint64, error)                    { return 0, nil }
+func (nowhere) Write(context.Context, []engine.Record) error { return nil }
+func (nowhere) Close() error                                 { return nil }
 
 // TestNames: the metrics are named as Prometheus wants it.
 func TestNames(t *testing.T) {
@@ -68,11 +76,28 @@ func TestCounts(t *testing.T) {
 		`concordat_request_duration_seconds_bucket{function="bank/transfer",le="68.719476736"} 3`,
 		`concordat_request_failures_total{failure="bank: insufficient funds",function="bank/transfer"} 1`,
 		`concordat_request_failures_total{failure="concordat: instance exists already",function="bank/account.open"} 1`,
+		`concordat_inbox_requests 0`, `concordat_mailbox_messages 0`, `concordat_egress_records_waiting{egress="out"} 0`,
+		`concordat_cache_misses_total 2`, `concordat_epochs_forced_total 0`, `concordat_epoch_size_bytes_bucket{le="1"} 2`,
 		`concordat_requests_in_flight 0`, `concordat_sagas{phase="stuck"} 0`,
 	} {
 		if !strings.Contains(text.String(), line+"\n") {
 			t.Errorf("there is no line %s in\n%s", line, text.String())
 		}
+	}
+	count := func(metric string) (n float64) {
+		_, rest, _ := strings.Cut(text.String(), "\n"+metric+" ")
+		if _, err := fmt.Sscan(rest, &n); err != nil {
+			t.Errorf("%s: %v", metric, err)
+		}
+		return n
+	}
+	if sealed := count("concordat_epochs_total"); sealed < 6 || count("concordat_epoch_drain_duration_seconds_count") != sealed ||
+		count("concordat_epoch_outcomes_sum") != 6 || count("concordat_epoch_outcomes_count") != sealed ||
+		count("concordat_epoch_size_bytes_sum") != count("concordat_sealed_bytes_total") || count("concordat_log_size_bytes") == 0 {
+		t.Errorf("of %v epochs:\n%s", sealed, text.String())
+	}
+	if hits := count("concordat_cache_hits_total"); hits < 6 {
+		t.Errorf("%v calls have found their instance in memory", hits)
 	}
 }
 

@@ -292,6 +292,9 @@ func (t *Table) OverlayBytes() int64 {
 	return t.bytes
 }
 
+// LogBytes is how many bytes the log takes on the disk.
+func (t *Table) LogBytes() int64 { return t.log.Bytes() }
+
 // Seal makes a batch durable, whole, and lets readers see it. The batch is empty then. It waits for room in the overlay, and on the disk for
 // another segment of the log. After an error
 // nothing of the batch may be relied on, and the process must end.
