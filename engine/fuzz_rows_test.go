@@ -17,6 +17,7 @@ import (
 	"github.com/concordat-dev/concordat/internal/format"
 	"github.com/concordat-dev/concordat/internal/machine/sagas"
 	"github.com/concordat-dev/concordat/internal/registry"
+	"github.com/concordat-dev/concordat/internal/table"
 	"github.com/concordat-dev/concordat/internal/values"
 	"github.com/concordat-dev/concordat/saga"
 	"github.com/concordat-dev/concordat/twopc"
@@ -41,6 +42,7 @@ func unopened(t testing.TB) *Engine {
 	}
 	registry.Shards = 8
 	e := &Engine{dead: newDeadChans()}
+	e.table = new(table.Table)
 	e.registry, e.options = registry, Options{
 		Dir: "fuzz", Workers: 2, Shards: 8, KeepOutcomes: -1,
 		Logger: slog.New(slog.NewTextHandler(io.Discard, nil)),

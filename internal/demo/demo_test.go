@@ -339,7 +339,7 @@ func TestSideBySide(t *testing.T) {
 					t.Fatal(answer.Status, err)
 				}
 			}
-			if c.Running && len(c.Sides) == 2 && c.Sides[0].PerSecond > 0 && c.Sides[1].Committed > before {
+			if c.Running && len(c.Sides) == 2 && min(c.Sides[0].PerSecond, c.Sides[1].PerSecond) > 0 && c.Sides[1].Committed > before {
 				return c
 			}
 			if time.Now().After(end) {

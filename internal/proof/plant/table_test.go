@@ -37,7 +37,7 @@ var table = []plant{
 		name: "ignore-failed-seal", breaks: "an epoch whose batch could not be written is taken as sealed.",
 		pkg: "engine", test: "TestFailedSeal", why: `the seal of epoch \d+ failed .* and nobody was told`,
 		edits: []edit{
-			{"engine/seal.go", `	bytes, err := e.write(s, batch)`, "	bytes, err := e.write(s, batch)\n\terr = nil"},
+			{"engine/seal.go", `	bytes, err := e.write(s, batch)`, "	bytes, err := e.write(s, batch)\n\tif err != nil {\n\t\terr, e.batch = nil, e.table.NewBatch()\n\t}"},
 		},
 	},
 	{
