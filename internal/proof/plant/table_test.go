@@ -94,8 +94,9 @@ var table = []plant{
 		edits: []edit{
 			{"internal/table/table.go", `	index := t.sealed + 1
 `, `	index := t.sealed + 1
+	b.endPart()
 	t.mu.Lock()
-	t.add(index, b.all()...)
+	t.add(index, b.parts...)
 	t.mu.Unlock()
 `},
 		},
