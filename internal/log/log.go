@@ -112,10 +112,13 @@ func (l *Log) Close() error {
 	}
 	l.opened = false
 	errs = append(errs, l.takeMade())
-	for _, s := range l.segments {
+	l.mu.Lock() // somebody may ask how long the log is
+	segments := l.segments
+	l.segments = nil
+	l.mu.Unlock()
+	for _, s := range segments {
 		errs = append(errs, s.file.Close())
 	}
-	l.segments = nil
 	if l.mark != nil {
 		errs = append(errs, l.mark.close())
 		l.mark = nil
