@@ -296,8 +296,7 @@ func (t *Table) OverlayBytes() int64 {
 func (t *Table) LogBytes() int64 { return t.log.Bytes() }
 
 // Seal makes a batch durable, whole, and lets readers see it. The batch is empty then. It waits for room in the overlay, and on the disk for
-// another segment of the log. After an error
-// nothing of the batch may be relied on, and the process must end.
+// another segment of the log. After an error nothing of the batch may be relied on, and the process must end.
 func (t *Table) Seal(b *Batch) error {
 	if b.count == 0 {
 		return nil
