@@ -34,7 +34,7 @@ lint: ## formatting, vet, staticcheck, the rules of the pure packages
 	$(GO) tool staticcheck ./...
 	$(GO) test ./internal/purity
 
-plants: ## build with each planted bug in turn; the check named for it has to fail
+plants: ## the planted bugs, each in turn; the check named for it has to fail
 	$(GO) test ./internal/proof/plant -run TestPlants -count=1 -timeout 60m -v -plants all
 
 FUZZTIME ?= 10s
