@@ -141,6 +141,16 @@ func Open(o Options, parts ...functions.Part) (_ *Engine, err error) {
 	return e, nil
 }
 
+// segmentBytes is the size of the log's segments: a quarter of a portion, or of the disk's reserve if that is less, for what was admitted
+// before the disk was full may need a segment.
+func segmentBytes(o Options) int64 {
+	size := o.MemTableBytes
+	if o.ReserveBytes > 0 {
+		size = min(size, o.ReserveBytes)
+	}
+	return min(max(size/4, 64<<10), 16<<20)
+}
+
 // openStore opens the directory of an engine.
 func openStore(o Options, fatal func(error)) (*table.Table, error) {
 	id := uint64(0)
@@ -150,7 +160,7 @@ func openStore(o Options, fatal func(error)) (*table.Table, error) {
 	s, err := table.Open(table.Options{
 		Dir: o.Dir, ID: id, FS: o.Seams.FS, Logger: o.Logger, Fatal: fatal, Ours: format.Prefix(nil, format.NodeShard, format.KindFormat),
 		Position: format.Prefix(nil, format.NodeShard, format.KindPosition), CacheBytes: o.CacheBytes / 4, Stepped: o.Seams.Stepped,
-		LayerBytes: o.MemTableBytes, OverlayBytes: o.OverlayBytes, SegmentBytes: min(max(o.MemTableBytes/4, 64<<10), 16<<20),
+		LayerBytes: o.MemTableBytes, OverlayBytes: o.OverlayBytes, SegmentBytes: segmentBytes(o),
 		Apart: [][]byte{format.Prefix(nil, format.OutcomeShard, 0), format.Prefix(nil, format.NodeShard, 0)},
 	})
 	switch {

@@ -112,8 +112,8 @@ type Options struct {
 	CloseTimeout time.Duration
 
 	// ReserveBytes is the disk space below which new requests are refused with ErrNoSpace, so that what has been admitted can
-	// be written. What is under way goes on, and questions without an id and those who operate the engine (Sagas, CancelSaga,
-	// DecideSaga) are let in. Default: 256 MiB. Negative: no check.
+	// be written: the log grows by pieces of at most a quarter of it, but not less than 64 KiB. What is under way goes on, and questions
+	// without an id and those who operate the engine (Sagas, CancelSaga, DecideSaga) are let in. Default: 256 MiB. Negative: no check.
 	ReserveBytes int64
 
 	// MemTableBytes is the size of the portions in which what was sealed to the log is applied to the table: 4 KiB to 2 GiB. Larger ones cost

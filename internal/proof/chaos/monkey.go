@@ -72,7 +72,8 @@ func (r *run) pause(d time.Duration) {
 // fillTime bounds the wait for the engine to notice that the disk is full.
 const fillTime = 20 * time.Second
 
-// fill fills the disk until a request is refused, waits a little, and makes room again. One that ctx cuts short does not count.
+// fill fills the disk until a request is refused, and makes room again. One that ctx cuts short does not count. What the engine itself
+// gives back meanwhile, old parts of its log above all, is filled too.
 func (r *run) fill(ctx context.Context) error {
 	refused := func() int {
 		r.mu.Lock()
@@ -87,6 +88,9 @@ func (r *run) fill(ctx context.Context) error {
 	for deadline := time.Now().Add(fillTime); refused() == before && ctx.Err() == nil; time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			return errors.Join(fmt.Errorf("the disk is full, and for %v no request was refused", fillTime), ballast.Close())
+		}
+		if err := writeUntilFull(ctx, ballast, r.disk); err != nil {
+			return errors.Join(err, ballast.Close())
 		}
 	}
 	if refused() != before {
