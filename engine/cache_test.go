@@ -7,6 +7,7 @@ import (
 
 	"github.com/concordat-dev/concordat/engine"
 	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/racedetector"
 	"github.com/concordat-dev/concordat/internal/seams"
 )
 
@@ -30,7 +31,7 @@ func submitAll(t *testing.T, e *engine.Engine, n int, request func(i int) functi
 // changed, only read, or missing, and the cache keeps to its bound.
 func TestMoreInstancesThanMemory(t *testing.T) {
 	n := 100_000
-	if testing.Short() || raceEnabled {
+	if testing.Short() || racedetector.On {
 		n = 10_000
 	}
 	const cacheBytes = 1 << 20

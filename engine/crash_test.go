@@ -7,11 +7,12 @@ import (
 	"testing"
 
 	"github.com/concordat-dev/concordat/internal/proof/sim"
+	"github.com/concordat-dev/concordat/internal/racedetector"
 )
 
 // More runs: go test ./engine -run TestCrash -crash.runs 10000. One again: -run TestCrash -crash.seed N.
 var (
-	crashRuns = flag.Int("crash.runs", 20, "seeds that TestCrash runs, each with several crashes")
+	crashRuns = flag.Int("crash.runs", racedetector.Fewer(20, 5), "seeds that TestCrash runs, each with several crashes")
 	crashSeed = flag.Uint64("crash.seed", 0, "the one seed that TestCrash runs")
 	crashFrom = flag.Uint64("crash.from", 1, "the first seed that TestCrash runs")
 )

@@ -20,6 +20,7 @@ import (
 
 	"github.com/concordat-dev/concordat/engine"
 	"github.com/concordat-dev/concordat/examples/bank"
+	"github.com/concordat-dev/concordat/internal/racedetector"
 	"github.com/concordat-dev/concordat/internal/seams"
 )
 
@@ -366,7 +367,7 @@ func (r *fullRun) lives() bool {
 // log, applying layers, compacting, closing) ends no process and loses nothing: Open says so, everything else goes on once there is room.
 func TestFullDiskAtEachStep(t *testing.T) {
 	each := int64(1)
-	if testing.Short() || raceEnabled {
+	if testing.Short() || racedetector.On {
 		each = 17
 	}
 	met := map[string]int{}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/concordat-dev/concordat/engine"
 	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/racedetector"
 	"github.com/concordat-dev/concordat/internal/seams"
 )
 
@@ -71,7 +72,7 @@ func jotted(t *testing.T, e *engine.Engine, count int) (last int) {
 // TestIngressGoesOnWhereItWas: each record is handled exactly once and in order, over restarts in the midst of them.
 func TestIngressGoesOnWhereItWas(t *testing.T) {
 	total := 20_000
-	if raceEnabled {
+	if racedetector.On {
 		total = 6000
 	}
 	o := engine.Options{Dir: t.TempDir(), Workers: 2}
@@ -178,7 +179,7 @@ func TestRefusedRecordsTakeNoRoom(t *testing.T) {
 // delivered and was not taken yet. Records that were taken and not handled are handled before those that come later.
 func TestCrashBetweenRecords(t *testing.T) {
 	const records, few = 600, 3
-	for seed := range uint64(4) {
+	for seed := range racedetector.Fewer(uint64(4), 1) {
 		rng := rand.New(rand.NewPCG(seed, 1))
 		fs := vfs.NewCrashableMem()
 		e := open(t, engine.Options{Dir: "data", Seams: seams.Set{FS: fs}}, notes)

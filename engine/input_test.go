@@ -22,6 +22,7 @@ import (
 	"github.com/concordat-dev/concordat/functions"
 	"github.com/concordat-dev/concordat/internal/format"
 	"github.com/concordat-dev/concordat/internal/machine/instances"
+	"github.com/concordat-dev/concordat/internal/racedetector"
 	"github.com/concordat-dev/concordat/internal/seams"
 	"github.com/concordat-dev/concordat/internal/store"
 	"github.com/concordat-dev/concordat/internal/table"
@@ -179,7 +180,7 @@ func TestDamagedFiles(t *testing.T) {
 	for _, name := range filesIn(t, dir) {
 		whole := readFile(t, filepath.Join(dir, name))
 		places := 8
-		if raceEnabled {
+		if racedetector.On {
 			places = 3
 		}
 		for i := range places {

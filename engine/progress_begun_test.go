@@ -15,6 +15,7 @@ import (
 	"github.com/concordat-dev/concordat/engine"
 	"github.com/concordat-dev/concordat/functions"
 	"github.com/concordat-dev/concordat/internal/format"
+	"github.com/concordat-dev/concordat/internal/racedetector"
 	"github.com/concordat-dev/concordat/internal/seams"
 	"github.com/concordat-dev/concordat/saga"
 	"github.com/concordat-dev/concordat/twopc"
@@ -103,7 +104,7 @@ func TestCoordinatorsKeepNobodyOut(t *testing.T) {
 		{"transaction at once", func(e duty) functions.Request { return txAtOnce.With(e) }, 200},
 	} {
 		for _, takes := range []time.Duration{100 * time.Microsecond, 200 * time.Microsecond, 5 * time.Millisecond, 20 * time.Millisecond, 300 * time.Millisecond} {
-			for _, ids := range []bool{false, true} {
+			for _, ids := range racedetector.Fewer([]bool{false, true}, []bool{true}) {
 				t.Run(fmt.Sprintf("%s-%v-%v", load.name, takes, ids), func(t *testing.T) {
 					besideCoordinators(t, takes, ids, func(i int) functions.Request {
 						return load.start(duty{fmt.Sprint("m", i), load.calls, takes})
@@ -200,7 +201,7 @@ func besideCoordinators(t *testing.T, takes time.Duration, ids bool, start func(
 // nothing is sealed any more because everybody waits for a lock. And who has to give way does, also if calls of its wait for their turn
 // because they take long.
 func TestNoCycleIsForgotten(t *testing.T) {
-	for seed := range uint64(300) {
+	for seed := range racedetector.Fewer(uint64(300), 50) {
 		clock, rng := newPassingClock(), rand.New(rand.NewPCG(seed, 1))
 		work.Store(clock)
 		o := engine.Options{Dir: "data", Workers: 1 + rng.IntN(3), MaxDrain: time.Millisecond}

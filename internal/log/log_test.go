@@ -17,6 +17,7 @@ import (
 
 	"github.com/concordat-dev/concordat/internal/log"
 	"github.com/concordat-dev/concordat/internal/proof/sim"
+	"github.com/concordat-dev/concordat/internal/racedetector"
 )
 
 func must(t *testing.T, err error) {
@@ -186,11 +187,7 @@ func verify(t *testing.T, dir string) (entries []log.Entry, damage []log.Damage)
 // but what was being appended; it opens without an error, and goes on. So it does after the next failure, also one while it is opened.
 // Whoever only reads it finds the same, no damage, and changes nothing.
 func TestPowerFailures(t *testing.T) {
-	seeds := uint64(3000)
-	if testing.Short() {
-		seeds = 300
-	}
-	for seed := range seeds {
+	for seed := range racedetector.Fewer(uint64(3000), 300) {
 		rng := rand.New(rand.NewPCG(seed, 1))
 		disk := sim.NewDisk()
 		m := &model{}
@@ -346,10 +343,7 @@ func TestFlippedBytes(t *testing.T) {
 		path := filepath.Join(dir, file.Name())
 		data, err := os.ReadFile(path)
 		must(t, err)
-		step := 1
-		if testing.Short() {
-			step = 17
-		}
+		step := racedetector.Fewer(1, 17)
 		found := 0
 		for at := 0; at < len(data); at += step {
 			damaged := slices.Clone(data)

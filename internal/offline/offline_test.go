@@ -21,6 +21,7 @@ import (
 	"github.com/concordat-dev/concordat/functions"
 	"github.com/concordat-dev/concordat/internal/format"
 	"github.com/concordat-dev/concordat/internal/offline"
+	"github.com/concordat-dev/concordat/internal/racedetector"
 	"github.com/concordat-dev/concordat/internal/store"
 	"github.com/concordat-dev/concordat/internal/values"
 	"github.com/concordat-dev/concordat/saga"
@@ -314,7 +315,7 @@ func TestVerifyFindsDamage(t *testing.T) {
 	}
 	log := func(dir string) string { return filesOf(t, filepath.Join(dir, "log", "*.log"))[0] }
 	end := logEnd(t, log(died))
-	for at := 0; at < end; at += 97 {
+	for at := 0; at < end; at += racedetector.Fewer(97, 997) {
 		dir := copyOf(died)
 		flip(t, log(dir), at)
 		v, text := damage(dir)

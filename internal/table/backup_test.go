@@ -20,6 +20,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 
 	"github.com/concordat-dev/concordat/internal/proof/sim"
+	"github.com/concordat-dev/concordat/internal/racedetector"
 	"github.com/concordat-dev/concordat/internal/store"
 	"github.com/concordat-dev/concordat/internal/table"
 )
@@ -97,11 +98,7 @@ func backedUp(t *testing.T, seed uint64) (failures []failure, states []state, be
 // whole, with all that was sealed when it began and nothing of half a batch, or it is refused; it is whole once Backup has returned.
 func TestBackupCrashes(t *testing.T) {
 	whole, refused, none := 0, 0, 0
-	seeds := uint64(4)
-	if testing.Short() {
-		seeds = 2
-	}
-	for seed := range seeds {
+	for seed := range racedetector.Fewer(uint64(4), 1) {
 		failures, states, began := backedUp(t, seed)
 		rng := rand.New(rand.NewPCG(seed, 4))
 		for _, f := range failures {

@@ -22,6 +22,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 
 	"github.com/concordat-dev/concordat/internal/proof/sim"
+	"github.com/concordat-dev/concordat/internal/racedetector"
 	"github.com/concordat-dev/concordat/internal/store"
 	"github.com/concordat-dev/concordat/internal/table"
 )
@@ -144,10 +145,7 @@ func readOnly(o table.Options, disk *sim.Disk, states []state, rng *rand.Rand) (
 // nothing; also after crashes while it is opened again, and whatever was applied by then. Views show what they showed at first. A table
 // that is opened for reading shows the same, and changes nothing.
 func TestCrashes(t *testing.T) {
-	seeds := uint64(40)
-	if testing.Short() {
-		seeds = 20
-	}
+	seeds := racedetector.Fewer(uint64(40), 10)
 	lives, replayed := 0, uint64(0)
 	for seed := range seeds {
 		rng := rand.New(rand.NewPCG(seed, 2))

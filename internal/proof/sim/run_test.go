@@ -7,12 +7,13 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/concordat-dev/concordat/internal/racedetector"
 	"github.com/concordat-dev/concordat/internal/table"
 )
 
 // short is a number of seeds, fewer under the race detector.
 func short(n int) int {
-	if raceEnabled {
+	if racedetector.On {
 		return max(2, n/10)
 	}
 	return n
@@ -41,7 +42,7 @@ func TestSeeds(t *testing.T) {
 	if sum.Seeds != b.Seeds.Count() {
 		t.Errorf("%d seeds were run, not %d", sum.Seeds, b.Seeds.Count())
 	}
-	if raceEnabled {
+	if racedetector.On {
 		return
 	}
 	if err := b.Check(sum); err != nil {
@@ -91,7 +92,7 @@ func TestLongRun(t *testing.T) {
 		if result.Err != nil {
 			t.Errorf("seed %d: %v", seed, result.Err)
 		}
-		if result.Counts.Failures == 0 && !raceEnabled {
+		if result.Counts.Failures == 0 && !racedetector.On {
 			t.Errorf("seed %d: the disk did not fail", seed)
 		}
 	}
@@ -211,7 +212,7 @@ func TestSweep(t *testing.T) {
 	var c SweepCounts
 	for seed := range uint64(short(20)) / 10 {
 		s := Sweep{Seed: seed + 3, Orders: 12}
-		if raceEnabled {
+		if racedetector.On {
 			s.MaxPoints = 300
 		}
 		n, err := s.Run(t.Context())
@@ -221,7 +222,7 @@ func TestSweep(t *testing.T) {
 		c.Add(n)
 	}
 	t.Logf("%+v", c)
-	if raceEnabled {
+	if racedetector.On {
 		return
 	}
 	if err := c.Check(); err != nil {

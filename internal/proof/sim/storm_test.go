@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/concordat-dev/concordat/engine"
+	"github.com/concordat-dev/concordat/internal/racedetector"
 	"github.com/concordat-dev/concordat/internal/seams"
 	"github.com/concordat-dev/concordat/locks"
 )
@@ -48,7 +49,7 @@ func TestStormOfCycles(t *testing.T) {
 	for _, policy := range allPolicies {
 		var counted OracleCounts
 		for _, n := range []int{2, 3, 4, 7, 10, 20, 50} {
-			if raceEnabled && n > 10 {
+			if racedetector.On && n > 10 {
 				continue
 			}
 			d := storm(t, policy, n, 1+n%2)
@@ -79,7 +80,7 @@ func TestStormOfCycles(t *testing.T) {
 			t.Error("too few cycles")
 		}
 	}
-	if want := 50; longest < want && !raceEnabled {
+	if want := 50; longest < want && !racedetector.On {
 		t.Errorf("the longest cycle had %d transactions, want %d", longest, want)
 	}
 }
@@ -88,7 +89,7 @@ func TestStormOfCycles(t *testing.T) {
 func TestManyWaitersOnOneKey(t *testing.T) {
 	counts := map[int]int{}
 	for _, n := range []int{1000, 10_000} {
-		if raceEnabled {
+		if racedetector.On {
 			n /= 10
 		}
 		d := NewDriver(1)

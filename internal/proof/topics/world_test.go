@@ -1,13 +1,17 @@
 package topics
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/concordat-dev/concordat/internal/racedetector"
+)
 
 // TestSeeds: over crashes of the engine at any step, fetches that fail, lost answers, transactions that commit late, are aborted for their age or by
 // a claim, and zombies of earlier openings that go on writing, each record takes effect once, and a consumer that reads what is committed
 // sees each event, answer and dead letter once and in the order of its key.
 func TestSeeds(t *testing.T) {
 	var sum Counts
-	for seed := range uint64(40) {
+	for seed := range racedetector.Fewer(uint64(40), 8) {
 		counts, err := Run(seed)
 		if err != nil {
 			t.Errorf("seed %d: %v", seed, err)
@@ -15,7 +19,7 @@ func TestSeeds(t *testing.T) {
 		sum.Add(counts)
 	}
 	for what, n := range sum.Map() {
-		if n < 10 {
+		if n < racedetector.Fewer(10, 1) {
 			t.Errorf("there were %d %s, that proves little", n, what)
 		}
 	}

@@ -1,6 +1,0 @@
-//go:build race
-
-package sim
-
-// raceEnabled makes large tests smaller: the race detector slows them down tenfold.
-const raceEnabled = true
