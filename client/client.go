@@ -115,32 +115,67 @@ var errNoRequest = fmt.Errorf("%w: the request is nil", functions.ErrBadCall)
 // A ctx that is over already is [ErrNotBegun] with the context's error. If it ends while Do waits it is [ErrUnknown]: the request goes on.
 // So it is if the connection is lost and the request cannot be sent again, as it changes something and has no id. A nil ctx never ends.
 func (c *Client) Do(ctx context.Context, r functions.Request) error {
-	if r == nil {
-		return errNoRequest
-	}
 	if ctx == nil {
 		ctx = context.Background()
 	}
-	if err := ctx.Err(); err != nil {
+	if err := ctx.Err(); err != nil && r != nil {
 		return fmt.Errorf("%w: %w", ErrNotBegun, context.Cause(ctx))
 	}
-	e := r.RequestEnvelope()
-	if err := c.functions.check(&e); err != nil {
+	e, err := c.begin(r)
+	if err != nil {
 		return err
+	}
+	return c.finish(ctx, &e)
+}
+
+// begin checks a request, and counts it as in flight.
+func (c *Client) begin(r functions.Request) (e instances.Envelope, err error) {
+	if r == nil {
+		return e, errNoRequest
+	}
+	e = r.RequestEnvelope()
+	if err := c.functions.check(&e); err != nil {
+		return e, err
 	}
 	if c.inFlight.Add(1) > int64(c.options.MaxInFlight) {
 		c.inFlight.Add(-1)
-		return fmt.Errorf("%w: %d requests of this client wait for their outcome: Options.MaxInFlight", ErrOverloaded, c.options.MaxInFlight)
+		return e, fmt.Errorf("%w: %d requests of this client wait for their outcome: Options.MaxInFlight", ErrOverloaded, c.options.MaxInFlight)
 	}
+	return e, nil
+}
+
+// finish runs a request that was begun, and waits for its outcome.
+func (c *Client) finish(ctx context.Context, e *instances.Envelope) error {
 	defer c.inFlight.Add(-1)
-	answer, err := c.try(ctx, &e)
+	answer, err := c.try(ctx, e)
 	if err != nil {
 		return err
 	}
 	if answer.Error != nil {
 		return errorOf(answer.Error)
 	}
-	return readResult(&e, answer)
+	return readResult(e, answer)
+}
+
+// unknown is ErrUnknown for a reason.
+func unknown(why error) error { return fmt.Errorf("%w: %w", ErrUnknown, why) }
+
+// again calls what may be called again until it has an answer, is refused or has failed for Options.RetryFor since the server could not be
+// reached.
+func (c *Client) again(ctx context.Context, call func() error) error {
+	end, wait := time.Now().Add(c.options.RetryFor), firstWait
+	for {
+		err := call()
+		if !errors.Is(err, ErrUnreachable) || time.Until(end) < wait {
+			return err
+		}
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done(): // the next call says so
+		case <-c.closed:
+		}
+		wait = min(2*wait, lastWait)
+	}
 }
 
 // readResult puts the result where the request says.

@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"connectrpc.com/connect"
+	"go.opentelemetry.io/otel/propagation"
 
 	"github.com/concordat-dev/concordat/internal/machine/instances"
 	concordatv1 "github.com/concordat-dev/concordat/proto/concordat/v1"
@@ -56,6 +57,7 @@ func (c *Client) newConnection() *connection {
 func (n *connection) do(ctx context.Context, e *instances.Envelope) (answer *concordatv1.Answer, maySend bool, err error) {
 	w := &waiter{done: donePool.Get().(chan struct{})}
 	w.set(e)
+	propagation.TraceContext{}.Inject(ctx, (*spanCarrier)(&w.request))
 	if err := n.enqueue(w); err != nil {
 		return nil, true, err
 	}

@@ -3,8 +3,10 @@ package client
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"connectrpc.com/connect"
+	"google.golang.org/protobuf/types/known/durationpb"
 
 	"github.com/concordat-dev/concordat/functions"
 	"github.com/concordat-dev/concordat/internal/lookup"
@@ -27,16 +29,45 @@ const (
 type Outcome = lookup.Outcome
 
 // Outcome looks up a request by what it is for and its id, without making it: for a call of is the instance, for a coordinator function
-// its name in the place of the type, and no ID. What it tells is durable. It is asked once, and blocks until the server has answered or
-// ctx is over. A nil ctx never ends. Errors: functions.ErrBadCall for what is no id; [ErrDiffers] if the server has no such function;
-// [ErrClosed], [ErrUnauthenticated], [ErrForbidden], [ErrUnreachable]; [ErrUnknown] if ctx ends first.
+// its name in the place of the type, and no ID. What it tells is durable. It blocks until the server has answered or ctx is over; while the
+// server cannot be reached it is asked again for [Options].RetryFor. A nil ctx never ends. Errors: functions.ErrBadCall for what is no id;
+// [ErrDiffers] if the server has no such function; [ErrClosed], [ErrUnauthenticated], [ErrForbidden], [ErrUnreachable]; [ErrUnknown] if ctx
+// ends first.
 func (c *Client) Outcome(ctx context.Context, of functions.Address, requestID string) (Outcome, error) {
+	return c.outcome(ctx, of, requestID, 0)
+}
+
+// AwaitOutcome is Outcome of a request that has ended, or is stuck: it waits while it runs, until ctx is over. It does not wait for one that
+// is not known.
+func (c *Client) AwaitOutcome(ctx context.Context, of functions.Address, requestID string) (Outcome, error) {
+	for {
+		if o, err := c.outcome(ctx, of, requestID, waitAtServer); err != nil || o.State != Running {
+			return o, err
+		}
+	}
+}
+
+// waitAtServer is how long the server waits for the end of a request before it says that it runs. It is less than a server gives any
+// request by default.
+const waitAtServer = 10 * time.Second
+
+func (c *Client) outcome(ctx context.Context, of functions.Address, requestID string, wait time.Duration) (Outcome, error) {
+	if ctx == nil {
+		ctx = context.Background()
+	}
 	ask := &concordatv1.GetRequestRequest{RequestId: requestID, Accept: concordatv1.Encoding_ENCODING_CBOR}
+	if wait > 0 {
+		ask.Wait = durationpb.New(wait)
+	}
 	var err error
 	if ask.Type, ask.Id, ask.Coordinator, err = c.functions.target(of); err != nil {
 		return Outcome{}, err
 	}
-	response, err := unary(ctx, c, ask, c.rpc.GetRequest)
+	var response *concordatv1.GetRequestResponse
+	err = c.again(ctx, func() (err error) {
+		response, err = unary(ctx, c, ask, c.rpc.GetRequest)
+		return err
+	})
 	if err != nil {
 		return Outcome{}, err
 	}

@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"iter"
 
-	"connectrpc.com/connect"
-
 	"github.com/concordat-dev/concordat/functions"
 	"github.com/concordat-dev/concordat/internal/failures"
 	"github.com/concordat-dev/concordat/internal/machine/instances"
@@ -42,36 +40,29 @@ func Page[S any](ctx context.Context, c *Client, t *functions.Type[S], from stri
 	if ctx.Err() != nil {
 		return nil, "", fmt.Errorf("%w: %w", ErrNotBegun, context.Cause(ctx))
 	}
-	if _, err := c.connect(ctx); err != nil { // it has compared the functions
+	ask := &concordatv1.ListInstancesRequest{Type: d.Name, From: from, Limit: int32(limit), Accept: concordatv1.Encoding_ENCODING_CBOR}
+	var listed *concordatv1.ListInstancesResponse
+	err = c.again(ctx, func() (err error) {
+		if _, err := c.connect(ctx); err != nil { // it has compared the functions
+			return err
+		}
+		listed, err = unary(ctx, c, ask, c.rpc.ListInstances)
+		return err
+	})
+	switch {
+	case ctx.Err() != nil && err != nil:
+		return nil, "", fmt.Errorf("%w: %w", ErrNotBegun, context.Cause(ctx))
+	case err != nil:
 		return nil, "", err
 	}
-	request := connect.NewRequest(&concordatv1.ListInstancesRequest{
-		Type: d.Name, From: from, Limit: int32(limit), Accept: concordatv1.Encoding_ENCODING_CBOR,
-	})
-	c.authorize(request.Header())
-	listed, err := c.rpc.ListInstances(ctx, request)
-	if err != nil {
-		return nil, "", pageError(ctx, err)
-	}
-	for _, one := range listed.Msg.Instances {
+	for _, one := range listed.Instances {
 		i := Instance[S]{ID: one.Id, Err: errorOf(one.Error)}
 		if i.Err == nil {
 			i.State, i.Err = decodeState[S](d, one.GetCbor())
 		}
 		page = append(page, i)
 	}
-	return page, listed.Msg.Next, nil
-}
-
-// pageError is what the error of a list is to the client.
-func pageError(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		return fmt.Errorf("%w: %w", ErrNotBegun, context.Cause(ctx))
-	}
-	if refused := refusal(err); refused != nil {
-		return refused
-	}
-	return fmt.Errorf("%w: %w", ErrUnreachable, err)
+	return page, listed.Next, nil
 }
 
 // decodeState reads a state; it may run codec methods of the program's.

@@ -39,7 +39,9 @@ func (e *Engine) SubmitTo(r functions.Request, answers *Answers, tag uint64) err
 	if r == nil {
 		return errNoRequest
 	}
-	return e.submit(&request{env: r.RequestEnvelope(), answers: answers, tag: tag})
+	q := &request{env: r.RequestEnvelope(), answers: answers, tag: tag}
+	q.noteContext(e, r)
+	return e.submit(q)
 }
 
 // add adds the outcome of a request.

@@ -38,7 +38,7 @@ type coord struct {
 	// Of a transaction: bytes of effects that its body has attached to its outcomes, in this attempt.
 	attached int64
 
-	traced     *Trace      // of a transaction whose course is noted for those who watch
+	traced     *Trace      // of a run whose course is noted for those who watch
 	began      int64       // in this process, Unix nanoseconds
 	at         int32       // in the epoch's list
 	stands     int32       // how often the conductor has come by it, see leaveOutFree
@@ -109,6 +109,9 @@ func (x *executor) start(c *coord) {
 	if c.function.Protocol == routines.Saga {
 		if c.saga == nil { // a new one, not one that a row brought back
 			x.setSaga(c, sagas.Journal{})
+			if told := x.group.events.Load(); told != nil && told.SagaSealed != nil {
+				x.beginTrace(c)
+			}
 		}
 		x.actSaga(c, c.saga.Begin(x.sgActs[:0]))
 		return

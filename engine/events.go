@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"context"
 	"time"
 
 	"github.com/concordat-dev/concordat/functions"
@@ -25,9 +26,17 @@ type Events struct {
 	// TrialBegan is called before something that an earlier process left, and may have died of, is run: see Engine.Parked.
 	TrialBegan func(TrialInfo)
 
-	// TransactionSealed is called with the course of a transaction once that is durable: of the 1st, 2nd, 4th, 8th and so on that a worker
-	// begins in an epoch, at most 512 in a second.
+	// TransactionSealed is called with the course of a transaction once that is durable: of those that TraceWanted wants, and of the 1st,
+	// 2nd, 4th, 8th and so on that a worker begins in an epoch, at most 512 in a second.
 	TransactionSealed func(Trace)
+
+	// SagaSealed is the same for sagas: called once the outcome is durable. Those that an earlier process has begun have no trace.
+	SagaSealed func(Trace)
+
+	// TraceWanted is asked for each request for a coordinator function, with its context (that of Do and Ask, or of [Within]), by the goroutine that makes
+	// the request: the run that this begins is traced if it says so, however many there are. Nobody is asked if neither TransactionSealed nor
+	// SagaSealed is there.
+	TraceWanted func(context.Context) bool
 
 	// LockWaited is called when a call has waited for the lock of an instance, and has got it or given it up.
 	LockWaited func(LockWaitInfo)
@@ -61,7 +70,8 @@ func (e Events) and(next Events) Events {
 	return Events{
 		MessageHandled: both(e.MessageHandled, next.MessageHandled), EpochCut: both(e.EpochCut, next.EpochCut),
 		EpochSealed: both(e.EpochSealed, next.EpochSealed), TrialBegan: both(e.TrialBegan, next.TrialBegan),
-		TransactionSealed: both(e.TransactionSealed, next.TransactionSealed), LockWaited: both(e.LockWaited, next.LockWaited),
+		TransactionSealed: both(e.TransactionSealed, next.TransactionSealed), SagaSealed: both(e.SagaSealed, next.SagaSealed),
+		TraceWanted: either(e.TraceWanted, next.TraceWanted), LockWaited: both(e.LockWaited, next.LockWaited),
 	}
 }
 
@@ -75,10 +85,26 @@ func both[T any](first, second func(T)) func(T) {
 	return func(info T) { first(info); second(info) }
 }
 
+func either(first, second func(context.Context) bool) func(context.Context) bool {
+	switch {
+	case first == nil:
+		return second
+	case second == nil:
+		return first
+	}
+	return func(ctx context.Context) bool { return first(ctx) || second(ctx) }
+}
+
 // orNobody is nil if nobody is told of anything.
 func (e *Events) orNobody() *Events {
-	if e.MessageHandled == nil && e.EpochCut == nil && e.EpochSealed == nil && e.TrialBegan == nil && e.TransactionSealed == nil && e.LockWaited == nil {
+	if e.MessageHandled == nil && e.EpochCut == nil && e.EpochSealed == nil && e.TrialBegan == nil && e.TransactionSealed == nil &&
+		e.SagaSealed == nil && e.LockWaited == nil {
 		return nil
 	}
 	return e
+}
+
+// wants reports whether the run that a request begins is to be traced.
+func (e *Events) wants(ctx context.Context) bool {
+	return e != nil && e.TraceWanted != nil && (e.TransactionSealed != nil || e.SagaSealed != nil) && e.TraceWanted(ctx)
 }

@@ -1,6 +1,7 @@
 package engine_test
 
 import (
+	"context"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/concordat-dev/concordat/engine"
 	"github.com/concordat-dev/concordat/examples/bank"
+	"github.com/concordat-dev/concordat/functions"
 	"github.com/concordat-dev/concordat/internal/seams"
 )
 
@@ -106,5 +108,74 @@ func TestTracesAreBounded(t *testing.T) {
 			t.Fatalf("in %d seconds %d transactions were traced, want %d", i+1, got, want)
 		}
 		clock.pass(time.Second)
+	}
+}
+
+// TestWantedTraces: every run is traced whose request's context is wanted, and has that context, however many there are; of a saga with the
+// steps and what undid them. Nobody is asked about a plain call, nor if nobody is told of what is traced.
+func TestWantedTraces(t *testing.T) {
+	type key struct{}
+	type told struct{ wanted, other int }
+	var ofTx, ofSaga told
+	var last engine.Trace
+	asked := 0
+	note := func(of *told) func(engine.Trace) {
+		return func(i engine.Trace) {
+			if last = i; i.Context != nil {
+				of.wanted++
+			} else {
+				of.other++
+			}
+		}
+	}
+	o := engine.Options{Dir: "data", MaxUndoTries: 1, Events: engine.Events{
+		TransactionSealed: note(&ofTx), SagaSealed: note(&ofSaga),
+		TraceWanted: func(ctx context.Context) bool { asked++; return ctx.Value(key{}) != nil },
+	}}
+	o.Seams = seams.Set{FS: vfs.NewMem(), Clock: newPassingClock(), Stepped: true} // of which no second passes
+	e := open(t, o, bank.Parts()...)
+	rest := func() {
+		for e.Step(func(int) int { return 0 }) {
+		}
+	}
+	wanted := context.WithValue(ctx, key{}, true)
+	run := func(within context.Context, r functions.Request) error {
+		p, err := e.Submit(engine.Within(within, r))
+		must(t, err)
+		rest()
+		return p.Wait(ctx)
+	}
+	for i := range 2 {
+		must(t, run(wanted, bank.Open.On(account(i), 10_000)))
+	}
+	if asked != 0 {
+		t.Errorf("it was asked about %d plain calls", asked)
+	}
+	move := bank.Transfer{From: account(0), To: account(1), Amount: 1}
+	const n = 600 // of others 512 are traced in a second
+	for range n {
+		must(t, run(ctx, bank.TransferTx.With(move)))
+		must(t, run(wanted, bank.TransferTx.With(move)))
+		must(t, run(wanted, bank.TransferSaga.With(move)))
+	}
+	if ofTx.wanted != n || ofSaga.wanted != n || ofTx.other > 512 || ofTx.other == 0 || ofSaga.other != 0 {
+		t.Errorf("of %d transactions and sagas that were wanted, %+v and %+v were told of", n, ofTx, ofSaga)
+	}
+	if !last.Saga || !last.Committed || len(last.Calls) != 2 || last.Calls[0].Undo || last.Calls[1].Vote != "yes" || last.Calls[1].Back > last.Decided {
+		t.Errorf("the course of a saga: %+v", last)
+	}
+	if err := run(wanted, bank.TransferSaga.With(bank.Transfer{From: account(0), To: "nobody", Amount: 1})); err == nil {
+		t.Error("a transfer to nobody succeeds")
+	}
+	if last.Committed || last.Failure == "" || len(last.Calls) != 3 || last.Calls[1].Vote != "no" || last.Calls[1].Failure == "" || !last.Calls[2].Undo {
+		t.Errorf("the course of a saga that is undone: %+v", last)
+	}
+
+	quiet := open(t, engine.Options{Dir: "data", Seams: seams.Set{FS: vfs.NewMem(), Stepped: true}, Events: engine.Events{
+		EpochCut: func(uint64) {}, TraceWanted: func(context.Context) bool { t.Error("somebody is asked"); return true },
+	}}, bank.Parts()...)
+	_, err := quiet.Submit(engine.Within(wanted, bank.TransferTx.With(move)))
+	must(t, err)
+	for quiet.Step(func(int) int { return 0 }) {
 	}
 }

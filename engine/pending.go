@@ -27,6 +27,7 @@ func (e *Engine) Submit(r functions.Request) (Pending, error) {
 		return Pending{}, errNoRequest
 	}
 	s := &submitted{request: request{env: r.RequestEnvelope(), closes: true}}
+	s.noteContext(e, r)
 	if err := e.submit(&s.request); err != nil {
 		return Pending{}, err
 	}

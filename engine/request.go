@@ -45,6 +45,7 @@ type request struct {
 	answers *Answers // who is told with others in the place of one who waits; see SubmitTo
 	tag     uint64   // by which it is told apart there
 
+	traced   context.Context // of whoever made it, if the run that it begins is to be traced
 	measured *functionCounts // of what it is for; nil if it is not counted
 	began    int64           // when it was submitted, in engine time
 }
@@ -93,6 +94,27 @@ func (e *Engine) Do(ctx context.Context, r functions.Request) error {
 	return q.wait(ctx)
 }
 
+// Within is a request that is made within ctx, for [Engine.Submit] and [Engine.SubmitTo], which have none of their own: it is what
+// [Events].TraceWanted is asked about. That ctx ends means nothing.
+func Within(ctx context.Context, r functions.Request) functions.Request {
+	if r == nil || ctx == nil {
+		return r
+	}
+	return within{r, ctx}
+}
+
+type within struct {
+	functions.Request
+	ctx context.Context
+}
+
+// noteContext keeps the context of a request of Submit or SubmitTo, if its run is to be traced.
+func (q *request) noteContext(e *Engine, r functions.Request) {
+	if w, ok := r.(within); ok && q.env.Op == nil && e.events.Load().wants(w.ctx) {
+		q.traced = w.ctx
+	}
+}
+
 // Doer runs requests: an [*Engine], or a client of one in another process (package client). A program that takes a Doer runs with both.
 type Doer interface {
 	Do(ctx context.Context, r functions.Request) error
@@ -122,6 +144,9 @@ var errNoRequest = fmt.Errorf("%w: the request is nil", functions.ErrBadCall)
 func (e *Engine) begin(ctx *context.Context, q *request) error {
 	if err := notBegun(ctx); err != nil {
 		return err
+	}
+	if q.env.Op == nil && e.events.Load().wants(*ctx) {
+		q.traced = *ctx
 	}
 	return e.submit(q)
 }

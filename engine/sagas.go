@@ -186,12 +186,18 @@ func (x *executor) sendStep(c *coord, entry int, undo bool) {
 		return
 	}
 	x.group.initCall(out, env, of)
+	if c.traced != nil {
+		x.traceSent(c.traced, out)
+	}
 	x.send(out.shard, message{kind: msgCall, about: out})
 }
 
 // sagaReply takes the outcome of a step or a compensation.
 func (x *executor) sagaReply(out *call) {
 	c, step, undo, result, err := out.coord, out.step, out.undo, out.outcome.result, out.outcome.err()
+	if c.traced != nil {
+		x.traceVote(c.traced, out)
+	}
 	x.idleCalls.Put(out) // its worker has let go of it
 	if undo {
 		x.actSaga(c, c.saga.UndoReply(step, err, time.Unix(0, x.group.clocks.Now()), x.sgActs[:0]))
@@ -223,7 +229,11 @@ func (x *executor) finishSaga(c *coord) {
 	}
 	c.saga.Finished()
 	result, _ := c.saga.Outcome()
-	x.conclude(c, outcome{result, c.saga.Failure}, c.saga.Effects)
+	o := outcome{result, c.saga.Failure}
+	if c.traced != nil {
+		x.endTrace(c, &o, 1, c.saga.Phase == sagas.Done)
+	}
+	x.conclude(c, o, c.saga.Effects)
 	x.recycleMachine(c)
 	if !c.hasRow && !c.resume { // no row tells of it, and no message is under way: the cut need not see it
 		x.untouch(c)

@@ -1,27 +1,29 @@
 package engine
 
 import (
+	"context"
 	"math/bits"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/concordat-dev/concordat/functions"
-	"github.com/concordat-dev/concordat/internal/machine/transactions"
 	"github.com/concordat-dev/concordat/locks"
 )
 
-// Trace is the course of a transaction that is over and durable. Durations in it are from when it began.
+// Trace is the course of a transaction or a saga that is over and durable. Durations in it are from when it began.
 type Trace struct {
 	ID        uint64
 	Function  string
-	RequestID string // "" if it has none
+	Saga      bool            // and not a transaction
+	RequestID string          // "" if it has none
+	Context   context.Context // of the request, if [Events].TraceWanted has wanted it; it may be over. Otherwise nil
 	Began     time.Time
 	Attempts  uint32
-	Calls     []TracedCall // in the order in which they were sent, at most MaxTracedCalls
-	CallCount int          // how many there were in all
-	Committed bool
-	Failure   string        // why it did not commit
+	Calls     []TracedCall  // in the order in which they were sent, at most MaxTracedCalls
+	CallCount int           // how many there were in all
+	Committed bool          // of a saga: done
+	Failure   string        // why it did not commit, or was undone
 	Decided   time.Duration // when it was decided
 	Epoch     uint64        // in which it was
 	Sealed    time.Duration // when that was durable
@@ -32,9 +34,10 @@ type Trace struct {
 // MaxTracedCalls bounds the calls that a [Trace] has.
 const MaxTracedCalls = 200
 
-// TracedCall is a call of a transaction to a participant: the participant takes the lock, runs the operation and votes.
+// TracedCall is a call to a participant: of a transaction, which takes the lock, runs the operation and votes; of a saga, which runs it.
 type TracedCall struct {
-	Attempt   uint32
+	Attempt   uint32 // of a transaction
+	Undo      bool   // the compensation of a step of a saga
 	Address   functions.Address
 	Operation string // "" if only the lock is taken, up front in a further attempt
 	Mode      locks.Mode
@@ -42,7 +45,7 @@ type TracedCall struct {
 	WaitBegan time.Duration // for the lock; like WaitEnded 0 if it was free
 	WaitEnded time.Duration // granted, or given up
 	Back      time.Duration // when its vote was there; 0: never, as the engine has closed
-	Vote      string        // "yes", "no" or "gave way"; "" while it is not there
+	Vote      string        // "yes", "no" or "gave way"; "" while it is not there. Of a saga: it has succeeded, or failed
 	Failure   string        // why it is no
 
 	call *call // until it is back
@@ -131,22 +134,23 @@ func (s *sampler) takes(epoch uint64) bool {
 	return bits.OnesCount(s.begun) == 1
 }
 
-// beginTrace makes the trace of a transaction that begins, if it is to have one.
+// beginTrace makes the trace of a run that begins, if it is to have one.
 func (x *executor) beginTrace(c *coord) {
-	if !x.sampler.takes(x.group.epoch) {
+	isWanted := c.req != nil && c.req.traced != nil
+	if !isWanted && !x.sampler.takes(x.group.epoch) {
 		return
 	}
 	now, elapsed := x.group.clocks.Both()
-	if !x.group.traceRoom.take(elapsed) {
+	if !isWanted && !x.group.traceRoom.take(elapsed) {
 		return
 	}
-	c.traced = &Trace{ID: c.id, Function: c.function.Name, Began: now, began: elapsed}
+	c.traced = &Trace{ID: c.id, Function: c.function.Name, Saga: c.saga != nil, Began: now, began: elapsed}
 	if c.req != nil {
-		c.traced.RequestID = c.req.env.RequestID
+		c.traced.RequestID, c.traced.Context = c.req.env.RequestID, c.req.traced
 	}
 }
 
-// sinceBegan is the time since the transaction began.
+// sinceBegan is the time since the run began.
 func (x *executor) sinceBegan(t *Trace) time.Duration { return x.group.clocks.Elapsed() - t.began }
 
 // traceSent notes a call to a participant, or a request for its lock.
@@ -154,7 +158,7 @@ func (x *executor) traceSent(t *Trace, out *call) {
 	if t.CallCount++; t.CallCount > MaxTracedCalls {
 		return
 	}
-	traced := TracedCall{Attempt: out.attempt, Address: functions.Address(out.address()), Mode: out.mode, Sent: x.sinceBegan(t), call: out}
+	traced := TracedCall{Attempt: out.attempt, Undo: out.undo, Address: functions.Address(out.address()), Mode: out.mode, Sent: x.sinceBegan(t), call: out}
 	if out.op != nil {
 		traced.Operation = out.op.FullName()
 	}
@@ -187,25 +191,31 @@ func (x *executor) traceVote(t *Trace, out *call) {
 }
 
 // endTrace notes the decision, and hands the trace to whoever seals the epoch.
-func (x *executor) endTrace(c *coord, o *outcome) {
+func (x *executor) endTrace(c *coord, o *outcome, attempts uint32, committed bool) {
 	t := c.traced
 	c.traced = nil
-	t.Decided, t.Epoch, t.Attempts, t.Committed = x.sinceBegan(t), x.group.epoch, c.tx.Owner().Attempt, c.tx.Decision() == transactions.Committed
+	t.Decided, t.Epoch, t.Attempts, t.Committed = x.sinceBegan(t), x.group.epoch, attempts, committed
 	if o.failure != nil {
 		t.Failure = o.failure.Error()
 	}
 	x.epoch.traces = append(x.epoch.traces, t)
 }
 
-// tellSealed tells of the transactions of a portion that were traced and are durable.
+// tellSealed tells of the runs of a portion that were traced and are durable.
 func (e *Engine) tellSealed(p *portion) {
 	told := e.events.Load()
-	if len(p.traces) == 0 || told == nil || told.TransactionSealed == nil {
+	if len(p.traces) == 0 || told == nil {
 		return
 	}
 	now := e.clocks.Elapsed()
 	for _, t := range p.traces {
 		t.Sealed = now - t.began
-		told.TransactionSealed(*t)
+		tell := told.TransactionSealed
+		if t.Saga {
+			tell = told.SagaSealed
+		}
+		if tell != nil {
+			tell(*t)
+		}
 	}
 }

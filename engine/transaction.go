@@ -198,7 +198,7 @@ func (x *executor) finishTx(c *coord) {
 		o, effects = outcome{failure: failures.Far(c.tx.Err())}, c.routine.OnFailure
 	}
 	if c.traced != nil {
-		x.endTrace(c, &o)
+		x.endTrace(c, &o, c.tx.Owner().Attempt, c.tx.Decision() == transactions.Committed)
 	}
 	x.conclude(c, o, effects)
 	x.recycleMachine(c)

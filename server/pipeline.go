@@ -183,7 +183,7 @@ func (p *pipeline) submit(tag uint64, r *concordatv1.Request) error {
 		return err
 	}
 	p.place(tag).function = f // the writer comes to it only after this request has an answer
-	return p.server.engine.SubmitTo(sent{envelope}, p.answers, tag)
+	return p.server.engine.SubmitTo(withinSpan(sent{envelope}, r), p.answers, tag)
 }
 
 // maxMessageBytes is about how large a message with answers becomes.

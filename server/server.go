@@ -12,6 +12,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"go.opentelemetry.io/otel/propagation"
+
 	"github.com/concordat-dev/concordat/engine"
 )
 
@@ -201,7 +203,7 @@ func (s *Server) serve(to route, known bool, w http.ResponseWriter, r *http.Requ
 			r.Body = http.MaxBytesReader(w, r.Body, int64(s.options.MaxBodyBytes)+1)
 			_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(s.options.BodyTimeout)) // not all writers can: then there is none
 		}
-		ctx, cancel := context.WithTimeout(r.Context(), s.options.WaitTimeout)
+		ctx, cancel := context.WithTimeout(withSpan(r.Context(), propagation.HeaderCarrier(r.Header)), s.options.WaitTimeout)
 		defer cancel()
 		r = r.WithContext(ctx)
 	}

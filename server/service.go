@@ -111,7 +111,7 @@ func (s *service) Do(ctx context.Context, r *connect.Request[concordatv1.DoReque
 	f, e, err := s.prepare(visitOf(ctx).role, r.Msg.Request, r.Header().Values(idempotencyKey))
 	var result []byte
 	if err == nil {
-		result, err = s.do(ctx, e)
+		result, err = s.do(withSpan(ctx, spanCarrier{r.Msg.Request}), e)
 	}
 	if err != nil {
 		return nil, faultOf(err).rpc()

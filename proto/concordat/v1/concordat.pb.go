@@ -217,7 +217,11 @@ type Request struct {
 	// the coordinator function, that it is used for.
 	RequestId string `protobuf:"bytes,7,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	// How the result is to be encoded.
-	Accept        Encoding `protobuf:"varint,8,opt,name=accept,proto3,enum=concordat.v1.Encoding" json:"accept,omitempty"`
+	Accept Encoding `protobuf:"varint,8,opt,name=accept,proto3,enum=concordat.v1.Encoding" json:"accept,omitempty"`
+	// The span that the request belongs to, as the headers of W3C Trace Context have it: in the place of these where a stream has many requests.
+	// What is malformed is ignored. May be empty.
+	Traceparent   string `protobuf:"bytes,9,opt,name=traceparent,proto3" json:"traceparent,omitempty"`
+	Tracestate    string `protobuf:"bytes,10,opt,name=tracestate,proto3" json:"tracestate,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -317,6 +321,20 @@ func (x *Request) GetAccept() Encoding {
 		return x.Accept
 	}
 	return Encoding_ENCODING_UNSPECIFIED
+}
+
+func (x *Request) GetTraceparent() string {
+	if x != nil {
+		return x.Traceparent
+	}
+	return ""
+}
+
+func (x *Request) GetTracestate() string {
+	if x != nil {
+		return x.Tracestate
+	}
+	return ""
 }
 
 type isRequest_Argument interface {
@@ -3117,7 +3135,7 @@ var File_concordat_v1_concordat_proto protoreflect.FileDescriptor
 
 const file_concordat_v1_concordat_proto_rawDesc = "" +
 	"\n" +
-	"\x1cconcordat/v1/concordat.proto\x12\fconcordat.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xf4\x01\n" +
+	"\x1cconcordat/v1/concordat.proto\x12\fconcordat.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb6\x02\n" +
 	"\aRequest\x12\x12\n" +
 	"\x04type\x18\x01 \x01(\tR\x04type\x12\x1c\n" +
 	"\toperation\x18\x02 \x01(\tR\toperation\x12\x0e\n" +
@@ -3127,7 +3145,12 @@ const file_concordat_v1_concordat_proto_rawDesc = "" +
 	"\x04cbor\x18\x06 \x01(\fH\x00R\x04cbor\x12\x1d\n" +
 	"\n" +
 	"request_id\x18\a \x01(\tR\trequestId\x12.\n" +
-	"\x06accept\x18\b \x01(\x0e2\x16.concordat.v1.EncodingR\x06acceptB\n" +
+	"\x06accept\x18\b \x01(\x0e2\x16.concordat.v1.EncodingR\x06accept\x12 \n" +
+	"\vtraceparent\x18\t \x01(\tR\vtraceparent\x12\x1e\n" +
+	"\n" +
+	"tracestate\x18\n" +
+	" \x01(\tR\n" +
+	"tracestateB\n" +
 	"\n" +
 	"\bargument\"i\n" +
 	"\x06Answer\x12\x14\n" +
