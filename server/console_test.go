@@ -61,6 +61,21 @@ var (
 	})
 )
 
+// ended says whether lasting comes to its end.
+var ended atomic.Bool
+
+var (
+	linger  = functions.View(shelves, "linger", func(*functions.Ctx, int) (int, error) { time.Sleep(2 * time.Millisecond); return 0, nil })
+	lasting = twopc.New("test/lasting", func(tx *twopc.Tx, id string) error {
+		for !ended.Load() {
+			if _, err := twopc.Ask(tx, linger.On(id)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+)
+
 // browser runs scenarios in Chromium.
 type browser struct {
 	t              *testing.T
@@ -127,7 +142,7 @@ func openBank(t testing.TB) *engine.Engine {
 	mended.Store(false)
 	e, err := engine.Open(engine.Options{
 		Dir: t.TempDir(), Workers: 2, MaxUndoTries: 1, ReserveBytes: -1, Logger: slog.New(slog.DiscardHandler),
-	}, append(parts(), cross, shelves, stubborn)...)
+	}, append(parts(), cross, shelves, stubborn, lasting)...)
 	must(t, err)
 	t.Cleanup(func() { e.Close(ctx) })
 	for _, id := range []string{"alice", "bob", "carol", "dave"} {
@@ -256,6 +271,38 @@ func TestConsoleSagas(t *testing.T) {
 			}
 		}
 		return "ok"
+	})
+}
+
+// TestConsoleCancel: a person cancels a transaction that lasts, and is told of one that has ended meanwhile.
+func TestConsoleCancel(t *testing.T) {
+	b := newBrowser(t)
+	e := openBank(t)
+	ended.Store(false)
+	t.Cleanup(func() { ended.Store(true) })
+	pending := map[string]engine.Pending{}
+	for _, id := range []string{"lasts-1", "lasts-2"} {
+		must(t, e.Do(ctx, take.On(id, "")))
+		p, err := e.Submit(lasting.As(id, id))
+		must(t, err)
+		pending[id] = p
+	}
+	b.run("cancel", start(t, e, server.Options{}), func(what string) string {
+		verb, id, _ := strings.Cut(what, " ")
+		if verb == "end" {
+			ended.Store(true)
+			must(t, pending[id].Wait(ctx))
+			return "ok"
+		}
+		switch p := pending[id]; {
+		case !p.Done():
+			return "running"
+		case p.Wait(ctx) == nil:
+			return "succeeded"
+		case errors.Is(p.Wait(ctx), twopc.ErrCancelled):
+			return "failed"
+		}
+		return fmt.Sprint(pending[id].Wait(ctx))
 	})
 }
 

@@ -214,7 +214,7 @@ function Console({ session, leave }: { session: Session; leave: (why?: Fault) =>
         {wrong && <Problem fault={wrong} />}
         <div class={status === "lost" ? "stale" : ""}>
           {view.name === "graph" && <GraphView {...has("graph", data.graph)} {...has("deadlocks", data.deadlocks)} paused={paused} argument={where.argument} />}
-          {view.name === "transactions" && <TransactionsView {...has("data", data.transactions)} argument={where.argument} />}
+          {view.name === "transactions" && <TransactionsView {...has("data", data.transactions)} argument={where.argument} session={session} say={setSaid} />}
           {view.name === "sagas" && <SagasView {...has("data", data.sagas)} argument={where.argument} session={session} say={setSaid} />}
           {view.name === "compare" && <CompareView {...has("data", data.compare)} />}
           {view.name === "instances" && <InstancesView argument={where.argument} session={session} />}

@@ -1,8 +1,9 @@
 // Transactions: those that are under way, and the courses of some that are over, with a lane for each participant.
 import { useEffect, useRef, useState } from "preact/hooks";
+import { may, procedure, type Session } from "./api";
 import { count, duration, plural, shortName, time, visible } from "./format";
 import type { Address, Trace, Traced, Transactions } from "./types";
-import { arrows, Empty, Instance, Loading, Term, useWidth } from "./ui";
+import { arrows, Ask, Empty, Instance, Loading, type Question, Term, useWidth } from "./ui";
 
 type Filter = "all" | "waited" | "retried" | "failed";
 
@@ -13,7 +14,9 @@ const filters: Record<Filter, (t: Trace) => boolean> = {
   failed: (t) => !t.committed,
 };
 
-export function TransactionsView({ data, argument }: { data?: Transactions; argument: string }) {
+type ViewProps = { data?: Transactions; argument: string; session: Session; say: (text: string) => void };
+
+export function TransactionsView({ data, argument, session, say }: ViewProps) {
   const [filter, setFilter] = useState<Filter>("all");
   const kept = useRef<Trace | undefined>(undefined);
   const found = data?.traces.find((t) => t.id === argument);
@@ -58,13 +61,25 @@ export function TransactionsView({ data, argument }: { data?: Transactions; argu
         ) : (
           !argument && <Empty title="Choose a transaction">Its course is shown here: each <Term of="participant" /> with its calls, waits and votes, then the <Term of="decision" />, and when it was <Term of="sealed" />.</Empty>
         )}
-        <UnderWay data={data} chosen={argument} />
+        <UnderWay data={data} chosen={argument} session={session} say={say} />
       </section>
     </div>
   );
 }
 
-function UnderWay({ data, chosen }: { data: Transactions; chosen: string }) {
+type UnderWayProps = { data: Transactions; chosen: string; session: Session; say: (text: string) => void };
+
+function UnderWay({ data, chosen, session, say }: UnderWayProps) {
+  const [question, setQuestion] = useState<Question>(); // kept here: it stays when its transaction ends meanwhile
+  const cancels = may(session.role, "operator");
+  const ask = (id: string) => setQuestion({
+    title: `Cancel transaction #${id}?`, yes: "Cancel the transaction", danger: true,
+    body: <p>If it is not <Term of="decision">decided</Term> yet it is aborted: <strong>nothing of it happens</strong>, and others get its locks. Whoever waits for it is told that it was cancelled.</p>,
+    run: async () => {
+      await procedure("OperatorService", "CancelTransaction", { id });
+      say(`Transaction #${id} was cancelled.`);
+    },
+  });
   return (
     <div class="card">
       <h2>Under way now <span class="faint">{count(data.count)}</span></h2>
@@ -73,7 +88,7 @@ function UnderWay({ data, chosen }: { data: Transactions; chosen: string }) {
       ) : (
         <div class="scroll">
           <table>
-            <thead><tr><th>transaction</th><th>function</th><th>request id</th><th>attempt</th><th>for</th><th>participants</th></tr></thead>
+            <thead><tr><th>transaction</th><th>function</th><th>request id</th><th>attempt</th><th>for</th><th>participants</th>{cancels && <th />}</tr></thead>
             <tbody>
               {data.running.slice(0, 30).map((t) => (
                 <tr key={t.id} class={t.id === chosen ? "chosen" : ""}>
@@ -83,6 +98,7 @@ function UnderWay({ data, chosen }: { data: Transactions; chosen: string }) {
                   <td>{t.attempt}</td>
                   <td>{duration(Math.max(0, Date.now() - t.began))}</td>
                   <td>{t.parts.slice(0, 4).map((p) => <span class="part" key={`${p.address.type}\n${p.address.id}`}><Instance of={p.address} /></span>)}{t.partCount > 4 && <span class="faint">and {t.partCount - 4} more</span>}</td>
+                  {cancels && <td><button type="button" class="danger" onClick={() => ask(t.id)}>Cancel…</button></td>}
                 </tr>
               ))}
             </tbody>
@@ -90,6 +106,7 @@ function UnderWay({ data, chosen }: { data: Transactions; chosen: string }) {
         </div>
       )}
       {data.count > 30 && <p class="faint">The first 30 of {count(data.count)}.</p>}
+      {question && <Ask question={question} close={() => setQuestion(undefined)} />}
     </div>
   );
 }

@@ -181,6 +181,28 @@ const scenarios = {
     assert.equal(await outside("phase sleeps"), "failed");
   },
 
+  /** A person cancels a transaction that does not end; nothing happens before a yes. */
+  async cancel() {
+    const page = await open("#/transactions", { expect: [/404/] });
+    const row = (request) => page.getByRole("row", { name: new RegExp(request) });
+    await row("lasts-1").getByRole("button", { name: "Cancel…" }).click();
+    await page.getByRole("dialog").getByText("nothing of it happens").waitFor();
+    await page.keyboard.press("Escape");
+    await page.getByRole("dialog").waitFor({ state: "detached" });
+    assert.equal(await outside("state lasts-1"), "running", "nothing happens without a yes");
+    await row("lasts-1").getByRole("button", { name: "Cancel…" }).click();
+    await page.getByRole("dialog").getByRole("button", { name: "Cancel the transaction" }).click();
+    await page.getByText(/was cancelled/).waitFor();
+    await row("lasts-1").waitFor({ state: "detached" });
+    assert.equal(await outside("state lasts-1"), "failed");
+    await row("lasts-2").getByRole("button", { name: "Cancel…" }).click();
+    await outside("end lasts-2"); // it ends while the question is there
+    await page.getByRole("dialog").getByRole("button", { name: "Cancel the transaction" }).click();
+    await page.getByRole("dialog").getByRole("alert").waitFor();
+    await page.getByRole("dialog").getByRole("button", { name: "Cancel", exact: true }).click();
+    assert.equal(await outside("state lasts-2"), "succeeded");
+  },
+
   /** Instances are found by type and prefix; operations are called from forms made from their types. */
   async instances() {
     const page = await open("#/instances/test%2Fdrawer", { expect: [/status of 4/] });
