@@ -67,7 +67,7 @@ func (w *world) ended(t *testing.T) map[string][]sdk.ReadOnlySpan {
 
 func has(s sdk.ReadOnlySpan, key attribute.Key, value string) bool {
 	for _, a := range s.Attributes() {
-		if a.Key == key && a.Value.Emit() == value {
+		if a.Key == key && a.Value.String() == value {
 			return true
 		}
 	}
