@@ -1,9 +1,11 @@
 package kafka_test
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -173,7 +175,7 @@ func TestDeadLetters(t *testing.T) {
 }
 
 // TestLostRecords: where records were deleted before they were read the partition stops, or goes on behind them, as the user wants; never
-// without a word. So it is while the ingress reads, and while it did not.
+// without a word: here while nobody reads it, in TestLostWhileReading while somebody does.
 func TestLostRecords(t *testing.T) {
 	c := fake(t, 1, "in", "out")
 	w := newWorld(t, c.ListenAddrs())
@@ -195,6 +197,51 @@ func TestLostRecords(t *testing.T) {
 		t.Errorf("the ledger has %v", got)
 	}
 	w.close()
+}
+
+// TestLostWhileReading: so it is with records that are deleted in front of an ingress that reads, but is behind.
+func TestLostWhileReading(t *testing.T) {
+	for _, lost := range []kafka.Lost{kafka.StopAtLost, kafka.SkipLost} {
+		c := fake(t, 1, "in", "out")
+		w := newWorld(t, c.ListenAddrs())
+		w.ingress.Lost = lost
+		producer := client(t, w.brokers)
+		w.open()
+		produceOrders(t, producer, "in", numbered("a", 1, 10)...)
+		w.waitFor("a", 1, 10)
+		found, err := kadm.NewClient(producer).Metadata(ctx, "in")
+		must(t, err)
+		var behind atomic.Bool
+		behind.Store(true)
+		held := make(chan struct{}, 1)
+		c.ControlKey(int16(kmsg.Fetch), func(r kmsg.Request) (kmsg.Response, error, bool) {
+			c.KeepControl()
+			asked := r.(*kmsg.FetchRequest)
+			others := len(asked.Topics) > 0 && kadm.TopicID(asked.Topics[0].TopicID) != found.Topics["in"].ID // one that goes on names none
+			if !behind.Load() || others {
+				return nil, nil, false
+			}
+			select {
+			case held <- struct{}{}:
+			default:
+			}
+			return nil, errors.New("the connection is lost"), true // it asks again
+		})
+		<-held
+		produceOrders(t, producer, "in", numbered("a", 11, 20)...)
+		must(t, c.DeleteRecords("in", 0, 15))
+		behind.Store(false)
+		if lost == kafka.StopAtLost {
+			wantErr(t, w.stopped(0), kafka.ErrLost, "offsets 10 to 14")
+			w.waitFor("a", 1, 10)
+		} else {
+			eventually(t, "it goes on behind them", func() bool { return len(w.entered("a")) == 15 })
+			if !w.log.has("records are lost", "offsets 10 to 14") {
+				t.Error("the log says nothing of them")
+			}
+		}
+		w.close()
+	}
 }
 
 // TestFetchErrors: a partition that has fewer records than were read of it has lost some, and stops, whatever the user wants of those that retention
