@@ -35,7 +35,7 @@ type table struct {
 
 // newExhibit makes what is shown.
 func newExhibit(e Experiment, s *Summary, p Paper) exhibit {
-	paper := p.Tables[e.Name]
+	paper := p.Tables[e.Paper]
 	x := exhibit{Experiment: e, Summary: s, Notes: paper.Notes}
 	if b := e.Breakdown; len(b.Rows) > 0 {
 		x.Tables = append(x.Tables, b.table(e, s))

@@ -56,6 +56,34 @@ func TestResultsAreOfTheirSummaries(t *testing.T) {
 	}
 }
 
+// TestPaperIsBesideOurs: every experiment that names a table of the paper's shows it, in each panel that the paper has.
+func TestPaperIsBesideOurs(t *testing.T) {
+	summaries, err := ReadSummaries(filepath.Join(repository, "results"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	paper, shown := readPaper(), 0
+	for _, e := range NewPlan(false).Experiments {
+		rows := paper.Tables[e.Paper].Rows
+		if len(rows) == 0 || summaries[e.Name] == nil {
+			continue
+		}
+		x := newExhibit(e, summaries[e.Name], paper)
+		for _, panel := range summaries[e.Name].panels() {
+			has := func(t table) bool {
+				return strings.HasPrefix(t.Title, panel) && slices.ContainsFunc(t.Rows, func(row []string) bool { return strings.HasPrefix(row[0], "paper: ") })
+			}
+			if slices.ContainsFunc(rows, func(r PaperRow) bool { return r.Panel == panel }) && !slices.ContainsFunc(x.Tables, has) {
+				t.Errorf("%s, %s: the paper's numbers are not there", e.Name, panel)
+			}
+			shown++
+		}
+	}
+	if shown < 5 {
+		t.Errorf("the paper is beside %d of our tables", shown)
+	}
+}
+
 // TestQuotedNumbers: the numbers in the texts are those in the files.
 func TestQuotedNumbers(t *testing.T) {
 	summaries, err := ReadSummaries(filepath.Join(repository, "results"))
