@@ -428,16 +428,18 @@ func TestCancelBeforeItsTurn(t *testing.T) {
 	}
 }
 
+// starter has a message start lockThenBlock.
+var starter = functions.Update(notes, "start", func(ctx *functions.Ctx, _ *noteState, ids []string) error {
+	ctx.Send(lockThenBlock.With(ids))
+	return nil
+})
+
 // TestCancelOfWhatAMessageStarted: a transaction that nobody waits for is cancelled by its number, in the midst of its steps, and is not run
 // again by the next process: what its row tells of goes with its end.
 func TestCancelOfWhatAMessageStarted(t *testing.T) {
 	entered, release := blocked(t)
 	fs := vfs.NewMem()
 	o := engine.Options{Dir: "data", Workers: 2, MaxDrain: time.Millisecond, Seams: seams.Set{FS: fs}}
-	starter := functions.Update(notes, "start", func(ctx *functions.Ctx, _ *noteState, ids []string) error {
-		ctx.Send(lockThenBlock.With(ids))
-		return nil
-	})
 	parts := []functions.Part{lockThenBlock, notes, desks}
 	e := open(t, o, parts...)
 	must(t, e.Do(ctx, newNote.On("diary", 0)))
@@ -448,6 +450,7 @@ func TestCancelOfWhatAMessageStarted(t *testing.T) {
 	<-entered
 	c, err := engine.BeginCancelTransaction(e, engine.LastNumber(e))
 	must(t, err)
+	time.Sleep(2 * engine.Slice) // a round that has lasted so long ends with the operation, and what is to be cancelled comes before its vote
 	eventually(t, "half of MaxDrain is over", func() bool { return engine.IsLate(e) })
 	release()
 	must(t, errors.Join(started.Wait(ctx), c.Wait(ctx)))

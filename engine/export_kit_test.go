@@ -178,6 +178,9 @@ func (c Cancelling) IsAnswered() bool { return len(c.asked.done) > 0 }
 // LastNumber is the last number that a run or a call was given.
 func LastNumber(e *Engine) uint64 { return e.nextID.Load() }
 
+// Slice is how long a round lasts at most, but for the operation that runs.
+const Slice = slice
+
 // IsLate reports whether half of MaxDrain is over since the epoch was opened.
 func IsLate(e *Engine) bool { return e.lookout.due.Load() }
 
