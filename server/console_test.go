@@ -381,10 +381,9 @@ func TestConsoleAway(t *testing.T) {
 // TestConsoleCrowd: a graph of 2,000 who wait for 70 instances, others at each look, with a circle in it.
 func TestConsoleCrowd(t *testing.T) {
 	b := newBrowser(t)
-	s := start(t, openBank(t), server.Options{})
 	var looks atomic.Uint64
-	s.ShowLocks(func() []engine.LockInfo { return crowd(looks.Add(1)) })
-	b.run("crowd", s, nil)
+	o := server.Options{}.ShowLocks(func() []engine.LockInfo { return crowd(looks.Add(1)) })
+	b.run("crowd", start(t, openBank(t), o), nil)
 	if looks.Load() < 4 {
 		t.Errorf("the server has looked %d times", looks.Load())
 	}

@@ -29,8 +29,9 @@ func (s *Server) HoldBackup() (release func()) {
 }
 
 // ShowLocks has the graph of the console made from these locks.
-func (s *Server) ShowLocks(of func() []engine.LockInfo) {
-	s.live.views["graph"] = func(context.Context) (any, error) { return graphOf(of()), nil }
+func (o Options) ShowLocks(of func() []engine.LockInfo) Options {
+	o.views = map[string]liveLook{"graph": func(context.Context) (any, error) { return graphOf(of()), nil }}
+	return o
 }
 
 // Looks reports whether somebody looks for consoles.

@@ -102,9 +102,8 @@ func TestLive(t *testing.T) {
 // TestLiveCostsNothing: nobody looks while nobody reads; many who read cost one look; what has not changed is sent once.
 func TestLiveCostsNothing(t *testing.T) {
 	e := openBank(t)
-	s := start(t, e, server.Options{Compare: comparison})
 	var looks atomic.Int64
-	s.ShowLocks(func() []engine.LockInfo { looks.Add(1); return nil })
+	s := start(t, e, server.Options{Compare: comparison}.ShowLocks(func() []engine.LockInfo { looks.Add(1); return nil }))
 	if s.Looks() {
 		t.Error("it looks, and nobody reads")
 	}

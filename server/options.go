@@ -85,6 +85,9 @@ type Options struct {
 
 	// Logger takes what goes wrong. Default: slog.Default().
 	Logger *slog.Logger
+
+	// views are in the place of the console's own of their names, for tests.
+	views map[string]liveLook
 }
 
 // DefaultAddress is where a server listens if nothing else is said.

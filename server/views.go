@@ -37,6 +37,7 @@ func (s *Server) liveViews() map[string]liveLook {
 	if s.options.Compare != nil {
 		views["compare"] = s.showComparison
 	}
+	maps.Copy(views, s.options.views)
 	return views
 }
 
