@@ -40,9 +40,17 @@ func (c *Client) Outcome(ctx context.Context, of functions.Address, requestID st
 // AwaitOutcome is Outcome of a request that has ended, or is stuck: it waits while it runs, until ctx is over. It does not wait for one that
 // is not known.
 func (c *Client) AwaitOutcome(ctx context.Context, of functions.Address, requestID string) (Outcome, error) {
+	if ctx == nil {
+		ctx = context.Background()
+	}
 	for {
 		if o, err := c.outcome(ctx, of, requestID, waitAtServer); err != nil || o.State != Running {
 			return o, err
+		}
+		select { // a server that is closing does not wait
+		case <-time.After(askEvery):
+		case <-ctx.Done(): // the next one says so
+		case <-c.closed:
 		}
 	}
 }
@@ -50,6 +58,9 @@ func (c *Client) AwaitOutcome(ctx context.Context, of functions.Address, request
 // waitAtServer is how long the server waits for the end of a request before it says that it runs. It is less than a server gives any
 // request by default.
 const waitAtServer = 10 * time.Second
+
+// askEvery is how long a client waits before it asks again for a request that runs.
+const askEvery = 50 * time.Millisecond
 
 func (c *Client) outcome(ctx context.Context, of functions.Address, requestID string, wait time.Duration) (Outcome, error) {
 	if ctx == nil {

@@ -102,6 +102,24 @@ func TestAwaitOutcome(t *testing.T) {
 	}
 }
 
+// TestAwaitOutcomeIsPatient: a server that does not wait, as one that is closing, is not asked in a loop.
+func TestAwaitOutcomeIsPatient(t *testing.T) {
+	w := newWorld(t, server.Options{WaitTimeout: 5 * time.Millisecond})
+	c := open(t, w, client.Options{})
+	if _, err := w.engine.Submit(sleepy.As("nap", time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	asked := client.CountLookUps(c)
+	bounded, cancel := context.WithTimeout(ctx, 500*time.Millisecond)
+	defer cancel()
+	if _, err := c.AwaitOutcome(bounded, functions.Address{Type: "test/sleepy"}, "nap"); !errors.Is(err, client.ErrUnknown) {
+		t.Error(err)
+	}
+	if n := asked(); n == 0 || n > 30 { // in a loop some ninety; one that fails is asked again sooner, see firstWait
+		t.Errorf("in half a second it has asked %d times", n)
+	}
+}
+
 // TestAskedAgain: what changes nothing is asked again while the server is away; for no longer than Options.RetryFor.
 func TestAskedAgain(t *testing.T) {
 	w := newWorld(t, server.Options{})

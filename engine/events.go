@@ -33,9 +33,9 @@ type Events struct {
 	// SagaSealed is the same for sagas: called once the outcome is durable. Those that an earlier process has begun have no trace.
 	SagaSealed func(Trace)
 
-	// TraceWanted is asked for each request for a coordinator function, with its context (that of Do and Ask, or of [Within]), by the goroutine that makes
-	// the request: the run that this begins is traced if it says so, however many there are. Nobody is asked if neither TransactionSealed nor
-	// SagaSealed is there.
+	// TraceWanted is asked for each request for a coordinator function, with its context (that of Do and Ask, or of [Within]), by the
+	// goroutine that makes the request: the run that this begins is traced if it says so, however many there are. Nobody is asked if
+	// neither TransactionSealed nor SagaSealed is there.
 	TraceWanted func(context.Context) bool
 
 	// LockWaited is called when a call has waited for the lock of an instance, and has got it or given it up.
