@@ -47,7 +47,7 @@ export function SagasView({ data, argument, session, say }: { data?: Sagas; argu
           {listed.map((s) => (
             <button type="button" class="row" key={s.id} aria-pressed={s.id === argument} onClick={() => { location.hash = `#/sagas/${s.id}`; }}>
               <span><span class="number">{s.id}</span> {shortName(visible(s.function, 40))} <Phase phase={s.phase} /></span>
-              <span class="faint">{visible(s.failure, 90) || plural(s.stepCount, "step")}</span>
+              <span class="faint">{s.request && <><code>{visible(s.request, 40)}</code> </>}{visible(s.failure, 90) || plural(s.stepCount, "step")}</span>
             </button>
           ))}
         </div>
