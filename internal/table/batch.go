@@ -85,7 +85,7 @@ func (b *Batch) makeRoom(size int) {
 	}
 	b.endPart()
 	b.chunks.leave(b.chunk)
-	if size > chunkBytes/2 {
+	if size > b.chunks.size/2 {
 		b.chunk, b.data = nil, make([]byte, 0, size)
 		return
 	}

@@ -11,15 +11,25 @@ type chunk struct {
 	users atomic.Int32 // the parts of batches and layers that are in it, and the batch that goes on in it
 }
 
-// chunkBytes is the size of a chunk. A change that would take more than half of one has memory of its own.
-const chunkBytes = 256 << 10
+// A chunk is a sixteenth of a layer, and at most maxChunkBytes. A change that would take more than half of one has memory of its own.
+const (
+	chunksInLayer = 16
+	maxChunkBytes = 256 << 10
+)
 
 // chunks are chunks that nobody uses any more. They are not used again to save the time that allocating takes: most of what a busy table
 // allocates is batches, and each time the heap has grown by them the garbage collector takes the processors for some milliseconds.
 type chunks struct {
 	mu   sync.Mutex
 	free []*chunk
+	size int
 	most int
+}
+
+// init is called before anything else, with the size of a layer.
+func (c *chunks) init(layer int64) {
+	c.size = int(min(layer/chunksInLayer, maxChunkBytes))
+	c.most = int(layer / int64(c.size))
 }
 
 // take returns a chunk that has one user.
@@ -28,7 +38,7 @@ func (c *chunks) take() *chunk {
 	defer c.mu.Unlock()
 	n := len(c.free)
 	if n == 0 {
-		fresh := &chunk{bytes: make([]byte, chunkBytes)}
+		fresh := &chunk{bytes: make([]byte, c.size)}
 		fresh.users.Store(1)
 		return fresh
 	}

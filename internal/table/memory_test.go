@@ -45,13 +45,13 @@ func apply(t *testing.T, tab *Table) {
 
 // TestMemoryIsUsedAgain: the memory of what was applied is that of later batches, but while a view may look at it.
 func TestMemoryIsUsedAgain(t *testing.T) {
-	tab := openStepped(t, 3<<20)
+	tab := openStepped(t, 4<<20)
 	b := tab.NewBatch()
 	fill(t, tab, b, 'a')
 	fill(t, tab, b, 'b')
 	apply(t, tab)
 	spare := len(tab.chunks.free)
-	if spare != 2*1_000_000/chunkBytes {
+	if spare != 2*1_000_000/maxChunkBytes {
 		t.Fatalf("%d chunks are spare after 2 MB were applied", spare)
 	}
 	fill(t, tab, b, 'c')
@@ -89,8 +89,24 @@ func TestMemoryIsUsedAgain(t *testing.T) {
 		fill(t, tab, b, 'x')
 	}
 	apply(t, tab)
-	if most := 3 << 20 / chunkBytes; len(tab.chunks.free) != most {
+	if most := 4 << 20 / maxChunkBytes; len(tab.chunks.free) != most {
 		t.Fatalf("%d chunks are spare, want %d", len(tab.chunks.free), most)
+	}
+}
+
+// TestChunksFitTheLayer: however small a layer is, batches that grow side by side, one for each of many workers, take no more than it has.
+func TestChunksFitTheLayer(t *testing.T) {
+	for _, layer := range []int64{4 << 10, 64 << 10, 1 << 20, 64 << 20} {
+		tab := openStepped(t, layer)
+		taken := 0
+		for i := range chunksInLayer {
+			b := tab.NewBatch()
+			b.Set([]byte{byte(i)}, []byte("value"))
+			taken += cap(b.data)
+		}
+		if int64(taken) > layer {
+			t.Errorf("%d batches with a row take %d bytes, and a layer has %d", chunksInLayer, taken, layer)
+		}
 	}
 }
 
@@ -99,7 +115,7 @@ func TestMemoryIsUsedAgain(t *testing.T) {
 func TestGrowingBehind(t *testing.T) {
 	for seed := range uint64(8) {
 		rng := rand.New(rand.NewPCG(seed, 1))
-		tab := openStepped(t, 4*chunkBytes)
+		tab := openStepped(t, 1<<20)
 		batches := []*Batch{tab.NewBatch(), tab.NewBatch(), new(Batch)}
 		want := map[string][]byte{}
 		for round := range 30 {
@@ -107,7 +123,7 @@ func TestGrowingBehind(t *testing.T) {
 			for i := range 1 + rng.IntN(len(batches)) {
 				for range rng.IntN(10) {
 					k := fmt.Appendf(nil, "%d-%d", i, rng.IntN(50)) // no row is in two of them
-					value := bytes.Repeat([]byte{byte(rng.Uint32())}, []int{10, 1000, chunkBytes / 3, chunkBytes + 1}[max(0, rng.IntN(24)-20)])
+					value := bytes.Repeat([]byte{byte(rng.Uint32())}, []int{10, 1000, tab.chunks.size / 3, tab.chunks.size + 1}[max(0, rng.IntN(24)-20)])
 					switch rng.IntN(4) {
 					case 0:
 						batches[i].Delete(k)

@@ -136,7 +136,7 @@ func Open(o Options) (_ *Table, err error) {
 	o = o.withDefaults()
 	t := &Table{options: o, layers: []*layer{newLayer()}, work: make(chan struct{}, 1), fresh: make(chan struct{}, 1), ending: make(chan struct{})}
 	t.room.L = &t.mu
-	t.chunks.most = int(o.LayerBytes / chunkBytes)
+	t.chunks.init(o.LayerBytes)
 	if err := errors.Join(store.CheckFinished(o.FS, o.Dir), o.checkLog()); err != nil {
 		return nil, err
 	}
