@@ -60,11 +60,11 @@ func TestEpochsAreBounded(t *testing.T) {
 	const most = 1 << 20
 	var largest int
 	o := engine.Options{Workers: 2, MaxBytes: 32 << 10, MaxEpochBytes: most, CacheBytes: 64 << 20}
-	o.Seams.Seal = func(_ uint64, b *table.Batch, write func() error) error {
+	o.Seams.Log = seams.Over(func(_ uint64, b *table.Batch, write func() error) error {
 		largest = max(largest, b.Len())
 		time.Sleep(10 * time.Millisecond) // there is time to change a lot meanwhile
 		return write()
-	}
+	})
 	e := open(t, o, crates, load, reload)
 	wantErr(t, e.Do(ctx, load.With(freight{1000, 10, 30_000})), functions.ErrTooLarge, "MaxEpochBytes")
 	if ask(t, e, crates.Exists("1000")) {
@@ -109,11 +109,11 @@ func TestResultsCountWhereTheyAreMade(t *testing.T) {
 	const most = 1 << 20
 	largest := 0
 	o := engine.Options{Workers: 2, MaxBytes: 32 << 10, MaxEpochBytes: most}
-	o.Seams.Seal = func(_ uint64, b *table.Batch, write func() error) error {
+	o.Seams.Log = seams.Over(func(_ uint64, b *table.Batch, write func() error) error {
 		largest = max(largest, b.Len())
 		time.Sleep(20 * time.Millisecond) // requests gather meanwhile
 		return write()
-	}
+	})
 	e := open(t, o, crates)
 	must(t, e.Do(ctx, pack.On("c", 30_000)))
 	var pending []engine.Pending
@@ -134,10 +134,10 @@ func TestResultsCountWhereTheyAreMade(t *testing.T) {
 func TestManySmallRowsAreSpread(t *testing.T) {
 	most := 0
 	o := engine.Options{Workers: 1, MaxDrain: time.Hour}
-	o.Seams.Seal = func(_ uint64, b *table.Batch, write func() error) error {
+	o.Seams.Log = seams.Over(func(_ uint64, b *table.Batch, write func() error) error {
 		most = max(most, b.Count())
 		return write()
-	}
+	})
 	e := open(t, o, notes, mills)
 	must(t, e.Do(ctx, newMill.On("m", 0)))
 	must(t, e.Do(ctx, newNote.On("bell", 0)))

@@ -117,7 +117,7 @@ func TestUnusedIsEvicted(t *testing.T) {
 // new comes in.
 func TestCacheShrinksAfterABurst(t *testing.T) {
 	seals := newHeldSeals()
-	e := open(t, engine.Options{Dir: t.TempDir(), Workers: 1, CacheBytes: 1 << 14, Seams: seams.Set{Seal: seals.seal}}, desks)
+	e := open(t, engine.Options{Dir: t.TempDir(), Workers: 1, CacheBytes: 1 << 14, Seams: seams.Set{Log: seams.Over(seals.seal)}}, desks)
 	seals.hold.Store(true)
 	const burst = 500
 	id := func(i int) string { return fmt.Sprint("desk-", i) }
@@ -144,7 +144,7 @@ func TestCacheShrinksAfterABurst(t *testing.T) {
 // row is still the old one.
 func TestUnsealedIsNotEvicted(t *testing.T) {
 	seals := newHeldSeals()
-	e := open(t, engine.Options{Dir: t.TempDir(), Workers: 1, CacheBytes: 1 << 14, Seams: seams.Set{Seal: seals.seal}}, desks)
+	e := open(t, engine.Options{Dir: t.TempDir(), Workers: 1, CacheBytes: 1 << 14, Seams: seams.Set{Log: seams.Over(seals.seal)}}, desks)
 	const others = 500 // many times what the cache has room for
 	id := func(i int) string { return fmt.Sprint("desk-", i) }
 	submitAll(t, e, others+1, func(i int) functions.Request { return newDesk.On(id(i), false) })

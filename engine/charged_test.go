@@ -37,7 +37,7 @@ func (a *audit) watch(s *seams.Set) {
 		defer a.mu.Unlock()
 		a.charged[epoch] = bytes
 	}
-	s.Seal = func(epoch uint64, b *table.Batch, write func() error) error {
+	s.Log = seams.Over(func(epoch uint64, b *table.Batch, write func() error) error {
 		a.mu.Lock()
 		a.batches++
 		a.largest = max(a.largest, b.Len())
@@ -46,7 +46,7 @@ func (a *audit) watch(s *seams.Set) {
 		}
 		a.mu.Unlock()
 		return write()
-	}
+	})
 }
 
 func (a *audit) check(t *testing.T) {
@@ -188,10 +188,12 @@ func TestEffectsOfManyOutcomes(t *testing.T) {
 		Egresses: map[string]engine.Egress{"drain": &far}}
 	a.watch(&o.Seams)
 	o.Seams.Clock = clock
-	seal := o.Seams.Seal
-	o.Seams.Seal = func(epoch uint64, b *table.Batch, write func() error) error {
-		written.Add(int64(b.Len()))
-		return seal(epoch, b, write)
+	watched := o.Seams.Log
+	o.Seams.Log = func(own seams.Log) seams.Log {
+		return seams.Over(func(_ uint64, b *table.Batch, write func() error) error {
+			written.Add(int64(b.Len()))
+			return write()
+		})(watched(own))
 	}
 	e := open(t, o, vats, fatSaga)
 	tight.Store(false)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/concordat-dev/concordat/internal/clock"
 	"github.com/concordat-dev/concordat/internal/format"
+	"github.com/concordat-dev/concordat/internal/seams"
 	"github.com/concordat-dev/concordat/internal/table"
 )
 
@@ -232,7 +233,15 @@ func (w *worker) closeRoutines(now *atomic.Pointer[string]) {
 func (e *Engine) closeStore() error {
 	e.buckets.close()
 	e.backups.running.Wait()
-	return errors.Join(e.lastRows(), e.table.Close())
+	<-e.trials.ended
+	var err error
+	if !e.down.Load() {
+		err = e.lastRows()
+	}
+	if errors.Is(err, seams.ErrStepDown) {
+		err = nil // whoever goes on does so from the last epoch
+	}
+	return errors.Join(err, e.table.Close())
 }
 
 // lastRows writes what is written when there are no epochs any more.
@@ -249,7 +258,7 @@ func (e *Engine) lastRows() error {
 	if batch.Count() == 0 {
 		return nil
 	}
-	return e.table.Seal(batch)
+	return e.log.Seal(e.epoch, batch)
 }
 
 // closeInTime closes the directory. If the disk takes longer than until hard is over, and than diskGrace, it becomes free later.

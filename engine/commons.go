@@ -59,6 +59,7 @@ type commons struct {
 
 	sealed  atomic.Uint64 // the last epoch that is durable
 	sealing atomic.Bool   // an epoch is with the sealer
+	down    atomic.Bool   // nothing is cut any more, since the log takes no more epochs
 }
 
 // closeGate ends admission to the running epoch.

@@ -308,7 +308,7 @@ func (g *egress) left() error {
 	if g.closed != nil {
 		errs = append(errs, g.closed)
 	}
-	if n := g.sealed.Load() - g.delivered.Load(); n > 0 {
+	if n := g.sealed.Load() - g.delivered.Load(); n > 0 && !g.engine.down.Load() {
 		err := fmt.Errorf("engine: egress %q has not taken %d records; they come again when the directory is opened", g.name, n)
 		if g.refused != nil {
 			err = fmt.Errorf("%w: %w", err, g.refused)

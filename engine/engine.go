@@ -12,6 +12,7 @@ import (
 	"github.com/concordat-dev/concordat/internal/clock"
 	"github.com/concordat-dev/concordat/internal/format"
 	"github.com/concordat-dev/concordat/internal/registry"
+	"github.com/concordat-dev/concordat/internal/seams"
 	"github.com/concordat-dev/concordat/internal/seen"
 	"github.com/concordat-dev/concordat/internal/store"
 	"github.com/concordat-dev/concordat/internal/table"
@@ -46,6 +47,7 @@ type Engine struct {
 	ended     chan struct{}  // closed when nothing runs any more
 	dead      deadChans      // closed when no outcome will come any more
 	toSeal    chan *sealing  // at most one
+	log       seams.Log      // where it writes that
 	batch     *table.Batch   // what the sealer writes
 	toRelease chan *sealing  // sealed; few
 	running   sync.WaitGroup // the engine's goroutines
@@ -122,7 +124,7 @@ func Open(o Options, parts ...functions.Part) (_ *Engine, err error) {
 	if e.table, err = openStore(o, e.fatal); err != nil {
 		return nil, err
 	}
-	e.batch = e.table.NewBatch()
+	e.batch, e.log = e.table.NewBatch(), o.Seams.Log(ownLog{e.table})
 	opened := false
 	defer func() { // also should code of users panic
 		if !opened {
@@ -241,11 +243,12 @@ func (e *Engine) run() {
 	e.frozen.Store(e.left.Load() > 0)
 	e.lookout.start(!e.clocks.Opened.IsZero() && !e.options.Seams.Stepped)
 	if !e.options.Seams.Stepped {
-		e.running.Add(len(e.workers) + 2)
+		e.running.Add(len(e.workers) + 3)
 		for _, w := range e.workers {
 			go w.loop()
 		}
 		go e.sealLoop()
+		go e.awaitDown()
 		go e.releaseLoop()
 		e.watch.start(e)
 	}

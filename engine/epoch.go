@@ -37,6 +37,10 @@ import (
 
 // conduct is called when all workers are at rest, by the last one or by the sealer.
 func (e *Engine) conduct() {
+	if e.down.Load() {
+		e.end()
+		return
+	}
 	if (e.untangle() || e.mustWork()) && !e.cutting.Load() {
 		e.wakeBusy()
 		return
@@ -99,9 +103,14 @@ func (e *Engine) mayStop() bool {
 			}
 		}
 	}
+	e.end()
+	return true
+}
+
+// end lets no worker start any more.
+func (e *Engine) end() {
 	e.gate.end()
 	e.atEnd.Do(func() { close(e.ended) })
-	return true
 }
 
 // wakeBusy wakes the workers that have something to do.

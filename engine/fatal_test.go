@@ -172,11 +172,16 @@ func TestFailedSeal(t *testing.T) {
 			err := d.start(80)
 			if err == nil {
 				must(t, d.err)
-				must(t, d.Engine.Close())
-				if n >= k {
+				err := d.Engine.Close()
+				if n < k {
+					must(t, err)
+					break
+				}
+				if !errors.Is(err, errBroken) { // what was sealed while it closed
 					t.Fatalf("the seal of epoch %d failed (written: %v) and nobody was told", k, written)
 				}
-				break
+				d.check(t, fmt.Sprintf("after closing failed (written: %v)", written), &count)
+				continue
 			}
 			if !errors.Is(err, errBroken) || !strings.Contains(err.Error(), "seal epoch") {
 				t.Errorf("seal %d: Fatal was told %v", k, err)
@@ -200,7 +205,7 @@ func TestFailedSealUnderLoad(t *testing.T) {
 		s.Options.Seams = seams.Set{}
 		s.Options.Fatal = func(error) { runtime.Goexit() }
 		load := &sealLoad{t: t, sim: s, failAt: int64(k)}
-		s.Options.Seams.Seal = load.seal
+		s.Options.Seams.Log = seams.Over(load.seal)
 		must(t, s.Open())
 		ctx, cancel := context.WithCancel(context.Background()) // who cannot be cancelled waits until the process ends
 		defer cancel()
@@ -318,7 +323,7 @@ func TestRepeatWaitsForSeal(t *testing.T) {
 	seals := newHeldSeals()
 	s := sim.NewDriver(1)
 	s.Options.Workers = 1
-	s.Options.Seams = seams.Set{Seal: seals.seal}
+	s.Options.Seams = seams.Set{Log: seams.Over(seals.seal)}
 	must(t, s.Open())
 	ctx := context.Background()
 	till, other := s.World.Till(0), s.World.Till(1)
@@ -344,7 +349,7 @@ func TestRepeatWaitsForSeal(t *testing.T) {
 func TestReadWaitsForSeal(t *testing.T) {
 	seals := newHeldSeals()
 	s := sim.NewDriver(1)
-	s.Options.Seams = seams.Set{Seal: seals.seal}
+	s.Options.Seams = seams.Set{Log: seams.Over(seals.seal)}
 	must(t, s.Open())
 	ctx := context.Background()
 	changed, other := s.World.Till(0), s.World.Till(1)

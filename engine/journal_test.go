@@ -70,7 +70,7 @@ func TestJournalsAreWrittenByEntry(t *testing.T) {
 	var written atomic.Int64
 	clock := newPassingClock()
 	o := engine.Options{Dir: t.TempDir(), Seams: seams.Set{Clock: clock, Stepped: true}} // so each step has an epoch of its own
-	o.Seams.Seal = func(_ uint64, b *table.Batch, write func() error) error { written.Add(int64(b.Len())); return write() }
+	o.Seams.Log = seams.Over(func(_ uint64, b *table.Batch, write func() error) error { written.Add(int64(b.Len())); return write() })
 	e := open(t, o, notes, desks, strollSaga)
 	do := func(r functions.Request) error {
 		p, err := e.Submit(r)

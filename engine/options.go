@@ -19,7 +19,6 @@ import (
 	"github.com/concordat-dev/concordat/internal/machine/instances"
 	"github.com/concordat-dev/concordat/internal/seams"
 	"github.com/concordat-dev/concordat/internal/store"
-	"github.com/concordat-dev/concordat/internal/table"
 	"github.com/concordat-dev/concordat/locks"
 )
 
@@ -323,8 +322,8 @@ func defaultSeams(s seams.Set) seams.Set {
 		s.Clock = new(clock.Real)
 	}
 	setDefault(&s.FindAtOpen, findAtOpen)
-	if s.Seal == nil {
-		s.Seal = func(_ uint64, _ *table.Batch, write func() error) error { return write() }
+	if s.Log == nil {
+		s.Log = func(own seams.Log) seams.Log { return own }
 	}
 	return s
 }

@@ -332,10 +332,10 @@ func TestBacklogBoundInAnEpoch(t *testing.T) {
 	away := engine.Callback(func(context.Context, engine.Record) error { return errors.New("test: away") })
 	sealed := 0
 	o := engine.Options{Dir: "data", Workers: 1, MaxBacklog: 10, Logger: new(logLines).logger(), Egresses: map[string]engine.Egress{"wire": away, "other": new(received)}}
-	o.Seams = seams.Set{FS: vfs.NewMem(), Clock: newPassingClock(), Stepped: true, Seal: func(_ uint64, _ *table.Batch, write func() error) error {
+	o.Seams = seams.Set{FS: vfs.NewMem(), Clock: newPassingClock(), Stepped: true, Log: seams.Over(func(_ uint64, _ *table.Batch, write func() error) error {
 		sealed++
 		return write()
-	}}
+	})}
 	e := open(t, o, tellers)
 	var all []engine.Pending
 	for _, r := range []functions.Request{newTeller.On("a", 0), tell.On("a", 6), tell.On("a", 5), tellOther.On("a", 0), tell.On("a", 4)} {

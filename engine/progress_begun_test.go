@@ -123,7 +123,7 @@ func besideCoordinators(t *testing.T, takes time.Duration, ids bool, start func(
 	o := engine.Options{Dir: "data", Workers: 1, MaxDrain: maxDrain}
 	o.Seams = seams.Set{FS: vfs.NewMem(), Clock: clock, Stepped: true}
 	two := &twoProcessors{clock: clock, takes: sealTakes}
-	o.Seams.Seal = two.seal
+	o.Seams.Log = seams.Over(two.seal)
 	e, err := engine.Open(o, notes, mills, sagaOfSteps, sagaAtOnce, sagaUndone, txOfCalls, txAtOnce, txOfCheapCalls)
 	must(t, err)
 	two.attach(e)

@@ -160,7 +160,7 @@ func TestCrowdsAreAnsweredInTime(t *testing.T) {
 			o := engine.Options{Dir: "data", Workers: 1, MaxDrain: maxDrain}
 			o.Seams = seams.Set{FS: vfs.NewMem(), Clock: clock, Stepped: true}
 			two := &twoProcessors{clock: clock, takes: sealTakes}
-			o.Seams.Seal = two.seal
+			o.Seams.Log = seams.Over(two.seal)
 			e, err := engine.Open(o, notes, mills, payTx)
 			must(t, err)
 			two.attach(e)
@@ -259,10 +259,10 @@ func longestAnswer(t *testing.T, seed uint64, takes time.Duration, backlog int, 
 			clock.pass(takes)
 		}
 	}
-	o.Seams.Seal = func(_ uint64, _ *table.Batch, write func() error) error {
+	o.Seams.Log = seams.Over(func(_ uint64, _ *table.Batch, write func() error) error {
 		clock.pass(sealTakes)
 		return write()
-	}
+	})
 	e, err := engine.Open(o, notes, mills)
 	must(t, err)
 	last := func(n int) int { // the sealer before the worker, and the worker in its own order

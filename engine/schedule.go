@@ -96,6 +96,9 @@ const (
 // to do.
 func (w *worker) round(n int) bool {
 	e := w.engine
+	if e.down.Load() {
+		return false
+	}
 	w.encodePortion()
 	if !w.take() && w.urgent.Len() == 0 && (e.cutting.Load() || !w.mustWork()) {
 		return false

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"errors"
 	"fmt"
 	"runtime"
 	"sync"
@@ -8,6 +9,7 @@ import (
 
 	"github.com/concordat-dev/concordat/internal/codec"
 	"github.com/concordat-dev/concordat/internal/format"
+	"github.com/concordat-dev/concordat/internal/seams"
 	"github.com/concordat-dev/concordat/internal/table"
 )
 
@@ -56,6 +58,10 @@ func (e *Engine) seal(s *sealing) {
 	}
 	rows := int(batch.Count())
 	bytes, err := e.write(s, batch)
+	if errors.Is(err, seams.ErrStepDown) {
+		e.stepDown(fmt.Errorf("engine: seal epoch %d: %w", s.epoch, err))
+		return
+	}
 	if err != nil {
 		e.fatal(fmt.Errorf("engine: seal epoch %d: %w", s.epoch, err))
 	}
@@ -82,6 +88,42 @@ func (e *Engine) releaseLoop() {
 	}
 }
 
+// ownLog is the table as the group's log.
+type ownLog struct{ table *table.Table }
+
+func (l ownLog) Down() <-chan struct{} { return nil }
+
+func (l ownLog) Seal(_ uint64, batch *table.Batch) error { return l.table.Seal(batch) }
+
+// awaitDown lets the engine step down when its log says so.
+func (e *Engine) awaitDown() {
+	defer e.running.Done()
+	select {
+	case <-e.log.Down():
+		e.stepDown(seams.ErrStepDown)
+	case <-e.ended:
+	}
+}
+
+// stepDown stops the engine where it stands, for good: the log takes no more epochs from it. No epoch is cut any more, workers that are awake
+// go to rest after what they are at, and whoever waits is let go.
+func (e *Engine) stepDown(why error) {
+	if !e.down.CompareAndSwap(false, true) {
+		return
+	}
+	e.options.Logger.Warn("the engine stops: what is not sealed is left to whoever goes on", "dir", e.options.Dir, "error", why)
+	e.closed.Store(true)
+	e.backups.stop()
+	for _, f := range e.feeds {
+		f.cancel()
+	}
+	for _, g := range e.egresses {
+		g.cancel()
+	}
+	e.die()
+	e.gate.nudge()
+}
+
 // write makes the batch durable, if there is anything in it, and returns how many bytes that are in the log.
 func (e *Engine) write(s *sealing, batch *table.Batch) (bytes int, err error) {
 	if batch.Count() == 0 {
@@ -96,7 +138,7 @@ func (e *Engine) write(s *sealing, batch *table.Batch) (bytes int, err error) {
 	if e.options.Seams.Charged != nil {
 		e.options.Seams.Charged(s.epoch, s.charged)
 	}
-	if err := e.options.Seams.Seal(s.epoch, batch, func() error { return e.table.Seal(batch) }); err != nil {
+	if err := e.log.Seal(s.epoch, batch); err != nil {
 		return bytes, err
 	}
 	e.space.wrote(bytes)

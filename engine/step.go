@@ -16,6 +16,11 @@ func (s stepper) Step(choose func(n int) int) bool { return s.step(choose, s.egr
 func (s stepper) Inventory() seams.Inventory { return s.inventory() }
 
 func (e *Engine) step(choose func(n int) int, egresses []*egress) bool {
+	select {
+	case <-e.log.Down():
+		e.stepDown(seams.ErrStepDown)
+	default:
+	}
 	var ready []func()
 	e.gate.mu.Lock() // other goroutines may submit meanwhile
 	for _, w := range e.workers {

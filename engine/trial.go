@@ -443,9 +443,8 @@ func (u *unfinished) hasSurvived() bool {
 }
 
 // endTurn takes back the start of those whose turn has not ended when the engine is closed, once nothing runs any more: that is no sign of
-// anything. It waits until nobody begins a turn.
+// anything. Nobody begins a turn any more.
 func (e *Engine) endTurn(batch *table.Batch) {
-	<-e.trials.ended
 	for _, u := range e.trials.turn {
 		if u.before > 0 && !u.hasSurvived() {
 			batch.Set(format.StartsKey(u.row), encodeRow(format.Starts{Starts: u.before}))

@@ -123,7 +123,7 @@ func (w *worker) unpark() {
 
 // hasInput reports whether there is something to do. The caller holds mu.
 func (w *worker) hasInput() bool {
-	return len(w.mail) > 0 || (len(w.inbox) > 0 && w.engine.open.Load())
+	return !w.engine.down.Load() && (len(w.mail) > 0 || (len(w.inbox) > 0 && w.engine.open.Load()))
 }
 
 // flush delivers what was sent to other workers.

@@ -3,6 +3,7 @@
 package seams
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -29,9 +30,9 @@ type Set struct {
 	// Spent, if set, is called after each message that was handled, and after each run of code of users: so that a simulated clock
 	// can go on. Only for stepped engines.
 	Spent func(s Spent)
-	// Seal replaces the sealing of an epoch; write is the default way. It must return nil only once the batch is durable.
-	Seal func(epoch uint64, batch *table.Batch, write func() error) error
-	// Charged, if set, is called before Seal with how many bytes the epoch's rows had been counted for before it was cut: no batch has
+	// Log, if set, puts another log in the place of the engine's own: over it, usually.
+	Log func(own Log) Log
+	// Charged, if set, is called before Log.Seal with how many bytes the epoch's rows had been counted for before it was cut: no batch has
 	// more, but for a few hundred bytes a row.
 	Charged func(epoch uint64, bytes int64)
 	// Recovered, if set, is called by Open before anything runs, with all rows that the directory has. Its error is Open's.
@@ -43,6 +44,36 @@ type Set struct {
 	// and the transactions that are going to be the victims. It must not call the engine.
 	Tangled func(t Tangle)
 }
+
+// Log is where a group makes its epochs durable, one after the other. Its own is the table's; in a cluster it is that of a majority.
+type Log interface {
+	// Seal returns nil only once the batch of an epoch is durable, whole, and readers see it; the batch is empty then. After [ErrStepDown] the
+	// group stops where it stands. After any other error nothing is known of the log, and the process ends.
+	Seal(epoch uint64, batch *table.Batch) error
+	// Down returns a channel that is closed when the log takes no more epochs, also if none is being sealed then; nil if that never happens.
+	Down() <-chan struct{}
+}
+
+// ErrStepDown is the error of a log that takes no more epochs from this group: another process may go on with its rows. Whether the log
+// has the epoch that it was given last is not known. Those who wait are told that their outcome is unknown, nothing runs any more but what
+// cannot be stopped, and Close gives the directory back.
+var ErrStepDown = errors.New("the log takes no more epochs from here")
+
+// Over makes a [Set.Log] of what is to happen in the place of Seal; write is the Seal below.
+func Over(seal func(epoch uint64, batch *table.Batch, write func() error) error) func(own Log) Log {
+	return func(own Log) Log { return over{seal, own} }
+}
+
+type over struct {
+	seal func(epoch uint64, batch *table.Batch, write func() error) error
+	own  Log
+}
+
+func (o over) Seal(epoch uint64, batch *table.Batch) error {
+	return o.seal(epoch, batch, func() error { return o.own.Seal(epoch, batch) })
+}
+
+func (o over) Down() <-chan struct{} { return o.own.Down() }
 
 // InMemory is a new, empty file system in memory, and the real world otherwise.
 func InMemory() Set { return Set{FS: vfs.NewMem()} }

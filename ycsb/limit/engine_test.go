@@ -67,7 +67,7 @@ func engineRows(t *testing.T, id string, transfer ycsb.Transfer) map[string][]by
 	t.Helper()
 	var sealed []map[string][]byte
 	e, err := engine.Open(engine.Options{Dir: t.TempDir(), Seams: seams.Set{
-		Seal: func(_ uint64, batch *table.Batch, write func() error) error {
+		Log: seams.Over(func(_ uint64, batch *table.Batch, write func() error) error {
 			rows := make(map[string][]byte)
 			err := batch.Each(func(key, value []byte) { rows[bucketless(string(key))] = slices.Clone(value) }, func(_, _ []byte) {})
 			if err != nil {
@@ -75,7 +75,7 @@ func engineRows(t *testing.T, id string, transfer ycsb.Transfer) map[string][]by
 			}
 			sealed = append(sealed, rows)
 			return write()
-		},
+		}),
 	}}, accounts.Parts()...)
 	if err != nil {
 		t.Fatal(err)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/concordat-dev/concordat/engine"
 	"github.com/concordat-dev/concordat/functions"
+	"github.com/concordat-dev/concordat/internal/seams"
 	"github.com/concordat-dev/concordat/internal/table"
 	"github.com/concordat-dev/concordat/ycsb"
 	"github.com/concordat-dev/concordat/ycsb/internal/bulk"
@@ -80,7 +81,7 @@ func Open(o Options) (*Workload, error) {
 	}
 	w := &Workload{health: new(bulk.Health), options: o, told: make([]bulk.Tally, o.Clients), wait: longestWait}
 	options := engine.Options{Dir: o.Dir, Workers: o.Workers, MaxDrain: MaxDrain, Logger: o.Logger, Fatal: w.health.Fatal}
-	options.Seams.Seal = w.timed
+	options.Seams.Log = seams.Over(w.timed)
 	e, err := engine.Open(options, Parts()...)
 	if err != nil {
 		return nil, err

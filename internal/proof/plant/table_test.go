@@ -41,6 +41,24 @@ var table = []plant{
 		},
 	},
 	{
+		name: "step-down-acks", breaks: "an epoch that the log has refused is released all the same.",
+		pkg: "engine", test: "TestStepDown", why: `was acknowledged`,
+		edits: []edit{
+			{"engine/seal.go", `		e.stepDown(fmt.Errorf("engine: seal epoch %d: %w", s.epoch, err))`, `		e.stepDown(fmt.Errorf("engine: seal epoch %d: %w", s.epoch, err))
+		e.releaseAll(s)`},
+		},
+	},
+	{
+		name: "step-down-seals", breaks: "an engine whose log takes no more epochs seals what is sealed last when it is closed.",
+		pkg: "engine", test: "TestStepDown", why: `and [1-9]\d* epochs were sealed`,
+		edits: []edit{
+			{"engine/close.go", `	if !e.down.Load() {`, `	if !e.failing() {`},
+			{"engine/close.go", `// lastRows writes`, `func (e *Engine) failing() bool { return false }
+
+// lastRows writes`},
+		},
+	},
+	{
 		name: "shape-stays", breaks: "the shape of a type's states stays in the format row when the type is opened with another.",
 		pkg: "engine", test: "TestStatesOfSeveralVersions", why: `all states are of this shape: true, want false|the walk yields \[a=`,
 		edits: []edit{

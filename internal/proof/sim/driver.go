@@ -105,7 +105,7 @@ func NewDriver(seed uint64) *Driver {
 	}
 	d.Options.Seams = seams.Set{
 		Clock: d.Clock, Stepped: true, Opened: func(s seams.Stepped) { d.stepped = s },
-		Spent: d.spent, Seal: d.seal, Charged: func(_ uint64, bytes int64) { d.charged = bytes }, Recovered: d.recovered, Tangled: d.tangled,
+		Spent: d.spent, Log: seams.Over(d.seal), Charged: func(_ uint64, bytes int64) { d.charged = bytes }, Recovered: d.recovered, Tangled: d.tangled,
 	}
 	d.expires = d.rng.IntN(2) == 0
 	return d
