@@ -251,7 +251,7 @@ func (x *executor) takeOut(c *call) {
 		x.plain.Delete(i)
 		return
 	}
-	if _, waits := x.costlyPlain.takeOut(c); !waits {
+	if _, waits := takeOutOf(&x.costlyPlain, c); !waits {
 		panic("engine: a call that has no outcome waits for its lock or its turn")
 	}
 }

@@ -115,8 +115,8 @@ func (w *worker) round(n int) bool {
 			now := e.clocks.Elapsed()
 			if w.pace.sharing {
 				w.pace.charge(now - since)
-				w.costly.charge(now - since)
-				w.costlyPlain.charge(now - since)
+				w.costly.Charge(now - since)
+				w.costlyPlain.Charge(now - since)
 				since = now
 			}
 			if now-start >= slice {
@@ -148,7 +148,7 @@ func (w *worker) round(n int) bool {
 	switch {
 	case w.pace.size <= costlySize, w.pace.size < roundSize && w.hasBacklog():
 		w.pace.sharing = true
-	case w.pace.sharing && (w.pace.size == roundSize || !w.hasBacklog()) && w.costly.len()+w.costlyPlain.len() == 0 && w.pace.settled(w.waiting()):
+	case w.pace.sharing && (w.pace.size == roundSize || !w.hasBacklog()) && w.costly.Len()+w.costlyPlain.Len() == 0 && w.pace.settled(w.waiting()):
 		w.pace.sharing = false
 	}
 	if w.pace.size < roundSize && e.sealing.Load() && !e.options.Seams.Stepped {
@@ -173,7 +173,7 @@ func (w *worker) sortOut() {
 func (w *worker) sortLine(from *queue.Queue[message], to *fairLine) {
 	for from.Len() > 0 && w.costs.of(&from.All()[0]) > 0 {
 		m, _ := from.Pop()
-		to.push(m)
+		to.Push(m.job(), m)
 		w.pace.sharing = true
 	}
 }
@@ -183,12 +183,12 @@ func (w *worker) eachBegun(visit func(message)) {
 	for _, m := range w.begun.All() {
 		visit(m)
 	}
-	w.costly.each(visit)
+	w.costly.Each(visit)
 }
 
 // mustWork reports whether anything waits that is to be handled before the epoch comes to rest.
 func (w *worker) mustWork() bool {
-	if w.underWay()-w.costly.len()+w.taken.Len() > 0 || (w.costly.len() > 0 && !w.standsBack()) {
+	if w.underWay()-w.costly.Len()+w.taken.Len() > 0 || (w.costly.Len() > 0 && !w.standsBack()) {
 		return true
 	}
 	return w.hasRunnable() && (w.engine.open.Load() || !w.engine.behind.Load())
@@ -225,7 +225,7 @@ func (w *worker) hasRunnable() bool {
 // somebody waits for the cut, which comes once nothing else is left.
 func (w *worker) makesWay() bool {
 	e := w.engine
-	return w.costly.len() > 0 && e.asked.Load() && (!e.open.Load() || e.holdsBack()) && w.costs.of(w.costly.front()) > slice
+	return w.costly.Len() > 0 && e.asked.Load() && (!e.open.Load() || e.holdsBack()) && w.costs.of(w.costly.Front()) > slice
 }
 
 // standsBack reports whether costly work is not to go on, and the epoch not to be cut yet: another worker is not through with the requests
@@ -244,7 +244,7 @@ func (w *worker) standsBack() bool {
 // rest just then is woken by the conductor.
 func (w *worker) accepts() bool {
 	e := w.engine
-	if !w.accepting || w.admitted != e.epoch || w.taken.Len()+w.plain.Len()+w.begun.Len() > 0 || (w.costlyPlain.len() > 0 && e.holdsBack()) {
+	if !w.accepting || w.admitted != e.epoch || w.taken.Len()+w.plain.Len()+w.begun.Len() > 0 || (w.costlyPlain.Len() > 0 && e.holdsBack()) {
 		return w.accepting
 	}
 	w.accepting = false
@@ -267,12 +267,12 @@ func (w *worker) hasWork() bool { return w.underWay() > 0 || w.hasNew() }
 
 // underWay is how many messages wait of what has begun.
 func (w *worker) underWay() int {
-	return w.begun.Len() + w.plain.Len() + w.costly.len() + w.costlyPlain.len()
+	return w.begun.Len() + w.plain.Len() + w.costly.Len() + w.costlyPlain.Len()
 }
 
 // handlesWhenClosed reports whether something waits that is handled also once admission has closed. Costly work may make way then, and a
 // backlog does while the engine is behind: if an epoch has only such, admission must not close before some of it is handled.
-func (w *worker) handlesWhenClosed() bool { return w.underWay()-w.costly.len()+w.taken.Len() > 0 }
+func (w *worker) handlesWhenClosed() bool { return w.underWay()-w.costly.Len()+w.taken.Len() > 0 }
 
 // hasNew reports whether anything waits that has not begun.
 func (w *worker) hasNew() bool {
@@ -295,7 +295,7 @@ func (w *worker) handleNext(first bool) bool {
 	}
 	if w.pace.sharing {
 		l, ok := w.pace.pick(w.waiting())
-		if !ok && w.costly.len() > 0 && !w.standsBack() {
+		if !ok && w.costly.Len() > 0 && !w.standsBack() {
 			w.engine.cutNow() // what is left makes way
 		}
 		if l == lineCostly || l == lineCostlyPlain {
@@ -330,8 +330,8 @@ func (w *worker) handleBegun() bool {
 func (w *worker) waiting() [numLines]bool {
 	free := w.hasRunnable()
 	return [numLines]bool{
-		lineBegun: w.begun.Len() > 0, linePlain: w.plain.Len() > 0, lineCostly: w.costly.len() > 0 && !w.makesWay(),
-		lineCostlyPlain: w.costlyPlain.len() > 0, lineRequests: w.taken.Len() > 0,
+		lineBegun: w.begun.Len() > 0, linePlain: w.plain.Len() > 0, lineCostly: w.costly.Len() > 0 && !w.makesWay(),
+		lineCostlyPlain: w.costlyPlain.Len() > 0, lineRequests: w.taken.Len() > 0,
 		lineArrivals: free && w.arrivals.Len() > 0, lineFed: free && w.isFed(), lineSent: free && w.sent.Len() > 0,
 	}
 }
@@ -374,9 +374,9 @@ func (w *worker) next(l line) (message, bool) {
 	case linePlain:
 		return w.plain.Pop()
 	case lineCostly:
-		return w.costly.pop()
+		return w.costly.Pop()
 	case lineCostlyPlain:
-		return w.costlyPlain.pop()
+		return w.costlyPlain.Pop()
 	case lineArrivals:
 		return w.arrivals.take()
 	case lineFed:

@@ -293,7 +293,7 @@ func (x *executor) refuse(v *visit) {
 // does neither has its vote on the way.
 func (x *executor) withdraw(m *message) {
 	c := m.call()
-	taken, waits := x.costly.takeOut(c)
+	taken, waits := takeOutOf(&x.costly, c)
 	switch v := c.visit; {
 	case waits && taken.kind == msgPrepare:
 		x.refuse(x.enterSeat(&taken))

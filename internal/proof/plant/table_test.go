@@ -753,7 +753,7 @@ var table = []plant{
 		name: "costly-in-order", breaks: "what takes long is handled in the order in which it came, whoever it is for.",
 		pkg: "engine", test: "TestCoordinatorsKeepNobodyOut", why: `a transaction of calls like the others`,
 		edits: []edit{
-			{"engine/fair.go", `	return h[i].used < h[j].used || (h[i].used == h[j].used && h[i].turn < h[j].turn)`, `	return h[i].turn < h[j].turn`},
+			{"internal/queue/fair.go", `	return h[i].used < h[j].used || (h[i].used == h[j].used && h[i].turn < h[j].turn)`, `	return h[i].turn < h[j].turn`},
 		},
 	},
 	{
