@@ -163,7 +163,7 @@ func (o Options) pebble(s *Store, cache *pebble.Cache, disk vfs.FS) *pebble.Opti
 		FormatMajorVersion:          pebble.FormatNewest, // older ones can lose synced log records to one flipped bit without an error
 		MaxOpenFiles:                1024,
 		L0CompactionThreshold:       l0Tables,
-		L0StopWritesThreshold:       32,
+		L0StopWritesThreshold:       l0Most,
 		Logger:                      logger{o.Logger, s.fatal(o.Fatal)},
 		// By default this ends the process. But whoever reads what is damaged gets an error, and knows better what it means.
 		EventListener: &pebble.EventListener{DataCorruption: func(info pebble.DataCorruptionInfo) {

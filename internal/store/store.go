@@ -43,8 +43,16 @@ type Options struct {
 	ReadOnly bool
 }
 
-// l0Tables is the number of tables in the uppermost level from which on they are compacted.
-const l0Tables = 8
+const (
+	// l0Tables is the number of tables in the uppermost level from which on they are compacted; Pebble counts those that lie over each other
+	// twice. With fewer, the rows of outcomes, which change no more, are written again and again. With more, a read has more tables to look
+	// into, and a compaction takes more at a time.
+	l0Tables = 24
+	// l0Most is the number from which on nothing is written before some are compacted.
+	l0Most = 64
+	// quietTables is l0Tables where Quiet decides, which compacts all at once.
+	quietTables = 8
+)
 
 func (o Options) withDefaults() Options {
 	if o.FS == nil {
@@ -102,7 +110,7 @@ func (s *Store) Quiet(wrote int) error {
 			return fmt.Errorf("store: flush: %w", err)
 		}
 	}
-	if !s.dead.Load() && s.db.Metrics().Levels[0].TablesCount >= l0Tables {
+	if !s.dead.Load() && s.db.Metrics().Levels[0].TablesCount >= quietTables {
 		if err := s.db.Compact(context.Background(), nil, []byte{0xff, 0xff, 0xff, 0xff}, false); err != nil {
 			return fmt.Errorf("store: compact: %w", err)
 		}
