@@ -728,7 +728,7 @@ var table = []plant{
 		edits: []edit{
 			{"engine/schedule.go", `	if w.pace.sharing {
 		l, ok := w.pace.pick(w.waiting())
-		if !ok && w.costly.len() > 0 && !w.standsBack() {
+		if !ok && w.costly.Len() > 0 && !w.standsBack() {
 			w.engine.cutNow() // what is left makes way
 		}
 		if l == lineCostly || l == lineCostlyPlain {
@@ -760,7 +760,7 @@ var table = []plant{
 		name: "costly-until-drained", breaks: "an epoch that has taken a request waits for costly work of coordinator functions.",
 		pkg: "engine", test: "TestCoordinatorsKeepNobodyOut", why: `was answered after`,
 		edits: []edit{
-			{"engine/schedule.go", `lineCostly: w.costly.len() > 0 && !w.makesWay(),`, `lineCostly: w.costly.len() > 0,`},
+			{"engine/schedule.go", `lineCostly: w.costly.Len() > 0 && !w.makesWay(),`, `lineCostly: w.costly.Len() > 0,`},
 		},
 	},
 	{
@@ -796,7 +796,7 @@ var table = []plant{
 		name: "withdraw-overtakes", breaks: "a call of a transaction that gives way goes on waiting for its turn, because it takes long, and then for its lock.",
 		pkg: "engine", test: "TestNoCycleIsForgotten", why: `nothing happens any more`,
 		edits: []edit{
-			{"engine/transaction.go", `	taken, waits := x.costly.takeOut(c)`, `	taken, waits := message{}, false`},
+			{"engine/transaction.go", `	taken, waits := takeOutOf(&x.costly, c)`, `	taken, waits := message{}, false`},
 		},
 	},
 	{
